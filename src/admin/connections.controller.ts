@@ -1,0 +1,66 @@
+import { Delete, Get, HttpCode, Inject, NotFoundException, Param, Query } from '@nestjs/common';
+import type { z } from 'zod';
+import type { Connection } from '../connections/connection.js';
+import { ConnectionService } from '../connections/connection.service.js';
+import { DeliveryService } from '../delivery/delivery.service.js';
+import { CloseCode } from '../protocol/close-code.js';
+import { AdminController, Answers, Params, Queries, Refuses } from './api.js';
+import { connectionDto, connectionPage, connectionQuery, toConnectionDto } from './connection.dto.js';
+import { encodeCursor, SchemaPipe } from './input.js';
+
+/** Who is connected, and how to end it. */
+@AdminController('connections', 'connections')
+export class ConnectionsController {
+  constructor(
+    @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+  ) {}
+
+  @Get()
+  @Queries(connectionQuery)
+  @Answers(200, 'The open connections, oldest first.', connectionPage)
+  @Refuses(400)
+  list(
+    @Query(new SchemaPipe(connectionQuery)) { user, limit, cursor }: z.infer<typeof connectionQuery>,
+  ): z.infer<typeof connectionPage> {
+    const all = user === undefined ? [...this.connections.all()] : this.connections.ofUser(user);
+    const rest = cursor === undefined ? all : all.filter((connection) => connection.id > cursor);
+    const page = rest.slice(0, limit);
+    return {
+      items: page.map((connection) => this.toDto(connection)),
+      total: all.length,
+      nextCursor: rest.length > limit ? encodeCursor(page.at(-1)!.id) : null,
+    };
+  }
+
+  @Get(':id')
+  @Params('id')
+  @Answers(200, 'One connection.', connectionDto)
+  @Refuses(404)
+  one(@Param('id') id: string): z.infer<typeof connectionDto> {
+    return this.toDto(this.find(id));
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @Params('id')
+  @Answers(204, 'It is closed with 4403.')
+  @Refuses(404)
+  close(@Param('id') id: string): void {
+    this.find(id).close(CloseCode.ADMINISTRATOR, 'disconnected by an administrator');
+  }
+
+  private find(id: string): Connection {
+    const connection = this.connections.get(id);
+    if (connection) return connection;
+    throw new NotFoundException({
+      statusCode: 404,
+      code: 'NO_SUCH_CONNECTION',
+      message: 'no open connection has this id',
+    });
+  }
+
+  private toDto(connection: Connection): z.infer<typeof connectionDto> {
+    return toConnectionDto(connection, this.delivery.inFlight(connection));
+  }
+}

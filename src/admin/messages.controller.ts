@@ -1,0 +1,60 @@
+import { Body, HttpStatus, Inject, Post, Res } from '@nestjs/common';
+import { z } from 'zod';
+import type { Sender } from '../delivery/answer.js';
+import { DeliveryService } from '../delivery/delivery.service.js';
+import type { ChatError } from '../protocol/chat-error.js';
+import { isMessageId, toIsoTime, type Receipt } from '../protocol/message.js';
+import { AdminController, Answers, Refuses, Takes } from './api.js';
+import { SchemaPipe, userName } from './input.js';
+
+const wholeText = z.string().refine((text) => text.isWellFormed(), 'has to be a string of whole characters');
+const messageId = z.string().refine(isMessageId, 'has to be 1 to 64 of A-Z a-z 0-9 _ -').optional();
+
+const messageBody = z.union([
+  z.object({
+    from: userName,
+    content: wholeText,
+    broadcast: z.literal(true),
+    id: messageId,
+    to: z.undefined().optional(),
+  }),
+  z.object({ from: userName, to: userName, content: wholeText, id: messageId, broadcast: z.literal(false).optional() }),
+]);
+
+const receiptDto = z.object({
+  id: z.string(),
+  status: z.enum(['delivered', 'stored', 'broadcast']),
+  sentAt: z.string(),
+  recipients: z.number().optional().describe('Connections that a broadcast was written to.'),
+});
+
+/** Sends on behalf of a user, as a connection of theirs would. */
+@AdminController('messages', 'messages')
+export class MessagesController {
+  constructor(@Inject(DeliveryService) private readonly delivery: DeliveryService) {}
+
+  @Post()
+  @Takes(messageBody)
+  @Answers(201, 'The receipt.', receiptDto)
+  @Answers(200, 'The first receipt of a message with this id, which had been taken before.', receiptDto)
+  @Refuses(400, 413, 429, 503)
+  async send(
+    @Body(new SchemaPipe(messageBody)) body: z.infer<typeof messageBody>,
+    @Res({ passthrough: true }) response: { status(code: number): unknown },
+  ): Promise<z.infer<typeof receiptDto>> {
+    const { receipt, repeated } = await this.dispatch(body);
+    response.status(repeated ? HttpStatus.OK : HttpStatus.CREATED);
+    return { ...receipt, sentAt: toIsoTime(receipt.sentAt) };
+  }
+
+  private dispatch(body: z.infer<typeof messageBody>): Promise<{ receipt: Receipt; repeated: boolean }> {
+    return new Promise((resolve, reject) => {
+      const sender: Sender = {
+        onReceipt: (receipt, repeated) => resolve({ receipt, repeated }),
+        onRefused: (error: ChatError) => reject(error),
+      };
+      if (body.broadcast) this.delivery.broadcast(body.from, body.content, body.id, sender);
+      else this.delivery.send(body.from, body, sender);
+    });
+  }
+}

@@ -1,0 +1,18 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { ErrorFilter } from './admin/error.filter.js';
+import { ChatModule } from './chat/chat.module.js';
+import type { Settings } from './config/environment.js';
+import { storeOptions } from './database/store-options.js';
+
+/** The standalone server: the chat as the environment wants it. */
+@Module({})
+export class AppModule {
+  static with({ path, databaseUrl, chat }: Settings): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [ChatModule.forRoot({ ...chat, path, database: storeOptions(databaseUrl) })],
+      providers: [{ provide: APP_FILTER, useClass: ErrorFilter }],
+    };
+  }
+}

@@ -1,0 +1,100 @@
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { CloseCode } from '../protocol/close-code.js';
+import type { ServerCodec } from '../protocol/frames.js';
+import { Connection, type ConnectionKeeper, type ConnectionOrigin } from './connection.js';
+
+/** Of so many users who left it is known when they were last seen. */
+const REMEMBERED_USERS = 10_000;
+
+/** Who is connected. It keeps the connections of each user, their heartbeat, and the end of every turn of the event loop. */
+@Injectable()
+export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
+  // UUID v7: in the order of insertion, ids and times ascend.
+  private readonly connections = new Map<string, Connection>();
+  private readonly byUser = new Map<string, Set<Connection>>();
+  private readonly lastSeen = new Map<string, number>();
+  private turn: Connection[] = [];
+  private cancelHeartbeat: (() => void) | null = null;
+
+  constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {}
+
+  /** Enters a connection that was just opened. */
+  open(socket: WebSocket, stream: Duplex, codec: ServerCodec, origin: ConnectionOrigin): Connection {
+    const connection = new Connection(socket, stream, codec, this, origin);
+    this.connections.set(connection.id, connection);
+    const ofUser = this.byUser.get(connection.user);
+    if (ofUser) ofUser.add(connection);
+    else this.byUser.set(connection.user, new Set([connection]));
+    this.cancelHeartbeat ??= this.scheduleHeartbeat();
+    return connection;
+  }
+
+  /** Takes out a connection that has ended. It takes out that one only: a newer one of the same user stays. */
+  remove(connection: Connection): void {
+    if (!this.connections.delete(connection.id)) return;
+    this.lastSeen.delete(connection.user);
+    this.lastSeen.set(connection.user, connection.lastSeenAt);
+    if (this.lastSeen.size > REMEMBERED_USERS) this.lastSeen.delete(this.lastSeen.keys().next().value!);
+    const ofUser = this.byUser.get(connection.user)!;
+    ofUser.delete(connection);
+    if (ofUser.size === 0) this.byUser.delete(connection.user);
+  }
+
+  get(id: string): Connection | undefined {
+    return this.connections.get(id);
+  }
+
+  get count(): number {
+    return this.connections.size;
+  }
+
+  get userCount(): number {
+    return this.byUser.size;
+  }
+
+  all(): Iterable<Connection> {
+    return this.connections.values();
+  }
+
+  ofUser(user: string): readonly Connection[] {
+    return [...(this.byUser.get(user) ?? [])];
+  }
+
+  /** When something last came from this user, in milliseconds since 1970; null when it is not known, as after a restart. */
+  lastSeenAt(user: string): number | null {
+    const open = this.ofUser(user).map((connection) => connection.lastSeenAt);
+    return open.length > 0 ? Math.max(...open) : (this.lastSeen.get(user) ?? null);
+  }
+
+  now(): number {
+    return this.options.clock.now();
+  }
+
+  atEndOfTurn(connection: Connection): void {
+    if (this.turn.push(connection) === 1) setImmediate(() => this.endTurn());
+  }
+
+  onModuleDestroy(): void {
+    this.cancelHeartbeat?.();
+  }
+
+  private endTurn(): void {
+    const turn = this.turn;
+    this.turn = [];
+    for (const connection of turn) connection.endTurn();
+  }
+
+  private scheduleHeartbeat(): () => void {
+    return this.options.clock.after(this.options.heartbeatMs, () => {
+      for (const connection of this.connections.values()) {
+        if (connection.heartbeat()) continue;
+        connection.close(CloseCode.NO_PONG, 'no pong within the heartbeat');
+        connection.terminate(); // Nobody is there to answer the close frame.
+      }
+      this.cancelHeartbeat = this.connections.size > 0 ? this.scheduleHeartbeat() : null;
+    });
+  }
+}

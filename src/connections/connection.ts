@@ -1,0 +1,185 @@
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
+import type { ChatError } from '../protocol/chat-error.js';
+import type { ServerCodec, Welcome } from '../protocol/frames.js';
+import { newId, type Message, type Receipt } from '../protocol/message.js';
+import { PongConfirmation } from './pong-confirmation.js';
+
+/** Outward bytes that wait in a connection from which on it gets no broadcasts. */
+const SOFT_BUFFER_BYTES = 256 * 1024;
+
+/** What a connection asks of whoever keeps the connections. */
+export interface ConnectionKeeper {
+  now(): number;
+  /** Calls `endTurn` of the connection once, at the end of this turn of the event loop. */
+  atEndOfTurn(connection: Connection): void;
+}
+
+/** What is known of a connection before it is open. */
+export interface ConnectionOrigin {
+  readonly user: string;
+  readonly remoteAddress: string;
+}
+
+/**
+ * One WebSocket of one user. What is written to it in one turn of the event loop leaves in one system call, followed on
+ * a text connection by one ping that asks for confirmation, and on a JSON connection by one frame with all receipts.
+ *
+ * It does not promise that anything arrives: that is what confirmations are for.
+ */
+export class Connection {
+  readonly id = newId();
+  readonly user: string;
+  readonly remoteAddress: string;
+  readonly connectedAt: number;
+  /** When the last frame or pong came, in milliseconds since 1970. */
+  lastSeenAt: number;
+  /** Messages and broadcasts written to it. */
+  sent = 0;
+  /** Frames that came from it. */
+  received = 0;
+  /** A heartbeat's ping is unanswered. */
+  private pingUnanswered = false;
+  private turnOpen = false;
+  private receipts: Receipt[] = [];
+  private writtenSeq = 0;
+  private askedSeq = 0;
+  private readonly pongs = new PongConfirmation();
+  private pauses = 0;
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly stream: Duplex,
+    private readonly codec: ServerCodec,
+    private readonly keeper: ConnectionKeeper,
+    origin: ConnectionOrigin,
+  ) {
+    this.user = origin.user;
+    this.remoteAddress = origin.remoteAddress;
+    this.connectedAt = this.lastSeenAt = keeper.now();
+  }
+
+  get protocol(): 'text' | 'json' {
+    return this.codec.protocol;
+  }
+
+  get isOpen(): boolean {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Bytes that wait to leave. */
+  get bufferedBytes(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  welcome(details: Pick<Welcome, 'pending' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'>): void {
+    this.write(
+      this.codec.welcome({ ...details, user: this.user, connectionId: this.id, serverTime: this.keeper.now() }),
+    );
+  }
+
+  onMessage(message: Message, seq: number, late: boolean): void {
+    this.sent += 1;
+    this.writtenSeq = seq;
+    this.write(this.codec.message(message, seq, late));
+  }
+
+  onBroadcast(message: Omit<Message, 'to'>): boolean {
+    if (!this.isOpen || this.bufferedBytes > SOFT_BUFFER_BYTES) return false;
+    this.sent += 1;
+    this.write(this.codec.broadcast(message));
+    return true;
+  }
+
+  onCaughtUp(delivered: number): void {
+    this.write(this.codec.caughtUp(delivered));
+  }
+
+  onReceipt(receipt: Receipt): void {
+    if (this.codec.protocol === 'text') return;
+    this.receipts.push(receipt);
+    this.openTurn();
+  }
+
+  onRefused(error: ChatError, id?: string): void {
+    this.write(this.codec.exception(error, error.id ?? id));
+  }
+
+  /** Notes that a frame came. */
+  onFrame(): void {
+    this.received += 1;
+    this.lastSeenAt = this.keeper.now();
+  }
+
+  /** Notes a pong; answers the seq that it confirms, if it does. Only a text connection confirms this way [protocol 3.2]. */
+  onPong(payload: Buffer): number | null {
+    this.lastSeenAt = this.keeper.now();
+    this.pingUnanswered = false;
+    const seq = this.pongs.confirmedBy(payload);
+    if (this.codec.protocol !== 'text') return null;
+    if (this.askedSeq < this.writtenSeq) this.openTurn(); // A ping was held back; now one may go.
+    return seq;
+  }
+
+  /** Asks for a pong; closes nothing. Answers false when the last one asked for has not come: the peer is dead. */
+  heartbeat(): boolean {
+    if (!this.isOpen || this.pauses > 0) return true; // Paused, it may have answered already: we do not read.
+    if (this.pingUnanswered) return false;
+    this.pingUnanswered = true;
+    const nonce = this.pongs.ask(this.writtenSeq);
+    if (nonce) this.socket.ping(nonce); // With too many unanswered one of those serves.
+    return true;
+  }
+
+  /** Stops reading from the peer, until `resume` was called as often. */
+  pause(): void {
+    if (this.pauses++ === 0) this.socket.pause();
+  }
+
+  resume(): void {
+    if (--this.pauses === 0) this.socket.resume();
+  }
+
+  /** Says goodbye with a close code and a reason; what was written before leaves first. */
+  close(code: number, reason: string): void {
+    this.endTurn();
+    this.socket.close(code, reason);
+  }
+
+  /** Ends it without a goodbye. */
+  terminate(): void {
+    this.socket.terminate();
+  }
+
+  /** The turn is over: what was gathered leaves. */
+  endTurn(): void {
+    if (!this.turnOpen) return;
+    if (this.receipts.length > 0) {
+      const receipts = this.receipts;
+      this.receipts = [];
+      this.write(this.codec.receipts(receipts));
+    }
+    if (this.codec.protocol === 'text' && this.askedSeq < this.writtenSeq && this.isOpen) {
+      const nonce = this.pongs.ask(this.writtenSeq);
+      if (nonce) {
+        this.askedSeq = this.writtenSeq;
+        this.socket.ping(nonce);
+      }
+    }
+    this.turnOpen = false;
+    this.stream.uncork();
+  }
+
+  private openTurn(): void {
+    if (this.turnOpen) return;
+    this.turnOpen = true;
+    this.stream.cork();
+    this.keeper.atEndOfTurn(this);
+  }
+
+  private write(frame: string | null): void {
+    if (frame === null || !this.isOpen) return;
+    this.openTurn();
+    this.socket.send(frame);
+  }
+}

@@ -1,0 +1,4 @@
+import { CreateOfflineMessages1795412536237 } from './1795412536237-create-offline-messages.js';
+
+/** In the order in which they run. A list, not a pattern: it is the same in source, build and tests. */
+export const migrations = [CreateOfflineMessages1795412536237];

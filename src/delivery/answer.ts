@@ -1,0 +1,70 @@
+import type { ChatError } from '../protocol/chat-error.js';
+import type { Receipt } from '../protocol/message.js';
+
+/** Who sent a message and is told what became of it: a connection, or a REST call. */
+export interface Sender {
+  /** `repeated`: the message had been taken before, and this is the receipt of the first. */
+  onReceipt(receipt: Receipt, repeated: boolean): void;
+  onRefused(error: ChatError, id: string): void;
+}
+
+/** What the sender of one message is told, once: a receipt or a refusal. A repeat of the message joins and hears the same. */
+export class Answer {
+  private receipt: Receipt | null = null;
+  private joined: Sender[] = [];
+
+  constructor(
+    private readonly id: string,
+    private readonly sender: Sender,
+  ) {}
+
+  join(sender: Sender): void {
+    if (this.receipt) sender.onReceipt(this.receipt, true);
+    else this.joined.push(sender);
+  }
+
+  /** The first receipt stands: a message that was stored and is confirmed later gets no second one. */
+  receipted(status: 'delivered' | 'stored', sentAt: number, repeated = false): void {
+    if (this.receipt) return;
+    this.receipt = { id: this.id, status, sentAt };
+    this.sender.onReceipt(this.receipt, repeated);
+    for (const sender of this.joined) sender.onReceipt(this.receipt, true);
+    this.joined = [];
+  }
+
+  refused(error: ChatError): void {
+    this.sender.onRefused(error, this.id);
+    for (const sender of this.joined) sender.onRefused(error, this.id);
+    this.joined = [];
+  }
+}
+
+/** Answers of this many messages are remembered; the oldest is forgotten first. */
+const REMEMBERED = 10_000;
+
+/** The answers to the last messages that brought an id of their sender's, so that a repeat is told and not taken again [protocol 2.5]. */
+export class RememberedAnswers {
+  private readonly answers = new Map<string, Answer>();
+
+  find(from: string, to: string, id: string): Answer | undefined {
+    return this.answers.get(key(from, to, id));
+  }
+
+  add(from: string, to: string, id: string, answer: Answer): void {
+    this.answers.set(key(from, to, id), answer);
+    if (this.answers.size <= REMEMBERED) return;
+    for (const oldest of this.answers.keys()) {
+      this.answers.delete(oldest);
+      return;
+    }
+  }
+
+  forget(from: string, to: string, id: string): void {
+    this.answers.delete(key(from, to, id));
+  }
+}
+
+// No user name holds a line feed.
+function key(from: string, to: string, id: string): string {
+  return `${from}\n${to}\n${id}`;
+}

@@ -1,0 +1,115 @@
+import type { Clock } from '../options/clock.js';
+import type { StoreCounts } from '../offline-messages/offline-message.service.js';
+
+/** The counters of the promise, as `/chat/stats` shows them. */
+export interface LedgerTotals {
+  /** Direct messages taken, with those that an earlier run left in the store. */
+  readonly accepted: number;
+  readonly confirmed: number;
+  /** Committed and waiting, or waiting for a confirmation. */
+  readonly pending: number;
+  /** Taken and in memory only: on their way to the recipient or to the disk. */
+  readonly inFlight: number;
+  readonly expired: number;
+  readonly purged: number;
+  readonly evicted: number;
+  /** Of the accepted, those that were found in the store at the start. */
+  readonly recovered: number;
+}
+
+/**
+ * Counts every direct message that was taken and every end of one. At any time
+ * accepted = confirmed + pending + inFlight + expired + purged + evicted [protocol 2.3].
+ */
+export class Ledger {
+  private taken = 0;
+  private inMemory = 0;
+  private confirmedInMemory = 0;
+
+  constructor(private readonly store: { readonly counts: StoreCounts }) {}
+
+  /** A message was written to its recipient before it was stored. */
+  tookLive(): void {
+    this.taken += 1;
+    this.inMemory += 1;
+  }
+
+  /** A message was stored before it was written to anybody. */
+  tookStored(): void {
+    this.taken += 1;
+  }
+
+  /** A message in memory was stored as well: the store counts it from here on. */
+  movedToStore(): void {
+    this.inMemory -= 1;
+  }
+
+  /** A message was confirmed that the store never had. */
+  confirmedLive(): void {
+    this.inMemory -= 1;
+    this.confirmedInMemory += 1;
+  }
+
+  /** A message turned out to be the repeat of one that the store has: it was never another one. */
+  wasRepeat(): void {
+    this.taken -= 1;
+    this.inMemory -= 1;
+  }
+
+  totals(): LedgerTotals {
+    const { pending, recovered, confirmed, expired, purged, evicted } = this.store.counts;
+    return {
+      accepted: recovered + this.taken,
+      confirmed: confirmed + this.confirmedInMemory,
+      pending,
+      inFlight: this.inMemory,
+      expired,
+      purged,
+      evicted,
+      recovered,
+    };
+  }
+}
+
+const SAMPLE_MS = 5_000;
+const SAMPLES = 12;
+
+/** Reads the ledger every 5 seconds, and answers how fast it grew in the last minute. */
+export class RateMeter {
+  private samples: { at: number; accepted: number; confirmed: number }[];
+  private cancel: () => void;
+
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly clock: Clock,
+  ) {
+    this.samples = [this.sample()];
+    this.cancel = this.schedule();
+  }
+
+  rates(): { acceptedPerSecond: number; confirmedPerSecond: number } {
+    const now = this.sample();
+    const then = this.samples[0]!;
+    const seconds = Math.max(1, (now.at - then.at) / 1000);
+    return {
+      acceptedPerSecond: (now.accepted - then.accepted) / seconds,
+      confirmedPerSecond: (now.confirmed - then.confirmed) / seconds,
+    };
+  }
+
+  stop(): void {
+    this.cancel();
+  }
+
+  private sample() {
+    const { accepted, confirmed } = this.ledger.totals();
+    return { at: this.clock.now(), accepted, confirmed };
+  }
+
+  private schedule(): () => void {
+    return this.clock.after(SAMPLE_MS, () => {
+      this.samples = [...this.samples, this.sample()].slice(-SAMPLES);
+      this.cancel = this.schedule();
+    });
+  }
+}

@@ -1,0 +1,106 @@
+import type { Message } from '../protocol/message.js';
+import type { HeldMessage } from './held-message.js';
+
+/** Content that may be in flight to one connection, in bytes; one message always may. Past it the rest waits in the store. */
+const WINDOW_BYTES = 256 * 1024;
+/** Broadcasts kept for a connection that still gets its backlog; more are not, as a broadcast is at most once. */
+const HELD_BROADCASTS = 256;
+
+/** Who receives the messages of a mailbox: a connection. */
+export interface Receiver {
+  readonly isOpen: boolean;
+  /** `late`: the message had to wait. */
+  onMessage(message: Message, seq: number, late: boolean): void;
+  /** Answers false when it takes no more broadcasts for now. */
+  onBroadcast(message: Omit<Message, 'to'>): boolean;
+  onCaughtUp(delivered: number): void;
+}
+
+/** One connection that reads a mailbox: how far it has come, and what it has not confirmed. */
+export class MailboxReader {
+  /** Position of the last message that was written to it. */
+  cursor = 0;
+  /** Every message of the mailbox up to this position is in memory or was written; Infinity when nothing of it is on the disk alone. */
+  knownUpTo = 0;
+  /** A page of the backlog is being read for it. */
+  reading = false;
+  attached = true;
+  private caughtUp = false;
+  private backlogWritten = 0;
+  private nextSeq = 1;
+  private inFlightBytes = 0;
+  private inFlight: HeldMessage[] = [];
+  private broadcasts: Omit<Message, 'to'>[] = [];
+
+  constructor(
+    readonly receiver: Receiver,
+    private readonly window: number,
+    /** Position of the last message that was accepted before it came. */
+    private readonly backlogUpTo: number,
+  ) {}
+
+  /** The newest message needs no disk to get to it: it is live. */
+  get isLive(): boolean {
+    return this.knownUpTo === Infinity;
+  }
+
+  /** How many more messages may be written before one is confirmed. */
+  get room(): number {
+    return this.inFlightBytes >= WINDOW_BYTES ? 0 : this.window - this.inFlight.length;
+  }
+
+  get inFlightCount(): number {
+    return this.inFlight.length;
+  }
+
+  write(held: HeldMessage, late: boolean): void {
+    if (held.position > this.backlogUpTo) this.hasCaughtUp();
+    if (!this.caughtUp) this.backlogWritten += 1;
+    this.cursor = held.position;
+    held.inFlight += 1;
+    this.inFlight.push(held);
+    this.inFlightBytes += held.bytes;
+    this.receiver.onMessage(held.message, this.nextSeq++, late);
+  }
+
+  /** Takes out what this seq confirms, which is everything up to it; null when no message with it was written. */
+  confirm(seq: number): HeldMessage[] | null {
+    if (seq >= this.nextSeq) return null;
+    const confirmed = this.inFlight.splice(0, Math.max(0, seq - (this.nextSeq - 1 - this.inFlight.length)));
+    this.leave(confirmed);
+    return confirmed;
+  }
+
+  /** Ends it; answers what it has not confirmed, in order. */
+  detach(): HeldMessage[] {
+    this.attached = false;
+    const unconfirmed = this.inFlight;
+    this.inFlight = [];
+    this.leave(unconfirmed);
+    return unconfirmed;
+  }
+
+  /** Writes a broadcast, or keeps it until the backlog is written; answers false when it does neither. */
+  broadcast(message: Omit<Message, 'to'>): boolean {
+    if (this.caughtUp) return this.receiver.onBroadcast(message);
+    if (this.broadcasts.length >= HELD_BROADCASTS) return false;
+    this.broadcasts.push(message);
+    return true;
+  }
+
+  /** Everything that waited when it came has been written to it. */
+  hasCaughtUp(): void {
+    if (this.caughtUp) return;
+    this.caughtUp = true;
+    this.receiver.onCaughtUp(this.backlogWritten);
+    for (const message of this.broadcasts) this.receiver.onBroadcast(message);
+    this.broadcasts = [];
+  }
+
+  private leave(messages: readonly HeldMessage[]): void {
+    for (const held of messages) {
+      held.inFlight -= 1;
+      this.inFlightBytes -= held.bytes;
+    }
+  }
+}

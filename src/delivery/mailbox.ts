@@ -1,0 +1,309 @@
+import type { Ending, StoreOutcome, StoreRequest } from '../offline-messages/commit-queue.js';
+import type { StoredHeader, StoredMessage } from '../offline-messages/offline-message.table.js';
+import type { Message } from '../protocol/message.js';
+import type { Answer } from './answer.js';
+import { HeldMessage } from './held-message.js';
+import type { Ledger } from './ledger.js';
+import { MailboxReader, type Receiver } from './mailbox-reader.js';
+
+/** Sweeps that a message sees before it is stored unconfirmed; they come so many times in `persistAfterMs`. */
+export const SWEEPS_TO_PERSIST = 4;
+
+/** The store, as far as a mailbox needs it. */
+export interface MailboxStore {
+  store(request: StoreRequest): void;
+  cancel(request: StoreRequest): boolean;
+  remove(row: StoredHeader, ending: Ending): void;
+  page(user: string, after: number, upTo: number, limit: number): Promise<StoredMessage[]>;
+  isLeaving(row: StoredHeader): boolean;
+}
+
+/** What all mailboxes share. */
+export interface MailboxSurroundings {
+  readonly store: MailboxStore;
+  readonly ledger: Ledger;
+  readonly ackWindow: number;
+  /** Nothing is written to anybody before it is stored (`persistAfterMs: 0`). */
+  readonly persistFirst: boolean;
+  /** Sweeps so far. */
+  readonly sweeps: number;
+  /** Position of the last message that was accepted into any mailbox. */
+  readonly lastPosition: number;
+  /** The mailbox has messages that are in memory only. */
+  onUnstored(mailbox: Mailbox): void;
+  /** A page could not be read; `retry` is to be called after a while. */
+  onReadFailed(error: unknown, retry: () => void): void;
+  onRefused(message: Message): void;
+  /** Nobody reads the mailbox and nothing of it is in memory: it may be thrown away. */
+  onIdle(mailbox: Mailbox): void;
+}
+
+/**
+ * All that is in flight or pending for one user, in order. It alone decides whether a message is relayed or stored, and
+ * when it may leave the store. There is one only while its user is connected or something for it is on its way to the disk.
+ *
+ * | state    | when                                        | a new message                               | leaves to |
+ * | -------- | ------------------------------------------- | ------------------------------------------- | --------- |
+ * | offline  | no connection                               | is stored                                   | draining: a connection came |
+ * | draining | a connection has not got all of the backlog | is stored, behind the backlog               | live: the rest is in memory; offline: the connection left |
+ * | live     | all was written, or is about to be          | is written at once; stored when the window is full or no confirmation comes | draining: its window is full and something had to be dropped to the disk; offline |
+ *
+ * With several connections each has its own state, and a message is stored at once unless it was written to all of them.
+ *
+ * A message is in memory from its acceptance until it is confirmed, or stored and not in flight. What is on the disk
+ * alone lies at or below `diskUpTo`, and each reader knows from where on it has to read there (`knownUpTo`): reading
+ * pages and writing from memory are merged by position, so that nothing overtakes and nothing is left out.
+ *
+ * It does not promise that a confirmed message was seen by a person, nor that a message comes only once.
+ */
+export class Mailbox {
+  /** In the order of their positions. */
+  private held: HeldMessage[] = [];
+  private releasedCount = 0;
+  private readonly readers = new Set<MailboxReader>();
+  /** The highest position that may be on the disk without being held. */
+  private diskUpTo: number;
+
+  constructor(
+    readonly user: string,
+    private readonly shared: MailboxSurroundings,
+  ) {
+    this.diskUpTo = shared.lastPosition;
+  }
+
+  get isIdle(): boolean {
+    return this.readers.size === 0 && this.held.length === 0;
+  }
+
+  get state(): 'offline' | 'draining' | 'live' {
+    if (this.readers.size === 0) return 'offline';
+    return [...this.readers].every((reader) => reader.isLive) ? 'live' : 'draining';
+  }
+
+  /** Takes a message, at the next position: writes it to every connection that can have it now, or else stores it. */
+  accept(message: Message, position: number, bytes: number, answer: Answer): void {
+    const held = new HeldMessage(this, message, position, bytes, answer);
+    held.takenAtSweep = this.shared.sweeps;
+    held.takenLive = this.state === 'live';
+    this.held.push(held);
+    for (const reader of this.readers) {
+      // A socket that is closing takes no more; its close event may come much later.
+      if (reader.receiver.isOpen) this.advance(reader, held);
+      else this.detach(reader);
+    }
+    if (held.inFlight > 0 && held.inFlight === this.readers.size) this.shared.onUnstored(this);
+    else this.store(held);
+  }
+
+  /** Lets a connection read the mailbox, from its beginning. */
+  attach(receiver: Receiver): MailboxReader {
+    const reader = new MailboxReader(receiver, this.shared.ackWindow, this.shared.lastPosition);
+    this.readers.add(reader);
+    this.advance(reader);
+    return reader;
+  }
+
+  /** Ends a connection's reading: what it has not confirmed is stored, in order, and read again by the next one. */
+  detach(reader: MailboxReader): void {
+    if (!this.readers.delete(reader)) return;
+    for (const held of reader.detach()) {
+      if (!held.gone && held.inFlight === 0 && held.disk === 'memory') this.store(held);
+    }
+    for (const held of this.held) {
+      held.takenLive = false;
+      this.releaseIfStored(held);
+    }
+    this.trim();
+  }
+
+  /** Everything up to `seq` has reached the connection; answers false when no such seq was ever written to it. */
+  confirm(reader: MailboxReader, seq: number): boolean {
+    const confirmed = reader.confirm(seq);
+    if (!confirmed) return false;
+    for (const held of confirmed) if (!held.gone) this.end(held);
+    this.trim();
+    this.advance(reader);
+    return true;
+  }
+
+  /** Stores what is in memory only and was taken at or before that sweep; answers whether anything younger is left. */
+  persist(takenUpTo: number): boolean {
+    for (const held of this.held) {
+      if (held.disk !== 'memory' || held.gone) continue;
+      if (held.takenAtSweep > takenUpTo) return true;
+      this.store(held);
+    }
+    return false;
+  }
+
+  /** The store ended a message by itself: it expired, was purged or evicted. */
+  onRemoved(row: StoredHeader): void {
+    const held = this.firstAfter(row.position - 1);
+    if (held?.position === row.position) this.release(held, true);
+    this.trim();
+  }
+
+  /** What became of a message that was to be stored. */
+  onSettled(held: HeldMessage, outcome: StoreOutcome): void {
+    if (outcome.status === 'stored') this.onStored(held);
+    else if (held.gone) this.shared.ledger.confirmedLive();
+    else if (outcome.status === 'duplicate') {
+      if (held.accepted) this.shared.ledger.wasRepeat();
+      held.answer?.receipted('stored', outcome.sentAt, true);
+      this.release(held, true);
+    } else if (held.accepted) {
+      // It was written to a connection while the store made up its mind, so it is refused no more.
+      held.disk = 'memory';
+      if (held.inFlight === 0) this.store(held);
+      else this.shared.onUnstored(this);
+    } else {
+      this.release(held, true);
+      this.shared.onRefused(held.message);
+      held.answer?.refused(outcome.error);
+    }
+    this.trim();
+  }
+
+  private onStored(held: HeldMessage): void {
+    const { ledger, store, persistFirst } = this.shared;
+    held.disk = 'stored';
+    if (held.accepted) ledger.movedToStore();
+    else ledger.tookStored();
+    held.accepted = true;
+    if (held.gone) return store.remove(held, 'confirmed');
+    held.answer?.receipted('stored', held.sentAt);
+    if (persistFirst) for (const reader of this.readers) this.advance(reader);
+    this.releaseIfStored(held);
+  }
+
+  private store(held: HeldMessage): void {
+    held.disk = 'storing';
+    this.shared.store.store(held);
+  }
+
+  /** A message is confirmed: it leaves the mailbox, and the store if it is there. */
+  private end(held: HeldMessage): void {
+    const { ledger, store } = this.shared;
+    this.release(held, true);
+    held.answer?.receipted('delivered', held.sentAt);
+    if (held.disk === 'stored') store.remove(held, 'confirmed');
+    else if (held.disk === 'memory' || store.cancel(held)) ledger.confirmedLive();
+    // Otherwise its commit is under way, and onSettled removes it.
+  }
+
+  /** Writes to a connection what comes next, as far as its window reaches; what is on the disk alone is read first. */
+  private advance(reader: MailboxReader, fresh?: HeldMessage): void {
+    while (reader.attached && !reader.reading && reader.room > 0 && reader.receiver.isOpen) {
+      const next = this.firstAfter(reader.cursor);
+      if (next && next.position <= reader.knownUpTo) {
+        if (this.shared.persistFirst && next.disk !== 'stored') return;
+        this.write(reader, next, next !== fresh && !(this.shared.persistFirst && next.takenLive));
+      } else if (reader.isLive) {
+        return reader.hasCaughtUp();
+      } else if (reader.knownUpTo >= this.diskUpTo) {
+        reader.knownUpTo = Infinity;
+      } else if (reader.room * 2 >= this.shared.ackWindow) {
+        void this.readPage(reader);
+      } else {
+        return; // A page is worth its statement when there is room for half a window.
+      }
+    }
+  }
+
+  private write(reader: MailboxReader, held: HeldMessage, late: boolean): void {
+    if (!held.accepted) {
+      held.accepted = true;
+      this.shared.ledger.tookLive();
+    }
+    reader.write(held, late);
+  }
+
+  private async readPage(reader: MailboxReader): Promise<void> {
+    const after = reader.knownUpTo;
+    const upTo = this.diskUpTo;
+    const limit = reader.room;
+    // While it reads, what is dropped to the disk lowers this again: the page may not have it yet.
+    reader.reading = true;
+    reader.knownUpTo = Infinity;
+    try {
+      const rows = await this.shared.store.page(this.user, after, upTo, limit);
+      if (!reader.attached) return;
+      this.hold(rows);
+      const pageEnd = rows.length < limit ? upTo : rows.at(-1)!.position;
+      reader.knownUpTo = Math.min(reader.knownUpTo, pageEnd);
+      reader.reading = false;
+      this.advance(reader);
+    } catch (error) {
+      reader.knownUpTo = after;
+      reader.reading = false;
+      this.shared.onReadFailed(error, () => this.advance(reader));
+    }
+  }
+
+  /** Puts messages from the disk among those in memory. */
+  private hold(rows: readonly StoredMessage[]): void {
+    for (const row of rows) {
+      const index = this.indexAfter(row.position - 1);
+      const present = this.held[index];
+      if (present?.position === row.position && !present.released) continue;
+      // Deleted since the page was read, or about to be: it was confirmed, so it must not be written again.
+      if (this.shared.store.isLeaving(row)) continue;
+      const held = new HeldMessage(this, row, row.position, row.bytes, null);
+      held.disk = 'stored';
+      held.accepted = true;
+      this.held.splice(index, 0, held);
+    }
+  }
+
+  private releaseIfStored(held: HeldMessage): void {
+    if (held.disk === 'stored' && held.inFlight === 0 && !held.released) this.release(held, false);
+  }
+
+  /** Lets a message out of memory; what is not gone is read from the disk again by whoever has not got it. */
+  private release(held: HeldMessage, gone: boolean): void {
+    held.gone = gone;
+    if (held.released) return;
+    held.released = true;
+    this.releasedCount += 1;
+    if (gone) return;
+    this.diskUpTo = Math.max(this.diskUpTo, held.position);
+    for (const reader of this.readers) {
+      if (reader.cursor < held.position) reader.knownUpTo = Math.min(reader.knownUpTo, held.position - 1);
+    }
+  }
+
+  /** Forgets the released messages: those at the front, and all of them when they are many. */
+  private trim(): void {
+    let front = 0;
+    while (this.held[front]?.released) front += 1;
+    if (front > 0) {
+      this.held.splice(0, front);
+      this.releasedCount -= front;
+    }
+    if (this.releasedCount > 64 && this.releasedCount * 2 > this.held.length) {
+      this.held = this.held.filter((held) => !held.released);
+      this.releasedCount = 0;
+    }
+    if (this.isIdle) this.shared.onIdle(this);
+  }
+
+  /** The first held message with a position above this one. */
+  private firstAfter(position: number): HeldMessage | undefined {
+    let index = this.indexAfter(position);
+    while (this.held[index]?.released) index += 1;
+    return this.held[index];
+  }
+
+  private indexAfter(position: number): number {
+    // The usual case by far: a live connection has got everything but the newest.
+    let low = 0;
+    let high = this.held.length;
+    if (high > 0 && this.held[high - 1]!.position <= position) return high;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.held[middle]!.position <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,179 @@
+import { Inject, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  WebSocketGateway,
+  type OnGatewayConnection,
+  type OnGatewayDisconnect,
+  type OnGatewayInit,
+} from '@nestjs/websockets';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { RawData, WebSocket } from 'ws';
+import type { Connection } from '../connections/connection.js';
+import { ConnectionService } from '../connections/connection.service.js';
+import { DeliveryService } from '../delivery/delivery.service.js';
+import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { ChatError } from '../protocol/chat-error.js';
+import { CloseCode } from '../protocol/close-code.js';
+import type { Command } from '../protocol/frames.js';
+import { admit, chooseSubprotocol, HandshakeRefusal, type Admission } from './admission.js';
+import { GuardedWebSocketServer } from './chat-ws.adapter.js';
+
+/** How long clients have to answer the close frame when the server goes away, in milliseconds. */
+const GOODBYE_MS = 5_000;
+
+/** What a WebSocket server of a chat is told when it is made; the limit of a frame follows when the options are known. */
+export function serverOptions(path: string): Record<string, unknown> {
+  return {
+    path,
+    perMessageDeflate: false,
+    clientTracking: false, // ConnectionService does that.
+    closeTimeout: GOODBYE_MS,
+    handleProtocols: (offered: Set<string>) => chooseSubprotocol(offered) ?? false,
+  };
+}
+
+/**
+ * Where clients come in: it decodes frames into commands, hands them to delivery, and turns errors into frames and close
+ * codes. Frames are handled one after the other, in the turn of the event loop in which they came.
+ */
+@WebSocketGateway(serverOptions('/chat'))
+export class ChatGateway
+  implements OnGatewayInit, OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, BeforeApplicationShutdown
+{
+  private readonly logger = new Logger('ChatGateway');
+  private readonly admissions = new WeakMap<IncomingMessage, Admission>();
+  private readonly clients = new Map<WebSocket, Connection>();
+  private server: unknown;
+  private closing = false;
+
+  constructor(
+    @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
+    @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+  ) {}
+
+  afterInit(server: unknown): void {
+    this.server = server;
+    if (!(server instanceof GuardedWebSocketServer)) return;
+    server.options.maxPayload = this.options.maxFrameBytes;
+    server.guard = (request) => this.guard(request);
+  }
+
+  onApplicationBootstrap(): void {
+    if (this.server instanceof GuardedWebSocketServer) return;
+    throw new Error(
+      'ChatModule needs its own WebSocket adapter: call app.useWebSocketAdapter(new ChatWsAdapter(app)) before app.listen().',
+    );
+  }
+
+  /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
+  handleConnection(socket: WebSocket, request: IncomingMessage): void {
+    const { user, codec } = this.admissions.get(request)!;
+    const remoteAddress = request.socket.remoteAddress ?? '';
+    const connection = this.connections.open(socket, request.socket, codec, { user, remoteAddress });
+    this.clients.set(socket, connection);
+    socket.on('message', (data, isBinary) => this.onFrame(connection, codec, data, isBinary));
+    socket.on('pong', (payload) => this.onPong(connection, payload));
+    if (codec.protocol === 'text') this.delivery.attach(connection);
+    else void this.greet(connection);
+  }
+
+  handleDisconnect(socket: WebSocket): void {
+    const connection = this.clients.get(socket);
+    if (!connection) return;
+    this.clients.delete(socket);
+    this.connections.remove(connection);
+    this.delivery.detach(connection);
+  }
+
+  /** Stores what is unconfirmed, says goodbye to everybody, and waits until they are gone; nothing is lost and nobody sees 1006. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.closing = true;
+    await this.delivery.settle();
+    const gone = [...this.clients].map(([socket, connection]) => {
+      const closed = once(socket, 'close');
+      connection.close(CloseCode.GOING_AWAY, 'the server is going away; reconnect in a few seconds');
+      return closed;
+    });
+    const cancel = this.options.clock.after(GOODBYE_MS, () => {
+      for (const socket of this.clients.keys()) socket.terminate();
+    });
+    await Promise.all(gone);
+    cancel();
+    await this.delivery.close();
+  }
+
+  private guard(request: IncomingMessage): void {
+    if (this.closing) {
+      throw new HandshakeRefusal(503, 'GOING_AWAY', 'the server is going away; connect again in a few seconds', {
+        'Retry-After': '5',
+      });
+    }
+    this.admissions.set(request, admit(request));
+  }
+
+  /** The first frame is the welcome; frames of the client and messages for it wait until it is written. */
+  private async greet(connection: Connection): Promise<void> {
+    const { ackWindow, maxContentBytes, heartbeatMs } = this.options;
+    connection.pause();
+    const pending = await this.delivery.pendingOf(connection.user).catch((error: unknown) => {
+      this.logger.error(`The store can't be read: ${String(error)}`);
+      return null;
+    });
+    connection.welcome({ pending, ackWindow, maxContentBytes, heartbeatMs });
+    if (connection.isOpen) this.delivery.attach(connection);
+    connection.resume();
+  }
+
+  private onFrame(connection: Connection, codec: Admission['codec'], data: RawData, isBinary: boolean): void {
+    connection.onFrame();
+    try {
+      const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
+      if (text === null) return connection.close(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
+      this.handle(connection, codec.decode(text));
+    } catch (error) {
+      this.onError(connection, error);
+    }
+    if (this.delivery.isFull) this.holdUp(connection);
+  }
+
+  private handle(connection: Connection, command: Command): void {
+    if (command.type === 'send') this.delivery.send(connection.user, command, connection);
+    else if (command.type === 'broadcast') {
+      this.delivery.broadcast(connection.user, command.content, command.id, connection);
+    } else this.confirm(connection, command.seq);
+  }
+
+  private confirm(connection: Connection, seq: number): void {
+    if (this.delivery.confirm(connection, seq)) return;
+    connection.onRefused(new ChatError('BAD_FRAME', 'this seq was never sent to you; acknowledge what has come'));
+    connection.close(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
+  }
+
+  private onPong(connection: Connection, payload: Buffer): void {
+    const seq = connection.onPong(payload);
+    if (seq !== null) this.delivery.confirm(connection, seq);
+  }
+
+  private onError(connection: Connection, error: unknown): void {
+    if (error instanceof ChatError) return connection.onRefused(error);
+    this.logger.error(error);
+    connection.close(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
+  }
+
+  /** The disk can't keep up: this sender waits, in its own socket, rather than in our memory. */
+  private holdUp(connection: Connection): void {
+    connection.pause();
+    this.delivery.whenRoom(() => connection.resume());
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function decodeUtf8(data: Buffer): string | null {
+  try {
+    return utf8.decode(data);
+  } catch {
+    return null; // The only error there is: the bytes are not UTF-8.
+  }
+}

@@ -1,0 +1,117 @@
+import { ChatError } from '../protocol/chat-error.js';
+import type { StoredHeader, OfflineMessageTable } from './offline-message.table.js';
+
+/** How many mailboxes are kept counted in memory; past it the one that was longest unused is counted anew when needed. */
+const REMEMBERED_MAILBOXES = 10_000;
+
+export interface Caps {
+  readonly maxPendingPerUser: number | null;
+  readonly maxPendingBytesPerUser: number | null;
+  readonly maxPendingPerSender: number | null;
+  readonly overflow: 'reject' | 'evict-oldest';
+}
+
+interface Tally {
+  count: number;
+  bytes: number;
+  readonly bySender: Map<string, number>;
+}
+
+/**
+ * Counts what waits in each mailbox, so that the caps are checked without counting rows for every message. The commit
+ * queue is the only writer of the table and keeps the counts; they are exact while it is. With no cap set it does nothing.
+ */
+export class MailboxTallies {
+  private readonly tallies = new Map<string, Tally>();
+  private readonly capped: boolean;
+
+  constructor(
+    private readonly table: OfflineMessageTable,
+    private readonly caps: Caps,
+  ) {
+    this.capped =
+      caps.maxPendingPerUser !== null || caps.maxPendingBytesPerUser !== null || caps.maxPendingPerSender !== null;
+  }
+
+  /** Counts those of these mailboxes that are not counted yet, in one statement. */
+  async load(recipients: ReadonlySet<string>): Promise<void> {
+    if (!this.capped) return;
+    const missing = [...recipients].filter((recipient) => !this.tallies.has(recipient));
+    if (missing.length === 0) return;
+    const rows = await this.table.tally(missing);
+    for (const recipient of missing) this.tallies.set(recipient, { count: 0, bytes: 0, bySender: new Map() });
+    for (const row of rows) {
+      const tally = this.tallies.get(row.to)!;
+      tally.count += row.count;
+      tally.bytes += row.bytes;
+      tally.bySender.set(row.from, row.count);
+    }
+  }
+
+  /** Answers why this message can't wait in its mailbox, or null when there is room. The mailbox must be loaded. */
+  refusal(message: StoredHeader): ChatError | null {
+    const tally = this.tallies.get(message.to);
+    if (!tally) return null;
+    const { maxPendingPerUser, maxPendingBytesPerUser, maxPendingPerSender, overflow } = this.caps;
+    // One sender's share is refused under either policy: otherwise it could push everybody else's messages out.
+    if (maxPendingPerSender !== null && (tally.bySender.get(message.from) ?? 0) >= maxPendingPerSender) {
+      return new ChatError(
+        'SENDER_QUOTA',
+        `${maxPendingPerSender} of your messages already wait for this user; send again when some were delivered`,
+      );
+    }
+    if (overflow === 'evict-oldest') return null;
+    const full =
+      (maxPendingPerUser !== null && tally.count >= maxPendingPerUser) ||
+      (maxPendingBytesPerUser !== null && tally.bytes + message.bytes > maxPendingBytesPerUser);
+    return full
+      ? new ChatError('MAILBOX_FULL', 'too many messages wait for this user; send again when some were delivered')
+      : null;
+  }
+
+  /** Says how many messages and bytes this mailbox is over its caps. */
+  excess(recipient: string): { count: number; bytes: number } {
+    const tally = this.tallies.get(recipient);
+    const over = (value: number, cap: number | null) => (cap === null ? 0 : Math.max(0, value - cap));
+    return tally
+      ? {
+          count: over(tally.count, this.caps.maxPendingPerUser),
+          bytes: over(tally.bytes, this.caps.maxPendingBytesPerUser),
+        }
+      : { count: 0, bytes: 0 };
+  }
+
+  add(message: StoredHeader): void {
+    this.change(message, 1);
+  }
+
+  subtract(message: StoredHeader): void {
+    this.change(message, -1);
+  }
+
+  /** After a failed commit nobody knows what these mailboxes hold: they are counted anew when next needed. */
+  forget(recipients: ReadonlySet<string>): void {
+    for (const recipient of recipients) this.tallies.delete(recipient);
+  }
+
+  /** Drops the counts that were longest unused. */
+  trim(): void {
+    for (const recipient of this.tallies.keys()) {
+      if (this.tallies.size <= REMEMBERED_MAILBOXES) return;
+      this.tallies.delete(recipient);
+    }
+  }
+
+  private change(message: StoredHeader, sign: 1 | -1): void {
+    const tally = this.tallies.get(message.to);
+    if (!tally) return;
+    tally.count += sign;
+    tally.bytes += sign * message.bytes;
+    const ofSender = (tally.bySender.get(message.from) ?? 0) + sign;
+    if (ofSender > 0) tally.bySender.set(message.from, ofSender);
+    else tally.bySender.delete(message.from);
+    // A Map keeps the order of insertion: put back at its end, the first one is the longest unused.
+    this.tallies.delete(message.to);
+    this.tallies.set(message.to, tally);
+  }
+}

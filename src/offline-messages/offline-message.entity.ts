@@ -1,0 +1,42 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+
+// Postgres hands 64-bit integers over as strings; ours stay far below 2^53.
+const asNumber = { to: (value: number) => value, from: (value: string | number) => Number(value) };
+
+/**
+ * A message that is committed and waits for its recipient. The columns are of kinds that every driver of TypeORM has;
+ * rows are written and deleted by OfflineMessageTable only, many to a statement.
+ */
+@Entity({ name: 'holdfast_offline_message' })
+@Index('holdfast_offline_message_sent', ['recipient', 'sender', 'id'], { unique: true })
+@Index('holdfast_offline_message_stored', ['storedAt'])
+export class OfflineMessage {
+  @PrimaryColumn({ type: 'varchar', length: 128, primaryKeyConstraintName: 'holdfast_offline_message_order' })
+  recipient!: string;
+
+  /** Its place among all messages of this server: an integer given when it is accepted [protocol 2.4]. */
+  @PrimaryColumn({ type: 'bigint', transformer: asNumber, primaryKeyConstraintName: 'holdfast_offline_message_order' })
+  position!: number;
+
+  @Column({ type: 'varchar', length: 128 })
+  sender!: string;
+
+  /** The sender's id for it: once per sender and recipient [protocol 2.5]. */
+  @Column({ type: 'varchar', length: 64 })
+  id!: string;
+
+  @Column({ type: 'text' })
+  content!: string;
+
+  /** Length of the content in bytes of UTF-8. */
+  @Column({ type: 'integer' })
+  bytes!: number;
+
+  /** When the server took it, in milliseconds since 1970. */
+  @Column({ type: 'bigint', transformer: asNumber })
+  sentAt!: number;
+
+  /** When it was stored, in milliseconds since 1970; it expires so long after it. */
+  @Column({ type: 'bigint', transformer: asNumber })
+  storedAt!: number;
+}

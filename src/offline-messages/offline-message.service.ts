@@ -1,0 +1,180 @@
+import { Injectable } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import type { ChatOptions } from '../options/chat.options.js';
+import { CommitQueue, type CommitListener, type Ending, type StoreRequest } from './commit-queue.js';
+import { MailboxTallies } from './mailbox-tally.js';
+import {
+  OfflineMessageTable,
+  type PendingOfUser,
+  type StoredHeader,
+  type StoredMessage,
+} from './offline-message.table.js';
+
+/** Rows that one sweep of expired messages deletes before others may go on. */
+const SWEEP_ROWS = 500;
+/** Longest time between two sweeps, in milliseconds; with a short retention they come four times in it. */
+const SWEEP_MS = 60_000;
+
+/** How many messages wait, and how many left the store in which way since the start. */
+export type StoreCounts = Readonly<Record<Ending | 'pending' | 'recovered', number>>;
+
+/** Hears of every row that leaves the store, after the commit. */
+export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
+
+/**
+ * The messages that wait on disk. It commits in groups, keeps the caps of a mailbox, expires what nobody fetched, and
+ * counts every way out. Which messages have to wait, and when one may go, is not its business: delivery knows.
+ */
+@Injectable()
+export class OfflineMessageService implements CommitListener {
+  private readonly table: OfflineMessageTable;
+  private readonly queue: CommitQueue;
+  private readonly counters = { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0 };
+  private readonly removalListeners: RemovalListener[] = [];
+  private cancelSweep: (() => void) | null = null;
+  private highestPosition = 0;
+
+  constructor(
+    dataSource: DataSource,
+    private readonly options: ChatOptions,
+  ) {
+    this.table = new OfflineMessageTable(dataSource);
+    this.queue = new CommitQueue(this.table, new MailboxTallies(this.table, options), options.clock, this);
+  }
+
+  /** Reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest one found. */
+  async open(): Promise<void> {
+    const { count, lastPosition } = await this.table.summary();
+    this.counters.pending = this.counters.recovered = count;
+    this.highestPosition = lastPosition;
+    this.scheduleSweep();
+  }
+
+  /** Commits what was asked for and stops the sweeps. */
+  async close(): Promise<void> {
+    this.cancelSweep?.();
+    await this.queue.close();
+  }
+
+  /** The highest position in the store when it was opened. */
+  get lastPosition(): number {
+    return this.highestPosition;
+  }
+
+  get counts(): StoreCounts {
+    return this.counters;
+  }
+
+  /** False while the disk does not take messages. */
+  get isHealthy(): boolean {
+    return this.queue.healthy;
+  }
+
+  /** True when senders should be held up until `whenRoom` calls back. */
+  get isFull(): boolean {
+    return this.queue.isFull;
+  }
+
+  whenRoom(callback: () => void): void {
+    this.queue.whenRoom(callback);
+  }
+
+  onRemoval(listener: RemovalListener): void {
+    this.removalListeners.push(listener);
+  }
+
+  /** Stores a message in the next commit; `onSettled` of the request is told after it. */
+  store(request: StoreRequest): void {
+    this.queue.store(request);
+  }
+
+  /** Takes a message back whose commit has not begun; false when it is too late. */
+  cancel(request: StoreRequest): boolean {
+    return this.queue.cancel(request);
+  }
+
+  /** Deletes a stored message in the next commit. */
+  remove(row: StoredHeader, ending: Ending): void {
+    this.queue.remove(row, ending);
+  }
+
+  /** Waits until all that was asked for is committed, or could not be. */
+  flush(): Promise<void> {
+    return this.queue.flush();
+  }
+
+  /** The first messages of a mailbox with a position above `after` and up to `upTo`, in order; rejects when the disk can't be read. */
+  page(user: string, after: number, upTo: number, limit: number): Promise<StoredMessage[]> {
+    return this.queue.read(() => this.table.page(user, after, upTo, limit));
+  }
+
+  /** True for a row that `page` answered although it has been deleted since, or is about to be. */
+  isLeaving(row: StoredHeader): boolean {
+    return this.queue.isLeaving(row.position);
+  }
+
+  /** How many messages wait for this user. */
+  count(user: string): Promise<number> {
+    return this.queue.read(() => this.table.count(user));
+  }
+
+  /** The users for whom messages wait, most first. */
+  async mailboxes(
+    limit: number,
+    below?: { count: number; user: string },
+  ): Promise<{ items: PendingOfUser[]; total: number }> {
+    return this.queue.read(async () => ({
+      items: await this.table.mailboxes(limit, below),
+      total: (await this.table.summary()).users,
+    }));
+  }
+
+  /** Deletes what waits for this user, or only one message of one sender; answers how many were deleted. */
+  async purge(user: string, one?: { from: string; id: string }): Promise<number> {
+    if (one) return this.removeAll(await this.queue.read(() => this.table.withIds([{ to: user, ...one }])), 'purged');
+    return this.removeWhile(() => this.table.oldest(user, SWEEP_ROWS), 'purged');
+  }
+
+  onStored(): void {
+    this.counters.pending += 1;
+  }
+
+  onRemoved(row: StoredHeader, ending: Ending): void {
+    this.counters.pending -= 1;
+    this.counters[ending] += 1;
+    for (const listener of this.removalListeners) listener(row, ending);
+  }
+
+  private scheduleSweep(): void {
+    const { retentionMs, clock } = this.options;
+    if (retentionMs === null) return;
+    this.cancelSweep = clock.after(Math.min(SWEEP_MS, retentionMs / 4), () => {
+      this.sweep(retentionMs).then(
+        () => this.scheduleSweep(),
+        () => this.scheduleSweep(),
+      );
+    });
+  }
+
+  private async sweep(retentionMs: number): Promise<void> {
+    const before = this.options.clock.now() - retentionMs;
+    await this.removeWhile(() => this.table.storedBefore(before, SWEEP_ROWS), 'expired');
+  }
+
+  /** Deletes what `find` answers, until that is less than a full batch: others have their turn in between. */
+  private async removeWhile(find: () => Promise<StoredHeader[]>, ending: Ending): Promise<number> {
+    let removed = 0;
+    for (;;) {
+      const rows = await this.queue.read(find);
+      removed += await this.removeAll(rows, ending);
+      if (rows.length < SWEEP_ROWS) return removed;
+    }
+  }
+
+  private async removeAll(rows: readonly StoredHeader[], ending: Ending): Promise<number> {
+    const removed = await Promise.all(
+      rows.map((row) => new Promise<boolean>((resolve) => this.queue.remove(row, ending, resolve))),
+    );
+    return removed.filter(Boolean).length;
+  }
+}

@@ -1,0 +1,35 @@
+/** Every reason for which a frame or a REST call is refused, and whether the same frame may succeed later [protocol 5]. */
+export const ERROR_CODES = {
+  BAD_FRAME: { temporary: false },
+  UNKNOWN_EVENT: { temporary: false },
+  BAD_RECIPIENT: { temporary: false },
+  NO_RECIPIENT: { temporary: false },
+  CONTENT_TOO_LARGE: { temporary: false },
+  MAILBOX_FULL: { temporary: true },
+  SENDER_QUOTA: { temporary: true },
+  STORE_UNAVAILABLE: { temporary: true },
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/**
+ * A refusal that somebody outside is told. The message says what happened and what to do, and never repeats what
+ * the sender wrote; the cause is for the log only.
+ */
+export class ChatError extends Error {
+  override readonly name = 'ChatError';
+  /** The same may succeed later. */
+  readonly temporary: boolean;
+  /** The id that the refused frame brought, if it could be read. */
+  readonly id: string | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; id?: string | undefined } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.temporary = ERROR_CODES[code].temporary;
+    this.id = options.id;
+  }
+}

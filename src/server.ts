@@ -1,0 +1,40 @@
+import { Logger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { AppModule } from './app.module.js';
+import { readEnvironment } from './config/environment.js';
+import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
+
+/** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
+const BACKLOG = 4_096;
+
+/** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
+export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressApplication> {
+  const settings = readEnvironment(env);
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(settings), {
+    abortOnError: false,
+    logger: ['log', 'warn', 'error', 'fatal'],
+  });
+  app.useWebSocketAdapter(new ChatWsAdapter(app));
+  app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)));
+  app.enableShutdownHooks([], { useProcessExit: true });
+  const description = new DocumentBuilder()
+    .setTitle('Holdfast')
+    .setDescription('Connections, pending messages and counters of the chat.');
+  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, description.build()));
+  await app.init();
+  const server = app.getHttpServer() as Server;
+  server.listen({ host: settings.host, port: settings.port, backlog: BACKLOG });
+  await once(server, 'listening');
+  const { address, family, port } = server.address() as AddressInfo;
+  const host = family === 'IPv6' ? `[${address}]` : address;
+  new Logger('Holdfast').log(
+    `listening on http://${host}:${port} (loopback only: there is no authentication); connect to ws://${host}:${port}${settings.path}?user=NAME`,
+  );
+  return app;
+}

@@ -1,0 +1,139 @@
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { Test } from '@nestjs/testing';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ClientOptions } from 'ws';
+import { AppModule } from '../../src/app.module.js';
+import { ConnectionService } from '../../src/connections/connection.service.js';
+import { storeOptions } from '../../src/database/store-options.js';
+import { DeliveryService } from '../../src/delivery/delivery.service.js';
+import { ChatWsAdapter } from '../../src/gateway/chat-ws.adapter.js';
+import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
+import { eventually } from './deadline.js';
+import { TestClient } from './test-client.js';
+
+/** The real application on a free port, with its store in a folder of its own, and the clients that a test opened. */
+export class ChatApp {
+  private clients: TestClient[] = [];
+
+  private constructor(
+    readonly app: NestExpressApplication,
+    readonly folder: string,
+    private readonly options: Partial<ChatOptions>,
+  ) {}
+
+  static async start(options: Partial<ChatOptions> = {}, folder?: string): Promise<ChatApp> {
+    const home = folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-')));
+    const settings = {
+      host: '127.0.0.1',
+      port: 0,
+      path: '/chat',
+      databaseUrl: `sqlite:${join(home, 'holdfast.sqlite')}`,
+      chat: resolveChatOptions(options),
+    };
+    const module = await Test.createTestingModule({ imports: [AppModule.with(settings)] }).compile();
+    const app = module.createNestApplication<NestExpressApplication>({ logger: false });
+    app.useWebSocketAdapter(new ChatWsAdapter(app));
+    await app.listen(0, '127.0.0.1');
+    return new ChatApp(app, home, options);
+  }
+
+  get databaseFile(): string {
+    const { database } = storeOptions(`sqlite:${join(this.folder, 'holdfast.sqlite')}`) as { database: string };
+    return database;
+  }
+
+  get port(): number {
+    return (this.app.getHttpServer().address() as AddressInfo).port;
+  }
+
+  get delivery(): DeliveryService {
+    return this.app.get(DeliveryService);
+  }
+
+  get connections(): ConnectionService {
+    return this.app.get(ConnectionService);
+  }
+
+  url(user: string): string {
+    return `ws://127.0.0.1:${this.port}/chat?user=${encodeURIComponent(user)}`;
+  }
+
+  /** Opens a text connection. */
+  async connect(user: string, options: ClientOptions = {}): Promise<TestClient> {
+    return this.keep(await TestClient.open(this.url(user), [], options));
+  }
+
+  /** Opens a JSON connection and reads its welcome. */
+  async connectJson(user: string, options: ClientOptions = {}): Promise<TestClient> {
+    const client = this.keep(await TestClient.open(this.url(user), ['chat.v1.json'], options));
+    await client.nextJson('welcome');
+    return client;
+  }
+
+  keep(client: TestClient): TestClient {
+    this.clients.push(client);
+    return client;
+  }
+
+  /** A REST call; answers the status and the parsed body. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  async rest(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }> {
+    const response = await fetch(`http://127.0.0.1:${this.port}${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+    });
+    const text = await response.text();
+    return { status: response.status, body: text ? JSON.parse(text) : null };
+  }
+
+  /** Waits until the server has noticed that a user's connections are gone. */
+  async untilOffline(user: string): Promise<void> {
+    await eventually(
+      () => this.connections.ofUser(user).length === 0,
+      () => `${user} is offline`,
+    );
+  }
+
+  async untilOnline(user: string): Promise<void> {
+    await eventually(
+      () => this.connections.ofUser(user).length > 0,
+      () => `${user} is online`,
+    );
+  }
+
+  /** Waits until so many messages wait for this user in the store. */
+  async untilPending(user: string, count: number): Promise<void> {
+    await eventually(
+      async () => (await this.delivery.pendingOf(user)) === count,
+      () => `${count} messages wait for ${user}`,
+    );
+  }
+
+  /** The books balance: every message that was taken is somewhere, or ended under a name [protocol 2.3]. */
+  expectBalanced(): void {
+    const { accepted, confirmed, pending, inFlight, expired, purged, evicted } = this.delivery.totals;
+    const ends = confirmed + pending + inFlight + expired + purged + evicted;
+    if (accepted !== ends) throw new Error(`the books do not balance: ${JSON.stringify(this.delivery.totals)}`);
+  }
+
+  /** Drops the clients, checks the books and stops the server; the folder stays for a next start. */
+  async stop(): Promise<string> {
+    this.expectBalanced();
+    for (const client of this.clients) client.socket.terminate();
+    this.clients = [];
+    await this.app.close();
+    return this.folder;
+  }
+
+  async restart(): Promise<ChatApp> {
+    return ChatApp.start(this.options, await this.stop());
+  }
+
+  async dispose(): Promise<void> {
+    await this.stop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
