@@ -15,6 +15,7 @@ export function AdminController(path: string, tag: string): ClassDecorator {
     Controller({ path, version: VERSION_NEUTRAL }),
     UseFilters(ErrorFilter),
     ApiTags(tag),
+    ApiResponse({ status: 'default', description: 'Any other refusal.', schema: openApi(errorDto, 'output') }),
   ) as ClassDecorator;
 }
 

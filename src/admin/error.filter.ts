@@ -1,4 +1,4 @@
-import { Catch, HttpException, HttpStatus, type ArgumentsHost } from '@nestjs/common';
+import { Catch, HttpException, HttpStatus, Logger, type ArgumentsHost } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
 import { ChatError } from '../protocol/chat-error.js';
 
@@ -9,21 +9,36 @@ const STATUS: Partial<Record<ChatError['code'], HttpStatus>> = {
   STORE_UNAVAILABLE: HttpStatus.SERVICE_UNAVAILABLE,
 };
 
+/** In place of what the framework and the body parser say, which quotes the address and the body. */
+const MESSAGES: Partial<Record<HttpStatus, string>> = {
+  [HttpStatus.BAD_REQUEST]: 'the request cannot be read; check its address and its body',
+  [HttpStatus.NOT_FOUND]: 'nothing is served here',
+  [HttpStatus.PAYLOAD_TOO_LARGE]: 'the body is longer than allowed',
+  [HttpStatus.UNSUPPORTED_MEDIA_TYPE]: 'the body has to be JSON in UTF-8',
+};
+
 /** Turns errors into answers of one shape, `{ statusCode, code, message }`; what is not meant for clients becomes a plain 500 and is logged. */
 @Catch()
 export class ErrorFilter extends BaseExceptionFilter {
-  override catch(error: unknown, host: ArgumentsHost): void {
-    super.catch(shaped(error), host);
-  }
-}
+  private readonly log = new Logger('ErrorFilter');
 
-function shaped(error: unknown): unknown {
-  if (error instanceof ChatError)
-    return answer(STATUS[error.code] ?? HttpStatus.BAD_REQUEST, error.code, error.message);
-  if (!(error instanceof HttpException)) return error;
-  const body = error.getResponse();
-  if (typeof body === 'object' && 'code' in body) return error;
-  return answer(error.getStatus(), HttpStatus[error.getStatus()] ?? 'ERROR', error.message);
+  override catch(error: unknown, host: ArgumentsHost): void {
+    super.catch(this.shaped(error), host);
+  }
+
+  private shaped(error: unknown): HttpException {
+    if (error instanceof ChatError) {
+      return answer(STATUS[error.code] ?? HttpStatus.BAD_REQUEST, error.code, error.message);
+    }
+    if (error instanceof HttpException) {
+      const body = error.getResponse();
+      if (typeof body === 'object' && 'code' in body) return error;
+      const status: HttpStatus = error.getStatus();
+      return answer(status, HttpStatus[status] ?? 'ERROR', MESSAGES[status] ?? error.message);
+    }
+    this.log.error(error);
+    return answer(HttpStatus.INTERNAL_SERVER_ERROR, 'SERVER_ERROR', 'the server failed; try again later');
+  }
 }
 
 function answer(statusCode: number, code: string, message: string): HttpException {

@@ -1,5 +1,6 @@
-import { BadRequestException, type PipeTransform } from '@nestjs/common';
+import { BadRequestException, type ArgumentMetadata, type PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
+import { isMessageId } from '../protocol/message.js';
 import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
 
 /** A user name in a path, a query or a body: trimmed and in NFC [protocol 1]. */
@@ -10,6 +11,9 @@ export const userName = z.string().transform((raw, context) => {
   return z.NEVER;
 });
 
+/** A message id in a path or a body. */
+export const messageId = z.string().refine(isMessageId, 'has to be 1 to 64 of A-Z a-z 0-9 _ -');
+
 /** How many items a page has. */
 export const pageLimit = z.coerce.number().int().min(1).max(1000).default(100);
 
@@ -17,10 +21,11 @@ export const pageLimit = z.coerce.number().int().min(1).max(1000).default(100);
 export class SchemaPipe<Output> implements PipeTransform<unknown, Output> {
   constructor(private readonly schema: z.ZodType<Output>) {}
 
-  transform(value: unknown): Output {
+  transform(value: unknown, { type, data }: ArgumentMetadata): Output {
     const result = this.schema.safeParse(value);
     if (result.success) return result.data;
-    const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'the value'}: ${issue.message}`);
+    const whole = data ?? `the ${type}`;
+    const problems = result.error.issues.map(({ path, message }) => `${path.join('.') || whole}: ${message}`);
     throw new BadRequestException({ statusCode: 400, code: 'BAD_REQUEST', message: problems.join('; ') });
   }
 }

@@ -3,23 +3,24 @@ import { z } from 'zod';
 import type { Sender } from '../delivery/answer.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import type { ChatError } from '../protocol/chat-error.js';
-import { isMessageId, toIsoTime, type Receipt } from '../protocol/message.js';
+import { toIsoTime, type Receipt } from '../protocol/message.js';
 import { AdminController, Answers, Refuses, Takes } from './api.js';
-import { SchemaPipe, userName } from './input.js';
+import { messageId, SchemaPipe, userName } from './input.js';
 
 const wholeText = z.string().refine((text) => text.isWellFormed(), 'has to be a string of whole characters');
-const messageId = z.string().refine(isMessageId, 'has to be 1 to 64 of A-Z a-z 0-9 _ -').optional();
 
-const messageBody = z.union([
-  z.object({
+const messageBody = z
+  .object({
     from: userName,
+    to: userName.optional().describe('The recipient; left out of a broadcast.'),
     content: wholeText,
-    broadcast: z.literal(true),
-    id: messageId,
-    to: z.undefined().optional(),
-  }),
-  z.object({ from: userName, to: userName, content: wholeText, id: messageId, broadcast: z.literal(false).optional() }),
-]);
+    broadcast: z.boolean().optional().describe('True: to everybody who is online, and never stored.'),
+    id: messageId.optional().describe('1 to 64 of A-Z a-z 0-9 _ -; given by the server unless it is here.'),
+  })
+  .refine(({ to, broadcast = false }) => broadcast === (to === undefined), {
+    path: ['to'],
+    message: 'give either a user in "to", or "broadcast": true',
+  });
 
 const receiptDto = z.object({
   id: z.string(),
@@ -47,14 +48,19 @@ export class MessagesController {
     return { ...receipt, sentAt: toIsoTime(receipt.sentAt) };
   }
 
-  private dispatch(body: z.infer<typeof messageBody>): Promise<{ receipt: Receipt; repeated: boolean }> {
+  private dispatch({
+    from,
+    to,
+    content,
+    id,
+  }: z.infer<typeof messageBody>): Promise<{ receipt: Receipt; repeated: boolean }> {
     return new Promise((resolve, reject) => {
       const sender: Sender = {
         onReceipt: (receipt, repeated) => resolve({ receipt, repeated }),
         onRefused: (error: ChatError) => reject(error),
       };
-      if (body.broadcast) this.delivery.broadcast(body.from, body.content, body.id, sender);
-      else this.delivery.send(body.from, body, sender);
+      if (to === undefined) this.delivery.broadcast(from, content, id, sender);
+      else this.delivery.send(from, { to, content, id }, sender);
     });
   }
 }

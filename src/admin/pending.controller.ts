@@ -2,7 +2,7 @@ import { Delete, Get, Inject, Param, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { AdminController, Answers, Params, Queries, Refuses } from './api.js';
-import { encodeCursor, SchemaPipe, userName } from './input.js';
+import { encodeCursor, messageId, SchemaPipe, userName } from './input.js';
 import {
   mailboxPage,
   mailboxQuery,
@@ -68,7 +68,7 @@ export class PendingController {
   async purgeOne(
     @Param('user', new SchemaPipe(userName)) user: string,
     @Param('from', new SchemaPipe(userName)) from: string,
-    @Param('id') id: string,
+    @Param('id', new SchemaPipe(messageId)) id: string,
   ): Promise<z.infer<typeof purgeDto>> {
     return { purged: await this.offlineMessages.purge(user, { from, id }) };
   }

@@ -1,4 +1,4 @@
-import { ChatOptions, resolveChatOptions } from '../options/chat.options.js';
+import { ChatOptions, ChatOptionsError, resolveChatOptions } from '../options/chat.options.js';
 import { DEFAULT_DATABASE_URL } from '../database/store-options.js';
 
 /** What the standalone server is told. */
@@ -16,11 +16,20 @@ export class EnvironmentError extends Error {
   override readonly name = 'EnvironmentError';
 }
 
-/** Variables that are not options of the chat, and what they are. */
-const OWN = { CHAT_PATH: 'path', CHAT_AUTH: 'auth' } as const;
+/** Variables that are not options of the chat. */
+const OWN = ['CHAT_PATH', 'CHAT_AUTH'];
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
+/** Segments of `.` and `..` would be resolved by every client before it asks. */
+const PATH = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._~-]+)+$/;
 
-/** Reads the settings of the standalone server from the environment [protocol 8]; throws an EnvironmentError, or a ChatOptionsError for a value out of its range. */
+/** Every option of the chat that the environment can set, with its variable: `someOption` is `CHAT_SOME_OPTION`. */
+const VARIABLES: ReadonlyMap<string, string> = new Map(
+  Object.keys(new ChatOptions())
+    .filter((name) => name !== 'clock')
+    .map((name) => [name, `CHAT_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`]),
+);
+
+/** Reads the settings of the standalone server from the environment [protocol 8]; throws an EnvironmentError. */
 export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
@@ -34,7 +43,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
   const auth = given['CHAT_AUTH'] ?? 'trusted';
   if (auth !== 'trusted') throw new EnvironmentError(`CHAT_AUTH is '${auth}'; give trusted, or leave it out.`);
   const path = given['CHAT_PATH'] ?? '/chat';
-  if (!/^(\/[A-Za-z0-9._~-]+)+$/.test(path)) {
+  if (!PATH.test(path)) {
     throw new EnvironmentError(`CHAT_PATH is '${path}'; give a path such as /chat.`);
   }
   return {
@@ -42,7 +51,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
     port: port(given['PORT'] ?? '3000'),
     databaseUrl: given['DATABASE_URL'] ?? DEFAULT_DATABASE_URL,
     path,
-    chat: resolveChatOptions(chatOptions(given)),
+    chat: chatOptions(given),
   };
 }
 
@@ -52,30 +61,33 @@ function port(value: string): number {
   throw new EnvironmentError(`PORT is '${value}'; give a whole number from 0 to 65535, 0 for any free port.`);
 }
 
-/** `CHAT_SOME_OPTION` is the option `someOption`. */
-function chatOptions(given: Record<string, string>): Partial<ChatOptions> {
-  const defaults = new ChatOptions();
-  const names = new Map<string, keyof ChatOptions>();
-  for (const name of Object.keys(defaults) as (keyof ChatOptions)[]) {
-    if (name !== 'clock') names.set(`CHAT_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`, name);
-  }
+function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
+  const known = new Map([...VARIABLES].map(([name, variable]) => [variable, name]));
   const options: Record<string, unknown> = {};
   for (const [variable, value] of Object.entries(given)) {
-    if (!variable.startsWith('CHAT_') || Object.hasOwn(OWN, variable)) continue;
-    const name = names.get(variable);
-    if (!name) {
-      throw new EnvironmentError(
-        `${variable} is not known; known are ${[...Object.keys(OWN), ...names.keys()].join(', ')}.`,
-      );
-    }
-    options[name] = valueFor(variable, value, defaults[name]);
+    if (!variable.startsWith('CHAT_') || OWN.includes(variable)) continue;
+    const name = known.get(variable);
+    if (!name)
+      throw new EnvironmentError(`${variable} is not known; known are ${[...OWN, ...known.keys()].join(', ')}.`);
+    options[name] = valueOf(value);
   }
-  return options as Partial<ChatOptions>;
+  try {
+    return resolveChatOptions(options as Partial<ChatOptions>);
+  } catch (error) {
+    throw error instanceof ChatOptionsError ? inVariables(error, given) : error;
+  }
 }
 
-function valueFor(variable: string, value: string, example: unknown): unknown {
-  if (value === 'none') return null;
-  if (typeof example !== 'number') return value;
-  if (/^\d+$/.test(value)) return Number(value);
-  throw new EnvironmentError(`${variable} is '${value}'; give a whole number, or none for no limit.`);
+/** A text that is no whole number stays one: an option that wants a number refuses it and says which. */
+function valueOf(text: string): unknown {
+  if (text === 'none') return null;
+  return /^\d+$/.test(text) ? Number(text) : text;
+}
+
+/** Says the same in the words of the environment: the operator knows no option `ackWindow` and no value `null`. */
+function inVariables({ option, problem, remedy }: ChatOptionsError, given: Record<string, string>): EnvironmentError {
+  const variable = VARIABLES.get(option)!;
+  const value = given[variable];
+  const advice = remedy.replace(/\w+/g, (word) => (word === 'null' ? 'none' : (VARIABLES.get(word) ?? word)));
+  return new EnvironmentError(`${variable} ${value === undefined ? problem : `is '${value}'`}; ${advice}.`);
 }

@@ -94,7 +94,7 @@ export class DeliveryService implements MailboxSurroundings {
     this.checkedBytes(content, id);
     const message = { id: id ?? newId(), from, content, sentAt: this.options.clock.now() };
     let recipients = 0;
-    for (const { reader } of this.readers.values()) if (reader.broadcast(message)) recipients += 1;
+    for (const { reader } of this.readers.values()) if (reader.broadcast(message, this.lastPosition)) recipients += 1;
     sender.onReceipt({ id: message.id, status: 'broadcast', sentAt: message.sentAt, recipients }, false);
   }
 
@@ -139,7 +139,12 @@ export class DeliveryService implements MailboxSurroundings {
   /** Stores everything that is in memory only and waits until it is committed, so that every sender has its receipt. */
   async settle(): Promise<void> {
     for (const mailbox of this.mailboxes.values()) mailbox.persist(Infinity);
-    await this.store.flush();
+    await this.flush();
+  }
+
+  /** Waits until what is on its way to the disk is committed, or could not be. */
+  flush(): Promise<void> {
+    return this.store.flush();
   }
 
   /** Commits what is left when all connections have ended, and stops. */

@@ -3,7 +3,7 @@ import type { HeldMessage } from './held-message.js';
 
 /** Content that may be in flight to one connection, in bytes; one message always may. Past it the rest waits in the store. */
 const WINDOW_BYTES = 256 * 1024;
-/** Broadcasts kept for a connection that still gets its backlog; more are not, as a broadcast is at most once. */
+/** Broadcasts kept for a connection that is behind; more are not, as a broadcast is at most once. */
 const HELD_BROADCASTS = 256;
 
 /** Who receives the messages of a mailbox: a connection. */
@@ -25,12 +25,14 @@ export class MailboxReader {
   /** A page of the backlog is being read for it. */
   reading = false;
   attached = true;
+  /** Something of the mailbox waits to be written to it. */
+  private behind = true;
   private caughtUp = false;
   private backlogWritten = 0;
   private nextSeq = 1;
   private inFlightBytes = 0;
   private inFlight: HeldMessage[] = [];
-  private broadcasts: Omit<Message, 'to'>[] = [];
+  private broadcasts: { message: Omit<Message, 'to'>; after: number }[] = [];
 
   constructor(
     readonly receiver: Receiver,
@@ -54,8 +56,9 @@ export class MailboxReader {
   }
 
   write(held: HeldMessage, late: boolean): void {
-    if (held.position > this.backlogUpTo) this.hasCaughtUp();
+    if (held.position > this.backlogUpTo) this.sayCaughtUp();
     if (!this.caughtUp) this.backlogWritten += 1;
+    this.flushBroadcasts(held.position);
     this.cursor = held.position;
     held.inFlight += 1;
     this.inFlight.push(held);
@@ -80,21 +83,37 @@ export class MailboxReader {
     return unconfirmed;
   }
 
-  /** Writes a broadcast, or keeps it until the backlog is written; answers false when it does neither. */
-  broadcast(message: Omit<Message, 'to'>): boolean {
-    if (this.caughtUp) return this.receiver.onBroadcast(message);
+  /** Writes a broadcast, or keeps it in its place behind what waits; answers false when it does neither. `after` is the last position given. */
+  broadcast(message: Omit<Message, 'to'>, after: number): boolean {
+    if (!this.behind) return this.receiver.onBroadcast(message);
     if (this.broadcasts.length >= HELD_BROADCASTS) return false;
-    this.broadcasts.push(message);
+    this.broadcasts.push({ message, after });
     return true;
   }
 
-  /** Everything that waited when it came has been written to it. */
+  /** A message could not be written to it at once. */
+  fellBehind(): void {
+    this.behind = true;
+  }
+
+  /** Nothing of the mailbox waits any more. */
   hasCaughtUp(): void {
+    this.behind = false;
+    this.sayCaughtUp();
+    this.flushBroadcasts(Infinity);
+  }
+
+  private sayCaughtUp(): void {
     if (this.caughtUp) return;
     this.caughtUp = true;
     this.receiver.onCaughtUp(this.backlogWritten);
-    for (const message of this.broadcasts) this.receiver.onBroadcast(message);
-    this.broadcasts = [];
+  }
+
+  /** Writes the kept broadcasts that came before this position. */
+  private flushBroadcasts(before: number): void {
+    while (this.broadcasts.length > 0 && this.broadcasts[0]!.after < before) {
+      this.receiver.onBroadcast(this.broadcasts.shift()!.message);
+    }
   }
 
   private leave(messages: readonly HeldMessage[]): void {

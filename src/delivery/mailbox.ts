@@ -90,6 +90,7 @@ export class Mailbox {
       // A socket that is closing takes no more; its close event may come much later.
       if (reader.receiver.isOpen) this.advance(reader, held);
       else this.detach(reader);
+      if (reader.cursor < position) reader.fellBehind();
     }
     if (held.inFlight > 0 && held.inFlight === this.readers.size) this.shared.onUnstored(this);
     else this.store(held);
@@ -280,7 +281,7 @@ export class Mailbox {
       this.held.splice(0, front);
       this.releasedCount -= front;
     }
-    if (this.releasedCount > 64 && this.releasedCount * 2 > this.held.length) {
+    if (this.releasedCount > 8 && this.releasedCount * 2 > this.held.length) {
       this.held = this.held.filter((held) => !held.released);
       this.releasedCount = 0;
     }

@@ -69,9 +69,9 @@ export class MailboxTallies {
       : null;
   }
 
-  /** Says how many messages and bytes this mailbox is over its caps. */
+  /** Says how many messages and bytes have to be evicted from this mailbox; none under `reject`, where one that was kept for want of a confirmation may be over the cap. */
   excess(recipient: string): { count: number; bytes: number } {
-    const tally = this.tallies.get(recipient);
+    const tally = this.caps.overflow === 'evict-oldest' ? this.tallies.get(recipient) : undefined;
     const over = (value: number, cap: number | null) => (cap === null ? 0 : Math.max(0, value - cap));
     return tally
       ? {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { systemClock, type Clock } from './clock.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -81,12 +82,23 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   maxPendingPerSender: orNull(whole(1)),
   overflow: oneOf('reject', 'evict-oldest'),
   retentionMs: orNull(whole(1_000)),
-  clock: (value) => (typeof (value as Clock | undefined)?.now === 'function' ? null : 'a Clock with now() and after()'),
+  clock: (value) => (isClock(value) ? null : 'a Clock with now() and after()'),
 };
 
 /** An option that does not fit; it stops the start. Its message names the option, the value and what to give instead. */
 export class ChatOptionsError extends Error {
   override readonly name = 'ChatOptionsError';
+
+  constructor(
+    /** The name of the option. */
+    readonly option: string,
+    /** What is wrong with it: `is`, and the value. */
+    readonly problem: string,
+    /** What to give instead. */
+    readonly remedy: string,
+  ) {
+    super(`ChatModule option ${option} ${problem}; ${remedy}.`);
+  }
 }
 
 /** Fills in the defaults and checks every value; an unknown name or a value out of its range throws a ChatOptionsError. */
@@ -94,27 +106,37 @@ export function resolveChatOptions(given: Partial<ChatOptions> = {}): Readonly<C
   const options = new ChatOptions();
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(CHECKS, name)) {
-      throw new ChatOptionsError(`ChatModule knows no option '${name}'; it knows ${Object.keys(CHECKS).join(', ')}.`);
+      throw new ChatOptionsError(name, 'is not known', `known are ${Object.keys(CHECKS).join(', ')}`);
     }
     if (value !== undefined) Object.assign(options, { [name]: value });
   }
   for (const name of Object.keys(CHECKS) as (keyof ChatOptions)[]) {
     const wanted = CHECKS[name](options[name]);
-    if (wanted) throw new ChatOptionsError(`ChatModule option ${name} is ${show(options[name])}; give ${wanted}.`);
+    if (wanted) throw new ChatOptionsError(name, `is ${show(options[name])}`, `give ${wanted}`);
   }
   if (options.maxFrameBytes <= options.maxContentBytes) {
     throw new ChatOptionsError(
-      `ChatModule option maxFrameBytes is ${options.maxFrameBytes}; give more than maxContentBytes (${options.maxContentBytes}), as a frame holds the content and its envelope.`,
+      'maxFrameBytes',
+      `is ${options.maxFrameBytes}`,
+      `give more than maxContentBytes (${options.maxContentBytes}), as a frame holds the content and its envelope`,
     );
   }
   if (options.maxPendingBytesPerUser !== null && options.maxPendingBytesPerUser < options.maxContentBytes) {
     throw new ChatOptionsError(
-      `ChatModule option maxPendingBytesPerUser is ${options.maxPendingBytesPerUser}; give at least maxContentBytes (${options.maxContentBytes}), or the longest message could never wait.`,
+      'maxPendingBytesPerUser',
+      `is ${options.maxPendingBytesPerUser}`,
+      `give at least maxContentBytes (${options.maxContentBytes}), or the longest message could never wait`,
     );
   }
   return Object.freeze(options);
 }
 
+function isClock(value: unknown): value is Clock {
+  const clock = value as Partial<Clock> | null | undefined;
+  return typeof clock?.now === 'function' && typeof clock.after === 'function';
+}
+
+// Not JSON, in which Infinity is `null`: the very value that it has to be told apart from.
 function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value));
+  return inspect(value, { depth: 0, maxStringLength: 100 });
 }

@@ -2,9 +2,10 @@
 export const MAX_USER_NAME_BYTES = 128;
 
 // Control (Cc), invisible formatting (Cf), private use (Co), unassigned (Cn) and unpaired surrogates (Cs) cannot be
-// told apart by eye; the line and paragraph separators (Zl, Zp) break log lines. U+FFFD is what a decoder puts
-// in the place of bytes that were not UTF-8: two different broken names would become one user.
-const FORBIDDEN = /[|\uFFFD\p{C}\p{Zl}\p{Zp}]/u;
+// told apart by eye, nor can what is drawn as nothing whatever its category (DI: variation selectors, fillers; and the
+// blank of Braille): `bob` would have doubles. The line and paragraph separators (Zl, Zp) break log lines. U+FFFD is what
+// a decoder puts in the place of bytes that were not UTF-8: two different broken names would become one user.
+const FORBIDDEN = /[|\uFFFD\u2800\p{C}\p{DI}\p{Zl}\p{Zp}]/u;
 
 /**
  * The one check of user names: the same for the query of a connect, the recipient of a frame, the path of a REST

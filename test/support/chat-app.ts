@@ -8,6 +8,8 @@ import type { ClientOptions } from 'ws';
 import { AppModule } from '../../src/app.module.js';
 import { ConnectionService } from '../../src/connections/connection.service.js';
 import { storeOptions } from '../../src/database/store-options.js';
+import type { LedgerTotals } from '../../src/delivery/ledger.js';
+import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { ChatWsAdapter } from '../../src/gateway/chat-ws.adapter.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
@@ -110,6 +112,30 @@ export class ChatApp {
       async () => (await this.delivery.pendingOf(user)) === count,
       () => `${count} messages wait for ${user}`,
     );
+  }
+
+  /** Waits until the counters of the promise read so. */
+  async untilTotals(wanted: Partial<LedgerTotals>): Promise<void> {
+    await eventually(
+      () => {
+        this.expectBalanced();
+        const totals = this.delivery.totals;
+        return Object.entries(wanted).every(([name, value]) => totals[name as keyof LedgerTotals] === value);
+      },
+      () => `${JSON.stringify(wanted)}; they read ${JSON.stringify(this.delivery.totals)}`,
+    );
+  }
+
+  /** How many messages were ever written to the disk. */
+  storedEver(): number {
+    const { pending, recovered, confirmed, expired, purged, evicted } = this.app.get(OfflineMessageService).counts;
+    return pending + confirmed + expired + purged + evicted - recovered;
+  }
+
+  /** How many messages of this user's mailbox are in memory. */
+  heldInMemory(user: string): number {
+    const { mailboxes } = this.delivery as unknown as { mailboxes: Map<string, { held: unknown[] }> };
+    return mailboxes.get(user)?.held.length ?? 0;
   }
 
   /** The books balance: every message that was taken is somewhere, or ended under a name [protocol 2.3]. */
