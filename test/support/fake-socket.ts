@@ -1,0 +1,46 @@
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
+import type { ConnectionService } from '../../src/connections/connection.service.js';
+import type { Connection } from '../../src/connections/connection.js';
+import { JsonCodec } from '../../src/gateway/json.codec.js';
+
+/** The server's side of a JSON connection without a network: what is written to it is at once on the other side, or cut off. */
+export class FakeSocket {
+  readyState: number = WebSocket.OPEN;
+  readonly bufferedAmount = 0;
+  readonly frames: { event: string; data: Record<string, unknown> }[] = [];
+  closeCode: number | null = null;
+
+  /** Enters such a connection. */
+  static open(connections: ConnectionService, user: string): { socket: FakeSocket; connection: Connection } {
+    const socket = new FakeSocket();
+    const stream = { cork: () => undefined, uncork: () => undefined };
+    const connection = connections.open(socket as unknown as WebSocket, stream as unknown as Duplex, new JsonCodec(), {
+      user,
+      remoteAddress: '',
+    });
+    return { socket, connection };
+  }
+
+  send(frame: string): void {
+    this.frames.push(JSON.parse(frame));
+  }
+
+  close(code: number): void {
+    this.readyState = WebSocket.CLOSING;
+    this.closeCode = code;
+  }
+
+  ping(): void {}
+  pause(): void {}
+  resume(): void {}
+
+  terminate(): void {
+    this.readyState = WebSocket.CLOSED;
+  }
+
+  /** The direct messages that came, in order. */
+  messages(): { seq: number; id: string; from: string; to: string; content: string }[] {
+    return this.frames.filter(({ event }) => event === 'message').map(({ data }) => data as never);
+  }
+}

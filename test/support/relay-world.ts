@@ -1,0 +1,318 @@
+import type { DataSource } from 'typeorm';
+import type { Connection } from '../../src/connections/connection.js';
+import { ConnectionService } from '../../src/connections/connection.service.js';
+import { openStore } from '../../src/database/store-data-source.js';
+import { storeOptions } from '../../src/database/store-options.js';
+import { DeliveryService } from '../../src/delivery/delivery.service.js';
+import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
+import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
+import type { HeldMessage } from '../../src/delivery/held-message.js';
+import type { Receipt } from '../../src/protocol/message.js';
+import { FakeSocket } from './fake-socket.js';
+import { ManualClock } from './manual-clock.js';
+
+/** One message as its sender sees it. */
+interface Sent {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly content: string;
+  /** How often it was handed in: the first time and repeats. */
+  handedIn: number;
+  readonly receipts: Receipt[];
+  readonly refusals: string[];
+  /** The recipient confirmed it, while it was connected. */
+  confirmed: boolean;
+  /** The answer can't come any more: the server was killed. */
+  orphaned: boolean;
+  /** It was purged, expired or evicted by the operator's rules. */
+  ended: boolean;
+}
+
+/** Faults that are put in on purpose, to see that the checks find them. */
+export type Sabotage = 'delete-on-write' | 'receipt-before-commit' | 'forget-on-drop' | 'skip-in-page';
+
+interface Peer {
+  readonly socket: FakeSocket;
+  readonly connection: Connection;
+  /** How many of its messages the checker has read. */
+  read: number;
+}
+
+/** The relay without its network, on a real SQLite file, and a history of everything that went in and came out. */
+export class RelayWorld {
+  private dataSource!: DataSource;
+  private connections!: ConnectionService;
+  private store!: OfflineMessageService;
+  private delivery!: DeliveryService;
+  private readonly peers = new Map<string, Peer[]>();
+  private readonly sent = new Map<string, Sent>();
+  private readonly order = new Map<string, string[]>();
+  private lastOf = new Map<string, Sent>();
+  private generation = 0;
+  private diskBroken = false;
+  private lastId = 0;
+  /** What went wrong in a callback, where an exception would go elsewhere. */
+  private readonly faults: string[] = [];
+
+  private constructor(
+    private readonly file: string,
+    private readonly options: ChatOptions,
+    readonly clock: ManualClock,
+    private readonly sabotage: Sabotage | undefined,
+  ) {}
+
+  static async open(file: string, options: Partial<ChatOptions>, sabotage?: Sabotage): Promise<RelayWorld> {
+    const clock = new ManualClock();
+    const resolved = resolveChatOptions({ heartbeatMs: 600_000, ...options, clock });
+    const world = new RelayWorld(file, resolved, clock, sabotage);
+    await world.start();
+    return world;
+  }
+
+  connect(user: string): void {
+    const { socket, connection } = FakeSocket.open(this.connections, user);
+    const peers = this.options.sessions === 'multiple' ? (this.peers.get(user) ?? []) : [];
+    this.peers.set(user, [...peers, { socket, connection, read: 0 }]);
+    if (this.sabotage === 'delete-on-write') {
+      const write = connection.onMessage.bind(connection);
+      connection.onMessage = (message, seq, late) => {
+        write(message, seq, late);
+        queueMicrotask(() => this.delivery.confirm(connection, seq));
+      };
+    }
+    this.delivery.attach(connection);
+  }
+
+  drop(user: string): void {
+    for (const { socket, connection } of this.takePeers(user)) {
+      socket.terminate();
+      this.connections.remove(connection);
+      if (this.sabotage === 'forget-on-drop') this.delivery.confirm(connection, socket.messages().length);
+      this.delivery.detach(connection);
+    }
+  }
+
+  halfClose(user: string): void {
+    for (const { socket } of this.takePeers(user)) socket.close(1000);
+  }
+
+  send(from: string, to: string, count: number, length: number): void {
+    for (let n = 0; n < count; n += 1) {
+      const id = `m${(this.lastId += 1)}`;
+      const content = `${id}${'.'.repeat(length)}`;
+      const sent: Sent = {
+        id,
+        from,
+        to,
+        content,
+        handedIn: 0,
+        receipts: [],
+        refusals: [],
+        confirmed: false,
+        orphaned: false,
+        ended: false,
+      };
+      this.sent.set(id, sent);
+      this.lastOf.set(from, sent);
+      const pair = `${from}>${to}`;
+      this.order.set(pair, [...(this.order.get(pair) ?? []), id]);
+      this.handIn(sent);
+    }
+  }
+
+  repeat(from: string): void {
+    const last = this.lastOf.get(from);
+    // A refused message that is sent again is a new one, and may come in another order.
+    if (last && last.refusals.length === 0 && !last.orphaned && !last.ended) this.handIn(last);
+  }
+
+  /** Each connection of this user confirms what it has, but for the newest few. */
+  confirm(user: string, but: number): void {
+    for (const { socket, connection } of this.peers.get(user) ?? []) {
+      const messages = socket.messages();
+      const seq = messages.length - but;
+      if (seq < 1) continue;
+      for (const { id } of messages.slice(0, seq)) this.sent.get(id)!.confirmed = true;
+      if (!this.delivery.confirm(connection, seq)) throw new Error('a seq that was written is not known');
+    }
+  }
+
+  async flush(): Promise<void> {
+    await this.pass(this.delivery.flush());
+  }
+
+  async purge(user: string): Promise<void> {
+    await this.pass(this.store.purge(user));
+  }
+
+  /** Waits for the disk; while that fails, time has to pass until it is tried again. */
+  private async pass(work: Promise<unknown>): Promise<void> {
+    let done = false;
+    const finished = work.finally(() => (done = true));
+    while (!done) {
+      await this.turn();
+      if (!this.store.isHealthy) this.clock.advance(50);
+    }
+    await finished;
+  }
+
+  breakDisk(): void {
+    this.diskBroken = true;
+  }
+
+  mendDisk(): void {
+    this.diskBroken = false;
+  }
+
+  /** The process dies: nothing that it still has to say is heard, and what it had not committed is gone. */
+  async killAndReopen(): Promise<void> {
+    this.generation += 1;
+    this.diskBroken = true;
+    for (const sent of this.sent.values()) {
+      if (sent.receipts.length + sent.refusals.length < sent.handedIn) sent.orphaned = true;
+    }
+    await this.delivery.close();
+    await this.dataSource.destroy();
+    this.peers.clear();
+    this.diskBroken = false;
+    await this.start();
+  }
+
+  /** A turn of the event loop ends: receipts leave, commits begin. */
+  async turn(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** What holds after every step. */
+  checkAlways(): void {
+    if (this.faults.length > 0) throw new Error(this.faults.join('; '));
+    const { accepted, confirmed, pending, inFlight, expired, purged, evicted } = this.delivery.totals;
+    if (accepted !== confirmed + pending + inFlight + expired + purged + evicted) {
+      throw new Error(`the books do not balance: ${JSON.stringify(this.delivery.totals)}`);
+    }
+    for (const peers of this.peers.values()) for (const peer of peers) this.checkPeer(peer);
+    for (const { id, receipts, refusals, handedIn } of this.sent.values()) {
+      if (receipts.length + refusals.length > handedIn) throw new Error(`${id} was answered too often`);
+    }
+  }
+
+  /** Everybody comes back and confirms everything, on a disk that works. */
+  async finish(): Promise<void> {
+    this.mendDisk();
+    this.clock.advance(500);
+    await this.flush();
+    for (const user of [...this.peers.keys()]) this.drop(user);
+    const recipients = new Set([...this.sent.values()].map(({ to }) => to));
+    for (const user of recipients) this.connect(user);
+    let rounds = 0;
+    do {
+      if ((rounds += 1) > 60) throw new Error(`not delivered to the end: ${JSON.stringify(this.delivery.totals)}`);
+      await this.flush();
+      await this.turn();
+      this.clock.advance(300);
+      this.checkAlways();
+      for (const user of recipients) this.confirm(user, 0);
+      await this.flush();
+    } while (this.delivery.totals.pending + this.delivery.totals.inFlight > 0);
+    await this.turn();
+  }
+
+  /** What holds when everything has been delivered. */
+  checkFinally(): void {
+    for (const sent of this.sent.values()) {
+      const { id, confirmed, receipts, refusals, handedIn, orphaned, ended } = sent;
+      if (receipts.length > 0 && !confirmed && !ended) throw new Error(`${id} has a receipt and was lost`);
+      if (new Set(receipts.map(({ status }) => status)).size > 1) throw new Error(`${id} has two kinds of receipts`);
+      if (!orphaned && receipts.length + refusals.length !== handedIn) throw new Error(`${id} was met with silence`);
+      if (receipts.length > 0 && refusals.length > 0 && handedIn === 1)
+        throw new Error(`${id} was refused and receipted`);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.generation += 1;
+    await this.delivery.close();
+    await this.dataSource.destroy();
+  }
+
+  private async start(): Promise<void> {
+    this.dataSource = await openStore(storeOptions(`sqlite:${this.file}`));
+    const query = this.dataSource.query.bind(this.dataSource) as DataSource['query'];
+    const generation = this.generation;
+    this.dataSource.query = ((...parameters: Parameters<DataSource['query']>) => {
+      return this.diskBroken || generation !== this.generation
+        ? Promise.reject(new Error('SQLITE_IOERR'))
+        : query(...parameters);
+    }) as DataSource['query'];
+    this.connections = new ConnectionService(this.options);
+    this.store = new OfflineMessageService(this.dataSource, this.options);
+    await this.store.open();
+    this.sabotageStore();
+    this.delivery = new DeliveryService(this.options, this.connections, this.store);
+    this.store.onRemoval((row, ending) => {
+      if (ending !== 'confirmed' && generation === this.generation) this.sent.get(row.id)!.ended = true;
+    });
+  }
+
+  private sabotageStore(): void {
+    const { store } = this;
+    if (this.sabotage === 'receipt-before-commit') {
+      const write = store.store.bind(store);
+      store.store = (request) => {
+        (request as HeldMessage).answer?.receipted('stored', request.message.sentAt);
+        write(request);
+      };
+    }
+    if (this.sabotage === 'skip-in-page') {
+      const page = store.page.bind(store);
+      store.page = async (...parameters) => (await page(...parameters)).slice(1);
+    }
+  }
+
+  private handIn(sent: Sent): void {
+    const generation = this.generation;
+    sent.handedIn += 1;
+    this.delivery.send(sent.from, sent, {
+      onReceipt: (receipt) => {
+        if (generation !== this.generation) return;
+        if (receipt.status === 'delivered' && !sent.confirmed)
+          this.faults.push(`${sent.id} was delivered but not confirmed`);
+        sent.receipts.push(receipt);
+      },
+      onRefused: (error) => {
+        if (generation === this.generation) sent.refusals.push(error.code);
+      },
+    });
+  }
+
+  private takePeers(user: string): Peer[] {
+    const peers = this.peers.get(user) ?? [];
+    this.peers.delete(user);
+    return peers;
+  }
+
+  /** The messages of one connection are in the order of each sender, none is cut, and no more are on their way than its window. */
+  private checkPeer(peer: Peer): void {
+    const messages = peer.socket.messages();
+    if (this.delivery.inFlight(peer.connection) > this.options.ackWindow)
+      throw new Error('more in flight than the window');
+    const lastIndex = new Map<string, number>();
+    for (const [index, { seq, id, from, to, content }] of messages.entries()) {
+      const sent = this.sent.get(id);
+      if (!sent || sent.content !== content || sent.from !== from || sent.to !== to)
+        throw new Error(`unexpected ${id}`);
+      if (seq !== index + 1) throw new Error(`seq ${seq} at place ${index + 1}`);
+      const pair = `${from}>${to}`;
+      const place = this.order.get(pair)!.indexOf(id);
+      if (place <= (lastIndex.get(pair) ?? -1)) throw new Error(`${id} came out of order`);
+      lastIndex.set(pair, place);
+    }
+    for (const { id } of messages.slice(peer.read)) {
+      // A repeat can be refused, for want of a disk to look it up on, when the first one was taken.
+      const { refusals, handedIn } = this.sent.get(id)!;
+      if (refusals.length === handedIn) throw new Error(`${id} was refused and came`);
+    }
+    peer.read = messages.length;
+  }
+}
