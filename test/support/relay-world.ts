@@ -51,6 +51,10 @@ export class RelayWorld {
   private lastOf = new Map<string, Sent>();
   private generation = 0;
   private diskBroken = false;
+  private calls = 0;
+  private failingCall = Infinity;
+  /** Calls of the store that were made to fail by `failCall`. */
+  failed = 0;
   private lastId = 0;
   /** What went wrong in a callback, where an exception would go elsewhere. */
   private readonly faults: string[] = [];
@@ -143,7 +147,8 @@ export class RelayWorld {
   }
 
   async purge(user: string): Promise<void> {
-    await this.pass(this.store.purge(user));
+    // It may fail with the disk; then nothing was purged.
+    await this.pass(this.store.purge(user).catch((error: Error) => error));
   }
 
   /** Waits for the disk; while that fails, time has to pass until it is tried again. */
@@ -155,6 +160,11 @@ export class RelayWorld {
       if (!this.store.isHealthy) this.clock.advance(50);
     }
     await finished;
+  }
+
+  /** Makes the n-th call of the store from here on fail. */
+  failCall(n: number): void {
+    this.failingCall = this.calls + n;
   }
 
   breakDisk(): void {
@@ -241,7 +251,9 @@ export class RelayWorld {
     const query = this.dataSource.query.bind(this.dataSource) as DataSource['query'];
     const generation = this.generation;
     this.dataSource.query = ((...parameters: Parameters<DataSource['query']>) => {
-      return this.diskBroken || generation !== this.generation
+      this.calls += 1;
+      if (this.calls === this.failingCall) this.failed += 1;
+      return this.diskBroken || this.calls === this.failingCall || generation !== this.generation
         ? Promise.reject(new Error('SQLITE_IOERR'))
         : query(...parameters);
     }) as DataSource['query'];
@@ -251,7 +263,8 @@ export class RelayWorld {
     this.sabotageStore();
     this.delivery = new DeliveryService(this.options, this.connections, this.store);
     this.store.onRemoval((row, ending) => {
-      if (ending !== 'confirmed' && generation === this.generation) this.sent.get(row.id)!.ended = true;
+      // Also while the process dies: what was committed stays so.
+      if (ending !== 'confirmed') this.sent.get(row.id)!.ended = true;
     });
   }
 
