@@ -67,9 +67,10 @@ function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
   for (const [variable, value] of Object.entries(given)) {
     if (!variable.startsWith('CHAT_') || OWN.includes(variable)) continue;
     const name = known.get(variable);
-    if (!name)
+    if (!name) {
       throw new EnvironmentError(`${variable} is not known; known are ${[...OWN, ...known.keys()].join(', ')}.`);
-    options[name] = valueOf(value);
+    }
+    options[name] = parsed(value);
   }
   try {
     return resolveChatOptions(options as Partial<ChatOptions>);
@@ -79,7 +80,7 @@ function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
 }
 
 /** A text that is no whole number stays one: an option that wants a number refuses it and says which. */
-function valueOf(text: string): unknown {
+function parsed(text: string): unknown {
   if (text === 'none') return null;
   return /^\d+$/.test(text) ? Number(text) : text;
 }

@@ -15,8 +15,15 @@ export class Answer {
 
   constructor(
     private readonly id: string,
-    private readonly sender: Sender,
+    private readonly sender: Sender | null,
   ) {}
+
+  /** The answer to a message that was receipted in an earlier run. */
+  static given(id: string, status: 'stored', sentAt: number): Answer {
+    const answer = new Answer(id, null);
+    answer.receipted(status, sentAt);
+    return answer;
+  }
 
   join(sender: Sender): void {
     if (this.receipt) sender.onReceipt(this.receipt, true);
@@ -27,13 +34,13 @@ export class Answer {
   receipted(status: 'delivered' | 'stored', sentAt: number, repeated = false): void {
     if (this.receipt) return;
     this.receipt = { id: this.id, status, sentAt };
-    this.sender.onReceipt(this.receipt, repeated);
+    this.sender?.onReceipt(this.receipt, repeated);
     for (const sender of this.joined) sender.onReceipt(this.receipt, true);
     this.joined = [];
   }
 
   refused(error: ChatError): void {
-    this.sender.onRefused(error, this.id);
+    this.sender?.onRefused(error, this.id);
     for (const sender of this.joined) sender.onRefused(error, this.id);
     this.joined = [];
   }

@@ -168,6 +168,10 @@ export class DeliveryService implements MailboxSurroundings {
     this.remembered.forget(from, to, id);
   }
 
+  onRead({ from, to, id, sentAt }: Message): void {
+    if (!this.remembered.find(from, to, id)) this.remembered.add(from, to, id, Answer.given(id, 'stored', sentAt));
+  }
+
   onIdle(mailbox: Mailbox): void {
     if (this.mailboxes.get(mailbox.user) === mailbox) this.mailboxes.delete(mailbox.user);
     this.unstored.delete(mailbox);

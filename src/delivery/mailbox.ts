@@ -34,6 +34,8 @@ export interface MailboxSurroundings {
   /** A page could not be read; `retry` is to be called after a while. */
   onReadFailed(error: unknown, retry: () => void): void;
   onRefused(message: Message): void;
+  /** A message was read from the disk: a repeat of it is known from here on. */
+  onRead(message: Message): void;
   /** Nobody reads the mailbox and nothing of it is in memory: it may be thrown away. */
   onIdle(mailbox: Mailbox): void;
 }
@@ -147,11 +149,11 @@ export class Mailbox {
   /** What became of a message that was to be stored. */
   onSettled(held: HeldMessage, outcome: StoreOutcome): void {
     if (outcome.status === 'stored') this.onStored(held);
-    else if (held.gone) this.shared.ledger.confirmedLive();
-    else if (outcome.status === 'duplicate') {
+    else if (held.gone) {
+      if (held.accepted) this.shared.ledger.confirmedLive();
+    } else if (outcome.status === 'duplicate') {
       if (held.accepted) this.shared.ledger.wasRepeat();
-      held.answer?.receipted('stored', outcome.sentAt, true);
-      this.release(held, true);
+      this.endRepeat(held, outcome.sentAt);
     } else if (held.accepted) {
       // It was written to a connection while the store made up its mind, so it is refused no more.
       held.disk = 'memory';
@@ -243,7 +245,12 @@ export class Mailbox {
 
   /** Puts messages from the disk among those in memory. */
   private hold(rows: readonly StoredMessage[]): void {
+    const undecided = this.held.filter((held) => !held.accepted && !held.released);
     for (const row of rows) {
+      // A send that the store has yet to judge may repeat this one: it must not be written as a new message first.
+      const repeat = undecided.find((held) => held.id === row.id && held.from === row.from);
+      if (repeat) this.endRepeat(repeat, row.sentAt);
+      this.shared.onRead(row);
       const index = this.indexAfter(row.position - 1);
       const present = this.held[index];
       if (present?.position === row.position && !present.released) continue;
@@ -254,6 +261,12 @@ export class Mailbox {
       held.accepted = true;
       this.held.splice(index, 0, held);
     }
+  }
+
+  /** The store has this message already: its sender is told of the first one. */
+  private endRepeat(held: HeldMessage, sentAt: number): void {
+    held.answer?.receipted('stored', sentAt, true);
+    this.release(held, true);
   }
 
   private releaseIfStored(held: HeldMessage): void {

@@ -1,0 +1,66 @@
+// Writes docs/options.md from the class ChatOptions; with --check it only says whether the page is up to date.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { format, resolveConfig } from 'prettier';
+import ts from 'typescript';
+
+const PAGE = new URL('../docs/options.md', import.meta.url);
+const SOURCE = new URL('../src/options/chat.options.ts', import.meta.url);
+
+const source = ts.createSourceFile('chat.options.ts', readFileSync(SOURCE, 'utf8'), ts.ScriptTarget.Latest, true);
+const options = source.statements.find((node) => ts.isClassDeclaration(node) && node.name?.text === 'ChatOptions');
+const constants = Object.fromEntries(
+  source.statements
+    .filter(ts.isVariableStatement)
+    .flatMap(({ declarationList }) => declarationList.declarations)
+    .map((declaration) => [declaration.name.getText(), declaration.initializer?.getText()]),
+);
+
+function defaultOf(property) {
+  let text = property.initializer.getText();
+  while (/[A-Z]{3}/.test(text)) text = text.replace(/[A-Z_]{3,}/, (name) => `(${constants[name]})`);
+  // Sums of numbers written for people, such as 8 * (1024 * 1024), are shown as the number that they are.
+  return /^[\d\s()*_]+$/.test(text) ? Function(`return ${text}`)().toLocaleString('en') : text.replaceAll("'", '');
+}
+
+const rows = options.members
+  .filter(ts.isPropertyDeclaration)
+  .filter((property) => property.name.getText() !== 'clock')
+  .map((property) => {
+    const name = property.name.getText();
+    const description = ts
+      .getJSDocCommentsAndTags(property)
+      .map(({ comment }) => comment)
+      .join(' ')
+      .replaceAll('\n', ' ')
+      .replaceAll('|', '\\|');
+    return `| \`${name}\` | \`CHAT_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}\` | \`${defaultOf(property)}\` | ${description} |`;
+  });
+
+const page = await format(
+  `# Options
+
+Given to \`ChatModule.forRoot({ … })\`, or to the standalone server as variables of its environment, where \`none\` stands for
+\`null\`. A name that is not known, or a value out of its range, stops the start with a sentence that says what to give.
+This page is made from the class \`ChatOptions\` by \`npm run docs:options\`.
+
+| option | variable | default | meaning |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+
+## What shapes the module or the server
+
+| setting | variable | default | meaning |
+| --- | --- | --- | --- |
+| \`path\` | \`CHAT_PATH\` | \`/chat\` | Path of the socket; the REST calls lie below it. |
+| \`database\` | \`DATABASE_URL\` | \`sqlite:data/holdfast.sqlite\` | Where messages wait. The connection is the store's alone. |
+| | \`HOST\`, \`PORT\` | \`127.0.0.1\`, \`3000\` | Where the standalone server listens; port 0 takes any free one. |
+| | \`CHAT_AUTH\` | \`trusted\` | How users are known: \`trusted\` believes \`?user=\`, and listens on loopback only. |
+`,
+  { ...(await resolveConfig(PAGE)), parser: 'markdown' },
+);
+
+if (!process.argv.includes('--check')) writeFileSync(PAGE, page);
+else if (readFileSync(PAGE, 'utf8') !== page) {
+  console.error('docs/options.md is not up to date: run npm run docs:options');
+  process.exitCode = 1;
+}

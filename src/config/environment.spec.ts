@@ -1,0 +1,166 @@
+import { ChatOptions, resolveChatOptions } from '../options/chat.options.js';
+import { EnvironmentError, readEnvironment } from './environment.js';
+
+function refusal(env: NodeJS.ProcessEnv): string {
+  try {
+    readEnvironment(env);
+  } catch (error) {
+    if (error instanceof EnvironmentError) return error.message;
+    throw error;
+  }
+  throw new Error(`it was not refused: ${JSON.stringify(env)}`);
+}
+
+describe('the environment of the server', () => {
+  it('needs nothing: the defaults are those of the contract [protocol 8]', () => {
+    expect(readEnvironment({ PATH: '/usr/bin', HOME: '/root' })).toEqual({
+      host: '127.0.0.1',
+      port: 3000,
+      databaseUrl: 'sqlite:data/holdfast.sqlite',
+      path: '/chat',
+      chat: resolveChatOptions(),
+    });
+  });
+
+  it('says where to listen, where messages wait, and the path', () => {
+    const env = {
+      HOST: '::1',
+      PORT: '0',
+      DATABASE_URL: 'sqlite::memory:',
+      CHAT_PATH: '/a/b-c.d_e~f',
+      CHAT_AUTH: 'trusted',
+    };
+    expect(readEnvironment(env)).toMatchObject({
+      host: '::1',
+      port: 0,
+      databaseUrl: 'sqlite::memory:',
+      path: '/a/b-c.d_e~f',
+    });
+  });
+
+  it('sets every option of the chat by its name', () => {
+    const { chat } = readEnvironment({
+      CHAT_SESSIONS: 'multiple',
+      CHAT_PERSIST_AFTER_MS: '0',
+      CHAT_ACK_WINDOW: '4',
+      CHAT_MAX_CONTENT_BYTES: '5',
+      CHAT_MAX_FRAME_BYTES: '6',
+      CHAT_HEARTBEAT_MS: '7000',
+      CHAT_MAX_PENDING_PER_USER: '8',
+      CHAT_MAX_PENDING_BYTES_PER_USER: '9',
+      CHAT_MAX_PENDING_PER_SENDER: '10',
+      CHAT_OVERFLOW: 'evict-oldest',
+      CHAT_RETENTION_MS: '11000',
+    });
+    const { clock, ...set } = chat;
+    expect(set).toEqual({
+      sessions: 'multiple',
+      persistAfterMs: 0,
+      ackWindow: 4,
+      maxContentBytes: 5,
+      maxFrameBytes: 6,
+      heartbeatMs: 7000,
+      maxPendingPerUser: 8,
+      maxPendingBytesPerUser: 9,
+      maxPendingPerSender: 10,
+      overflow: 'evict-oldest',
+      retentionMs: 11000,
+    });
+    expect(clock).toBe(new ChatOptions().clock);
+    expect(Object.isFrozen(chat)).toBe(true);
+  });
+
+  it('takes none for no limit', () => {
+    const { chat } = readEnvironment({ CHAT_MAX_PENDING_PER_USER: 'none', CHAT_RETENTION_MS: 'none' });
+    expect(chat).toMatchObject({ maxPendingPerUser: null, retentionMs: null, maxPendingPerSender: 200 });
+  });
+
+  it('takes an empty variable as one that is not there', () => {
+    const env = { HOST: '', PORT: '', DATABASE_URL: '', CHAT_PATH: '', CHAT_AUTH: '', CHAT_ACK_WINDOW: '', CHAT_X: '' };
+    expect(readEnvironment(env)).toEqual(readEnvironment({}));
+  });
+
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('listens on %s', (HOST) => {
+    expect(readEnvironment({ HOST }).host).toBe(HOST);
+  });
+
+  it.each([
+    '0.0.0.0',
+    '::',
+    '192.168.1.5',
+    'example.org',
+    'localhost.example.org',
+    '127.0.0.1.example.org',
+    '1127.0.0.1',
+  ])('does not listen on %s, where strangers are', (HOST) => {
+    expect(refusal({ HOST })).toBe(
+      `HOST is '${HOST}', but anybody who reaches this server can be any user; give a loopback address such as 127.0.0.1.`,
+    );
+  });
+
+  it.each(['0', '1', '65535', '08080'])('takes the port %s', (PORT) => {
+    expect(readEnvironment({ PORT }).port).toBe(Number(PORT));
+  });
+
+  it.each(['65536', '-1', '80.5', '0x50', '1e3', 'http', ' ', '3000 ', '999999999999999999999'])(
+    'refuses the port %j',
+    (PORT) => {
+      expect(refusal({ PORT })).toBe(`PORT is '${PORT}'; give a whole number from 0 to 65535, 0 for any free port.`);
+    },
+  );
+
+  it.each(['chat', '/', '/chat/', '//chat', '/a b', '/chat?x', '/:user', '/*', '/..', '/a/./b', '/chat#'])(
+    'refuses the path %j',
+    (CHAT_PATH) => {
+      expect(refusal({ CHAT_PATH })).toBe(`CHAT_PATH is '${CHAT_PATH}'; give a path such as /chat.`);
+    },
+  );
+
+  it.each(['none', 'jwt', 'Trusted'])('refuses to authenticate by %s', (CHAT_AUTH) => {
+    expect(refusal({ CHAT_AUTH })).toBe(`CHAT_AUTH is '${CHAT_AUTH}'; give trusted, or leave it out.`);
+  });
+
+  it.each(['CHAT_ACKWINDOW', 'CHAT_CLOCK', 'CHAT_', 'CHAT___PROTO__', 'CHAT_CONSTRUCTOR', 'CHAT_Ack_Window'])(
+    'stops at %s, which is not known, and says which are',
+    (variable) => {
+      const message = refusal({ [variable]: '1' });
+      expect(message).toMatch(new RegExp(`^${variable} is not known; known are CHAT_PATH, CHAT_AUTH, `));
+      const options = Object.keys(new ChatOptions()).length - 1; // All but the clock.
+      expect(message.match(/CHAT_[A-Z_]+(?=[,.])/g)).toHaveLength(2 + options);
+      expect(message).not.toContain('CLOCK,');
+    },
+  );
+
+  it.each([
+    ['CHAT_SESSIONS', 'both', "give 'replace' or 'multiple'"],
+    ['CHAT_SESSIONS', 'none', "give 'replace' or 'multiple'"],
+    ['CHAT_OVERFLOW', '1', "give 'reject' or 'evict-oldest'"],
+    ['CHAT_PERSIST_AFTER_MS', '60001', 'give a whole number from 0 to 60000'],
+    ['CHAT_PERSIST_AFTER_MS', '-1', 'give a whole number from 0 to 60000'],
+    ['CHAT_ACK_WINDOW', 'many', 'give a whole number from 2 to 4096'],
+    ['CHAT_ACK_WINDOW', '2.5', 'give a whole number from 2 to 4096'],
+    ['CHAT_ACK_WINDOW', 'none', 'give a whole number from 2 to 4096'],
+    ['CHAT_MAX_PENDING_PER_USER', '0', 'give a whole number of at least 1, or none for no limit'],
+    ['CHAT_MAX_PENDING_PER_USER', 'null', 'give a whole number of at least 1, or none for no limit'],
+    ['CHAT_RETENTION_MS', '30d', 'give a whole number of at least 1000, or none for no limit'],
+    ['CHAT_RETENTION_MS', '9'.repeat(20), 'give a whole number of at least 1000, or none for no limit'],
+    [
+      'CHAT_MAX_FRAME_BYTES',
+      '65536',
+      'give more than CHAT_MAX_CONTENT_BYTES (65536), as a frame holds the content and its envelope',
+    ],
+    [
+      'CHAT_MAX_PENDING_BYTES_PER_USER',
+      '1',
+      'give at least CHAT_MAX_CONTENT_BYTES (65536), or the longest message could never wait',
+    ],
+  ])('stops at %s=%s, in its own words', (variable, value, remedy) => {
+    expect(refusal({ [variable]: value })).toBe(`${variable} is '${value}'; ${remedy}.`);
+  });
+
+  it('names the variable also when its default does not go with another one', () => {
+    expect(refusal({ CHAT_MAX_CONTENT_BYTES: '200000' })).toMatch(
+      /^CHAT_MAX_FRAME_BYTES is 131072; give more than CHAT_MAX_CONTENT_BYTES \(200000\)/,
+    );
+  });
+});

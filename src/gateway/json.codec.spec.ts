@@ -1,0 +1,247 @@
+import fc from 'fast-check';
+import { ChatError } from '../protocol/chat-error.js';
+import { JsonCodec } from './json.codec.js';
+
+const codec = new JsonCodec();
+const SENT_AT = Date.UTC(2026, 10, 23, 9, 30);
+const TIME = '2026-11-23T09:30:00.000Z';
+
+function refusal(frame: string): ChatError {
+  try {
+    codec.decode(frame);
+  } catch (error) {
+    if (error instanceof ChatError) return error;
+    throw error;
+  }
+  throw new Error(`it was not refused: ${frame.slice(0, 100)}`);
+}
+
+const send = (data: unknown) => JSON.stringify({ event: 'send', data });
+
+describe('the JSON protocol reads', () => {
+  it.each([
+    [send({ to: 'bob', content: 'x' }), { type: 'send', to: 'bob', content: 'x' }],
+    [send({ to: 'bob', content: 'x', id: 'm1' }), { type: 'send', to: 'bob', content: 'x', id: 'm1' }],
+    [
+      send({ to: ' cafe\u0301 ', content: ' e\u0301|\r\n\0 ' }),
+      { type: 'send', to: 'caf\u00e9', content: ' e\u0301|\r\n\0 ' },
+    ],
+    [send({ to: 'bob', content: '' }), { type: 'send', to: 'bob', content: '' }],
+    [
+      send({ to: '__proto__', content: 'x', id: '__proto__' }),
+      { type: 'send', to: '__proto__', content: 'x', id: '__proto__' },
+    ],
+    [
+      '{"event":"send","data":{"to":"bob","content":"\\ud83d\\ude42"}}',
+      { type: 'send', to: 'bob', content: '\u{1f642}' },
+    ],
+    ['{"event":"broadcast","data":{"content":"x"}}', { type: 'broadcast', content: 'x' }],
+    ['{"event":"broadcast","data":{"content":"x","id":"b1"}}', { type: 'broadcast', content: 'x', id: 'b1' }],
+    ['{"event":"ack","data":{"seq":42}}', { type: 'ack', seq: 42 }],
+    ['{"event":"ack","data":{"seq":0}}', { type: 'ack', seq: 0 }],
+    [' \r\n{ "data" : {"seq":1}, "event":"ack" } ', { type: 'ack', seq: 1 }],
+  ])('%s', (frame, command) => {
+    expect(codec.decode(frame)).toEqual(command);
+  });
+
+  it('over fields that it does not know', () => {
+    const frame =
+      '{"event":"send","v":2,"data":{"to":"bob","from":"eve","content":"x","sentAt":1,"__proto__":{"id":"no"}}}';
+    const command = codec.decode(frame);
+    expect(command).toEqual({ type: 'send', to: 'bob', content: 'x' });
+    expect(Object.keys(command).sort()).toEqual(['content', 'to', 'type']);
+    expect(codec.decode('{"event":"ack","data":{"seq":1,"id":7}}')).toEqual({ type: 'ack', seq: 1 });
+  });
+
+  it('the last of two fields of one name, as JSON.parse does', () => {
+    expect(codec.decode('{"event":"ack","data":{"seq":1,"seq":2}}')).toEqual({ type: 'ack', seq: 2 });
+  });
+
+  it('nothing from the prototype of objects, and leaves that alone', () => {
+    expect(refusal('{"__proto__":{"event":"ack","data":{"seq":1}}}').code).toBe('BAD_FRAME');
+    expect(refusal('{"event":"send","data":{"__proto__":{"to":"bob","content":"x"}}}').code).toBe('BAD_FRAME');
+    codec.decode('{"event":"ack","data":{"seq":1,"constructor":{"prototype":{"polluted":1}}}}');
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+
+  it('arrays in arrays, ten thousand deep, without running out of stack', () => {
+    const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`;
+    expect(codec.decode(`{"event":"ack","data":{"seq":1,"x":${deep}}}`)).toEqual({ type: 'ack', seq: 1 });
+    expect(refusal(deep).code).toBe('BAD_FRAME');
+    expect(refusal(`{"event":${deep},"data":{}}`).code).toBe('BAD_FRAME');
+    expect(refusal(send({ to: 'bob', content: 'x' }).replace('"x"', deep)).code).toBe('BAD_FRAME');
+    expect(refusal('{"event":'.repeat(10_000)).code).toBe('BAD_FRAME');
+  });
+});
+
+describe('the JSON protocol refuses', () => {
+  it.each([
+    ['', 'an empty frame'],
+    ['secret', 'no JSON'],
+    ['{"event":"send","data":{"to":"secret"', 'half a frame'],
+    ["{'event':'secret'}", 'what only looks like JSON'],
+    ['\ufeff{"event":"ack","data":{"seq":1}}', 'a mark of byte order'],
+    ['null', 'null'],
+    ['"secret"', 'a string'],
+    ['42', 'a number'],
+    ['[{"event":"ack","data":{"seq":1}}]', 'a list'],
+    ['{}', 'no event'],
+    ['{"event":"send"}', 'no data'],
+    ['{"data":{"to":"bob","content":"secret"}}', 'no event'],
+    ['{"event":1,"data":{}}', 'an event that is a number'],
+    ['{"event":["send"],"data":{"to":"bob","content":"secret"}}', 'an event that is a list'],
+    ['{"event":"send","data":null}', 'data that is null'],
+    ['{"event":"send","data":"secret"}', 'data that is a string'],
+    ['{"event":"send","data":["bob","secret"]}', 'data that is a list'],
+    [send({ content: 'secret' }), 'no recipient'],
+    [send({ to: null, content: 'secret' }), 'a recipient that is null'],
+    [send({ to: 1, content: 'secret' }), 'a recipient that is a number'],
+    [send({ to: ['bob'], content: 'secret' }), 'a recipient that is a list'],
+    [send({ to: { $ne: '' }, content: 'secret' }), 'a recipient that is a condition'],
+    [send({ to: 'secret' }), 'no content'],
+    [send({ to: 'bob', content: null }), 'content that is null'],
+    [send({ to: 'bob', content: 1 }), 'content that is a number'],
+    [send({ to: 'bob', content: ['secret'] }), 'content that is a list'],
+    [send({ to: 'bob', content: { secret: 1 } }), 'content that is an object'],
+    [send({ to: 'bob', content: 'secret', id: 1 }), 'an id that is a number'],
+    [send({ to: 'bob', content: 'secret', id: null }), 'an id that is null'],
+    [send({ to: 'bob', content: 'secret', id: '' }), 'an empty id'],
+    [send({ to: 'bob', content: 'secret', id: 'secret one' }), 'an id with a space'],
+    [send({ to: 'bob', content: 'secret', id: 's'.repeat(65) }), 'an id of 65'],
+    ['{"event":"send","data":{"to":"bob","content":"secret \\ud800"}}', 'half a character at the end'],
+    ['{"event":"send","data":{"to":"bob","content":"\\udc00 secret"}}', 'half a character at the beginning'],
+    ['{"event":"broadcast","data":{"content":"\\ud800secret"}}', 'half a character in a broadcast'],
+    ['{"event":"broadcast","data":{"to":"secret"}}', 'a broadcast without content'],
+    ['{"event":"broadcast","data":{"content":"secret","id":1}}', 'a broadcast with an id that is a number'],
+    ['{"event":"ack","data":{}}', 'no seq'],
+    ['{"event":"ack","data":{"seq":"1"}}', 'a seq that is a string'],
+    ['{"event":"ack","data":{"seq":-1}}', 'a seq below 0'],
+    ['{"event":"ack","data":{"seq":1.5}}', 'a seq that is not whole'],
+    ['{"event":"ack","data":{"seq":1e400}}', 'a seq without end'],
+    ['{"event":"ack","data":{"seq":9007199254740992}}', 'a seq that is not exact'],
+    ['{"event":"ack","data":{"seq":[1]}}', 'a seq that is a list'],
+  ])('with BAD_FRAME: %s, %s', (frame) => {
+    const error = refusal(frame);
+    expect(error).toMatchObject({ code: 'BAD_FRAME', temporary: false });
+    expect(codec.exception(error, error.id)).not.toContain('secret');
+  });
+
+  it.each(['', 'Send', 'message', '__proto__', 'constructor', 'toString', 'secret'])(
+    'with UNKNOWN_EVENT: %j',
+    (event) => {
+      const error = refusal(JSON.stringify({ event, data: { to: 'bob', content: 'x', id: 'm1' } }));
+      expect(error).toMatchObject({ code: 'UNKNOWN_EVENT', id: 'm1' });
+      expect(error.message).not.toContain('secret');
+    },
+  );
+
+  it.each(['', ' ', 'sec|ret', 'sec\u200bret', 'sec\nret', '\ud800', 's'.repeat(129)])(
+    'with BAD_RECIPIENT: %j',
+    (to) => {
+      const error = refusal(send({ to, content: 'x', id: 'm1' }));
+      expect(error).toMatchObject({ code: 'BAD_RECIPIENT', temporary: false, id: 'm1' });
+      expect(error.message).not.toContain('ret');
+    },
+  );
+
+  it.each([
+    send({ to: 1, content: 'x', id: 'm1' }),
+    send({ to: 'bob', content: 1, id: 'm1' }),
+    send({ to: 'bob', id: 'm1' }),
+    '{"event":"broadcast","data":{"id":"m1"}}',
+    '{"event":1,"data":{"id":"m1"}}',
+    '{"data":{"id":"m1"}}',
+    '{"event":"no","data":{"id":"m1"}}',
+  ])('%s with the id that it brought', (frame) => {
+    expect(refusal(frame).id).toBe('m1');
+  });
+
+  it('whatever comes, with an error of its own or not at all', () => {
+    const value = fc.oneof(fc.jsonValue(), fc.constantFrom('send', 'ack', 'broadcast', 'bob', 1, null));
+    const data = fc.record({ to: value, content: value, id: value, seq: value }, { requiredKeys: [] });
+    const frame = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.jsonValue().map((each) => JSON.stringify(each)),
+      fc.record({ event: value, data: fc.oneof(data, value) }).map((each) => JSON.stringify(each)),
+    );
+    fc.assert(
+      fc.property(frame, (text) => {
+        try {
+          expect(['send', 'broadcast', 'ack']).toContain(codec.decode(text).type);
+        } catch (error) {
+          if (!(error instanceof ChatError)) throw error;
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('the JSON protocol writes', () => {
+  const message = { id: 'm1', from: 'alice', to: 'bob', content: 'x', sentAt: SENT_AT };
+
+  it('a message, live or late', () => {
+    expect(codec.message(message, 3, false)).toBe(
+      `{"event":"message","data":{"seq":3,"id":"m1","from":"alice","to":"bob","content":"x","sentAt":"${TIME}","stored":false}}`,
+    );
+    expect(JSON.parse(codec.message(message, 3, true)).data.stored).toBe(true);
+  });
+
+  it('every message as JSON that says the same, whatever people write', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string(),
+      fc.constantFrom('"', '\\', '\u2028', '","to":"eve', '\0\r\n'),
+    );
+    fc.assert(
+      fc.property(text, text, text, (from, to, content) => {
+        const { event, data } = JSON.parse(codec.message({ ...message, from, to, content }, 1, true));
+        expect(event).toBe('message');
+        expect(data).toEqual({ seq: 1, id: 'm1', from, to, content, sentAt: TIME, stored: true });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('a broadcast, to everybody and without a seq', () => {
+    expect(JSON.parse(codec.broadcast(message))).toEqual({
+      event: 'message',
+      data: { id: 'm1', from: 'alice', to: '*', content: 'x', sentAt: TIME, stored: false },
+    });
+  });
+
+  it('receipts in one frame', () => {
+    const receipts = [
+      { id: 'm1', status: 'delivered', sentAt: SENT_AT },
+      { id: 'b1', status: 'broadcast', sentAt: SENT_AT, recipients: 2 },
+    ] as const;
+    expect(JSON.parse(codec.receipts(receipts))).toEqual({
+      event: 'receipts',
+      data: [
+        { id: 'm1', status: 'delivered', sentAt: TIME },
+        { id: 'b1', status: 'broadcast', sentAt: TIME, recipients: 2 },
+      ],
+    });
+  });
+
+  it('the welcome and the end of the backlog', () => {
+    const welcome = {
+      user: 'alice',
+      connectionId: 'c1',
+      pending: 5,
+      ackWindow: 256,
+      maxContentBytes: 65_536,
+      heartbeatMs: 25_000,
+      serverTime: SENT_AT,
+    };
+    expect(JSON.parse(codec.welcome(welcome))).toEqual({ event: 'welcome', data: { ...welcome, serverTime: TIME } });
+    expect(JSON.parse(codec.caughtUp(5))).toEqual({ event: 'caught-up', data: { delivered: 5 } });
+  });
+
+  it('an exception with its code, whether it is temporary, and the id if there is one', () => {
+    const error = new ChatError('MAILBOX_FULL', 'too many', { cause: new Error('secret') });
+    const data = { status: 'error', code: 'MAILBOX_FULL', message: 'too many', temporary: true };
+    expect(JSON.parse(codec.exception(error, 'm1'))).toEqual({ event: 'exception', data: { ...data, id: 'm1' } });
+    expect(JSON.parse(codec.exception(error, undefined))).toEqual({ event: 'exception', data });
+  });
+});

@@ -1,0 +1,100 @@
+import { ChatError } from '../protocol/chat-error.js';
+import { TextCodec } from './text.codec.js';
+
+const MESSAGE = { id: 'm1', from: 'alice', to: 'bob', content: 'a|b\r\n:c', sentAt: Date.UTC(2026, 10, 23, 9, 30) };
+
+function catchChatError(decode: () => unknown): ChatError {
+  try {
+    decode();
+  } catch (error) {
+    if (error instanceof ChatError) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+describe('the text protocol reads', () => {
+  it.each([
+    ['bob|hello', { type: 'send', to: 'bob', content: 'hello' }, 'a direct message'],
+    ['a|b|c', { type: 'send', to: 'a', content: 'b|c' }, 'only the first bar as the delimiter'],
+    ['bob|ps | grep x', { type: 'send', to: 'bob', content: 'ps | grep x' }, 'only the first bar as the delimiter'],
+    ['bob||', { type: 'send', to: 'bob', content: '|' }, 'only the first bar as the delimiter'],
+    ['bob|', { type: 'send', to: 'bob', content: '' }, 'empty content'],
+    [' bob |x', { type: 'send', to: 'bob', content: 'x' }, 'the name without the space around it'],
+    ['bob|  x\t', { type: 'send', to: 'bob', content: '  x\t' }, 'the content with the space around it'],
+    ['bob|one\r\ntwo\n', { type: 'send', to: 'bob', content: 'one\r\ntwo\n' }, 'line ends as they are'],
+    ['bob|a\0b', { type: 'send', to: 'bob', content: 'a\0b' }, 'NUL as it is'],
+    ['bob|cafe\u0301', { type: 'send', to: 'bob', content: 'cafe\u0301' }, 'the content without composing it'],
+    ['cafe\u0301|x', { type: 'send', to: 'caf\u00e9', content: 'x' }, 'the name composed'],
+    ['Bob|x', { type: 'send', to: 'Bob', content: 'x' }, 'the case of the name'],
+    ['\ufeffbob|\ufeffx', { type: 'send', to: 'bob', content: '\ufeffx' }, 'a mark of byte order as content only'],
+    [
+      '\u{1f642}|\u{1f468}\u200d\u{1f469}',
+      { type: 'send', to: '\u{1f642}', content: '\u{1f468}\u200d\u{1f469}' },
+      'emoji',
+    ],
+    ['__proto__|x', { type: 'send', to: '__proto__', content: 'x' }, 'the name of a property'],
+    ['hello', { type: 'broadcast', content: 'hello' }, 'text without a bar as a broadcast'],
+    ['', { type: 'broadcast', content: '' }, 'an empty frame as an empty broadcast'],
+    [' hello\r\n', { type: 'broadcast', content: ' hello\r\n' }, 'a broadcast as it is'],
+    ['\ufeffhello', { type: 'broadcast', content: '\ufeffhello' }, 'a broadcast with its mark of byte order'],
+    ['{"event":"send"}', { type: 'broadcast', content: '{"event":"send"}' }, 'JSON as a broadcast'],
+    ['\uff5chello', { type: 'broadcast', content: '\uff5chello' }, 'no other bar as the delimiter'],
+  ])('%j as %j: %s', (frame, command, _what) => {
+    expect(new TextCodec().decode(frame)).toEqual(command);
+  });
+
+  it.each([
+    ['|', 'NO_RECIPIENT', 'a lone bar as a message to nobody yet'],
+    ['||', 'NO_RECIPIENT', 'two bars as a message to nobody yet'],
+    ['|hello', 'NO_RECIPIENT', 'a message to nobody yet'],
+    [' \t|hello', 'NO_RECIPIENT', 'a blank name as none'],
+    ['b\u200bob|hello', 'BAD_RECIPIENT', 'no name with an invisible character'],
+    ['b\nob|hello', 'BAD_RECIPIENT', 'no name with a line feed'],
+    [`${'x'.repeat(129)}|hello`, 'BAD_RECIPIENT', 'no name of 129 bytes'],
+  ])('%j with %s: %s', (frame, code, _what) => {
+    expect(catchChatError(() => new TextCodec().decode(frame))).toMatchObject({ code, temporary: false });
+  });
+
+  it('`|content` for the last one it has sent to', () => {
+    const codec = new TextCodec();
+    expect(codec.decode('bob|1')).toMatchObject({ to: 'bob' });
+    expect(codec.decode('to everybody')).toMatchObject({ type: 'broadcast' });
+    expect(codec.decode('|2')).toEqual({ type: 'send', to: 'bob', content: '2' });
+    expect(codec.decode(' | 3|4')).toEqual({ type: 'send', to: 'bob', content: ' 3|4' });
+    expect(codec.decode('|')).toEqual({ type: 'send', to: 'bob', content: '' });
+    expect(codec.decode(' carol|5')).toMatchObject({ to: 'carol' });
+    expect(codec.decode('|6')).toEqual({ type: 'send', to: 'carol', content: '6' });
+  });
+
+  it('`|content` for the last one of this connection only', () => {
+    new TextCodec().decode('bob|1');
+    expect(catchChatError(() => new TextCodec().decode('|2')).code).toBe('NO_RECIPIENT');
+  });
+});
+
+describe('the text protocol writes', () => {
+  const codec = new TextCodec();
+
+  it('the content alone when it is live, and the time before it when it had to wait', () => {
+    expect(codec.message(MESSAGE, 7, false)).toBe('a|b\r\n:c');
+    expect(codec.message(MESSAGE, 7, true)).toBe('2026-11-23T09:30:00.000Z:a|b\r\n:c');
+    expect(codec.message({ ...MESSAGE, content: '' }, 7, true)).toBe('2026-11-23T09:30:00.000Z:');
+    expect(codec.broadcast(MESSAGE)).toBe('a|b\r\n:c');
+  });
+
+  it('of a refusal the code, what happened and what to do, and nothing that came', () => {
+    for (const [frame, code] of [
+      ['|secret', 'NO_RECIPIENT'],
+      ['sec\u200bret|secret', 'BAD_RECIPIENT'],
+    ] as const) {
+      const refusal = catchChatError(() => codec.decode(frame));
+      expect(codec.exception(refusal)).toMatch(new RegExp(`^error: ${code}: .{20,}; .{10,}`));
+      expect(codec.exception(refusal)).not.toMatch(/sec|ret/);
+    }
+  });
+
+  it('nothing that only the JSON protocol has', () => {
+    expect([codec.welcome(), codec.receipts(), codec.caughtUp()]).toEqual([null, null, null]);
+  });
+});

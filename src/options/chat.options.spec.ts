@@ -1,0 +1,125 @@
+import { ChatOptions, ChatOptionsError, resolveChatOptions } from './chat.options.js';
+import { systemClock } from './clock.js';
+
+function refusal(given: unknown): ChatOptionsError {
+  try {
+    resolveChatOptions(given as Partial<ChatOptions>);
+  } catch (error) {
+    if (error instanceof ChatOptionsError) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+describe('the options of the chat', () => {
+  it('have the defaults of the contract [protocol 8]', () => {
+    expect({ ...resolveChatOptions() }).toEqual({
+      sessions: 'replace',
+      persistAfterMs: 250,
+      ackWindow: 256,
+      maxContentBytes: 65_536,
+      maxFrameBytes: 131_072,
+      heartbeatMs: 25_000,
+      maxPendingPerUser: 1_000,
+      maxPendingBytesPerUser: 8_388_608,
+      maxPendingPerSender: 200,
+      overflow: 'reject',
+      retentionMs: 2_592_000_000,
+      clock: systemClock,
+    });
+  });
+
+  it('take what is given, and the default for what is undefined', () => {
+    const clock = { ...systemClock };
+    const options = resolveChatOptions({ sessions: 'multiple', ackWindow: undefined as never, clock });
+    expect(options).toMatchObject({ sessions: 'multiple', ackWindow: 256 });
+    expect(options.clock).toBe(clock);
+  });
+
+  it('cannot be changed afterwards, by the giver or by a reader', () => {
+    const given = { ackWindow: 8 };
+    const options = resolveChatOptions(given);
+    given.ackWindow = 9;
+    expect(options.ackWindow).toBe(8);
+    expect(() => Object.assign(options, { ackWindow: 10 })).toThrow(TypeError);
+    expect(resolveChatOptions().ackWindow).toBe(256);
+  });
+
+  it.each([
+    ['sessions', 'one', "is 'one'", "give 'replace' or 'multiple'"],
+    ['sessions', null, 'is null', "give 'replace' or 'multiple'"],
+    ['overflow', 'drop', "is 'drop'", "give 'reject' or 'evict-oldest'"],
+    ['persistAfterMs', -1, 'is -1', 'give a whole number from 0 to 60000'],
+    ['persistAfterMs', 60_001, 'is 60001', 'give a whole number from 0 to 60000'],
+    ['persistAfterMs', Number.NaN, 'is NaN', 'give a whole number from 0 to 60000'],
+    ['ackWindow', 1, 'is 1', 'give a whole number from 2 to 4096'],
+    ['ackWindow', 4_097, 'is 4097', 'give a whole number from 2 to 4096'],
+    ['ackWindow', 2.5, 'is 2.5', 'give a whole number from 2 to 4096'],
+    ['ackWindow', '256', "is '256'", 'give a whole number from 2 to 4096'],
+    ['ackWindow', 256n, 'is 256n', 'give a whole number from 2 to 4096'],
+    ['ackWindow', {}, 'is {}', 'give a whole number from 2 to 4096'],
+    ['maxContentBytes', 0, 'is 0', 'give a whole number from 1 to 16777216'],
+    ['maxContentBytes', 16_777_217, 'is 16777217', 'give a whole number from 1 to 16777216'],
+    ['maxFrameBytes', 33_554_433, 'is 33554433', 'give a whole number from 2 to 33554432'],
+    ['heartbeatMs', 999, 'is 999', 'give a whole number from 1000 to 600000'],
+    ['heartbeatMs', 600_001, 'is 600001', 'give a whole number from 1000 to 600000'],
+    ['maxPendingPerUser', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
+    ['maxPendingPerUser', Infinity, 'is Infinity', 'give a whole number of at least 1, or null for no limit'],
+    ['maxPendingBytesPerUser', -5, 'is -5', 'give a whole number of at least 1, or null for no limit'],
+    ['maxPendingPerSender', false, 'is false', 'give a whole number of at least 1, or null for no limit'],
+    ['retentionMs', 999, 'is 999', 'give a whole number of at least 1000, or null for no limit'],
+    ['clock', null, 'is null', 'give a Clock with now() and after()'],
+    ['clock', { now: Date.now }, 'is { now: [Function: now] }', 'give a Clock with now() and after()'],
+  ])('stop the start when %s is %p, with a sentence', (option, value, problem, remedy) => {
+    const error = refusal({ [option]: value });
+    expect(error.message).toBe(`ChatModule option ${option} ${problem}; ${remedy}.`);
+    expect(error).toMatchObject({ name: 'ChatOptionsError', option, problem, remedy });
+  });
+
+  it.each([
+    ['persistAfterMs', 0],
+    ['persistAfterMs', 60_000],
+    ['ackWindow', 2],
+    ['ackWindow', 4_096],
+    ['maxContentBytes', 1],
+    ['maxFrameBytes', 33_554_432],
+    ['heartbeatMs', 1_000],
+    ['heartbeatMs', 600_000],
+    ['maxPendingPerUser', 1],
+    ['maxPendingPerUser', null],
+    ['maxPendingBytesPerUser', 65_536],
+    ['maxPendingBytesPerUser', null],
+    ['maxPendingPerSender', null],
+    ['retentionMs', 1_000],
+    ['retentionMs', null],
+    ['overflow', 'evict-oldest'],
+  ])('take %s: %p', (option, value) => {
+    expect(resolveChatOptions({ [option]: value })).toMatchObject({ [option]: value });
+  });
+
+  it.each(['ackwindow', 'path', '__proto__', 'constructor', 'toString'])(
+    'know no option %s, and say which they know',
+    (name) => {
+      const { message } = refusal(JSON.parse(`{"${name}":1}`));
+      expect(message).toMatch(new RegExp(`^ChatModule option ${name} is not known; known are sessions, .*, clock\\.$`));
+    },
+  );
+
+  it('refuse a frame limit that does not hold the longest content', () => {
+    expect(refusal({ maxFrameBytes: 65_536 }).message).toBe(
+      'ChatModule option maxFrameBytes is 65536; give more than maxContentBytes (65536), as a frame holds the content and its envelope.',
+    );
+    expect(refusal({ maxContentBytes: 200_000 }).option).toBe('maxFrameBytes');
+    expect(resolveChatOptions({ maxFrameBytes: 65_537 }).maxFrameBytes).toBe(65_537);
+  });
+
+  it('refuse a mailbox that the longest content does not fit into', () => {
+    expect(refusal({ maxPendingBytesPerUser: 65_535 }).message).toBe(
+      'ChatModule option maxPendingBytesPerUser is 65535; give at least maxContentBytes (65536), or the longest message could never wait.',
+    );
+  });
+
+  it('never fill the log with a value that is long', () => {
+    expect(refusal({ sessions: 'x'.repeat(10_000) }).message.length).toBeLessThan(300);
+  });
+});

@@ -1,0 +1,83 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify, stripVTControlCharacters } from 'node:util';
+import { withDeadline } from '../support/deadline.js';
+
+const ROOT = join(import.meta.dirname, '../..');
+const run = promisify(execFile);
+
+/** The lines after `$ ` in the README's console blocks, with what follows each. */
+function commandsOfReadme(): { command: string; output: string }[] {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  return [...readme.matchAll(/^```console\n(.*?)^```/gms)].flatMap(([, block]) =>
+    block!
+      .split(/^\$ /m)
+      .slice(1)
+      .map((text) => ({ command: text.split('\n', 1)[0]!, output: text.slice(text.indexOf('\n') + 1) })),
+  );
+}
+
+describe('the README', () => {
+  // A copy, as `npm start` builds: other tests run what is in dist/ meanwhile.
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-readme-'));
+  beforeAll(() => {
+    for (const name of [
+      'package.json',
+      'nest-cli.json',
+      'tsconfig.json',
+      'tsconfig.build.json',
+      'src',
+      'public',
+      'examples',
+    ]) {
+      cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+    }
+    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('names commands that start the server, leave a message and fetch it later', async () => {
+    const [start, write, read, test] = commandsOfReadme();
+    expect(start!.command).toBe('npm ci && npm start');
+    expect(test!.command).toBe('npm ci && npm test');
+    const env = { ...process.env, PORT: '0', NO_COLOR: '1' };
+    const server = spawn('npm', ['start'], { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    try {
+      const port = await withDeadline(
+        new Promise<string>((resolve, reject) => {
+          const onText = (text: Buffer) => {
+            output += stripVTControlCharacters(text.toString());
+            const port = /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1];
+            if (port) resolve(port);
+          };
+          server.stdout.on('data', onText);
+          server.stderr.on('data', onText);
+          server.once('exit', (code) => reject(new Error(`npm start ended with ${code}: ${output}`)));
+        }),
+        () => `npm start listens; it wrote ${output}`,
+        90_000,
+      );
+      const promised = /listening on .*/.exec(start!.output)![0];
+      expect(output).toContain(promised.replaceAll(':3000', `:${port}`));
+      const shell = (command: string) =>
+        run('sh', ['-c', command], { cwd: folder, env: { ...process.env, PORT: port }, timeout: 20_000 });
+      await shell(write!.command);
+      const reader = spawn('sh', ['-c', `exec ${read!.command}`], { cwd: folder, env: { ...process.env, PORT: port } });
+      const [line] = (await withDeadline(once(reader.stdout, 'data'), () => 'what bob prints')) as [Buffer];
+      const time = /^[\dT:.Z-]+Z:/;
+      expect(line.toString()).toMatch(time);
+      expect(line.toString().replace(time, '')).toBe(read!.output.replace(time, ''));
+      reader.kill();
+    } finally {
+      const exited = new Promise((resolve) => server.once('exit', resolve));
+      if (server.exitCode === null) {
+        process.kill(-server.pid!, 'SIGTERM');
+        await withDeadline(exited, () => 'npm start ends', 20_000);
+      }
+    }
+  }, 150_000);
+});

@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ERROR_CODES } from '../src/protocol/chat-error.js';
+import { CloseCode } from '../src/protocol/close-code.js';
+
+const page = readFileSync(join(import.meta.dirname, '../docs/errors.md'), 'utf8');
+
+function rowsOf(heading: string): string[][] {
+  const section = page.split(/^## /m).find((text) => text.startsWith(heading))!;
+  const rows = section.split('\n').filter((line) => line.startsWith('|'));
+  return rows.slice(2).map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()));
+}
+
+describe('docs/errors.md', () => {
+  it('lists every exception code and no other, and says which are temporary', () => {
+    const documented = rowsOf('Exceptions').map((cells) => [cells[1]!.replaceAll('`', ''), cells[2] === 'yes']);
+    const known = Object.entries(ERROR_CODES).map(([code, { temporary }]) => [code, temporary]);
+    expect(documented).toEqual(known);
+  });
+
+  it('lists every close code of ours', () => {
+    const documented = rowsOf('Close codes').map((cells) => Number(cells[1]));
+    expect(documented).toEqual(expect.arrayContaining(Object.values(CloseCode)));
+    const byTheLibrary = [1009];
+    expect(documented.filter((code) => !byTheLibrary.includes(code))).toEqual(
+      Object.values(CloseCode).toSorted((a, b) => a - b),
+    );
+  });
+
+  it('gives every error a remedy', () => {
+    for (const cells of [...rowsOf('Exceptions'), ...rowsOf('Close codes')]) expect(cells.at(-2)).toMatch(/\w+.*\.$/);
+  });
+});
