@@ -1,0 +1,103 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { withDeadline } from './deadline.js';
+
+/** How long the server may take to listen, and to end after a signal, in milliseconds. */
+const START_MS = 20_000;
+const STOP_MS = 20_000;
+
+const MAIN = join(import.meta.dirname, '../../dist/main.js');
+const LISTENING = /listening on (http:\/\/\S+)/;
+const SOCKET = /connect to (ws:\/\/[^?\s]+)/;
+
+/** How a process ended: with a code of its own, or by a signal. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/**
+ * The built server in a process of its own, on a free port. It sees none of the environment of the test but PATH and what
+ * it is given. Run `npm run build` first: it starts what is in dist/.
+ */
+export class ServerProcess {
+  /** What it has written so far, without colours. */
+  stdout = '';
+  stderr = '';
+  /** Where its REST calls are, such as `http://127.0.0.1:34567`. */
+  url = '';
+  /** Where its socket is, such as `ws://127.0.0.1:34567/chat`. */
+  socketUrl = '';
+  /** Resolves when it has ended, however that came. */
+  readonly exited: Promise<Exit>;
+  private readonly child: ChildProcess;
+
+  private constructor(env: NodeJS.ProcessEnv) {
+    this.child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+      env: { PATH: process.env['PATH'], NO_COLOR: '1', PORT: '0', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.exited = new Promise((resolve, reject) => {
+      // Not 'exit': on 'close' everything that it wrote has been read, too.
+      this.child.once('close', (code, signal) => resolve({ code, signal }));
+      this.child.once('error', reject);
+    });
+    this.child
+      .stdout!.setEncoding('utf8')
+      .on('data', (text: string) => (this.stdout += stripVTControlCharacters(text)));
+    this.child
+      .stderr!.setEncoding('utf8')
+      .on('data', (text: string) => (this.stderr += stripVTControlCharacters(text)));
+  }
+
+  /** Starts it and waits until it listens; rejects with what it wrote when it ends before. `DATABASE_URL` has to be given. */
+  static async start(env: NodeJS.ProcessEnv & { readonly DATABASE_URL: string }): Promise<ServerProcess> {
+    const server = new ServerProcess(env);
+    try {
+      await withDeadline(server.listening(), () => `the server listens; it wrote ${server.output}`, START_MS);
+      return server;
+    } catch (error) {
+      await server.kill();
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  /** Asks it to end and waits until it has; answers its exit code, null when the signal ended it. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.child.kill(signal);
+    const exit = withDeadline(this.exited, () => `the server ends after ${signal}; it wrote ${this.output}`, STOP_MS);
+    return (await exit).code;
+  }
+
+  /** Ends it in the middle of whatever it does, as a crash would; it is no error when it has ended already. */
+  async kill(): Promise<Exit> {
+    this.child.kill('SIGKILL');
+    return this.exited;
+  }
+
+  private get output(): string {
+    return JSON.stringify({ stdout: this.stdout, stderr: this.stderr });
+  }
+
+  private listening(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.child.stdout!.on('data', () => {
+        const url = LISTENING.exec(this.stdout)?.[1];
+        const socketUrl = SOCKET.exec(this.stdout)?.[1];
+        if (!url || !socketUrl || !this.stdout.endsWith('\n')) return;
+        this.url = url;
+        this.socketUrl = socketUrl;
+        resolve();
+      });
+      this.exited.then(
+        ({ code, signal }) => reject(new Error(`the server ended with ${code ?? signal}; it wrote ${this.output}`)),
+        reject,
+      );
+    });
+  }
+}
