@@ -18,7 +18,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   const settings = readEnvironment(env);
   const app = await NestFactory.create<NestExpressApplication>(AppModule.with(settings), {
     abortOnError: false,
-    logger: ['log', 'warn', 'error', 'fatal'],
+    logger: ['warn', 'error', 'fatal'], // While it starts, Nest would log every route.
   });
   app.useWebSocketAdapter(new ChatWsAdapter(app));
   app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)));
@@ -31,6 +31,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   const server = app.getHttpServer() as Server;
   server.listen({ host: settings.host, port: settings.port, backlog: BACKLOG });
   await once(server, 'listening');
+  app.useLogger(['log', 'warn', 'error', 'fatal']);
   const { address, family, port } = server.address() as AddressInfo;
   const host = family === 'IPv6' ? `[${address}]` : address;
   new Logger('Holdfast').log(

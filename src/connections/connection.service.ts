@@ -90,9 +90,8 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   private scheduleHeartbeat(): () => void {
     return this.options.clock.after(this.options.heartbeatMs, () => {
       for (const connection of this.connections.values()) {
-        if (connection.heartbeat()) continue;
-        connection.close(CloseCode.NO_PONG, 'no pong within the heartbeat');
-        connection.terminate(); // Nobody is there to answer the close frame.
+        // A dead peer does not answer the close frame either: then `closeTimeout` cuts it off.
+        if (!connection.heartbeat()) connection.close(CloseCode.NO_PONG, 'no pong within the heartbeat');
       }
       this.cancelHeartbeat = this.connections.size > 0 ? this.scheduleHeartbeat() : null;
     });

@@ -146,11 +146,6 @@ export class Connection {
     this.socket.close(code, reason);
   }
 
-  /** Ends it without a goodbye. */
-  terminate(): void {
-    this.socket.terminate();
-  }
-
   /** The turn is over: what was gathered leaves. */
   endTurn(): void {
     if (!this.turnOpen) return;

@@ -1,4 +1,5 @@
 import { ChatApp } from '../support/chat-app.js';
+import { TestClient } from '../support/test-client.js';
 
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -13,7 +14,6 @@ describe('the JSON protocol', () => {
     const alice = await chat.connect('alice');
     for (const word of ['one', 'two', 'three']) alice.send(`bob|${word}`);
     await chat.untilPending('bob', 3);
-    const { TestClient } = await import('../support/test-client.js');
     const bob = chat.keep(await TestClient.open(chat.url('bob'), ['chat.v1.json']));
     expect((await bob.nextJson('welcome')).data).toEqual({
       user: 'bob',

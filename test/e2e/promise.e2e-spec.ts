@@ -1,4 +1,5 @@
 import { ChatApp } from '../support/chat-app.js';
+import { eventually } from '../support/deadline.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 describe('the promise', () => {
@@ -193,6 +194,33 @@ describe('the promise', () => {
     await chat.untilTotals({ expired: 1, pending: 1 });
     const bob = await chat.connect('bob');
     expect(await bob.next()).toMatch(/Z:new$/);
+  });
+
+  it('evicts nothing under reject, even when what had to be kept is over the cap', async () => {
+    chat = await ChatApp.start({ maxPendingPerUser: 2 });
+    const alice = await chat.connect('alice');
+    const bob = await chat.connect('bob', { autoPong: false });
+    for (let n = 1; n <= 5; n += 1) alice.send(`bob|${n}`);
+    await bob.take(5);
+    await bob.drop();
+    await chat.untilTotals({ pending: 5, evicted: 0 });
+  });
+
+  it('holds senders up while the disk does not keep up, and spends no memory on them', async () => {
+    chat = await ChatApp.start({ maxPendingPerUser: null, maxPendingPerSender: null, maxPendingBytesPerUser: null });
+    const disk = chat.blockDisk();
+    const alice = await chat.connect('alice');
+    const content = 'x'.repeat(60_000);
+    const total = 1_000; // 60 MB, of which the queue takes 16.
+    for (let n = 0; n < total; n += 1) alice.send(`bob|${content}`);
+    await eventually(() => chat.delivery.isFull);
+    await eventually(() => alice.socket.bufferedAmount > 0); // The rest stays with the sender.
+    const held = chat.heldInMemory('bob');
+    expect(held).toBeLessThan(450);
+    await chat.rest('GET', '/chat/stats'); // The server has other business meanwhile.
+    expect(chat.heldInMemory('bob')).toBe(held);
+    disk.release();
+    await chat.untilPending('bob', total);
   });
 
   it('does not hand over what was purged while it waited', async () => {

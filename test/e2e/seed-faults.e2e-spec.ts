@@ -1,6 +1,7 @@
 import { WebSocket } from 'ws';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { ChatApp } from '../support/chat-app.js';
+import { TestClient } from '../support/test-client.js';
 import { RawClient } from '../support/raw-client.js';
 
 describe('the faults of the first chat handler are not repeated', () => {
@@ -86,7 +87,7 @@ describe('the faults of the first chat handler are not repeated', () => {
   it('a broadcast is not stopped by one dead socket', async () => {
     const [alice, dead, carol] = [await chat.connect('alice'), await chat.connect('bob'), await chat.connect('carol')];
     dead.socket.pause();
-    chat.connections.ofUser('bob')[0]!.terminate();
+    chat.connections.ofUser('bob')[0]!.close(1000, 'closing');
     alice.send('hello all');
     expect(await carol.next()).toBe('hello all');
     expect(await alice.next()).toBe('hello all');
@@ -95,7 +96,6 @@ describe('the faults of the first chat handler are not repeated', () => {
   it('a request without a user is refused before the upgrade, and the next one is served', async () => {
     await expect(chat.connect('')).rejects.toMatchObject({ status: 400, body: { statusCode: 400, code: 'BAD_USER' } });
     const bare = chat.url('x').split('?')[0]!;
-    const { TestClient } = await import('../support/test-client.js');
     await expect(TestClient.open(bare)).rejects.toMatchObject({ status: 400, body: { code: 'NO_USER' } });
     const alice = await chat.connect('alice');
     await alice.expectNothingElse('alice');

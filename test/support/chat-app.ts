@@ -126,6 +126,18 @@ export class ChatApp {
     );
   }
 
+  /** Makes every commit wait until it is released. */
+  blockDisk(): { release(): void } {
+    const { table } = this.app.get(OfflineMessageService) as unknown as {
+      table: { insert(...rows: unknown[]): unknown };
+    };
+    const insert = table.insert.bind(table);
+    let release = () => undefined as void;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    table.insert = (...rows) => released.then(() => insert(...rows));
+    return { release };
+  }
+
   /** How many messages were ever written to the disk. */
   storedEver(): number {
     const { pending, recovered, confirmed, expired, purged, evicted } = this.app.get(OfflineMessageService).counts;
