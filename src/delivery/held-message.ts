@@ -1,4 +1,4 @@
-import type { StoreOutcome, StoreRequest } from '../offline-messages/commit-queue.js';
+import type { StoreOutcome, StoreRequest } from '../offline-messages/store-batch.js';
 import type { Message } from '../protocol/message.js';
 import type { Answer } from './answer.js';
 

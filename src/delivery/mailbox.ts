@@ -1,8 +1,10 @@
-import type { Ending, StoreOutcome, StoreRequest } from '../offline-messages/commit-queue.js';
+import type { Ending } from '../offline-messages/commit-queue.js';
+import type { StoreOutcome, StoreRequest } from '../offline-messages/store-batch.js';
 import type { StoredHeader, StoredMessage } from '../offline-messages/offline-message.table.js';
 import type { Message } from '../protocol/message.js';
 import type { Answer } from './answer.js';
 import { HeldMessage } from './held-message.js';
+import { HeldMessages } from './held-messages.js';
 import type { Ledger } from './ledger.js';
 import { MailboxReader, type Receiver } from './mailbox-reader.js';
 
@@ -59,9 +61,7 @@ export interface MailboxSurroundings {
  * It does not promise that a confirmed message was seen by a person, nor that a message comes only once.
  */
 export class Mailbox {
-  /** In the order of their positions. */
-  private held: HeldMessage[] = [];
-  private releasedCount = 0;
+  private readonly held = new HeldMessages();
   private readonly readers = new Set<MailboxReader>();
   /** The highest position that may be on the disk without being held. */
   private diskUpTo: number;
@@ -74,7 +74,7 @@ export class Mailbox {
   }
 
   get isIdle(): boolean {
-    return this.readers.size === 0 && this.held.length === 0;
+    return this.readers.size === 0 && this.held.size === 0;
   }
 
   get state(): 'offline' | 'draining' | 'live' {
@@ -141,8 +141,8 @@ export class Mailbox {
 
   /** The store ended a message by itself: it expired, was purged or evicted. */
   onRemoved(row: StoredHeader): void {
-    const held = this.firstAfter(row.position - 1);
-    if (held?.position === row.position) this.release(held, true);
+    const held = this.held.at(row.position);
+    if (held) this.release(held, true);
     this.trim();
   }
 
@@ -197,7 +197,7 @@ export class Mailbox {
   /** Writes to a connection what comes next, as far as its window reaches; what is on the disk alone is read first. */
   private advance(reader: MailboxReader, fresh?: HeldMessage): void {
     while (reader.attached && !reader.reading && reader.room > 0 && reader.receiver.isOpen) {
-      const next = this.firstAfter(reader.cursor);
+      const next = this.held.firstAfter(reader.cursor);
       if (next && next.position <= reader.knownUpTo) {
         if (this.shared.persistFirst && next.disk !== 'stored') return;
         this.write(reader, next, next !== fresh && !(this.shared.persistFirst && next.takenLive));
@@ -237,7 +237,7 @@ export class Mailbox {
       reader.reading = false;
       this.advance(reader);
     } catch (error) {
-      reader.knownUpTo = after;
+      reader.knownUpTo = Math.min(reader.knownUpTo, after);
       reader.reading = false;
       this.shared.onReadFailed(error, () => this.advance(reader));
     }
@@ -245,21 +245,19 @@ export class Mailbox {
 
   /** Puts messages from the disk among those in memory. */
   private hold(rows: readonly StoredMessage[]): void {
-    const undecided = this.held.filter((held) => !held.accepted && !held.released);
+    const undecided = new Map<string, HeldMessage>();
+    for (const held of this.held) if (!held.accepted && !held.released) undecided.set(`${held.from}\n${held.id}`, held);
     for (const row of rows) {
       // A send that the store has yet to judge may repeat this one: it must not be written as a new message first.
-      const repeat = undecided.find((held) => held.id === row.id && held.from === row.from);
+      const repeat = undecided.get(`${row.from}\n${row.id}`);
       if (repeat) this.endRepeat(repeat, row.sentAt);
       this.shared.onRead(row);
-      const index = this.indexAfter(row.position - 1);
-      const present = this.held[index];
-      if (present?.position === row.position && !present.released) continue;
       // Deleted since the page was read, or about to be: it was confirmed, so it must not be written again.
       if (this.shared.store.isLeaving(row)) continue;
       const held = new HeldMessage(this, row, row.position, row.bytes, null);
       held.disk = 'stored';
       held.accepted = true;
-      this.held.splice(index, 0, held);
+      this.held.insert(held);
     }
   }
 
@@ -276,48 +274,15 @@ export class Mailbox {
   /** Lets a message out of memory; what is not gone is read from the disk again by whoever has not got it. */
   private release(held: HeldMessage, gone: boolean): void {
     held.gone = gone;
-    if (held.released) return;
-    held.released = true;
-    this.releasedCount += 1;
-    if (gone) return;
+    if (!this.held.release(held) || gone) return;
     this.diskUpTo = Math.max(this.diskUpTo, held.position);
     for (const reader of this.readers) {
       if (reader.cursor < held.position) reader.knownUpTo = Math.min(reader.knownUpTo, held.position - 1);
     }
   }
 
-  /** Forgets the released messages: those at the front, and all of them when they are many. */
   private trim(): void {
-    let front = 0;
-    while (this.held[front]?.released) front += 1;
-    if (front > 0) {
-      this.held.splice(0, front);
-      this.releasedCount -= front;
-    }
-    if (this.releasedCount > 8 && this.releasedCount * 2 > this.held.length) {
-      this.held = this.held.filter((held) => !held.released);
-      this.releasedCount = 0;
-    }
+    this.held.trim();
     if (this.isIdle) this.shared.onIdle(this);
-  }
-
-  /** The first held message with a position above this one. */
-  private firstAfter(position: number): HeldMessage | undefined {
-    let index = this.indexAfter(position);
-    while (this.held[index]?.released) index += 1;
-    return this.held[index];
-  }
-
-  private indexAfter(position: number): number {
-    // The usual case by far: a live connection has got everything but the newest.
-    let low = 0;
-    let high = this.held.length;
-    if (high > 0 && this.held[high - 1]!.position <= position) return high;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.held[middle]!.position <= position) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }

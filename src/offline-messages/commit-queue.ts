@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import type { Clock } from '../options/clock.js';
 import { ChatError } from '../protocol/chat-error.js';
-import type { Message } from '../protocol/message.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
+import { StoreBatch, type StoreRequest } from './store-batch.js';
 
 /** Rows in one statement. More gain nothing: 100 rows a statement reach 33,000 rows/s, 1,000 reach 51,000. */
 const MAX_BATCH = 1_000;
@@ -17,23 +17,6 @@ const RETRY_MS = 250;
 
 /** How a message left the store [protocol 2.3]. */
 export type Ending = 'confirmed' | 'expired' | 'purged' | 'evicted';
-
-export type StoreOutcome =
-  | { readonly status: 'stored' }
-  /** The recipient already has a message of that sender with that id, taken at `sentAt`. */
-  | { readonly status: 'duplicate'; readonly sentAt: number }
-  | { readonly status: 'refused'; readonly error: ChatError };
-
-/** A message on its way to the disk. */
-export interface StoreRequest {
-  readonly message: Message;
-  readonly position: number;
-  readonly bytes: number;
-  /** Taken already, so that no cap applies and no failure ends it: it is tried again until it is stored. Read when its turn comes. */
-  readonly mustKeep: boolean;
-  /** Called once, after the commit. */
-  onSettled(outcome: StoreOutcome): void;
-}
 
 /** What the owner of the queue hears, in the order of the commits. */
 export interface CommitListener {
@@ -185,25 +168,21 @@ export class CommitQueue {
   }
 
   private async commitStores(): Promise<void> {
-    const batch = this.takeBatch();
-    if (batch.length === 0) return;
-    const recipients = new Set(batch.map((request) => request.message.to));
+    const requests = this.takeRequests();
+    if (requests.length === 0) return;
+    const batch = new StoreBatch(requests, this.table, this.tallies);
     try {
-      await this.tallies.load(recipients);
-      const { admitted, turnedDown } = this.admit(batch);
-      const inserted = admitted.size > 0 ? await this.table.insert([...admitted.values()]) : new Set<number>();
-      await this.answer(admitted, turnedDown, inserted);
+      await batch.commit(this.clock, (row) => this.listener.onStored(row));
     } catch (cause) {
-      this.tallies.forget(recipients);
-      this.putBack(batch, cause);
+      this.putBack(batch.unanswered, cause);
       throw cause;
     }
     this.tallies.trim();
-    await this.evict(recipients);
+    for (const row of await batch.overflow(MAX_BATCH)) this.remove(row, 'evicted');
     this.callRoomListeners();
   }
 
-  private takeBatch(): StoreRequest[] {
+  private takeRequests(): StoreRequest[] {
     let size = 0;
     let bytes = 0;
     for (const request of this.stores) {
@@ -215,72 +194,13 @@ export class CommitQueue {
     return this.stores.splice(0, size);
   }
 
-  private admit(batch: readonly StoreRequest[]) {
-    const admitted = new Map<StoreRequest, StoredMessage>();
-    const turnedDown = new Map<StoreRequest, ChatError>();
-    const storedAt = this.clock.now();
-    for (const request of batch) {
-      const { position, bytes, message } = request;
-      const row = { ...message, position, bytes, storedAt };
-      const error = request.mustKeep ? null : this.tallies.refusal(row);
-      if (error) turnedDown.set(request, error);
-      else {
-        admitted.set(request, row);
-        this.tallies.add(row);
-      }
-    }
-    return { admitted, turnedDown };
-  }
-
-  /** Tells every request of a batch what became of it. A message that did not go in may be a repeat of one that waits already. */
-  private async answer(
-    admitted: ReadonlyMap<StoreRequest, StoredMessage>,
-    turnedDown: ReadonlyMap<StoreRequest, ChatError>,
-    inserted: ReadonlySet<number>,
-  ): Promise<void> {
-    const unknown = [...admitted.keys()].filter((request) => !inserted.has(request.position));
-    const doubtful = [...unknown, ...turnedDown.keys()].map((request) => request.message);
-    const known = new Map<string, StoredHeader>();
-    if (doubtful.length > 0) {
-      for (const row of await this.table.withIds(doubtful)) known.set(keyOf(row), row);
-    }
-    for (const [request, row] of admitted) {
-      const first = inserted.has(request.position) ? row : known.get(keyOf(row));
-      if (first?.position === request.position) {
-        this.listener.onStored(row);
-        request.onSettled({ status: 'stored' });
-      } else {
-        this.tallies.subtract(row);
-        request.onSettled({ status: 'duplicate', sentAt: first?.sentAt ?? row.sentAt });
-      }
-    }
-    for (const [request, error] of turnedDown) {
-      const first = known.get(keyOf(request.message));
-      request.onSettled(first ? { status: 'duplicate', sentAt: first.sentAt } : { status: 'refused', error });
-    }
-  }
-
-  private putBack(batch: readonly StoreRequest[], cause: unknown): void {
-    const kept = batch.filter((request) => request.mustKeep);
+  private putBack(requests: readonly StoreRequest[], cause: unknown): void {
+    const kept = requests.filter((request) => request.mustKeep);
     this.stores.unshift(...kept);
     for (const request of kept) this.storeBytes += request.bytes;
     const error = new ChatError('STORE_UNAVAILABLE', 'the message was not stored; send it again later', { cause });
-    for (const request of batch) if (!request.mustKeep) request.onSettled({ status: 'refused', error });
+    for (const request of requests) if (!request.mustKeep) request.onSettled({ status: 'refused', error });
     this.callRoomListeners();
-  }
-
-  private async evict(recipients: ReadonlySet<string>): Promise<void> {
-    for (const recipient of recipients) {
-      const excess = this.tallies.excess(recipient);
-      if (excess.count === 0 && excess.bytes === 0) continue;
-      let { count, bytes } = excess;
-      for (const row of await this.table.oldest(recipient, MAX_BATCH)) {
-        if (count <= 0 && bytes <= 0) break;
-        count -= 1;
-        bytes -= row.bytes;
-        this.remove(row, 'evicted');
-      }
-    }
   }
 
   private async commitRemovals(): Promise<void> {
@@ -315,8 +235,4 @@ export class CommitQueue {
     this.roomListeners = [];
     for (const listener of listeners) listener();
   }
-}
-
-function keyOf({ to, from, id }: Pick<Message, 'to' | 'from' | 'id'>): string {
-  return `${to}\n${from}\n${id}`;
 }

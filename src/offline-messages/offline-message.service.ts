@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { ChatOptions } from '../options/chat.options.js';
-import { CommitQueue, type CommitListener, type Ending, type StoreRequest } from './commit-queue.js';
+import { CommitQueue, type CommitListener, type Ending } from './commit-queue.js';
+import type { StoreRequest } from './store-batch.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import {
   OfflineMessageTable,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { openStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
-import type { StoreOutcome } from '../../src/offline-messages/commit-queue.js';
+import type { StoreOutcome } from '../../src/offline-messages/store-batch.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { resolveChatOptions } from '../../src/options/chat.options.js';
 import { RelayWorld } from '../support/relay-world.js';

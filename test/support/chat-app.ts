@@ -146,8 +146,8 @@ export class ChatApp {
 
   /** How many messages of this user's mailbox are in memory. */
   heldInMemory(user: string): number {
-    const { mailboxes } = this.delivery as unknown as { mailboxes: Map<string, { held: unknown[] }> };
-    return mailboxes.get(user)?.held.length ?? 0;
+    const { mailboxes } = this.delivery as unknown as { mailboxes: Map<string, { held: { size: number } }> };
+    return mailboxes.get(user)?.held.size ?? 0;
   }
 
   /** The books balance: every message that was taken is somewhere, or ended under a name [protocol 2.3]. */

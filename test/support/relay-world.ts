@@ -45,6 +45,7 @@ export class RelayWorld {
   private connections!: ConnectionService;
   private store!: OfflineMessageService;
   private delivery!: DeliveryService;
+  private countRows!: () => Promise<{ count: number }>;
   private readonly peers = new Map<string, Peer[]>();
   private readonly sent = new Map<string, Sent>();
   private readonly order = new Map<string, string[]>();
@@ -207,12 +208,21 @@ export class RelayWorld {
     }
   }
 
+  /** What the counters say waits is what is in the file. */
+  async checkFile(): Promise<void> {
+    const { count } = await this.countRows();
+    const { pending } = this.delivery.totals;
+    if (count !== pending) throw new Error(`${count} rows in the file, and the counters say ${pending}`);
+  }
+
   /** Everybody comes back and confirms everything, on a disk that works. */
   async finish(): Promise<void> {
     this.mendDisk();
     this.clock.advance(500);
     await this.flush();
     for (const user of [...this.peers.keys()]) this.drop(user);
+    await this.flush();
+    await this.checkFile();
     const recipients = new Set([...this.sent.values()].map(({ to }) => to));
     for (const user of recipients) this.connect(user);
     let rounds = 0;
@@ -249,6 +259,7 @@ export class RelayWorld {
   private async start(): Promise<void> {
     this.dataSource = await openStore(storeOptions(`sqlite:${this.file}`));
     const query = this.dataSource.query.bind(this.dataSource) as DataSource['query'];
+    this.countRows = async () => ((await query('SELECT COUNT(*) AS count FROM holdfast_offline_message')) as never)[0];
     const generation = this.generation;
     this.dataSource.query = ((...parameters: Parameters<DataSource['query']>) => {
       this.calls += 1;

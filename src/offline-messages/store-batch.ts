@@ -1,0 +1,121 @@
+import type { Clock } from '../options/clock.js';
+import type { ChatError } from '../protocol/chat-error.js';
+import type { Message } from '../protocol/message.js';
+import type { MailboxTallies } from './mailbox-tally.js';
+import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
+
+export type StoreOutcome =
+  | { readonly status: 'stored' }
+  /** The recipient already has a message of that sender with that id, taken at `sentAt`. */
+  | { readonly status: 'duplicate'; readonly sentAt: number }
+  | { readonly status: 'refused'; readonly error: ChatError };
+
+/** A message on its way to the disk. */
+export interface StoreRequest {
+  readonly message: Message;
+  readonly position: number;
+  readonly bytes: number;
+  /** Taken already, so that no cap applies and no failure ends it: it is tried again until it is stored. Read when its turn comes. */
+  readonly mustKeep: boolean;
+  /** Called once, after the commit. */
+  onSettled(outcome: StoreOutcome): void;
+}
+
+/** A group of messages that goes into the table in one commit, as far as the caps of their mailboxes let them. */
+export class StoreBatch {
+  private readonly recipients: ReadonlySet<string>;
+  private readonly admitted = new Map<StoreRequest, StoredMessage>();
+  private readonly turnedDown = new Map<StoreRequest, ChatError>();
+  private readonly open: Set<StoreRequest>;
+
+  constructor(
+    private readonly requests: readonly StoreRequest[],
+    private readonly table: OfflineMessageTable,
+    private readonly tallies: MailboxTallies,
+  ) {
+    this.recipients = new Set(requests.map((request) => request.message.to));
+    this.open = new Set(requests);
+  }
+
+  /** Those who have not been told what became of their message: all, after a commit that failed. */
+  get unanswered(): readonly StoreRequest[] {
+    return this.requests.filter((request) => this.open.has(request));
+  }
+
+  /** Commits the group and tells every message of it what became of it; rejects when the disk fails. */
+  async commit(clock: Clock, onStored: (row: StoredMessage) => void): Promise<void> {
+    try {
+      await this.tallies.load(this.recipients);
+      this.admit(clock.now());
+      const rows = [...this.admitted.values()];
+      const inserted = rows.length > 0 ? await this.table.insert(rows) : new Set<number>();
+      for (const [request, row] of this.admitted) {
+        if (inserted.has(request.position)) this.stored(request, row, onStored);
+      }
+      if (this.open.size > 0) await this.answerDoubtful(onStored);
+    } catch (cause) {
+      this.tallies.forget(this.recipients);
+      throw cause;
+    }
+  }
+
+  /** The oldest messages of the mailboxes that are now over their caps, as many as have to go. */
+  async overflow(limit: number): Promise<StoredHeader[]> {
+    const going: StoredHeader[] = [];
+    for (const recipient of this.recipients) {
+      let { count, bytes } = this.tallies.excess(recipient);
+      if (count === 0 && bytes === 0) continue;
+      for (const row of await this.table.oldest(recipient, limit)) {
+        if (count <= 0 && bytes <= 0) break;
+        count -= 1;
+        bytes -= row.bytes;
+        going.push(row);
+      }
+    }
+    return going;
+  }
+
+  private admit(storedAt: number): void {
+    for (const request of this.requests) {
+      const { position, bytes, message } = request;
+      const row = { ...message, position, bytes, storedAt };
+      const error = request.mustKeep ? null : this.tallies.refusal(row);
+      if (error) this.turnedDown.set(request, error);
+      else {
+        this.admitted.set(request, row);
+        this.tallies.add(row);
+      }
+    }
+  }
+
+  /** A message that did not go in may be a repeat of one that waits already. */
+  private async answerDoubtful(onStored: (row: StoredMessage) => void): Promise<void> {
+    const rows = await this.table.withIds(this.unanswered.map((request) => request.message));
+    const known = new Map(rows.map((row) => [keyOf(row), row]));
+    for (const request of this.unanswered) {
+      const first = known.get(keyOf(request.message));
+      const row = this.admitted.get(request);
+      // Found under its own position, it went in with a commit whose answer was lost.
+      if (row && first?.position === request.position) this.stored(request, row, onStored);
+      else if (row) {
+        this.tallies.subtract(row);
+        this.settle(request, { status: 'duplicate', sentAt: first?.sentAt ?? row.sentAt });
+      } else if (first) this.settle(request, { status: 'duplicate', sentAt: first.sentAt });
+      else this.settle(request, { status: 'refused', error: this.turnedDown.get(request)! });
+    }
+  }
+
+  private stored(request: StoreRequest, row: StoredMessage, onStored: (row: StoredMessage) => void): void {
+    onStored(row);
+    this.settle(request, { status: 'stored' });
+  }
+
+  private settle(request: StoreRequest, outcome: StoreOutcome): void {
+    this.open.delete(request);
+    request.onSettled(outcome);
+  }
+}
+
+function keyOf({ to, from, id }: Pick<Message, 'to' | 'from' | 'id'>): string {
+  return `${to}\n${from}\n${id}`;
+}
