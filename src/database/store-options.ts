@@ -12,7 +12,12 @@ export const DEFAULT_DATABASE_URL = 'sqlite:data/holdfast.sqlite';
 /** Turns `sqlite:PATH` into the options of a data source with the tables of the store; throws an Error for any other address. */
 export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOptions {
   const path = /^sqlite:(?!\/\/)(.+)$/.exec(url)?.[1];
-  if (!path) throw new Error(`DATABASE_URL is '${url}'; give sqlite:PATH, for example ${DEFAULT_DATABASE_URL}.`);
+  if (!path) {
+    // Not the whole address: it may hold a password, and this goes to the log.
+    throw new Error(
+      `DATABASE_URL begins with '${url.split(':')[0]}:'; give sqlite:PATH, such as ${DEFAULT_DATABASE_URL}.`,
+    );
+  }
   return {
     type: 'sqlite',
     database: path === ':memory:' || isAbsolute(path) ? path : resolve(path),

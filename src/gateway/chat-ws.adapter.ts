@@ -41,6 +41,10 @@ export class ChatWsAdapter extends WsAdapter {
     // A client's bad frame is no fault of ours: at the level of errors, strangers could fill the log.
     server.on('connection', (socket: WebSocket) => socket.on('error', (error) => this.logger.debug(String(error))));
     server.on('error', (error) => this.logger.error(error));
+    // What `ws` itself refuses is answered in our shape, too.
+    server.on('wsClientError', (error: Error, socket: Duplex) =>
+      refuse(socket, new HandshakeRefusal(400, 'BAD_HANDSHAKE', `${error.message}; use a WebSocket client`)),
+    );
     return server;
   }
 
@@ -70,12 +74,29 @@ export class ChatWsAdapter extends WsAdapter {
 
   private async upgrade(server: GuardedWebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer) {
     try {
+      checkHandshake(request);
       await server.guard(request);
       server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request));
     } catch (error) {
       if (!(error instanceof HandshakeRefusal)) this.logger.error(error);
       refuse(socket, error);
     }
+  }
+}
+
+/** What RFC 6455 4.2.1 asks of a handshake beyond its key, which `ws` checks. */
+function checkHandshake({ method, headers }: IncomingMessage): void {
+  if (method !== 'GET') {
+    throw new HandshakeRefusal(405, 'NOT_GET', 'a WebSocket is opened with GET', { Allow: 'GET' });
+  }
+  if (headers.upgrade?.toLowerCase() !== 'websocket') {
+    throw new HandshakeRefusal(426, 'UPGRADE_REQUIRED', 'this is the path of the WebSocket', { Upgrade: 'websocket' });
+  }
+  if (headers['sec-websocket-version'] !== '13') {
+    throw new HandshakeRefusal(426, 'BAD_VERSION', 'only version 13 of WebSocket is spoken here', {
+      Upgrade: 'websocket',
+      'Sec-WebSocket-Version': '13',
+    });
   }
 }
 

@@ -17,13 +17,17 @@ export class TextCodec implements ServerCodec {
 
   private recipient(written: string): string {
     if (written.trim() !== '') {
-      const to = parseUserName(written);
-      if (to === null)
+      // After a name that is none, nobody is the last recipient: what follows was not meant for the one before.
+      this.lastRecipient = parseUserName(written);
+      if (this.lastRecipient === null) {
         throw new ChatError('BAD_RECIPIENT', `${USER_NAME_RULE}; correct what stands before the first "|"`);
-      this.lastRecipient = to;
+      }
     }
     if (this.lastRecipient === null) {
-      throw new ChatError('NO_RECIPIENT', 'this connection has sent to nobody yet; put a user name before the "|"');
+      throw new ChatError(
+        'NO_RECIPIENT',
+        'there is no last recipient on this connection; put a user name before the "|"',
+      );
     }
     return this.lastRecipient;
   }

@@ -62,7 +62,7 @@ describe('going away', () => {
     }
     await eventually(
       () => handles().length <= before.length,
-      () => `${handles()} is no more than ${before}`,
+      () => `${handles().join()} is no more than ${before.join()}`,
     );
   });
 });

@@ -68,6 +68,10 @@ describe('the text protocol', () => {
     alice.send('  |four');
     expect(await bob.take(2)).toEqual(['one', 'two']);
     expect(await carol.take(2)).toEqual(['three', 'four']);
+    alice.send('bo\u200bb|five');
+    alice.send('|not for carol');
+    expect(await alice.next()).toMatch(/^error: BAD_RECIPIENT: /);
+    expect(await alice.next()).toMatch(/^error: NO_RECIPIENT: /);
     const again = await chat.connect('alice');
     again.send('|another connection knows no recipient');
     expect(await again.next()).toMatch(/^error: NO_RECIPIENT: /);

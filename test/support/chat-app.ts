@@ -11,8 +11,8 @@ import { storeOptions } from '../../src/database/store-options.js';
 import type { LedgerTotals } from '../../src/delivery/ledger.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
-import { ChatWsAdapter } from '../../src/gateway/chat-ws.adapter.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
+import { equip } from '../../src/server.js';
 import { eventually } from './deadline.js';
 import { TestClient } from './test-client.js';
 
@@ -36,8 +36,8 @@ export class ChatApp {
       chat: resolveChatOptions(options),
     };
     const module = await Test.createTestingModule({ imports: [AppModule.with(settings)] }).compile();
-    const app = module.createNestApplication<NestExpressApplication>({ logger: false });
-    app.useWebSocketAdapter(new ChatWsAdapter(app));
+    const app = module.createNestApplication<NestExpressApplication>({ logger: false, bodyParser: false });
+    equip(app, settings);
     await app.listen(0, '127.0.0.1');
     return new ChatApp(app, home, options);
   }

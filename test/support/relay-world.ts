@@ -220,7 +220,7 @@ export class RelayWorld {
     this.mendDisk();
     this.clock.advance(500);
     await this.flush();
-    for (const user of [...this.peers.keys()]) this.drop(user);
+    for (const user of this.peers.keys()) this.drop(user);
     await this.flush();
     await this.checkFile();
     const recipients = new Set([...this.sent.values()].map(({ to }) => to));

@@ -1,0 +1,132 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const SRC = join(ROOT, 'src');
+
+/** The rooms, from the top down, and which of those below each may import. Every room may also import `options` and `protocol`. */
+const ARROWS: Record<string, readonly string[]> = {
+  main: ['server'],
+  server: ['app.module', 'config', 'gateway'],
+  index: ['chat', 'gateway', 'connections', 'offline-messages'],
+  'app.module': ['admin', 'chat', 'config', 'database'],
+  config: ['database'],
+  chat: ['admin', 'gateway', 'delivery', 'database', 'offline-messages'],
+  admin: ['delivery', 'connections', 'offline-messages'],
+  gateway: ['delivery', 'connections', 'offline-messages'],
+  delivery: ['connections', 'offline-messages'],
+  database: ['offline-messages'],
+  connections: [],
+  'offline-messages': [],
+  options: [],
+  protocol: [],
+};
+const MAX_LINES = 300;
+
+interface Source {
+  /** Path below `src/`. */
+  readonly path: string;
+  readonly text: string;
+  /** What its import and export lines, and its dynamic imports, name. */
+  readonly imports: readonly string[];
+}
+
+const IMPORT = /(?:^(?:import|export)\b[^'"`;]*?\bfrom\s*|^import\s*|\bimport\(\s*|\brequire\(\s*)['"]([^'"]+)['"]/gm;
+
+const sources: readonly Source[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'))
+  .map((path) => {
+    const text = readFileSync(join(SRC, path), 'utf8');
+    return { path, text, imports: [...text.matchAll(IMPORT)].map((match) => match[1]!) };
+  });
+
+/** A room is a folder of `src/`, or a file beside them. */
+function roomOf(path: string): string {
+  return path.includes('/') ? path.split('/')[0]! : path.replace(/\.(ts|js)$/, '');
+}
+
+/** The room that a file imports by this name; null for a package. */
+function roomImported({ path }: Source, name: string): string | null {
+  if (!name.startsWith('.')) return null;
+  return roomOf(relative(SRC, resolve(SRC, dirname(path), name)));
+}
+
+/** All that does not hold, as lines that say where. */
+const complaints = (complain: (source: Source) => string[]) =>
+  sources.flatMap((source) => complain(source).map((complaint) => `${source.path}: ${complaint}`));
+
+describe('the source', () => {
+  it('is read: every room has files, and imports are found', () => {
+    expect([...new Set(sources.map(({ path }) => roomOf(path)))].sort()).toEqual(Object.keys(ARROWS).sort());
+    expect(sources.find(({ path }) => path === 'main.ts')!.imports).toEqual([
+      'reflect-metadata',
+      '@nestjs/common',
+      './server.js',
+    ]);
+    const missed = complaints(({ text, imports }) =>
+      [...text.matchAll(/\bfrom '([^']+)';$/gm)].map((match) => match[1]!).filter((name) => !imports.includes(name)),
+    );
+    expect(missed).toEqual([]);
+  });
+
+  it('imports only from the rooms below', () => {
+    const wrong = complaints((source) => {
+      const room = roomOf(source.path);
+      const own = [room, 'protocol', ...(room === 'protocol' ? [] : ['options']), ...ARROWS[room]!];
+      return source.imports.filter((name) => {
+        const imported = roomImported(source, name);
+        return imported !== null && !own.includes(imported);
+      });
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('has arrows that point down only, so that no two rooms need each other', () => {
+    const order = Object.keys(ARROWS);
+    for (const [room, below] of Object.entries(ARROWS)) {
+      for (const lower of below) expect([room, lower, order.indexOf(lower)]).toEqual([room, lower, expect.any(Number)]);
+      expect(below.filter((lower) => order.indexOf(lower) <= order.indexOf(room))).toEqual([]);
+    }
+  });
+
+  it('never imports from outside itself: not the command line of TypeORM, not the tests', () => {
+    const outside = complaints((source) =>
+      source.imports.filter((name) => name.startsWith('/') || roomImported(source, name)?.startsWith('..')),
+    );
+    expect(outside).toEqual([]);
+  });
+
+  it('keeps a driver of a database and the protocol of WebSockets where they belong', () => {
+    const homes: [RegExp, readonly string[]][] = [
+      [/^(sqlite3|better-sqlite3|pg|mysql2?)(\/|$)/, ['database']],
+      [/^(typeorm|@nestjs\/typeorm)(\/|$)/, ['database', 'offline-messages', 'chat']],
+      [/^(ws|@nestjs\/(websockets|platform-ws))(\/|$)/, ['gateway', 'connections', 'chat']],
+    ];
+    const strays = complaints(({ path, imports }) =>
+      imports.filter((name) => homes.some(([module, rooms]) => module.test(name) && !rooms.includes(roomOf(path)))),
+    );
+    expect(strays).toEqual([]);
+  });
+
+  it('keeps the protocol free of Nest and of input and output', () => {
+    const protocol = sources.filter(({ path }) => roomOf(path) === 'protocol');
+    expect(protocol.flatMap(({ imports }) => imports).filter((name) => !/^\.\/|^uuid$/.test(name))).toEqual([]);
+  });
+
+  it(`has no file of more than ${MAX_LINES} lines`, () => {
+    const long = complaints(({ text }) => {
+      const lines = text.trimEnd().split('\n').length;
+      return lines > MAX_LINES ? [`${lines} lines`] : [];
+    });
+    expect(long).toEqual([]);
+  });
+
+  it('logs through Nest only, and leaves nothing to do or to explain away', () => {
+    const found = complaints(({ text }) =>
+      [/\bconsole\s*\./, /\bTODO\b|\bFIXME\b/, /@ts-(ignore|nocheck)/, /\bforwardRef\b/, /: any\b|\bas any\b/]
+        .filter((pattern) => pattern.test(text))
+        .map(String),
+    );
+    expect(found).toEqual([]);
+  });
+});

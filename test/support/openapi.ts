@@ -1,0 +1,52 @@
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { Ajv } from 'ajv';
+
+type Schema = Readonly<Record<string, unknown>>;
+type Operation = Readonly<{
+  responses: Record<string, { description?: string; content?: Record<string, { schema: Schema }> }>;
+}>;
+
+/** The OpenAPI document of an application, made as the server makes it, to hold answers against. */
+export class ApiDocument {
+  private readonly ajv = new Ajv({ strict: false, allErrors: true });
+  private readonly document: OpenAPIObject;
+
+  constructor(app: INestApplication) {
+    this.document = SwaggerModule.createDocument(app, new DocumentBuilder().build());
+  }
+
+  /** Every operation, as `get /chat/users/{user}`. */
+  get operations(): ReadonlyMap<string, Operation> {
+    const all = Object.entries(this.document.paths).flatMap(([path, item]) =>
+      Object.entries(item).map(([method, operation]) => [`${method} ${path}`, operation as Operation] as const),
+    );
+    return new Map(all);
+  }
+
+  /** Throws unless the document describes this answer of this call, with no field more and none less. */
+  check(method: string, path: string, status: number, body: unknown): void {
+    const call = `${method.toLowerCase()} ${path.split('?')[0]}`;
+    const found = [...this.operations].find(([name]) =>
+      new RegExp(`^${name.replace(/\{\w+\}/g, '[^/]+')}$`).test(call),
+    );
+    if (!found) throw new Error(`${call} is not in the document`);
+    const { responses } = found[1];
+    const answer = responses[status] ?? responses['default'];
+    const schema = answer?.content?.['application/json']?.schema;
+    if (!schema) {
+      if (answer && body === null) return;
+      throw new Error(`${call}: the document has no ${status} with the body ${JSON.stringify(body)}`);
+    }
+    if (this.ajv.validate(closed(schema), body)) return;
+    throw new Error(`${call} ${status}: ${this.ajv.errorsText()} in ${JSON.stringify(body)}`);
+  }
+}
+
+/** The same schema, with no property allowed that it does not name. */
+function closed<Part>(schema: Part): Part {
+  if (Array.isArray(schema)) return schema.map(closed) as Part;
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const parts = Object.entries(schema).map(([name, part]) => [name, closed(part)]);
+  return { ...Object.fromEntries(parts), ...('properties' in schema ? { additionalProperties: false } : {}) };
+}
