@@ -17,9 +17,12 @@ const constants = Object.fromEntries(
 
 function defaultOf(property) {
   let text = property.initializer.getText();
+  if (text === 'descriptorLimit()') return 'open files, less 100';
   while (/[A-Z]{3}/.test(text)) text = text.replace(/[A-Z_]{3,}/, (name) => `(${constants[name]})`);
-  // Sums of numbers written for people, such as 8 * (1024 * 1024), are shown as the number that they are.
-  return /^[\d\s()*_]+$/.test(text) ? Function(`return ${text}`)().toLocaleString('en') : text.replaceAll("'", '');
+  if (!/^[\d\s()*_]+$/.test(text)) return text.replaceAll("'", '');
+  // A product written for people, such as 8 * (1024 * 1024), is shown as the number that it is.
+  const factors = text.match(/[\d_]+/g).map((factor) => Number(factor.replaceAll('_', '')));
+  return factors.reduce((product, factor) => product * factor, 1).toLocaleString('en');
 }
 
 const rows = options.members
@@ -40,7 +43,7 @@ const page = await format(
   `# Options
 
 Given to \`ChatModule.forRoot({ … })\`, or to the standalone server as variables of its environment, where \`none\` stands for
-\`null\`. A name that is not known, or a value out of its range, stops the start with a sentence that says what to give.
+\`null\` and the items of a list are divided by commas. A name that is not known, or a value out of its range, stops the start with a sentence that says what to give.
 This page is made from the class \`ChatOptions\` by \`npm run docs:options\`.
 
 | option | variable | default | meaning |

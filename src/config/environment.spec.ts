@@ -51,6 +51,14 @@ describe('the environment of the server', () => {
       CHAT_MAX_PENDING_PER_SENDER: '10',
       CHAT_OVERFLOW: 'evict-oldest',
       CHAT_RETENTION_MS: '11000',
+      CHAT_FRAMES_PER_SECOND: '12',
+      CHAT_FRAME_BURST: '13',
+      CHAT_BROADCASTS_PER_SECOND: '14',
+      CHAT_CONNECTIONS_PER_USER: '15',
+      CHAT_CONNECTIONS_PER_ADDRESS: '16',
+      CHAT_MAX_CONNECTIONS: '17',
+      CHAT_TRUSTED_PROXIES: 'loopback, 10.0.0.0/8',
+      CHAT_ALLOWED_ORIGINS: 'https://a.example,https://b.example',
     });
     const { clock, ...set } = chat;
     expect(set).toEqual({
@@ -65,6 +73,14 @@ describe('the environment of the server', () => {
       maxPendingPerSender: 10,
       overflow: 'evict-oldest',
       retentionMs: 11000,
+      framesPerSecond: 12,
+      frameBurst: 13,
+      broadcastsPerSecond: 14,
+      connectionsPerUser: 15,
+      connectionsPerAddress: 16,
+      maxConnections: 17,
+      trustedProxies: ['loopback', '10.0.0.0/8'],
+      allowedOrigins: ['https://a.example', 'https://b.example'],
     });
     expect(clock).toBe(new ChatOptions().clock);
     expect(Object.isFrozen(chat)).toBe(true);

@@ -70,13 +70,20 @@ function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
     if (!name) {
       throw new EnvironmentError(`${variable} is not known; known are ${[...OWN, ...known.keys()].join(', ')}.`);
     }
-    options[name] = parsed(value);
+    options[name] = LISTS.includes(name) ? listed(value) : parsed(value);
   }
   try {
     return resolveChatOptions(options as Partial<ChatOptions>);
   } catch (error) {
     throw error instanceof ChatOptionsError ? inVariables(error, given) : error;
   }
+}
+
+/** Options that are lists; in the environment their items stand between commas. */
+const LISTS = ['trustedProxies', 'allowedOrigins'];
+
+function listed(text: string): string[] | null {
+  return text === 'none' ? null : text.split(',').map((item) => item.trim());
 }
 
 /** A text that is no whole number stays one: an option that wants a number refuses it and says which. */

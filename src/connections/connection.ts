@@ -1,12 +1,21 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
+import type { ChatOptions } from '../options/chat.options.js';
 import type { ChatError } from '../protocol/chat-error.js';
+import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec, Welcome } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
+import { TokenBucket } from './token-bucket.js';
 import { PongConfirmation } from './pong-confirmation.js';
 
-/** Outward bytes that wait in a connection from which on it gets no broadcasts. */
+/** So many bytes wait to leave, and the peer gets no broadcasts and is not listened to: it does not read what it is answered. */
 const SOFT_BUFFER_BYTES = 256 * 1024;
+
+/** So many broadcasts may come at once as in so many seconds. */
+const BROADCAST_BURST = 10;
+
+/** How much a peer may send; null is no limit. */
+export type ConnectionLimits = Pick<ChatOptions, 'framesPerSecond' | 'frameBurst' | 'broadcastsPerSecond'>;
 
 /** What a connection asks of whoever keeps the connections. */
 export interface ConnectionKeeper {
@@ -46,6 +55,11 @@ export class Connection {
   private askedSeq = 0;
   private readonly pongs = new PongConfirmation();
   private pauses = 0;
+  /** Too much waits to leave; and did so at the heartbeat before. */
+  private choked: false | 'now' | 'for a heartbeat' = false;
+  private readonly frames: TokenBucket | null;
+  private readonly broadcasts: TokenBucket | null;
+  private refusedInARow = 0;
 
   constructor(
     private readonly socket: WebSocket,
@@ -53,10 +67,17 @@ export class Connection {
     private readonly codec: ServerCodec,
     private readonly keeper: ConnectionKeeper,
     origin: ConnectionOrigin,
+    private readonly limits: ConnectionLimits,
   ) {
     this.user = origin.user;
     this.remoteAddress = origin.remoteAddress;
     this.connectedAt = this.lastSeenAt = keeper.now();
+    const { framesPerSecond, frameBurst, broadcastsPerSecond } = limits;
+    this.frames = framesPerSecond === null ? null : new TokenBucket(framesPerSecond, frameBurst, this.connectedAt);
+    this.broadcasts =
+      broadcastsPerSecond === null
+        ? null
+        : new TokenBucket(broadcastsPerSecond, broadcastsPerSecond * BROADCAST_BURST, this.connectedAt);
   }
 
   get protocol(): 'text' | 'json' {
@@ -111,6 +132,22 @@ export class Connection {
     this.lastSeenAt = this.keeper.now();
   }
 
+  /** Says whether the peer may send this frame now; after as many refusals in a row as its burst it is closed with 4429. */
+  mayFrame(): boolean {
+    if (!this.frames || this.frames.take(this.keeper.now())) {
+      this.refusedInARow = 0;
+      return true;
+    }
+    this.refusedInARow += 1;
+    if (this.refusedInARow === this.limits.frameBurst) this.close(CloseCode.TOO_MANY_FRAMES, 'too many frames');
+    return false;
+  }
+
+  /** Says whether the peer may broadcast now. */
+  mayBroadcast(): boolean {
+    return !this.broadcasts || this.broadcasts.take(this.keeper.now());
+  }
+
   /** Notes a pong; answers the seq that it confirms, if it does. Only a text connection confirms this way [protocol 3.2]. */
   onPong(payload: Buffer): number | null {
     this.lastSeenAt = this.keeper.now();
@@ -123,7 +160,10 @@ export class Connection {
 
   /** Asks for a pong; closes nothing. Answers false when the last one asked for has not come: the peer is dead. */
   heartbeat(): boolean {
-    if (!this.isOpen || this.pauses > 0) return true; // Paused, it may have answered already: we do not read.
+    if (!this.isOpen) return true;
+    if (this.choked === 'for a heartbeat') return false; // All the time it took nothing from us.
+    if (this.choked) this.choked = 'for a heartbeat';
+    if (this.pauses > 0) return true; // It may have answered already: we do not listen.
     if (this.pingUnanswered) return false;
     this.pingUnanswered = true;
     const nonce = this.pongs.ask(this.writtenSeq);
@@ -163,6 +203,16 @@ export class Connection {
     }
     this.turnOpen = false;
     this.stream.uncork();
+    if (!this.choked && this.bufferedBytes > SOFT_BUFFER_BYTES) this.choke();
+  }
+
+  private choke(): void {
+    this.choked = 'now';
+    this.pause();
+    this.stream.once('drain', () => {
+      this.choked = false;
+      this.resume();
+    });
   }
 
   private openTurn(): void {

@@ -119,11 +119,11 @@ export class DeliveryService implements MailboxSurroundings {
     attached.mailbox.detach(attached.reader);
   }
 
-  /** Everything up to `seq` has reached this connection; answers false when no such seq was ever written to it. */
-  confirm(connection: Connection, seq: number): boolean {
+  /** Everything up to `seq` has reached this connection; answers how many that confirms, null when no such seq was ever written to it. */
+  confirm(connection: Connection, seq: number): number | null {
     const attached = this.readers.get(connection);
     // What comes late from a connection that was taken over counts no more: its messages are on their way to the next.
-    return attached ? attached.mailbox.confirm(attached.reader, seq) : true;
+    return attached ? attached.mailbox.confirm(attached.reader, seq) : 0;
   }
 
   /** How many messages are written to this connection and not confirmed. */

@@ -119,14 +119,14 @@ export class Mailbox {
     this.trim();
   }
 
-  /** Everything up to `seq` has reached the connection; answers false when no such seq was ever written to it. */
-  confirm(reader: MailboxReader, seq: number): boolean {
+  /** Everything up to `seq` has reached the connection; answers how many that confirms, null when no such seq was ever written to it. */
+  confirm(reader: MailboxReader, seq: number): number | null {
     const confirmed = reader.confirm(seq);
-    if (!confirmed) return false;
+    if (!confirmed) return null;
     for (const held of confirmed) if (!held.gone) this.end(held);
     this.trim();
     this.advance(reader);
-    return true;
+    return confirmed.length;
   }
 
   /** Stores what is in memory only and was taken at or before that sweep; answers whether anything younger is left. */

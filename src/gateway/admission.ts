@@ -8,7 +8,7 @@ export class HandshakeRefusal extends Error {
   override readonly name = 'HandshakeRefusal';
 
   constructor(
-    readonly statusCode: 400 | 404 | 405 | 426 | 503,
+    readonly statusCode: 400 | 403 | 404 | 405 | 426 | 429 | 503,
     readonly code: string,
     message: string,
     readonly headers: Readonly<Record<string, string>> = {},

@@ -7,12 +7,13 @@ import {
 } from '@nestjs/websockets';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import proxyaddr from 'proxy-addr';
 import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { ChatError, type ErrorCode } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
 import { admit, chooseSubprotocol, HandshakeRefusal, type Admission } from './admission.js';
@@ -41,7 +42,8 @@ export class ChatGateway
   implements OnGatewayInit, OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, BeforeApplicationShutdown
 {
   private readonly logger = new Logger('ChatGateway');
-  private readonly admissions = new WeakMap<IncomingMessage, Admission>();
+  private readonly admissions = new WeakMap<IncomingMessage, Admission & { remoteAddress: string }>();
+  private readonly trust: ReturnType<typeof proxyaddr.compile>;
   private readonly clients = new Map<WebSocket, Connection>();
   private server: unknown;
   private closing = false;
@@ -50,7 +52,9 @@ export class ChatGateway
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
-  ) {}
+  ) {
+    this.trust = proxyaddr.compile([...options.trustedProxies]);
+  }
 
   afterInit(server: unknown): void {
     this.server = server;
@@ -68,9 +72,8 @@ export class ChatGateway
 
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
   handleConnection(socket: WebSocket, request: IncomingMessage): void {
-    const { user, codec } = this.admissions.get(request)!;
-    const remoteAddress = request.socket.remoteAddress ?? '';
-    const connection = this.connections.open(socket, request.socket, codec, { user, remoteAddress });
+    const { codec, ...origin } = this.admissions.get(request)!;
+    const connection = this.connections.open(socket, request.socket, codec, origin);
     this.clients.set(socket, connection);
     socket.on('message', (data, isBinary) => this.onFrame(connection, codec, data, isBinary));
     socket.on('pong', (payload) => this.onPong(connection, payload));
@@ -109,7 +112,30 @@ export class ChatGateway
         'Retry-After': '5',
       });
     }
-    this.admissions.set(request, admit(request));
+    const admission = { ...admit(request), remoteAddress: this.addressOf(request) };
+    this.checkOrigin(request);
+    this.checkRoom(admission);
+    this.admissions.set(request, admission);
+  }
+
+  /** The address of the client, as far as proxies that are trusted report it; what anybody else claims is not believed. */
+  private addressOf(request: IncomingMessage): string {
+    return proxyaddr(request as Parameters<typeof proxyaddr>[0], this.trust) ?? '';
+  }
+
+  private checkOrigin({ headers: { origin } }: IncomingMessage): void {
+    const { allowedOrigins } = this.options;
+    if (origin === undefined || allowedOrigins === null || allowedOrigins.includes(origin)) return;
+    throw new HandshakeRefusal(403, 'ORIGIN_NOT_ALLOWED', 'pages of this origin may not connect here');
+  }
+
+  private checkRoom(admission: Admission & { remoteAddress: string }): void {
+    const full = this.connections.fullFor(admission);
+    if (full === null) return;
+    const headers = { 'Retry-After': '5' };
+    if (full === 'server') throw new HandshakeRefusal(503, 'SERVER_FULL', 'there is no room; try again later', headers);
+    const whose = full === 'user' ? 'this user has' : 'your address has';
+    throw new HandshakeRefusal(429, 'TOO_MANY_CONNECTIONS', `${whose} too many connections; close one first`, headers);
   }
 
   /** The first frame is the welcome; frames of the client and messages for it wait until it is written. */
@@ -138,14 +164,18 @@ export class ChatGateway
   }
 
   private handle(connection: Connection, command: Command): void {
+    if (command.type === 'ack') return this.acknowledge(connection, command.seq);
+    if (!connection.mayFrame()) throw tooMany('frames', command.id);
     if (command.type === 'send') this.delivery.send(connection.user, command, connection);
-    else if (command.type === 'broadcast') {
-      this.delivery.broadcast(connection.user, command.content, command.id, connection);
-    } else this.confirm(connection, command.seq);
+    else if (!connection.mayBroadcast()) throw tooMany('broadcasts', command.id);
+    else this.delivery.broadcast(connection.user, command.content, command.id, connection);
   }
 
-  private confirm(connection: Connection, seq: number): void {
-    if (this.delivery.confirm(connection, seq)) return;
+  private acknowledge(connection: Connection, seq: number): void {
+    const confirmed = this.delivery.confirm(connection, seq);
+    // Acks that confirm something are as many as the messages; only others can be a flood.
+    if (confirmed === 0 && !connection.mayFrame()) throw tooMany('frames', undefined);
+    if (confirmed !== null) return;
     connection.onRefused(new ChatError('BAD_FRAME', 'this seq was never sent to you; acknowledge what has come'));
     connection.close(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
   }
@@ -156,7 +186,11 @@ export class ChatGateway
   }
 
   private onError(connection: Connection, error: unknown): void {
-    if (error instanceof ChatError) return connection.onRefused(error);
+    if (error instanceof ChatError) {
+      // What could not even be read counts as a frame, too.
+      const counted = UNREADABLE.has(error.code) && !connection.mayFrame();
+      return connection.onRefused(counted ? tooMany('frames', error.id) : error);
+    }
     this.logger.error(error);
     connection.close(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
   }
@@ -166,6 +200,13 @@ export class ChatGateway
     connection.pause();
     this.delivery.whenRoom(() => connection.resume());
   }
+}
+
+/** Refusals from before a command was known. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['BAD_FRAME', 'UNKNOWN_EVENT', 'BAD_RECIPIENT', 'NO_RECIPIENT']);
+
+function tooMany(what: string, id: string | undefined): ChatError {
+  return new ChatError('RATE_LIMITED', `too many ${what} in a short time; send again more slowly`, { id });
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -25,6 +25,14 @@ describe('the options of the chat', () => {
       maxPendingPerSender: 200,
       overflow: 'reject',
       retentionMs: 2_592_000_000,
+      framesPerSecond: 20,
+      frameBurst: 60,
+      broadcastsPerSecond: 1,
+      connectionsPerUser: 10,
+      connectionsPerAddress: 50,
+      maxConnections: expect.any(Number),
+      trustedProxies: [],
+      allowedOrigins: null,
       clock: systemClock,
     });
   });
@@ -34,6 +42,21 @@ describe('the options of the chat', () => {
     const options = resolveChatOptions({ sessions: 'multiple', ackWindow: undefined as never, clock });
     expect(options).toMatchObject({ sessions: 'multiple', ackWindow: 256 });
     expect(options.clock).toBe(clock);
+  });
+
+  it('name networks and origins that can be read', () => {
+    for (const [option, wrong] of [
+      ['trustedProxies', ['10.0.0.0/99']],
+      ['trustedProxies', ['proxy.example.com']],
+      ['trustedProxies', '10.0.0.1'],
+      ['allowedOrigins', ['app.example.com']],
+      ['allowedOrigins', ['https://app.example.com/']],
+      ['allowedOrigins', [1]],
+    ]) {
+      expect(() => resolveChatOptions({ [option as string]: wrong })).toThrow(
+        new RegExp(`^ChatModule option ${option as string} is .*; give a list of `),
+      );
+    }
   });
 
   it('cannot be changed afterwards, by the giver or by a reader', () => {

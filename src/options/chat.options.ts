@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import proxyaddr from 'proxy-addr';
 import { inspect } from 'node:util';
 import { systemClock, type Clock } from './clock.js';
 
@@ -42,6 +44,30 @@ export class ChatOptions {
   /** How long a message waits in the store before it expires, in milliseconds, 1,000 or more; `null` for ever. */
   retentionMs: number | null = 30 * DAY_MS;
 
+  /** Frames that one connection may send per second, 1 or more, but for acks that confirm something; more are refused with RATE_LIMITED, and the connection is closed with 4429 when as many as `frameBurst` were refused in a row. `null` for no limit. */
+  framesPerSecond: number | null = 20;
+
+  /** Frames that one connection may send at once, 1 or more. */
+  frameBurst = 60;
+
+  /** Broadcasts that one connection may send per second, 1 or more, and ten times as many at once; `null` for no limit. */
+  broadcastsPerSecond: number | null = 1;
+
+  /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429. `null` for no limit. */
+  connectionsPerUser: number | null = 10;
+
+  /** Connections that one address may have, 1 or more; one more is refused with 429. `null` for no limit. */
+  connectionsPerAddress: number | null = 50;
+
+  /** Connections in all, 1 or more; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. */
+  maxConnections: number | null = descriptorLimit();
+
+  /** Proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. */
+  trustedProxies: readonly string[] = [];
+
+  /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. What comes without an `Origin` is no page, and may. */
+  allowedOrigins: readonly string[] | null = null;
+
   /** Where the time comes from. */
   clock: Clock = systemClock;
 }
@@ -70,6 +96,11 @@ const oneOf =
   (value) =>
     values.includes(value as string) ? null : values.map((each) => `'${each}'`).join(' or ');
 
+const listOf =
+  (fits: (item: string) => boolean, what: string): Check =>
+  (value) =>
+    Array.isArray(value) && value.every((item) => typeof item === 'string' && fits(item)) ? null : `a list of ${what}`;
+
 const CHECKS: Record<keyof ChatOptions, Check> = {
   sessions: oneOf('replace', 'multiple'),
   persistAfterMs: whole(0, 60_000),
@@ -82,6 +113,14 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   maxPendingPerSender: orNull(whole(1)),
   overflow: oneOf('reject', 'evict-oldest'),
   retentionMs: orNull(whole(1_000)),
+  framesPerSecond: orNull(whole(1)),
+  frameBurst: whole(1),
+  broadcastsPerSecond: orNull(whole(1)),
+  connectionsPerUser: orNull(whole(1)),
+  connectionsPerAddress: orNull(whole(1)),
+  maxConnections: orNull(whole(1)),
+  trustedProxies: listOf(isNetwork, 'addresses or networks such as 10.0.0.0/8'),
+  allowedOrigins: orNull(listOf(isOrigin, 'origins such as https://app.example.com')),
   clock: (value) => (isClock(value) ? null : 'a Clock with now() and after()'),
 };
 
@@ -129,6 +168,32 @@ export function resolveChatOptions(given: Partial<ChatOptions> = {}): Readonly<C
     );
   }
   return Object.freeze(options);
+}
+
+/** Left for the database, the log and what else the process opens. */
+const SPARE_DESCRIPTORS = 100;
+
+/** How many files the process may have open, less what it needs itself; null where that can't be told. */
+function descriptorLimit(): number | null {
+  try {
+    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return soft === undefined ? null : Math.max(1, Number(soft) - SPARE_DESCRIPTORS);
+  } catch {
+    return null; // Not Linux: the operator gives the number, if there is to be one.
+  }
+}
+
+function isNetwork(item: string): boolean {
+  try {
+    proxyaddr.compile(item);
+    return true;
+  } catch {
+    return false; // It throws for what it can't read.
+  }
+}
+
+function isOrigin(item: string): boolean {
+  return URL.canParse(item) && new URL(item).origin === item;
 }
 
 function isClock(value: unknown): value is Clock {

@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   CONTENT_TOO_LARGE: { temporary: false },
   MAILBOX_FULL: { temporary: true },
   SENDER_QUOTA: { temporary: true },
+  RATE_LIMITED: { temporary: true },
   STORE_UNAVAILABLE: { temporary: true },
 } as const;
 

@@ -1,5 +1,5 @@
 /**
- * Why the server ends a connection. A client reconnects after GOING_AWAY, SERVER_ERROR and NO_PONG; it stops after
+ * Why the server ends a connection. A client reconnects after GOING_AWAY, SERVER_ERROR, NO_PONG and TOO_MANY_FRAMES; it stops after
  * PROTOCOL_ERROR, ADMINISTRATOR and REPLACED [protocol 5].
  */
 export const CloseCode = {
@@ -17,4 +17,6 @@ export const CloseCode = {
   NO_PONG: 4408,
   /** Replaced by a newer connection of the same user: stop. */
   REPLACED: 4409,
+  /** Too many frames, again and again: reconnect with backoff. */
+  TOO_MANY_FRAMES: 4429,
 } as const;

@@ -16,6 +16,9 @@ import { equip } from '../../src/server.js';
 import { eventually } from './deadline.js';
 import { TestClient } from './test-client.js';
 
+/** A test is a flood from one address; one that is about these limits sets them. */
+const UNLIMITED = { framesPerSecond: null, broadcastsPerSecond: null, connectionsPerAddress: null };
+
 /** The real application on a free port, with its store in a folder of its own, and the clients that a test opened. */
 export class ChatApp {
   private clients: TestClient[] = [];
@@ -33,7 +36,7 @@ export class ChatApp {
       port: 0,
       path: '/chat',
       databaseUrl: `sqlite:${join(home, 'holdfast.sqlite')}`,
-      chat: resolveChatOptions(options),
+      chat: resolveChatOptions({ ...UNLIMITED, ...options }),
     };
     const module = await Test.createTestingModule({ imports: [AppModule.with(settings)] }).compile();
     const app = module.createNestApplication<NestExpressApplication>({ logger: false, bodyParser: false });

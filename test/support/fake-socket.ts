@@ -14,7 +14,7 @@ export class FakeSocket {
   /** Enters such a connection. */
   static open(connections: ConnectionService, user: string): { socket: FakeSocket; connection: Connection } {
     const socket = new FakeSocket();
-    const stream = { cork: () => undefined, uncork: () => undefined };
+    const stream = { cork: () => undefined, uncork: () => undefined, once: () => undefined };
     const connection = connections.open(socket as unknown as WebSocket, stream as unknown as Duplex, new JsonCodec(), {
       user,
       remoteAddress: '',

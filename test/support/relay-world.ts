@@ -139,7 +139,7 @@ export class RelayWorld {
       const seq = messages.length - but;
       if (seq < 1) continue;
       for (const { id } of messages.slice(0, seq)) this.sent.get(id)!.confirmed = true;
-      if (!this.delivery.confirm(connection, seq)) throw new Error('a seq that was written is not known');
+      if (this.delivery.confirm(connection, seq) === null) throw new Error('a seq that was written is not known');
     }
   }
 

@@ -11,6 +11,13 @@ const MAIN = join(import.meta.dirname, '../../dist/main.js');
 const LISTENING = /listening on (http:\/\/\S+)/;
 const SOCKET = /connect to (ws:\/\/[^?\s]+)/;
 
+/** A test is a flood from one address; one that is about these limits sets them. */
+const UNLIMITED = {
+  CHAT_FRAMES_PER_SECOND: 'none',
+  CHAT_BROADCASTS_PER_SECOND: 'none',
+  CHAT_CONNECTIONS_PER_ADDRESS: 'none',
+};
+
 /** How a process ended: with a code of its own, or by a signal. */
 export interface Exit {
   readonly code: number | null;
@@ -35,7 +42,7 @@ export class ServerProcess {
 
   private constructor(env: NodeJS.ProcessEnv) {
     this.child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
-      env: { PATH: process.env['PATH'], NO_COLOR: '1', PORT: '0', ...env },
+      env: { PATH: process.env['PATH'], NO_COLOR: '1', PORT: '0', ...UNLIMITED, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.exited = new Promise((resolve, reject) => {

@@ -1,0 +1,28 @@
+/**
+ * How often something may happen: `perSecond` in the long run, `burst` at once. It answers within the turn, as frames of
+ * one connection have to keep their order; the limiters among the libraries answer through a promise or a clock of their own.
+ */
+export class TokenBucket {
+  private tokens: number;
+  private filledAt: number;
+
+  constructor(
+    private readonly perSecond: number,
+    private readonly burst: number,
+    now: number,
+  ) {
+    this.tokens = burst;
+    this.filledAt = now;
+  }
+
+  /** Takes one, at this time in milliseconds; answers false when there is none. */
+  take(now: number): boolean {
+    // A clock that was set back gives nothing, and takes nothing away.
+    const elapsedMs = Math.max(0, now - this.filledAt);
+    this.tokens = Math.min(this.burst, this.tokens + (elapsedMs * this.perSecond) / 1000);
+    this.filledAt = now;
+    if (this.tokens < 1) return false;
+    this.tokens -= 1;
+    return true;
+  }
+}

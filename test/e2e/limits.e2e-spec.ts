@@ -1,0 +1,164 @@
+import { ChatApp } from '../support/chat-app.js';
+import { eventually } from '../support/deadline.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { Refused, TestClient } from '../support/test-client.js';
+
+describe('the limits', () => {
+  let chat: ChatApp;
+  let clock: ManualClock;
+  beforeEach(() => {
+    clock = new ManualClock();
+  });
+  afterEach(() => chat.dispose());
+
+  it('refuse frames over the rate, take them again when it allows, and lose none that were taken', async () => {
+    chat = await ChatApp.start({ clock, framesPerSecond: 10, frameBurst: 5 });
+    const [alice, bob] = [await chat.connectJson('alice'), await chat.connect('bob')];
+    for (let n = 1; n <= 7; n += 1) alice.sendJson('send', { to: 'bob', content: String(n), id: `m-${n}` });
+    expect(await bob.take(5)).toEqual(['1', '2', '3', '4', '5']);
+    expect((await alice.until('exception')).data).toMatchObject({ code: 'RATE_LIMITED', temporary: true, id: 'm-6' });
+    expect((await alice.until('exception')).data.id).toBe('m-7');
+    clock.advance(100);
+    alice.sendJson('send', { to: 'bob', content: '6', id: 'm-6' });
+    expect(await bob.next()).toBe('6');
+  });
+
+  it('count what can not be read as frames, too', async () => {
+    chat = await ChatApp.start({ clock, framesPerSecond: 1, frameBurst: 3 });
+    const alice = await chat.connectJson('alice');
+    for (let n = 0; n < 3; n += 1) alice.send('garbage');
+    for (let n = 0; n < 3; n += 1) expect((await alice.until('exception')).data.code).toBe('BAD_FRAME');
+    alice.send('garbage');
+    expect((await alice.until('exception')).data.code).toBe('RATE_LIMITED');
+  });
+
+  it('close with 4429 when a burst of frames was refused in a row, and say why', async () => {
+    chat = await ChatApp.start({ clock, framesPerSecond: 1, frameBurst: 4 });
+    const alice = await chat.connect('alice');
+    for (let n = 0; n < 8; n += 1) alice.send('bob|x');
+    for (let n = 0; n < 3; n += 1) expect(await alice.next()).toMatch(/^error: RATE_LIMITED: /);
+    expect((await alice.expectClose(4429)).reason).toBe('too many frames');
+    await chat.untilPending('bob', 4);
+  });
+
+  it('do not count acks that confirm something, however many they are, and count those that do not', async () => {
+    chat = await ChatApp.start({ clock, framesPerSecond: 1, frameBurst: 3 });
+    const bob = await chat.connectJson('bob');
+    for (let n = 1; n <= 20; n += 1) {
+      chat.delivery.send('rest', { to: 'bob', content: String(n) }, { onReceipt: () => {}, onRefused: () => {} });
+    }
+    for (let n = 1; n <= 20; n += 1) {
+      expect((await bob.until('message')).data.seq).toBe(n);
+      bob.sendJson('ack', { seq: n });
+    }
+    await chat.untilTotals({ confirmed: 20 });
+    for (let n = 0; n < 4; n += 1) bob.sendJson('ack', { seq: 1 });
+    expect((await bob.until('exception')).data.code).toBe('RATE_LIMITED');
+  });
+
+  it('hold broadcasts to their own rate', async () => {
+    chat = await ChatApp.start({ clock, broadcastsPerSecond: 2 });
+    const alice = await chat.connect('alice');
+    for (let n = 0; n < 21; n += 1) alice.send('to all');
+    const frames = await alice.take(21);
+    expect(frames.filter((frame) => frame === 'to all')).toHaveLength(20);
+    expect(frames.at(-1)).toMatch(/^error: RATE_LIMITED: .*broadcasts/);
+  });
+
+  it('refuse one connection more than an address may have, and admit it when one has left', async () => {
+    chat = await ChatApp.start({ connectionsPerAddress: 2 });
+    await chat.connect('a');
+    const second = await chat.connect('b');
+    await expect(chat.connect('c')).rejects.toMatchObject({
+      status: 429,
+      body: { statusCode: 429, code: 'TOO_MANY_CONNECTIONS' },
+      headers: { 'retry-after': '5' },
+    });
+    await second.close();
+    await chat.untilOffline('b');
+    await chat.connect('c');
+  });
+
+  it('count the address that a trusted proxy reports, and believe nobody else', async () => {
+    chat = await ChatApp.start({ connectionsPerAddress: 1, trustedProxies: ['loopback'] });
+    const through = (address: string) => ({ headers: { 'X-Forwarded-For': address } });
+    await chat.connect('a', through('192.0.2.1'));
+    await chat.connect('b', through('192.0.2.2'));
+    await expect(chat.connect('c', through('203.0.113.9, 192.0.2.2'))).rejects.toBeInstanceOf(Refused);
+    const { body } = await chat.rest('GET', '/chat/connections?user=a');
+    expect(body.items[0].remoteAddress).toBe('192.0.2.1');
+    await chat.dispose();
+    chat = await ChatApp.start({ connectionsPerAddress: 1 });
+    await chat.connect('a', through('192.0.2.1'));
+    await expect(chat.connect('b', through('192.0.2.2'))).rejects.toMatchObject({ status: 429 });
+  });
+
+  it('refuse one connection more than a user may have under multiple', async () => {
+    chat = await ChatApp.start({ sessions: 'multiple', connectionsPerUser: 2 });
+    await chat.connect('bob');
+    await chat.connect('bob');
+    await expect(chat.connect('bob')).rejects.toMatchObject({ status: 429, body: { code: 'TOO_MANY_CONNECTIONS' } });
+    await chat.connect('alice');
+  });
+
+  it('refuse with 503 what is more than the server may have', async () => {
+    chat = await ChatApp.start({ maxConnections: 1 });
+    await chat.connect('a');
+    await expect(chat.connect('b')).rejects.toMatchObject({ status: 503, body: { code: 'SERVER_FULL' } });
+  });
+
+  it('keep pages of other origins out, and let in what is no page', async () => {
+    chat = await ChatApp.start({ allowedOrigins: ['https://app.example.com'] });
+    await chat.connect('a', { origin: 'https://app.example.com' });
+    await chat.connect('b');
+    for (const origin of [
+      'https://evil.example',
+      'null',
+      'https://app.example.com.evil.example',
+      'https://evilapp.example.com',
+      'http://app.example.com',
+      'https://app.example.com:8443',
+      'https://APP.example.com.',
+    ]) {
+      await expect(chat.connect('c', { origin })).rejects.toMatchObject({
+        status: 403,
+        body: { code: 'ORIGIN_NOT_ALLOWED' },
+      });
+    }
+  });
+
+  it('stop feeding a connection that does not read, and cost the others nothing', async () => {
+    chat = await ChatApp.start({ maxPendingPerUser: null, maxPendingPerSender: null, maxPendingBytesPerUser: null });
+    const [alice, bob] = [await chat.connect('alice'), await chat.connect('bob')];
+    const slow = await chat.connect('slow');
+    slow.socket.pause();
+    const content = 'x'.repeat(10_000);
+    for (let n = 0; n < 500; n += 1) alice.send(`slow|${content}`);
+    for (let n = 0; n < 100; n += 1) alice.send(`to all ${n}`);
+    alice.send('bob|in time');
+    expect((await bob.take(101)).at(-1)).toBe('in time');
+    const [connection] = chat.connections.ofUser('slow');
+    expect(connection!.bufferedBytes).toBeLessThan(1024 * 1024);
+    slow.socket.resume();
+    await chat.untilPending('slow', 0);
+    await chat.untilTotals({ confirmed: 501, inFlight: 0 });
+  });
+
+  it('stop listening to a client that does not read what it is answered', async () => {
+    chat = await ChatApp.start({ maxPendingPerUser: null, maxPendingPerSender: null, maxPendingBytesPerUser: null });
+    const alice = chat.keep(await TestClient.open(chat.url('alice'), ['chat.v1.json']));
+    alice.socket.pause();
+    const frames = 100_000;
+    for (let n = 0; n < frames; n += 1) alice.send('?'); // One byte in, 150 out.
+    const [connection] = chat.connections.ofUser('alice');
+    await eventually(() => connection!.bufferedBytes > 256 * 1024);
+    await chat.rest('GET', '/chat/stats'); // The server has other business meanwhile.
+    const held = connection!.bufferedBytes;
+    expect(held).toBeLessThan(16 * 1024 * 1024);
+    await chat.rest('GET', '/chat/stats');
+    expect(connection!.bufferedBytes).toBe(held);
+    expect(connection!.received).toBeLessThan(frames);
+    alice.socket.resume();
+    await eventually(() => connection!.received === frames);
+  });
+});
