@@ -184,6 +184,7 @@ export class Connection {
   close(code: number, reason: string): void {
     this.endTurn();
     this.socket.close(code, reason);
+    this.socket.resume(); // Paused, it would not hear the peer's goodbye.
   }
 
   /** The turn is over: what was gathered leaves. */

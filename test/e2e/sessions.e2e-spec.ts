@@ -1,4 +1,6 @@
 import { ChatApp } from '../support/chat-app.js';
+import { eventually } from '../support/deadline.js';
+import { FakeSocket } from '../support/fake-socket.js';
 
 const strip = (frame: string) => frame.replace(/^\d{4}-.*?Z:/, '');
 
@@ -14,6 +16,22 @@ describe('the connections of one user', () => {
     alice.send('bob|to the new one');
     expect(await fresh.next()).toBe('to the new one');
     expect(chat.connections.ofUser('bob')).toHaveLength(1);
+  });
+
+  it('hand over to the one that came last, even when the one before it is ready later', async () => {
+    chat = await ChatApp.start();
+    const first = FakeSocket.open(chat.connections, 'bob');
+    const last = FakeSocket.open(chat.connections, 'bob');
+    chat.delivery.attach(last.connection);
+    chat.delivery.attach(first.connection);
+    expect(first.socket.closeCode).toBe(4409);
+    expect(last.socket.closeCode).toBeNull();
+    const alice = await chat.connect('alice');
+    alice.send('bob|to the last');
+    await eventually(() => last.socket.messages().length === 1);
+    chat.delivery.detach(last.connection);
+    chat.connections.remove(first.connection);
+    chat.connections.remove(last.connection);
   });
 
   it('lose and double nothing that the old one had confirmed when the new one takes over under load', async () => {
