@@ -1,11 +1,18 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
+import { TokenBucket } from '../src/connections/token-bucket.js';
 import { withDeadline } from '../test/support/deadline.js';
 import type { Sighting } from './replay-check.js';
 import type { JsonMessage, SentMessage } from './replay-matching.js';
 
 /** Longest wait for an answer of the server, in milliseconds. */
 export const ANSWER_MS = 10_000;
+
+// A little below what a server allows unless told otherwise: a log is played faster than people type.
+const FRAMES_PER_SECOND = 15;
+const FRAME_BURST = 50;
+const BROADCASTS_PER_SECOND = 0.8;
+const BROADCAST_BURST = 8;
 
 export type Protocol = 'text' | 'json';
 
@@ -15,6 +22,15 @@ export interface Visit {
   readonly user: string;
   readonly number: number;
   readonly record: (sighting: Sighting) => void;
+}
+
+/**
+ * Where a connection to this machine comes from: each from an address of its own, as those of a channel do; from one
+ * address a server takes only so many. Undefined where that can't be chosen.
+ */
+function addressOf({ hostname }: URL, number: number): string | undefined {
+  const loopback = hostname.startsWith('127.') && process.platform === 'linux';
+  return loopback ? `127.1.${(number >> 8) & 255}.${number & 255 || 255}` : undefined;
 }
 
 /** Opens a connection and waits until the server delivers to it; rejects with a sentence. */
@@ -31,6 +47,8 @@ export abstract class ReplayClient {
   protected readonly closed: Promise<number>;
   private isLeaving = false;
   private roundTrips = 0;
+  private readonly frames = new TokenBucket(FRAMES_PER_SECOND, FRAME_BURST, Date.now());
+  private readonly broadcasts = new TokenBucket(BROADCASTS_PER_SECOND, BROADCAST_BURST, Date.now());
 
   constructor(
     protected readonly visit: Visit,
@@ -39,7 +57,8 @@ export abstract class ReplayClient {
     const url = new URL(visit.url);
     url.searchParams.set('user', visit.user);
     // No compression and no other extension: what comes are the server's own frames.
-    this.socket = new WebSocket(url, subprotocols, { perMessageDeflate: false });
+    const local = addressOf(url, visit.number);
+    this.socket = new WebSocket(url, subprotocols, { perMessageDeflate: false, ...(local && { localAddress: local }) });
     this.socket.on('message', (data: Buffer, isBinary) => {
       if (isBinary) this.fault('got a binary frame');
       else this.onFrame(data.toString());
@@ -63,8 +82,13 @@ export abstract class ReplayClient {
     }
   }
 
-  /** Whether this content can be a broadcast in this protocol. */
-  abstract canBroadcast(content: string): boolean;
+  /** Whether a frame can carry this message in this protocol, and the limits of a connection allow one now; it is to be sent if so. */
+  maySend({ to, content }: SentMessage): boolean {
+    if (to === '*' && !(this.canBroadcast(content) && this.broadcasts.take(Date.now()))) return false;
+    return this.frames.take(Date.now());
+  }
+
+  protected abstract canBroadcast(content: string): boolean;
 
   /** Sends a message; it does not wait for anything. */
   send(message: SentMessage): void {
@@ -127,7 +151,7 @@ class TextClient extends ReplayClient {
   }
 
   /** A `|` would make it a direct message, whatever stands before it [protocol 3.1]. */
-  override canBroadcast(content: string): boolean {
+  protected override canBroadcast(content: string): boolean {
     return !content.includes('|');
   }
 
@@ -165,7 +189,7 @@ class JsonClient extends ReplayClient {
     await this.within(this.welcomed, 'a welcome');
   }
 
-  override canBroadcast(): boolean {
+  protected override canBroadcast(): boolean {
     return true;
   }
 

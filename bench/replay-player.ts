@@ -112,10 +112,20 @@ class Player {
   private async send(message: SentMessage): Promise<void> {
     const client = this.clients.get(message.from)!;
     this.check.record({ type: 'sent', message });
-    if (message.to !== '*' || client.canBroadcast(message.content)) return client.send(message);
-    // The text protocol has no frame for a broadcast with a `|` in it. Changing what was said would be worse than another way in.
-    const { from, content } = message;
-    await this.rest('POST', 'messages', { from, content, broadcast: true });
+    if (client.maySend(message)) return client.send(message);
+    // By REST goes what no frame can carry (the text protocol has none for a broadcast with a `|` in it, and changing what was
+    // said would be worse), and what one connection may not send as fast as the log is played. It must not overtake a frame.
+    await client.roundTrip();
+    const { id, from, to, content } = message;
+    const receipt = await this.rest(
+      'POST',
+      'messages',
+      to === '*' ? { id, from, content, broadcast: true } : { id, from, to, content },
+    );
+    if (this.options.protocol === 'json') {
+      const { status } = receipt as { status: string };
+      this.check.record({ type: 'receipt', user: from, id, status });
+    }
   }
 
   /** Lets everything arrive: first what was sent reaches the server, then the absent fetch what waits for them. */

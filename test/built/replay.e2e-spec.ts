@@ -18,7 +18,13 @@ describe('replay: a real channel through the built server', () => {
   beforeAll(async () => {
     log = parseChannelLog(await readFile(PATH, 'utf8'));
     folder = await mkdtemp(join(tmpdir(), 'holdfast-replay-'));
-    server = await ServerProcess.start({ DATABASE_URL: `sqlite:${join(folder, 'x.sqlite')}` });
+    // With the limits that a server has unless told otherwise.
+    const limits = {
+      CHAT_FRAMES_PER_SECOND: '20',
+      CHAT_BROADCASTS_PER_SECOND: '1',
+      CHAT_CONNECTIONS_PER_ADDRESS: '50',
+    };
+    server = await ServerProcess.start({ ...limits, DATABASE_URL: `sqlite:${join(folder, 'x.sqlite')}` });
   }, 30_000);
 
   afterAll(async () => {
