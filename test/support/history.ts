@@ -1,0 +1,271 @@
+/** A direct message as its sender hands it in. */
+export interface SentMessage {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly content: string;
+}
+
+/** A direct message as it came to its recipient. */
+export interface Arrival extends SentMessage {
+  /** One connection of the recipient; no two of a history have the same name. */
+  readonly connection: string;
+  /** Null on a text connection, which has no word for it. */
+  readonly seq: number | null;
+  /** It had to wait. */
+  readonly stored: boolean;
+}
+
+/** What became of the messages of a history. Each counter is a number of messages, but for `resent` and `unexpected`. */
+export interface Verdict {
+  /** Handed in, once or more often. */
+  readonly attempts: number;
+  /** How often one was handed in again. */
+  readonly resent: number;
+  /** The sender has a receipt. */
+  readonly acknowledged: number;
+  /** Of these, how many were told `delivered`; the others `stored`. */
+  readonly delivered: number;
+  readonly refused: number;
+  /** The sender has a receipt and the recipient never got it. */
+  readonly lost: number;
+  /** Came more often than once, always the same. */
+  readonly duplicated: number;
+  /**
+   * Whatever nobody can have caused: a message that was never handed in, or in other words; again on one connection
+   * while it was unacknowledged there or was not handed in again; out of turn in `seq`; a receipt without a message.
+   */
+  readonly unexpected: number;
+  /** Has a receipt from before a kill, and came after it. */
+  readonly recovered: number;
+  /** Came behind a message of the same sender to the same recipient that was handed in after the last attempt of this one. */
+  readonly reordered: number;
+  /** Was called `delivered` before its recipient had acknowledged it. */
+  readonly premature: number;
+  /** A sentence for each of the first faults. */
+  readonly faults: readonly string[];
+}
+
+interface Entry {
+  readonly message: SentMessage;
+  readonly firstAttempt: number;
+  lastAttempt: number;
+  attempts: number;
+  /** Of these attempts, how many in this run. */
+  attemptsInRun: number;
+  run: number;
+  receipt: { readonly status: string; readonly run: number } | null;
+  receiptsInRun: number;
+  refused: boolean;
+  arrivals: number;
+  arrivedInRun: number | null;
+  confirmed: boolean;
+}
+
+interface Reading {
+  lastSeq: number;
+  unacknowledged: { readonly entry: Entry; readonly seq: number | null }[];
+  readonly arrivals: Map<Entry, number>;
+}
+
+/** So many faults are told in words; the counters count them all. */
+const FAULTS_TOLD = 20;
+
+/**
+ * All that clients did and saw over several runs of a server, told in the order in which it happened, and the judgement of
+ * it. It knows nothing of the server but the promise [protocol 2]. What it can't see it takes in the server's favour: of a
+ * message that was handed in twice nobody can say which one came.
+ */
+export class History {
+  private run = 1;
+  private clock = 0;
+  private readonly entries = new Map<string, Entry>();
+  private readonly readings = new Map<string, Reading>();
+  /** For each sender and recipient, the latest first attempt among the messages that have come. */
+  private readonly lanes = new Map<string, number>();
+  private readonly faults: string[] = [];
+  private unexpected = 0;
+  private reordered = 0;
+  private readonly premature = new Set<Entry>();
+
+  /** A sender hands a message in, for the first time or again. */
+  attempted(message: SentMessage): void {
+    const known = this.entries.get(keyOf(message));
+    const entry = known ?? newEntry(message, (this.clock += 1), this.run);
+    if (!known) this.entries.set(keyOf(message), entry);
+    this.enterRun(entry);
+    entry.attempts += 1;
+    entry.attemptsInRun += 1;
+    entry.lastAttempt = this.clock += 1;
+  }
+
+  receipted(from: string, id: string, status: string): void {
+    const entry = this.entries.get(keyOf({ from, id }));
+    if (!entry) return this.unforeseen(`${from} has a receipt for ${id}, which was never sent`);
+    this.enterRun(entry);
+    entry.receiptsInRun += 1;
+    if (entry.receiptsInRun > entry.attemptsInRun) this.unforeseen(`${from} has a receipt too many for ${id}`);
+    entry.receipt ??= { status, run: this.run };
+    if (status !== 'delivered' || entry.confirmed) return;
+    this.premature.add(entry);
+    this.tell(`${id} was called delivered and ${entry.message.to} had not acknowledged it`);
+  }
+
+  refused(from: string, id: string): void {
+    const entry = this.entries.get(keyOf({ from, id }));
+    if (entry) entry.refused = true;
+    else this.unforeseen(`${from} has a refusal for ${id}, which was never sent`);
+  }
+
+  arrived(arrival: Arrival): void {
+    const { connection, seq, id, from, to, content } = arrival;
+    const reading = this.readingOf(connection);
+    if (seq !== null && seq !== (reading.lastSeq += 1)) {
+      this.unforeseen(`${to} got seq ${seq} on ${connection} and not ${reading.lastSeq}`);
+      reading.lastSeq = seq;
+    }
+    const entry = this.entries.get(keyOf({ from, id }));
+    if (!entry || entry.message.to !== to) {
+      return this.unforeseen(`${to} got ${id} of ${from}, which was never sent there`);
+    }
+    this.enterRun(entry);
+    if (entry.message.content !== content) this.unforeseen(`${to} got ${id} of ${from} in other words`);
+    this.countOn(reading, entry, arrival);
+    entry.arrivals += 1;
+    reading.unacknowledged.push({ entry, seq });
+    if (entry.arrivedInRun !== null) return;
+    entry.arrivedInRun = this.run;
+    this.checkOrder(entry);
+  }
+
+  /** A recipient has acknowledged what came on this connection, up to this seq; without one, everything. */
+  acknowledged(connection: string, seq = Infinity): void {
+    const reading = this.readingOf(connection);
+    const first = reading.unacknowledged.findIndex((arrival) => (arrival.seq ?? 0) > seq);
+    const confirmed = reading.unacknowledged.splice(0, first < 0 ? Infinity : first);
+    for (const { entry } of confirmed) entry.confirmed = true;
+  }
+
+  /** The server was killed, and everybody knows it. */
+  restarted(): void {
+    this.run += 1;
+    this.readings.clear();
+  }
+
+  /** Notes something that no server may do, whatever came before. */
+  unforeseen(what: string): void {
+    this.unexpected += 1;
+    this.tell(what);
+  }
+
+  /** How many messages have to be in the store now: called stored, and never acknowledged by their recipient. */
+  get owed(): number {
+    return this.count((entry) => entry.receipt?.status === 'stored' && !entry.confirmed);
+  }
+
+  /** How many messages have neither a receipt nor a refusal. */
+  get unanswered(): number {
+    return this.count((entry) => !entry.receipt && !entry.refused);
+  }
+
+  /** The judgement, when every mailbox was read to its end. */
+  check(): Verdict {
+    const lost = [...this.entries.values()].filter((entry) => entry.receipt && entry.arrivals === 0);
+    for (const { message, receipt } of lost) {
+      this.tell(`${message.id} was called ${receipt!.status} in run ${receipt!.run} and never came to ${message.to}`);
+    }
+    const attempts = this.entries.size;
+    return {
+      attempts,
+      resent: [...this.entries.values()].reduce((sum, entry) => sum + entry.attempts, 0) - attempts,
+      acknowledged: this.count((entry) => entry.receipt !== null),
+      delivered: this.count((entry) => entry.receipt?.status === 'delivered'),
+      refused: this.count((entry) => entry.refused),
+      lost: lost.length,
+      duplicated: this.count((entry) => entry.arrivals > 1),
+      unexpected: this.unexpected,
+      recovered: this.count(
+        ({ receipt, arrivedInRun }) => arrivedInRun !== null && arrivedInRun > (receipt?.run ?? Infinity),
+      ),
+      reordered: this.reordered,
+      premature: this.premature.size,
+      faults: this.faults,
+    };
+  }
+
+  private countOn(reading: Reading, entry: Entry, { connection, id, to }: Arrival): void {
+    const before = reading.arrivals.get(entry) ?? 0;
+    reading.arrivals.set(entry, before + 1);
+    // What an earlier run left comes once; each attempt of this run may bring it once more, when it was gone by then.
+    const possible = entry.attemptsInRun + (entry.attempts > entry.attemptsInRun ? 1 : 0);
+    const waiting = reading.unacknowledged.some((arrival) => arrival.entry === entry);
+    if (waiting) this.unforeseen(`${to} got ${id} again on ${connection} with the first one unacknowledged`);
+    else if (before + 1 > possible) this.unforeseen(`${to} got ${id} again on ${connection}, and nobody sent it again`);
+  }
+
+  private checkOrder(entry: Entry): void {
+    const { id, from, to } = entry.message;
+    const lane = `${from}\n${to}`;
+    const newest = this.lanes.get(lane) ?? 0;
+    if (entry.lastAttempt < newest) {
+      this.reordered += 1;
+      this.tell(`${to} got ${id} of ${from} behind a later one`);
+    }
+    this.lanes.set(lane, Math.max(newest, entry.firstAttempt));
+  }
+
+  private enterRun(entry: Entry): void {
+    if (entry.run === this.run) return;
+    entry.run = this.run;
+    entry.attemptsInRun = 0;
+    entry.receiptsInRun = 0;
+  }
+
+  private readingOf(connection: string): Reading {
+    let reading = this.readings.get(connection);
+    if (!reading) this.readings.set(connection, (reading = { lastSeq: 0, unacknowledged: [], arrivals: new Map() }));
+    return reading;
+  }
+
+  private count(claim: (entry: Entry) => boolean): number {
+    let count = 0;
+    for (const entry of this.entries.values()) if (claim(entry)) count += 1;
+    return count;
+  }
+
+  private tell(fault: string): void {
+    if (this.faults.length < FAULTS_TOLD) this.faults.push(`run ${this.run}: ${fault}`);
+  }
+}
+
+function newEntry(message: SentMessage, firstAttempt: number, run: number): Entry {
+  return {
+    message,
+    firstAttempt,
+    lastAttempt: firstAttempt,
+    attempts: 0,
+    attemptsInRun: 0,
+    run,
+    receipt: null,
+    receiptsInRun: 0,
+    refused: false,
+    arrivals: 0,
+    arrivedInRun: null,
+    confirmed: false,
+  };
+}
+
+/** Receipts name no recipient: a sender of a history gives no id twice. */
+function keyOf({ from, id }: Pick<SentMessage, 'from' | 'id'>): string {
+  return `${from}\n${id}`;
+}
+
+/** The counters of a verdict as a table of two lines, to be printed. */
+export function tableOf(verdict: Verdict): string {
+  const counters = Object.entries(verdict).filter(([name]) => name !== 'faults');
+  const cells = counters.map(([name, count]) => {
+    const width = Math.max(name.length, String(count).length);
+    return { head: name.padStart(width), body: String(count).padStart(width) };
+  });
+  return `${cells.map(({ head }) => head).join('  ')}\n${cells.map(({ body }) => body).join('  ')}\n`;
+}
