@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
-import type { ChatError } from '../protocol/chat-error.js';
+import type { ChatError, ErrorCode } from '../protocol/chat-error.js';
 import type { ServerCodec, Welcome } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
 import { PongConfirmation } from './pong-confirmation.js';
@@ -13,6 +13,8 @@ export interface ConnectionKeeper {
   now(): number;
   /** Calls `endTurn` of the connection once, at the end of this turn of the event loop. */
   atEndOfTurn(connection: Connection): void;
+  /** A frame of a connection was refused. */
+  onRefused(code: ErrorCode): void;
 }
 
 /** What is known of a connection before it is open. */
@@ -102,6 +104,7 @@ export class Connection {
   }
 
   onRefused(error: ChatError, id?: string): void {
+    this.keeper.onRefused(error.code);
     this.write(this.codec.exception(error, error.id ?? id));
   }
 
