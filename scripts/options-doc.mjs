@@ -57,6 +57,7 @@ ${rows.join('\n')}
 | \`path\` | \`CHAT_PATH\` | \`/chat\` | Path of the socket; the REST calls lie below it. |
 | \`database\` | \`DATABASE_URL\` | \`sqlite:data/holdfast.sqlite\` | Where messages wait. The connection is the store's alone. |
 | | \`HOST\`, \`PORT\` | \`127.0.0.1\`, \`3000\` | Where the standalone server listens; port 0 takes any free one. |
+| | \`LOG_FORMAT\` | \`text\` | How the standalone server writes its log: \`text\` for people, \`json\` for one object a line. |
 | | \`CHAT_AUTH\` | \`trusted\` | How users are known: \`trusted\` believes \`?user=\`, and listens on loopback only. |
 `,
   { ...(await resolveConfig(PAGE)), parser: 'markdown' },

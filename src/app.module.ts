@@ -4,14 +4,16 @@ import { ErrorFilter } from './admin/error.filter.js';
 import { ChatModule } from './chat/chat.module.js';
 import type { Settings } from './config/environment.js';
 import { storeOptions } from './database/store-options.js';
+import { ObservabilityModule } from './observability/observability.module.js';
 
 /** The standalone server: the chat as the environment wants it. */
 @Module({})
 export class AppModule {
   static with({ path, databaseUrl, chat }: Settings): DynamicModule {
+    const chatModule = ChatModule.forRoot({ ...chat, path, database: storeOptions(databaseUrl) });
     return {
       module: AppModule,
-      imports: [ChatModule.forRoot({ ...chat, path, database: storeOptions(databaseUrl) })],
+      imports: [chatModule, ObservabilityModule.over(chatModule)],
       providers: [{ provide: APP_FILTER, useClass: ErrorFilter }],
     };
   }

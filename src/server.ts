@@ -7,8 +7,9 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { AppModule } from './app.module.js';
-import { readEnvironment, type Settings } from './config/environment.js';
+import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
+import { ServerLogger } from './observability/server-logger.js';
 
 /** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
 const BACKLOG = 4_096;
@@ -19,11 +20,14 @@ const JSON_ENVELOPE_BYTES = 4_096;
 
 /** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
 export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressApplication> {
+  const logger = new ServerLogger(readLogFormat(env));
+  logger.setLogLevels(['warn', 'error', 'fatal']); // While it starts, Nest would log every route.
+  Logger.overrideLogger(logger);
   const settings = readEnvironment(env);
   const app = await NestFactory.create<NestExpressApplication>(AppModule.with(settings), {
     abortOnError: false,
     bodyParser: false,
-    logger: ['warn', 'error', 'fatal'], // While it starts, Nest would log every route.
+    logger,
   });
   equip(app, settings);
   app.enableShutdownHooks([], { useProcessExit: true });
@@ -31,7 +35,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   const server = app.getHttpServer() as Server;
   server.listen({ host: settings.host, port: settings.port, backlog: BACKLOG });
   await once(server, 'listening');
-  app.useLogger(['log', 'warn', 'error', 'fatal']);
+  logger.setLogLevels(['log', 'warn', 'error', 'fatal']);
   const { address, family, port } = server.address() as AddressInfo;
   const host = family === 'IPv6' ? `[${address}]` : address;
   new Logger('Holdfast').log(

@@ -7,9 +7,10 @@ const SRC = join(ROOT, 'src');
 /** The rooms, from the top down, and which of those below each may import. Every room may also import `options` and `protocol`. */
 const ARROWS: Record<string, readonly string[]> = {
   main: ['server'],
-  server: ['app.module', 'config', 'gateway'],
+  server: ['app.module', 'config', 'gateway', 'observability'],
   index: ['chat', 'gateway', 'connections', 'offline-messages'],
-  'app.module': ['admin', 'chat', 'config', 'database'],
+  'app.module': ['observability', 'admin', 'chat', 'config', 'database'],
+  observability: ['delivery', 'connections', 'offline-messages'],
   config: ['database'],
   chat: ['admin', 'gateway', 'delivery', 'database', 'offline-messages'],
   admin: ['delivery', 'connections', 'offline-messages'],

@@ -2,7 +2,7 @@ import { Body, HttpStatus, Inject, Post, Res } from '@nestjs/common';
 import { z } from 'zod';
 import type { Sender } from '../delivery/answer.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
-import type { ChatError } from '../protocol/chat-error.js';
+import { ChatError } from '../protocol/chat-error.js';
 import { toIsoTime, type Receipt } from '../protocol/message.js';
 import { AdminController, Answers, Refuses, Takes } from './api.js';
 import { messageId, SchemaPipe, userName } from './input.js';
@@ -43,7 +43,10 @@ export class MessagesController {
     @Body(new SchemaPipe(messageBody)) body: z.infer<typeof messageBody>,
     @Res({ passthrough: true }) response: { status(code: number): unknown },
   ): Promise<z.infer<typeof receiptDto>> {
-    const { receipt, repeated } = await this.dispatch(body);
+    const { receipt, repeated } = await this.dispatch(body).catch((error: unknown) => {
+      if (error instanceof ChatError) this.delivery.ledger.refused(error.code);
+      throw error;
+    });
     response.status(repeated ? HttpStatus.OK : HttpStatus.CREATED);
     return { ...receipt, sentAt: toIsoTime(receipt.sentAt) };
   }

@@ -1,5 +1,5 @@
 import { ChatOptions, resolveChatOptions } from '../options/chat.options.js';
-import { EnvironmentError, readEnvironment } from './environment.js';
+import { EnvironmentError, readEnvironment, readLogFormat } from './environment.js';
 
 function refusal(env: NodeJS.ProcessEnv): string {
   try {
@@ -84,6 +84,18 @@ describe('the environment of the server', () => {
     });
     expect(clock).toBe(new ChatOptions().clock);
     expect(Object.isFrozen(chat)).toBe(true);
+  });
+
+  it('says how the log is written', () => {
+    expect(['json', 'text', '', undefined].map((LOG_FORMAT) => readLogFormat({ LOG_FORMAT }))).toEqual([
+      'json',
+      'text',
+      'text',
+      'text',
+    ]);
+    expect(() => readLogFormat({ LOG_FORMAT: 'xml' })).toThrow(
+      new EnvironmentError("LOG_FORMAT is 'xml'; give text or json, or leave it out."),
+    );
   });
 
   it('takes none for no limit', () => {

@@ -11,6 +11,9 @@ export interface Settings {
   readonly chat: Readonly<ChatOptions>;
 }
 
+/** How the standalone server writes its log: for people, or as one JSON object a line. */
+export type LogFormat = 'text' | 'json';
+
 /** A variable that does not fit; its message says which and what to give instead. */
 export class EnvironmentError extends Error {
   override readonly name = 'EnvironmentError';
@@ -53,6 +56,13 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
     path,
     chat: chatOptions(given),
   };
+}
+
+/** Reads `LOG_FORMAT`, before everything else so that what is wrong with the rest is told in that form; throws an EnvironmentError. */
+export function readLogFormat(env: NodeJS.ProcessEnv): LogFormat {
+  const format = env['LOG_FORMAT'] || 'text';
+  if (format === 'text' || format === 'json') return format;
+  throw new EnvironmentError(`LOG_FORMAT is '${format}'; give text or json, or leave it out.`);
 }
 
 function port(value: string): number {

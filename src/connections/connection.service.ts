@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
+import type { ErrorCode } from '../protocol/chat-error.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { Connection, type ConnectionKeeper, type ConnectionOrigin } from './connection.js';
 
@@ -17,6 +18,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   private readonly byUser = new Map<string, Set<Connection>>();
   private readonly byAddress = new Map<string, number>();
   private readonly lastSeen = new Map<string, number>();
+  private readonly refusalListeners: ((code: ErrorCode) => void)[] = [];
   private turn: Connection[] = [];
   private cancelHeartbeat: (() => void) | null = null;
 
@@ -90,6 +92,15 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
 
   atEndOfTurn(connection: Connection): void {
     if (this.turn.push(connection) === 1) setImmediate(() => this.endTurn());
+  }
+
+  /** Hears of every frame of any connection that is refused. */
+  onRefusal(listener: (code: ErrorCode) => void): void {
+    this.refusalListeners.push(listener);
+  }
+
+  onRefused(code: ErrorCode): void {
+    for (const listener of this.refusalListeners) listener(code);
   }
 
   onModuleDestroy(): void {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import type { ChatOptions } from '../options/chat.options.js';
-import type { ChatError } from '../protocol/chat-error.js';
+import type { ChatError, ErrorCode } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec, Welcome } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
@@ -22,6 +22,8 @@ export interface ConnectionKeeper {
   now(): number;
   /** Calls `endTurn` of the connection once, at the end of this turn of the event loop. */
   atEndOfTurn(connection: Connection): void;
+  /** A frame of a connection was refused. */
+  onRefused(code: ErrorCode): void;
 }
 
 /** What is known of a connection before it is open. */
@@ -123,6 +125,7 @@ export class Connection {
   }
 
   onRefused(error: ChatError, id?: string): void {
+    this.keeper.onRefused(error.code);
     this.write(this.codec.exception(error, error.id ?? id));
   }
 

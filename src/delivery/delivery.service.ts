@@ -47,6 +47,7 @@ export class DeliveryService implements MailboxSurroundings {
     this.ledger = new Ledger(store);
     this.lastPosition = store.lastPosition;
     this.rateMeter = new RateMeter(this.ledger, options.clock);
+    connections.onRefusal((code) => this.ledger.refused(code));
     store.onRemoval((row, ending) => {
       if (ending !== 'confirmed') this.mailboxes.get(row.to)?.onRemoved(row);
     });
@@ -93,6 +94,7 @@ export class DeliveryService implements MailboxSurroundings {
   broadcast(from: string, content: string, id: string | undefined, sender: Sender): void {
     this.checkedBytes(content, id);
     const message = { id: id ?? newId(), from, content, sentAt: this.options.clock.now() };
+    this.ledger.tookBroadcast();
     let recipients = 0;
     for (const { reader } of this.readers.values()) if (reader.broadcast(message, this.lastPosition)) recipients += 1;
     sender.onReceipt({ id: message.id, status: 'broadcast', sentAt: message.sentAt, recipients }, false);

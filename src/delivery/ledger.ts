@@ -1,5 +1,6 @@
 import type { Clock } from '../options/clock.js';
 import type { StoreCounts } from '../offline-messages/offline-message.service.js';
+import type { ErrorCode } from '../protocol/chat-error.js';
 
 /** The counters of the promise, as `/chat/stats` shows them. */
 export interface LedgerTotals {
@@ -25,6 +26,9 @@ export class Ledger {
   private taken = 0;
   private inMemory = 0;
   private confirmedInMemory = 0;
+  private readonly refusalsByCode = new Map<ErrorCode, number>();
+  /** Broadcasts taken: no part of the balance, as they are never stored. */
+  broadcasts = 0;
 
   constructor(private readonly store: { readonly counts: StoreCounts }) {}
 
@@ -54,6 +58,20 @@ export class Ledger {
   wasRepeat(): void {
     this.taken -= 1;
     this.inMemory -= 1;
+  }
+
+  /** A frame or a REST call was refused: what it brought was never taken. */
+  refused(code: ErrorCode): void {
+    this.refusalsByCode.set(code, this.refusals(code) + 1);
+  }
+
+  tookBroadcast(): void {
+    this.broadcasts += 1;
+  }
+
+  /** How many were refused with this code. */
+  refusals(code: ErrorCode): number {
+    return this.refusalsByCode.get(code) ?? 0;
   }
 
   totals(): LedgerTotals {

@@ -3,6 +3,7 @@ import type { Clock } from '../options/clock.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
+import { StoreHealth } from './store-health.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
 
 /** Rows in one statement. More gain nothing: 100 rows a statement reach 33,000 rows/s, 1,000 reach 51,000. */
@@ -18,8 +19,23 @@ const RETRY_MS = 250;
 /** How a message left the store [protocol 2.3]. */
 export type Ending = 'confirmed' | 'expired' | 'purged' | 'evicted';
 
+/** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
+export interface Commit {
+  readonly statement: 'insert' | 'delete';
+  readonly rows: number;
+  readonly seconds: number;
+}
+
+/** What is not committed yet: messages to insert, their content in bytes, and rows to delete. */
+export interface QueueDepth {
+  readonly inserts: number;
+  readonly bytes: number;
+  readonly deletes: number;
+}
+
 /** What the owner of the queue hears, in the order of the commits. */
 export interface CommitListener {
+  onCommitted(commit: Commit): void;
   onStored(row: StoredMessage): void;
   onRemoved(row: StoredHeader, ending: Ending): void;
 }
@@ -47,21 +63,28 @@ export class CommitQueue {
   private idle: Promise<void> = Promise.resolve();
   private closing = false;
   private wake: (() => void) | null = null;
+  /** It pauses with nothing to commit, only to ask the disk again later: whatever is asked for need not wait for that. */
+  private resting = false;
   private roomListeners: (() => void)[] = [];
   private flushListeners: (() => void)[] = [];
-  /** False from a failed commit to the next one that succeeds. */
-  healthy = true;
+  readonly health: StoreHealth;
 
   constructor(
     private readonly table: OfflineMessageTable,
     private readonly tallies: MailboxTallies,
     private readonly clock: Clock,
     private readonly listener: CommitListener,
-  ) {}
+  ) {
+    this.health = new StoreHealth(() => table.probe());
+  }
 
   /** True when no more should be offered until `whenRoom` calls back. */
   get isFull(): boolean {
     return this.stores.length >= FULL_ROWS || this.storeBytes >= FULL_BYTES;
+  }
+
+  get depth(): QueueDepth {
+    return { inserts: this.stores.length, bytes: this.storeBytes, deletes: this.removals.size };
   }
 
   whenRoom(callback: () => void): void {
@@ -124,53 +147,61 @@ export class CommitQueue {
   }
 
   private start(): void {
+    if (this.resting) this.wake?.();
     if (this.running) return;
     this.running = true;
     this.idle = this.run();
   }
 
   private async run(): Promise<void> {
-    // Let the turn of the event loop end first: all that its other callbacks ask for goes into the same commit.
-    await new Promise((resolve) => setImmediate(resolve));
+    await endOfTurn();
     for (;;) {
-      const stored = await this.attempt(() => this.commitStores());
-      const removed = await this.attempt(() => this.commitRemovals());
+      const works = await this.commit();
       await this.serveReads();
-      const committed = stored && removed;
       const done = this.stores.length === 0 && this.removals.size === 0;
-      if (committed) this.healthy = true;
-      if (done || !committed) this.callFlushListeners();
-      if (done ? this.reads.length === 0 && this.flushListeners.length === 0 : !committed && this.closing) break;
-      if (!committed) await this.pause();
+      if (done || !works) this.callFlushListeners();
+      const asked = this.reads.length > 0 || this.flushListeners.length > 0;
+      if (!asked && (works ? done : this.closing)) break;
+      if (!works && !this.closing && !(done && asked)) await this.rest(done);
     }
     this.running = false;
   }
 
-  private async attempt(commit: () => Promise<void>): Promise<boolean> {
-    try {
-      await commit();
-      return true;
-    } catch (cause) {
-      if (this.healthy) this.logger.error(`The store does not take messages: ${String(cause)}`);
-      this.healthy = false;
-      return false;
-    }
+  /** Commits what there is; answers whether the disk takes messages. */
+  private async commit(): Promise<boolean> {
+    const stored = await this.health.attempt(() => this.commitStores());
+    const removed = await this.health.attempt(() => this.commitRemovals());
+    return stored && removed && this.health.prove();
   }
 
-  private pause(): Promise<void> {
-    return new Promise((resolve) => {
+  /** Lets a while pass after a failure; with nothing to commit, until something is asked for. */
+  private async rest(idle: boolean): Promise<void> {
+    this.resting = idle;
+    await new Promise<void>((resolve) => {
       const cancel = this.clock.after(RETRY_MS, resolve);
       this.wake = () => {
         cancel();
         resolve();
       };
     });
+    this.resting = false;
+    await endOfTurn();
+  }
+
+  /** Runs a statement that changes rows; answers the positions of those that it changed. */
+  private async timed(statement: Commit['statement'], rows: number, run: () => Promise<Set<number>>) {
+    const begun = performance.now();
+    const changed = await run();
+    if (statement === 'insert' && changed.size > 0) this.health.onInserted();
+    this.listener.onCommitted({ statement, rows, seconds: (performance.now() - begun) / 1000 });
+    return changed;
   }
 
   private async commitStores(): Promise<void> {
     const requests = this.takeRequests();
     if (requests.length === 0) return;
-    const batch = new StoreBatch(requests, this.table, this.tallies);
+    const insert = (rows: readonly StoredMessage[]) => this.timed('insert', rows.length, () => this.table.insert(rows));
+    const batch = new StoreBatch(requests, this.table, this.tallies, insert);
     try {
       await batch.commit(this.clock, (row) => this.listener.onStored(row));
     } catch (cause) {
@@ -206,7 +237,7 @@ export class CommitQueue {
   private async commitRemovals(): Promise<void> {
     if (this.removals.size === 0) return;
     const batch = [...this.removals.values()].slice(0, MAX_BATCH);
-    const removed = await this.table.remove(batch.map(({ row }) => row));
+    const removed = await this.timed('delete', batch.length, () => this.table.remove(batch.map(({ row }) => row)));
     for (const { row, ending, onRemoved } of batch) {
       this.removals.delete(row.position);
       if (removed.has(row.position)) {
@@ -235,4 +266,9 @@ export class CommitQueue {
     this.roomListeners = [];
     for (const listener of listeners) listener();
   }
+}
+
+/** Lets the turn of the event loop end: all that its other callbacks ask for goes into the same commit. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { ChatOptions } from '../options/chat.options.js';
-import { CommitQueue, type CommitListener, type Ending } from './commit-queue.js';
+import { CommitQueue, type Commit, type CommitListener, type Ending, type QueueDepth } from './commit-queue.js';
 import type { StoreRequest } from './store-batch.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import {
@@ -32,6 +32,7 @@ export class OfflineMessageService implements CommitListener {
   private readonly queue: CommitQueue;
   private readonly counters = { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0 };
   private readonly removalListeners: RemovalListener[] = [];
+  private readonly commitListeners: ((commit: Commit) => void)[] = [];
   private cancelSweep: (() => void) | null = null;
   private highestPosition = 0;
 
@@ -45,6 +46,7 @@ export class OfflineMessageService implements CommitListener {
 
   /** Reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest one found. */
   async open(): Promise<void> {
+    await this.table.removeProbe();
     const { count, lastPosition } = await this.table.summary();
     this.counters.pending = this.counters.recovered = count;
     this.highestPosition = lastPosition;
@@ -66,9 +68,19 @@ export class OfflineMessageService implements CommitListener {
     return this.counters;
   }
 
-  /** False while the disk does not take messages. */
+  /** False while the disk does not take messages; it is asked four times a second until it does. */
   get isHealthy(): boolean {
-    return this.queue.healthy;
+    return this.queue.health.isGood;
+  }
+
+  /** How often a commit failed, with every try to recover that did. */
+  get failures(): number {
+    return this.queue.health.failures;
+  }
+
+  /** What is asked for and not committed. */
+  get queueDepth(): QueueDepth {
+    return this.queue.depth;
   }
 
   /** True when senders should be held up until `whenRoom` calls back. */
@@ -82,6 +94,11 @@ export class OfflineMessageService implements CommitListener {
 
   onRemoval(listener: RemovalListener): void {
     this.removalListeners.push(listener);
+  }
+
+  /** Hears of every commit, after what it changed is counted or while it is. */
+  onCommit(listener: (commit: Commit) => void): void {
+    this.commitListeners.push(listener);
   }
 
   /** Stores a message in the next commit; `onSettled` of the request is told after it. */
@@ -134,6 +151,10 @@ export class OfflineMessageService implements CommitListener {
   async purge(user: string, one?: { from: string; id: string }): Promise<number> {
     if (one) return this.removeAll(await this.queue.read(() => this.table.withIds([{ to: user, ...one }])), 'purged');
     return this.removeWhile(() => this.table.oldest(user, SWEEP_ROWS), 'purged');
+  }
+
+  onCommitted(commit: Commit): void {
+    for (const listener of this.commitListeners) listener(commit);
   }
 
   onStored(): void {

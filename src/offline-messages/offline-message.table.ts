@@ -23,6 +23,18 @@ export interface PendingOfUser {
 }
 
 const TABLE = 'holdfast_offline_message';
+
+/** A row that is nobody's: no user has an empty name, no message the position 0, and it never expires. */
+const PROBE: StoredMessage = {
+  to: '',
+  from: '',
+  id: '',
+  content: '',
+  position: 0,
+  bytes: 0,
+  sentAt: 0,
+  storedAt: Number.MAX_SAFE_INTEGER,
+};
 const HEADER = `recipient AS "to", sender AS "from", id, position, bytes, "sentAt"`;
 
 /**
@@ -65,6 +77,17 @@ export class OfflineMessageTable {
       [JSON.stringify(rows.map((row) => [row.to, row.position]))],
     );
     return new Set(removed.map((row) => row.position));
+  }
+
+  /** Inserts a row and deletes it again; rejects when the disk does not take it. */
+  async probe(): Promise<void> {
+    await this.insert([PROBE]);
+    await this.remove([PROBE]);
+  }
+
+  /** Deletes the row of a probe in whose middle an earlier run was killed. */
+  async removeProbe(): Promise<void> {
+    if ((await this.count(PROBE.to)) > 0) await this.remove([PROBE]);
   }
 
   /** The first messages of one mailbox, in order, with a position above `after` and up to `upTo`. */

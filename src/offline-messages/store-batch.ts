@@ -32,6 +32,7 @@ export class StoreBatch {
     private readonly requests: readonly StoreRequest[],
     private readonly table: OfflineMessageTable,
     private readonly tallies: MailboxTallies,
+    private readonly insert: OfflineMessageTable['insert'],
   ) {
     this.recipients = new Set(requests.map((request) => request.message.to));
     this.open = new Set(requests);
@@ -48,7 +49,7 @@ export class StoreBatch {
       await this.tallies.load(this.recipients);
       this.admit(clock.now());
       const rows = [...this.admitted.values()];
-      const inserted = rows.length > 0 ? await this.table.insert(rows) : new Set<number>();
+      const inserted = rows.length > 0 ? await this.insert(rows) : new Set<number>();
       for (const [request, row] of this.admitted) {
         if (inserted.has(request.position)) this.stored(request, row, onStored);
       }
