@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what tests drive and npm does not bring: Chromium for the page, strace to see every fsync. A machine that can't
+# have them is told what it does not test; CI fails.
+set -euo pipefail
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
+command -v strace >/dev/null || missing+=(strace)
+if [ ${#missing[@]} -eq 0 ]; then
+  exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  as_root=(sudo -n)
+fi
+
+install_missing() {
+  "${as_root[@]}" apt-get update &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
+  # Once more, as mirrors fail at times.
+  if install_missing || install_missing; then
+    exit 0
+  fi
+  reason='apt-get could not install them (see above)'
+else
+  reason='it takes apt-get, and root or a sudo without a password'
+fi
+
+cat >&2 <<MESSAGE
+
+  *** Not there: ${missing[*]}. $reason.
+  *** NOT TESTED without chromium: the chat page (public/) and the promises of test/browser.
+  *** NOT TESTED without strace: that a receipt comes after its fsync (test/crash/durability).
+  *** Install them by hand so that the commands are found, then run the tests again.
+
+MESSAGE
+
+if [ "${CI:-}" = true ]; then
+  exit 1
+fi
