@@ -71,7 +71,7 @@ export function describeInChromium(title: string, body: (stage: Stage) => void):
   const skipped = !executablePath && !process.env['CI'];
   if (skipped) {
     process.stderr.write(
-      `\n*** NOT TESTED: ${title.replace(/,$/, '')}, as there is no chromium here. scripts/install-chromium.sh installs it.\n\n`,
+      `\n*** NOT TESTED: ${title.replace(/,$/, '')}, as there is no chromium here. scripts/install-test-tools.sh installs it.\n\n`,
     );
   }
   (skipped ? describe.skip : describe)(title, () => {
