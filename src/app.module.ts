@@ -8,10 +8,10 @@ import { storeOptions } from './database/store-options.js';
 /** The standalone server: the chat as the environment wants it. */
 @Module({})
 export class AppModule {
-  static with({ path, databaseUrl, chat }: Settings): DynamicModule {
+  static with({ path, databaseUrl, chat, authentication }: Settings): DynamicModule {
     return {
       module: AppModule,
-      imports: [ChatModule.forRoot({ ...chat, path, database: storeOptions(databaseUrl) })],
+      imports: [ChatModule.forRoot({ ...chat, ...authentication, path, database: storeOptions(databaseUrl) })],
       providers: [{ provide: APP_FILTER, useClass: ErrorFilter }],
     };
   }

@@ -5,6 +5,7 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { Connection, type ConnectionKeeper, type ConnectionOrigin } from './connection.js';
+import { Expiry } from './expiry.js';
 
 /** Of so many users who left it is known when they were last seen. */
 const REMEMBERED_USERS = 10_000;
@@ -18,8 +19,11 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   private readonly lastSeen = new Map<string, number>();
   private turn: Connection[] = [];
   private cancelHeartbeat: (() => void) | null = null;
+  private readonly expiry: Expiry;
 
-  constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {}
+  constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {
+    this.expiry = new Expiry(options.clock);
+  }
 
   /** Enters a connection that was just opened. */
   open(socket: WebSocket, stream: Duplex, codec: ServerCodec, origin: ConnectionOrigin): Connection {
@@ -28,6 +32,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     const ofUser = this.byUser.get(connection.user);
     if (ofUser) ofUser.add(connection);
     else this.byUser.set(connection.user, new Set([connection]));
+    if (origin.expiresAt !== undefined) this.expiry.watch(connection, origin.expiresAt);
     this.cancelHeartbeat ??= this.scheduleHeartbeat();
     return connection;
   }
@@ -35,6 +40,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   /** Takes out a connection that has ended. It takes out that one only: a newer one of the same user stays. */
   remove(connection: Connection): void {
     if (!this.connections.delete(connection.id)) return;
+    this.expiry.forget(connection);
     this.lastSeen.delete(connection.user);
     this.lastSeen.set(connection.user, connection.lastSeenAt);
     if (this.lastSeen.size > REMEMBERED_USERS) this.lastSeen.delete(this.lastSeen.keys().next().value!);

@@ -19,6 +19,8 @@ export interface ConnectionKeeper {
 export interface ConnectionOrigin {
   readonly user: string;
   readonly remoteAddress: string;
+  /** When it has to end, in milliseconds since 1970; left out, it has not. */
+  readonly expiresAt?: number;
 }
 
 /**
@@ -46,6 +48,7 @@ export class Connection {
   private askedSeq = 0;
   private readonly pongs = new PongConfirmation();
   private pauses = 0;
+  private revoked = false;
 
   constructor(
     private readonly socket: WebSocket,
@@ -65,6 +68,11 @@ export class Connection {
 
   get isOpen(): boolean {
     return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  /** It may not send any more: what comes from it until it is gone is not handled. */
+  get isRevoked(): boolean {
+    return this.revoked;
   }
 
   /** Bytes that wait to leave. */
@@ -144,6 +152,12 @@ export class Connection {
   close(code: number, reason: string): void {
     this.endTurn();
     this.socket.close(code, reason);
+  }
+
+  /** Closes it, and takes nothing more from it: a peer may go on to write for as long as it does not answer the goodbye. */
+  revoke(code: number, reason: string): void {
+    this.revoked = true;
+    this.close(code, reason);
   }
 
   /** The turn is over: what was gathered leaves. */

@@ -1,25 +1,12 @@
 import type { IncomingMessage } from 'node:http';
-import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+import type { Principal } from '../authentication/authenticator.js';
+import { HandshakeRefusal } from '../authentication/refusal.js';
 import { JsonCodec } from './json.codec.js';
 import { TextCodec } from './text.codec.js';
 
-/** A refusal before the upgrade: an HTTP answer with the body `{ statusCode, code, message }`. */
-export class HandshakeRefusal extends Error {
-  override readonly name = 'HandshakeRefusal';
-
-  constructor(
-    readonly statusCode: 400 | 404 | 405 | 426 | 503,
-    readonly code: string,
-    message: string,
-    readonly headers: Readonly<Record<string, string>> = {},
-  ) {
-    super(message);
-  }
-}
-
 /** Who may connect, and in which protocol. */
 export interface Admission {
-  readonly user: string;
+  readonly principal: Principal;
   readonly codec: TextCodec | JsonCodec;
 }
 
@@ -38,25 +25,8 @@ export function chooseSubprotocol(offered: Iterable<string>): string | undefined
   return undefined;
 }
 
-/** Checks a request to connect, before the upgrade; throws a HandshakeRefusal. */
-export function admit(request: IncomingMessage): Admission {
-  return { user: userOf(request), codec: codecOf(request) };
-}
-
-function userOf(request: IncomingMessage): string {
-  const query = new URLSearchParams(request.url!.split('?').slice(1).join('?'));
-  const names = query.getAll('user');
-  if (names.length === 0) {
-    throw new HandshakeRefusal(400, 'NO_USER', 'the address names no user; connect to …?user=NAME');
-  }
-  const user = parseUserName(names[0]);
-  if (names.length > 1 || user === null) {
-    throw new HandshakeRefusal(400, 'BAD_USER', `${USER_NAME_RULE}; connect to …?user=NAME with one such name`);
-  }
-  return user;
-}
-
-function codecOf(request: IncomingMessage): TextCodec | JsonCodec {
+/** The protocol that a request to connect asks for, before the upgrade; throws a HandshakeRefusal when it is none of ours. */
+export function codecOf(request: IncomingMessage): TextCodec | JsonCodec {
   const offered = request.headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim());
   if (!offered) return new TextCodec();
   const chosen = chooseSubprotocol(offered);

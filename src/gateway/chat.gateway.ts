@@ -8,6 +8,8 @@ import {
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
+import { AuthenticationService } from '../authentication/authentication.service.js';
+import { HandshakeRefusal } from '../authentication/refusal.js';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
@@ -15,7 +17,7 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
-import { admit, chooseSubprotocol, HandshakeRefusal, type Admission } from './admission.js';
+import { chooseSubprotocol, codecOf, type Admission } from './admission.js';
 import { GuardedWebSocketServer } from './chat-ws.adapter.js';
 
 /** How long clients have to answer the close frame when the server goes away, in milliseconds. */
@@ -48,6 +50,7 @@ export class ChatGateway
 
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
+    @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
   ) {}
@@ -68,9 +71,9 @@ export class ChatGateway
 
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
   handleConnection(socket: WebSocket, request: IncomingMessage): void {
-    const { user, codec } = this.admissions.get(request)!;
+    const { principal, codec } = this.admissions.get(request)!;
     const remoteAddress = request.socket.remoteAddress ?? '';
-    const connection = this.connections.open(socket, request.socket, codec, { user, remoteAddress });
+    const connection = this.connections.open(socket, request.socket, codec, { ...principal, remoteAddress });
     this.clients.set(socket, connection);
     socket.on('message', (data, isBinary) => this.onFrame(connection, codec, data, isBinary));
     socket.on('pong', (payload) => this.onPong(connection, payload));
@@ -103,13 +106,18 @@ export class ChatGateway
     await this.delivery.close();
   }
 
-  private guard(request: IncomingMessage): void {
-    if (this.closing) {
-      throw new HandshakeRefusal(503, 'GOING_AWAY', 'the server is going away; connect again in a few seconds', {
-        'Retry-After': '5',
-      });
-    }
-    this.admissions.set(request, admit(request));
+  private async guard(request: IncomingMessage): Promise<void> {
+    this.refuseWhenClosing();
+    const principal = await this.authentication.authenticate(request);
+    this.refuseWhenClosing(); // Nobody would say goodbye to a connection that opened meanwhile.
+    this.admissions.set(request, { principal, codec: codecOf(request) });
+  }
+
+  private refuseWhenClosing(): void {
+    if (!this.closing) return;
+    throw new HandshakeRefusal(503, 'GOING_AWAY', 'the server is going away; connect again in a few seconds', {
+      'Retry-After': '5',
+    });
   }
 
   /** The first frame is the welcome; frames of the client and messages for it wait until it is written. */
@@ -126,6 +134,7 @@ export class ChatGateway
   }
 
   private onFrame(connection: Connection, codec: Admission['codec'], data: RawData, isBinary: boolean): void {
+    if (connection.isRevoked) return;
     connection.onFrame();
     try {
       const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
