@@ -58,7 +58,14 @@ ${rows.join('\n')}
 | \`database\` | \`DATABASE_URL\` | \`sqlite:data/holdfast.sqlite\` | Where messages wait. The connection is the store's alone. |
 | | \`HOST\`, \`PORT\` | \`127.0.0.1\`, \`3000\` | Where the standalone server listens; port 0 takes any free one. |
 | | \`LOG_FORMAT\` | \`text\` | How the standalone server writes its log: \`text\` for people, \`json\` for one object a line. |
-| | \`CHAT_AUTH\` | \`trusted\` | How users are known: \`trusted\` believes \`?user=\`, and listens on loopback only. |
+| \`authenticate\` | \`CHAT_AUTH\` | \`trusted\` | How users are known ([protocol 8](protocol.md#8-authentication)): \`trusted\` believes \`?user=\`, on loopback only; \`jwt\` checks tokens; or a function of yours. |
+| \`jwt({ secret })\` | \`CHAT_JWT_SECRET\` | | The secret of HS256, 32 bytes or more. |
+| \`jwt({ publicKey })\` | \`CHAT_JWT_PUBLIC_KEY\` | | Or the public key of RS256 or ES256, as PEM; its lines may be joined by \`\\n\`. |
+| \`jwt({ jwksUrl })\` | \`CHAT_JWKS_URL\` | | Or where such keys are published, \`https:\`, or \`http:\` on the own machine. Exactly one of the three. |
+| \`jwt({ issuer })\` | \`CHAT_JWT_ISSUER\` | | What \`iss\` of a token has to be. Required with \`jwt\`. |
+| \`jwt({ audience })\` | \`CHAT_JWT_AUDIENCE\` | | What \`aud\` of a token has to be, or contain. Required with \`jwt\`. |
+| \`adminToken\` | \`CHAT_ADMIN_TOKEN\` | \`null\` | The administrator's bearer token, 16 characters or more. |
+| \`insecure\` | \`CHAT_INSECURE\` | \`false\` | \`1\` (or \`--insecure\`): serve other machines although nothing is proved; warns at every start. |
 `,
   { ...(await resolveConfig(PAGE)), parser: 'markdown' },
 );

@@ -9,8 +9,8 @@ import { ObservabilityModule } from './observability/observability.module.js';
 /** The standalone server: the chat as the environment wants it. */
 @Module({})
 export class AppModule {
-  static with({ path, databaseUrl, chat }: Settings): DynamicModule {
-    const chatModule = ChatModule.forRoot({ ...chat, path, database: storeOptions(databaseUrl) });
+  static with({ path, databaseUrl, chat, authentication }: Settings): DynamicModule {
+    const chatModule = ChatModule.forRoot({ ...chat, ...authentication, path, database: storeOptions(databaseUrl) });
     return {
       module: AppModule,
       imports: [chatModule, ObservabilityModule.over(chatModule)],

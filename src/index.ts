@@ -1,4 +1,9 @@
 export { ChatModule, type ChatModuleSettings } from './chat/chat.module.js';
+export type { Authenticator, Principal } from './authentication/authenticator.js';
+export { AuthenticationOptions } from './authentication/authentication.options.js';
+export { jwt, type JwtOptions } from './authentication/jwt.authenticator.js';
+export { HandshakeRefusal } from './authentication/refusal.js';
+export { trusted } from './authentication/trusted.authenticator.js';
 export { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 export { ConnectionService } from './connections/connection.service.js';
 export { OfflineMessageService } from './offline-messages/offline-message.service.js';

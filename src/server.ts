@@ -3,10 +3,12 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { once } from 'node:events';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { AdministratorGuard } from './admin/administrator.guard.js';
 import { AppModule } from './app.module.js';
+import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { ServerLogger } from './observability/server-logger.js';
@@ -17,6 +19,9 @@ const BACKLOG = 4_096;
 /** Bytes of JSON that one byte of content may take, as `\u0001` does, and room for the rest of a body. */
 const JSON_GROWTH = 6;
 const JSON_ENVELOPE_BYTES = 4_096;
+
+/** The description of the REST calls, in all its forms; what is below a path is of it. */
+const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
 
 /** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
 export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressApplication> {
@@ -39,9 +44,18 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   const { address, family, port } = server.address() as AddressInfo;
   const host = family === 'IPv6' ? `[${address}]` : address;
   new Logger('Holdfast').log(
-    `listening on http://${host}:${port} (loopback only: there is no authentication); connect to ws://${host}:${port}${settings.path}?user=NAME`,
+    `listening on http://${host}:${port} ${howUsersAreKnown(settings)}; connect to ws://${host}:${port}${settings.path}${addressOf(settings)}`,
   );
   return app;
+}
+
+function howUsersAreKnown({ authentication: { authenticate, insecure } }: Settings): string {
+  if (authenticate !== trusted) return '(users are known by their tokens)';
+  return insecure ? '(INSECURE: there is no authentication)' : '(loopback only: there is no authentication)';
+}
+
+function addressOf({ authentication: { authenticate } }: Settings): string {
+  return authenticate === trusted ? '?user=NAME' : ' with a token';
 }
 
 /** Gives an application what the server has around the chat: the adapter, JSON bodies, the page and its descriptions. */
@@ -53,6 +67,11 @@ export function equip(app: NestExpressApplication, { chat }: Settings): void {
   const description = new DocumentBuilder()
     .setTitle('Holdfast')
     .setDescription('Connections, pending messages and counters of the chat.')
+    .addBearerAuth()
     .build();
+  const guard = app.get(AdministratorGuard);
+  app.use(DOCS, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {
+    guard.check(request).then(() => next(), next);
+  });
   SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, description));
 }

@@ -7,18 +7,19 @@ const SRC = join(ROOT, 'src');
 /** The rooms, from the top down, and which of those below each may import. Every room may also import `options` and `protocol`. */
 const ARROWS: Record<string, readonly string[]> = {
   main: ['server'],
-  server: ['app.module', 'config', 'gateway', 'observability'],
-  index: ['chat', 'gateway', 'connections', 'offline-messages'],
+  server: ['app.module', 'admin', 'authentication', 'config', 'gateway', 'observability'],
+  index: ['chat', 'authentication', 'gateway', 'connections', 'offline-messages'],
   'app.module': ['observability', 'admin', 'chat', 'config', 'database'],
+  config: ['authentication', 'database'],
+  chat: ['admin', 'authentication', 'gateway', 'delivery', 'database', 'offline-messages'],
+  admin: ['authentication', 'delivery', 'connections', 'offline-messages'],
+  gateway: ['authentication', 'delivery', 'connections', 'offline-messages'],
   observability: ['delivery', 'connections', 'offline-messages'],
-  config: ['database'],
-  chat: ['admin', 'gateway', 'delivery', 'database', 'offline-messages'],
-  admin: ['delivery', 'connections', 'offline-messages'],
-  gateway: ['delivery', 'connections', 'offline-messages'],
   delivery: ['connections', 'offline-messages'],
   database: ['offline-messages'],
   connections: [],
   'offline-messages': [],
+  authentication: [],
   options: [],
   protocol: [],
 };
@@ -100,6 +101,7 @@ describe('the source', () => {
   it('keeps a driver of a database and the protocol of WebSockets where they belong', () => {
     const homes: [RegExp, readonly string[]][] = [
       [/^(sqlite3|better-sqlite3|pg|mysql2?)(\/|$)/, ['database']],
+      [/^jose(\/|$)/, ['authentication']],
       [/^(typeorm|@nestjs\/typeorm)(\/|$)/, ['database', 'offline-messages', 'chat']],
       [/^(ws|@nestjs\/(websockets|platform-ws))(\/|$)/, ['gateway', 'connections', 'chat']],
     ];

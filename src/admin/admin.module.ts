@@ -1,26 +1,30 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { AdministratorGuard } from './administrator.guard.js';
 import { ConnectionsController } from './connections.controller.js';
 import { MessagesController } from './messages.controller.js';
 import { PendingController } from './pending.controller.js';
 import { SocketPathController } from './socket-path.controller.js';
 import { StatsController } from './stats.controller.js';
+import { TicketsController } from './tickets.controller.js';
 import { UsersController } from './users.controller.js';
 
 /** The REST calls of an operator, below the path of the chat [protocol 7]. */
 @Module({})
 export class AdminModule {
-  static register(delivery: DynamicModule): DynamicModule {
+  static register(delivery: DynamicModule, authentication: DynamicModule): DynamicModule {
     return {
       module: AdminModule,
-      imports: [delivery],
+      imports: [delivery, authentication],
       controllers: [
         ConnectionsController,
         UsersController,
         PendingController,
         MessagesController,
         StatsController,
+        TicketsController,
         SocketPathController,
       ],
+      providers: [AdministratorGuard],
     };
   }
 }

@@ -1,6 +1,8 @@
-import { applyDecorators, UseFilters, VERSION_NEUTRAL, Controller } from '@nestjs/common';
-import { ApiBody, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { applyDecorators, Controller, UseFilters, UseGuards, UseInterceptors, VERSION_NEUTRAL } from '@nestjs/common';
+import { ApiBearerAuth, ApiBody, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
+import { AdministratorGuard } from './administrator.guard.js';
+import { AuditInterceptor } from './audit.interceptor.js';
 import { ErrorFilter } from './error.filter.js';
 
 const errorDto = z.object({
@@ -9,12 +11,16 @@ const errorDto = z.object({
   message: z.string(),
 });
 
-/** A controller of the administration, below the path of the chat, whatever versions the host application has. */
+/** A controller of the administration, guarded and audited, below the path of the chat, whatever versions the host application has. */
 export function AdminController(path: string, tag: string): ClassDecorator {
   return applyDecorators(
     Controller({ path, version: VERSION_NEUTRAL }),
     UseFilters(ErrorFilter),
+    UseGuards(AdministratorGuard),
+    UseInterceptors(AuditInterceptor),
     ApiTags(tag),
+    ApiBearerAuth(),
+    Refuses(401, 403),
     ApiResponse({ status: 'default', description: 'Any other refusal.', schema: openApi(errorDto, 'output') }),
   ) as ClassDecorator;
 }
@@ -32,6 +38,8 @@ export function Refuses(...statuses: number[]): MethodDecorator {
 
 const REASONS: Record<number, string> = {
   400: 'A part of the request does not fit; the message names it.',
+  401: 'No credentials, or none that are good.',
+  403: 'These credentials do not allow it.',
   404: 'There is no such thing, or not any more.',
   413: 'The content is longer than allowed.',
   426: 'This is the path of the WebSocket.',

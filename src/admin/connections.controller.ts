@@ -47,7 +47,7 @@ export class ConnectionsController {
   @Answers(204, 'It is closed with 4403.')
   @Refuses(404)
   close(@Param('id') id: string): void {
-    this.find(id).close(CloseCode.ADMINISTRATOR, 'disconnected by an administrator');
+    this.find(id).revoke(CloseCode.ADMINISTRATOR, 'disconnected by an administrator');
   }
 
   private find(id: string): Connection {

@@ -1,5 +1,7 @@
 import { Catch, HttpException, HttpStatus, Logger, type ArgumentsHost } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
+import type { ServerResponse } from 'node:http';
+import { HandshakeRefusal } from '../authentication/refusal.js';
 import { ChatError } from '../protocol/chat-error.js';
 
 const STATUS: Partial<Record<ChatError['code'], HttpStatus>> = {
@@ -23,6 +25,10 @@ export class ErrorFilter extends BaseExceptionFilter {
   private readonly log = new Logger('ErrorFilter');
 
   override catch(error: unknown, host: ArgumentsHost): void {
+    if (error instanceof HandshakeRefusal) {
+      const response = host.switchToHttp().getResponse<ServerResponse>();
+      for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
+    }
     super.catch(this.shaped(error), host);
   }
 
@@ -30,6 +36,7 @@ export class ErrorFilter extends BaseExceptionFilter {
     if (error instanceof ChatError) {
       return answer(STATUS[error.code] ?? HttpStatus.BAD_REQUEST, error.code, error.message);
     }
+    if (error instanceof HandshakeRefusal) return answer(error.statusCode, error.code, error.message);
     if (error instanceof HttpException) {
       const body = error.getResponse();
       if (typeof body === 'object' && 'code' in body) return error;

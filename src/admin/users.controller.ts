@@ -1,7 +1,8 @@
-import { Get, Inject, Param } from '@nestjs/common';
+import { Delete, Get, Inject, Param } from '@nestjs/common';
 import { z } from 'zod';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
+import { CloseCode } from '../protocol/close-code.js';
 import { toIsoTime } from '../protocol/message.js';
 import { AdminController, Answers, Params, Refuses } from './api.js';
 import { SchemaPipe, userName } from './input.js';
@@ -13,6 +14,8 @@ const userDto = z.object({
   pending: z.number().describe('Messages that wait in the store.'),
   lastSeenAt: z.string().nullable().describe('Null when it is not known, as after a restart.'),
 });
+
+const closedDto = z.object({ closed: z.number() });
 
 /** What is known of one user. Any valid name is answered: users have no accounts here. */
 @AdminController('users', 'users')
@@ -36,5 +39,15 @@ export class UsersController {
       pending: await this.delivery.pendingOf(user),
       lastSeenAt: lastSeenAt === null ? null : toIsoTime(lastSeenAt),
     };
+  }
+
+  @Delete(':user/connections')
+  @Params('user')
+  @Answers(200, 'How many connections were closed, with 4403.', closedDto)
+  @Refuses(400)
+  disconnect(@Param('user', new SchemaPipe(userName)) user: string): z.infer<typeof closedDto> {
+    const open = this.connections.ofUser(user).filter(({ isOpen }) => isOpen);
+    for (const connection of open) connection.revoke(CloseCode.ADMINISTRATOR, 'disconnected by an administrator');
+    return { closed: open.length };
   }
 }

@@ -3,9 +3,12 @@ import { RouterModule } from '@nestjs/core';
 import { WebSocketGateway } from '@nestjs/websockets';
 import type { DataSourceOptions } from 'typeorm';
 import { AdminModule } from '../admin/admin.module.js';
+import type { AuthenticationOptions } from '../authentication/authentication.options.js';
+import { AuthenticationModule } from '../authentication/authentication.module.js';
 import { openStore } from '../database/store-data-source.js';
 import { storeOptions } from '../database/store-options.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
+import { AdmissionService } from '../gateway/admission.service.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
 import { OfflineMessagesModule } from '../offline-messages/offline-messages.module.js';
 import type { ChatOptions } from '../options/chat.options.js';
@@ -26,18 +29,23 @@ export class ChatModule {
   static forRoot({
     path = '/chat',
     database,
+    authenticate,
+    adminToken,
+    insecure,
     ...options
-  }: ChatModuleSettings & Partial<ChatOptions> = {}): DynamicModule {
+  }: ChatModuleSettings & Partial<ChatOptions> & Partial<AuthenticationOptions> = {}): DynamicModule {
+    const authentication = AuthenticationModule.register({ authenticate, adminToken, insecure });
     const delivery = DeliveryModule.register(OfflineMessagesModule.register(database ?? storeOptions(), openStore));
     return {
       module: ChatModule,
       imports: [
         OptionsModule.register(options),
+        authentication,
         delivery,
-        AdminModule.register(delivery),
+        AdminModule.register(delivery, authentication),
         RouterModule.register([{ path, module: AdminModule }]),
       ],
-      providers: [gatewayAt(path)],
+      providers: [AdmissionService, gatewayAt(path)],
       exports: [delivery],
     };
   }

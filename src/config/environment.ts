@@ -1,5 +1,8 @@
+import type { AuthenticationOptions } from '../authentication/authentication.options.js';
 import { ChatOptions, ChatOptionsError, resolveChatOptions } from '../options/chat.options.js';
 import { DEFAULT_DATABASE_URL } from '../database/store-options.js';
+import { AUTHENTICATION_VARIABLES, readAuthentication } from './authentication.js';
+import { EnvironmentError } from './environment-error.js';
 
 /** What the standalone server is told. */
 export interface Settings {
@@ -9,19 +12,14 @@ export interface Settings {
   /** Path of the socket and of the REST calls. */
   readonly path: string;
   readonly chat: Readonly<ChatOptions>;
+  readonly authentication: Readonly<AuthenticationOptions>;
 }
 
 /** How the standalone server writes its log: for people, or as one JSON object a line. */
 export type LogFormat = 'text' | 'json';
 
-/** A variable that does not fit; its message says which and what to give instead. */
-export class EnvironmentError extends Error {
-  override readonly name = 'EnvironmentError';
-}
-
 /** Variables that are not options of the chat. */
-const OWN = ['CHAT_PATH', 'CHAT_AUTH'];
-const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
+const OWN = ['CHAT_PATH', ...AUTHENTICATION_VARIABLES];
 /** Segments of `.` and `..` would be resolved by every client before it asks. */
 const PATH = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._~-]+)+$/;
 
@@ -38,13 +36,6 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   ) as Record<string, string>;
   const host = given['HOST'] ?? '127.0.0.1';
-  if (!LOOPBACK.test(host)) {
-    throw new EnvironmentError(
-      `HOST is '${host}', but anybody who reaches this server can be any user; give a loopback address such as 127.0.0.1.`,
-    );
-  }
-  const auth = given['CHAT_AUTH'] ?? 'trusted';
-  if (auth !== 'trusted') throw new EnvironmentError(`CHAT_AUTH is '${auth}'; give trusted, or leave it out.`);
   const path = given['CHAT_PATH'] ?? '/chat';
   if (!PATH.test(path)) {
     throw new EnvironmentError(`CHAT_PATH is '${path}'; give a path such as /chat.`);
@@ -55,6 +46,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
     databaseUrl: given['DATABASE_URL'] ?? DEFAULT_DATABASE_URL,
     path,
     chat: chatOptions(given),
+    authentication: readAuthentication(given, host),
   };
 }
 

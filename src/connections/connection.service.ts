@@ -6,6 +6,7 @@ import { CloseCode } from '../protocol/close-code.js';
 import type { ErrorCode } from '../protocol/chat-error.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { Connection, type ConnectionKeeper, type ConnectionOrigin } from './connection.js';
+import { Expiry } from './expiry.js';
 
 /** Of so many users who left it is known when they were last seen. */
 const REMEMBERED_USERS = 10_000;
@@ -21,8 +22,11 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   private readonly refusalListeners: ((code: ErrorCode) => void)[] = [];
   private turn: Connection[] = [];
   private cancelHeartbeat: (() => void) | null = null;
+  private readonly expiry: Expiry;
 
-  constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {}
+  constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {
+    this.expiry = new Expiry(options.clock);
+  }
 
   /** Which limit one more connection of this user from this address would be over; null when it may come. */
   fullFor({ user, remoteAddress }: ConnectionOrigin): 'server' | 'user' | 'address' | null {
@@ -42,6 +46,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     if (ofUser) ofUser.add(connection);
     else this.byUser.set(connection.user, new Set([connection]));
     this.byAddress.set(origin.remoteAddress, (this.byAddress.get(origin.remoteAddress) ?? 0) + 1);
+    if (origin.expiresAt !== undefined) this.expiry.watch(connection, origin.expiresAt);
     this.cancelHeartbeat ??= this.scheduleHeartbeat();
     return connection;
   }
@@ -49,6 +54,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   /** Takes out a connection that has ended. It takes out that one only: a newer one of the same user stays. */
   remove(connection: Connection): void {
     if (!this.connections.delete(connection.id)) return;
+    this.expiry.forget(connection);
     this.lastSeen.delete(connection.user);
     this.lastSeen.set(connection.user, connection.lastSeenAt);
     if (this.lastSeen.size > REMEMBERED_USERS) this.lastSeen.delete(this.lastSeen.keys().next().value!);

@@ -30,6 +30,8 @@ export interface ConnectionKeeper {
 export interface ConnectionOrigin {
   readonly user: string;
   readonly remoteAddress: string;
+  /** When it has to end, in milliseconds since 1970; left out, it has not. */
+  readonly expiresAt?: number;
 }
 
 /**
@@ -62,6 +64,7 @@ export class Connection {
   private readonly frames: TokenBucket | null;
   private readonly broadcasts: TokenBucket | null;
   private refusedInARow = 0;
+  private revoked = false;
 
   constructor(
     private readonly socket: WebSocket,
@@ -88,6 +91,11 @@ export class Connection {
 
   get isOpen(): boolean {
     return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  /** It may not send any more: what comes from it until it is gone is not handled. */
+  get isRevoked(): boolean {
+    return this.revoked;
   }
 
   /** Bytes that wait to leave. */
@@ -188,6 +196,12 @@ export class Connection {
     this.endTurn();
     this.socket.close(code, reason);
     this.socket.resume(); // Paused, it would not hear the peer's goodbye.
+  }
+
+  /** Closes it, and takes nothing more from it: a peer may go on to write for as long as it does not answer the goodbye. */
+  revoke(code: number, reason: string): void {
+    this.revoked = true;
+    this.close(code, reason);
   }
 
   /** The turn is over: what was gathered leaves. */

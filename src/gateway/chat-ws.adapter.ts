@@ -3,7 +3,7 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { HandshakeRefusal } from './admission.js';
+import { HandshakeRefusal } from '../authentication/refusal.js';
 
 /** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. */
 export type UpgradeGuard = (request: IncomingMessage) => void | Promise<void>;
@@ -76,8 +76,10 @@ export class ChatWsAdapter extends WsAdapter {
     try {
       checkHandshake(request);
       await server.guard(request);
+      if (socket.destroyed) return; // The peer did not wait for the answer of the guard.
       server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request));
     } catch (error) {
+      if (socket.destroyed) return;
       if (!(error instanceof HandshakeRefusal)) this.logger.error(error);
       refuse(socket, error);
     }

@@ -7,7 +7,6 @@ import {
 } from '@nestjs/websockets';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import proxyaddr from 'proxy-addr';
 import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
@@ -16,7 +15,7 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError, type ErrorCode } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
-import { admit, chooseSubprotocol, HandshakeRefusal, type Admission } from './admission.js';
+import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
 import { GuardedWebSocketServer } from './chat-ws.adapter.js';
 
 /** How long clients have to answer the close frame when the server goes away, in milliseconds. */
@@ -42,25 +41,22 @@ export class ChatGateway
   implements OnGatewayInit, OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, BeforeApplicationShutdown
 {
   private readonly logger = new Logger('ChatGateway');
-  private readonly admissions = new WeakMap<IncomingMessage, Admission & { remoteAddress: string }>();
-  private readonly trust: ReturnType<typeof proxyaddr.compile>;
+  private readonly admitted = new WeakMap<IncomingMessage, Admission>();
   private readonly clients = new Map<WebSocket, Connection>();
   private server: unknown;
-  private closing = false;
 
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
+    @Inject(AdmissionService) private readonly admissions: AdmissionService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
-  ) {
-    this.trust = proxyaddr.compile([...options.trustedProxies]);
-  }
+  ) {}
 
   afterInit(server: unknown): void {
     this.server = server;
     if (!(server instanceof GuardedWebSocketServer)) return;
     server.options.maxPayload = this.options.maxFrameBytes;
-    server.guard = (request) => this.guard(request);
+    server.guard = async (request) => void this.admitted.set(request, await this.admissions.admit(request));
   }
 
   onApplicationBootstrap(): void {
@@ -72,7 +68,7 @@ export class ChatGateway
 
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
   handleConnection(socket: WebSocket, request: IncomingMessage): void {
-    const { codec, ...origin } = this.admissions.get(request)!;
+    const { origin, codec } = this.admitted.get(request)!;
     const connection = this.connections.open(socket, request.socket, codec, origin);
     this.clients.set(socket, connection);
     socket.on('message', (data, isBinary) => this.onFrame(connection, codec, data, isBinary));
@@ -91,7 +87,7 @@ export class ChatGateway
 
   /** Stores what is unconfirmed, says goodbye to everybody, and waits until they are gone; nothing is lost and nobody sees 1006. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.closing = true;
+    this.admissions.close();
     await this.delivery.settle();
     const gone = [...this.clients].map(([socket, connection]) => {
       const closed = once(socket, 'close');
@@ -104,38 +100,6 @@ export class ChatGateway
     await Promise.all(gone);
     cancel();
     await this.delivery.close();
-  }
-
-  private guard(request: IncomingMessage): void {
-    if (this.closing) {
-      throw new HandshakeRefusal(503, 'GOING_AWAY', 'the server is going away; connect again in a few seconds', {
-        'Retry-After': '5',
-      });
-    }
-    const admission = { ...admit(request), remoteAddress: this.addressOf(request) };
-    this.checkOrigin(request);
-    this.checkRoom(admission);
-    this.admissions.set(request, admission);
-  }
-
-  /** The address of the client, as far as proxies that are trusted report it; what anybody else claims is not believed. */
-  private addressOf(request: IncomingMessage): string {
-    return proxyaddr(request as Parameters<typeof proxyaddr>[0], this.trust) ?? '';
-  }
-
-  private checkOrigin({ headers: { origin } }: IncomingMessage): void {
-    const { allowedOrigins } = this.options;
-    if (origin === undefined || allowedOrigins === null || allowedOrigins.includes(origin)) return;
-    throw new HandshakeRefusal(403, 'ORIGIN_NOT_ALLOWED', 'pages of this origin may not connect here');
-  }
-
-  private checkRoom(admission: Admission & { remoteAddress: string }): void {
-    const full = this.connections.fullFor(admission);
-    if (full === null) return;
-    const headers = { 'Retry-After': '5' };
-    if (full === 'server') throw new HandshakeRefusal(503, 'SERVER_FULL', 'there is no room; try again later', headers);
-    const whose = full === 'user' ? 'this user has' : 'your address has';
-    throw new HandshakeRefusal(429, 'TOO_MANY_CONNECTIONS', `${whose} too many connections; close one first`, headers);
   }
 
   /** The first frame is the welcome; frames of the client and messages for it wait until it is written. */
@@ -152,6 +116,7 @@ export class ChatGateway
   }
 
   private onFrame(connection: Connection, codec: Admission['codec'], data: RawData, isBinary: boolean): void {
+    if (connection.isRevoked) return;
     connection.onFrame();
     try {
       const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();

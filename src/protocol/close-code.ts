@@ -1,6 +1,6 @@
 /**
  * Why the server ends a connection. A client reconnects after GOING_AWAY, SERVER_ERROR, NO_PONG and TOO_MANY_FRAMES; it stops after
- * PROTOCOL_ERROR, ADMINISTRATOR and REPLACED [protocol 5].
+ * PROTOCOL_ERROR, ADMINISTRATOR and REPLACED; after EXPIRED it gets new credentials first [protocol 5].
  */
 export const CloseCode = {
   /** The server is going away: reconnect after a random 1 to 5 s. */
@@ -11,6 +11,8 @@ export const CloseCode = {
   SERVER_ERROR: 1011,
   /** An ack above the last `seq` sent: stop. */
   PROTOCOL_ERROR: 4400,
+  /** What the user proved is over: reconnect with new credentials. */
+  EXPIRED: 4401,
   /** Disconnected by an administrator: stop. */
   ADMINISTRATOR: 4403,
   /** No pong within the heartbeat: reconnect. */

@@ -6,6 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClientOptions } from 'ws';
 import { AppModule } from '../../src/app.module.js';
+import {
+  resolveAuthenticationOptions,
+  type AuthenticationOptions,
+} from '../../src/authentication/authentication.options.js';
 import { ConnectionService } from '../../src/connections/connection.service.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import type { LedgerTotals } from '../../src/delivery/ledger.js';
@@ -19,6 +23,9 @@ import { TestClient } from './test-client.js';
 /** A test is a flood from one address; one that is about these limits sets them. */
 const UNLIMITED = { framesPerSecond: null, broadcastsPerSecond: null, connectionsPerAddress: null };
 
+/** All that a test may tell the chat. */
+export type TestOptions = Partial<ChatOptions> & Partial<AuthenticationOptions>;
+
 /** The real application on a free port, with its store in a folder of its own, and the clients that a test opened. */
 export class ChatApp {
   private clients: TestClient[] = [];
@@ -26,17 +33,19 @@ export class ChatApp {
   private constructor(
     readonly app: NestExpressApplication,
     readonly folder: string,
-    private readonly options: Partial<ChatOptions>,
+    private readonly options: TestOptions,
   ) {}
 
-  static async start(options: Partial<ChatOptions> = {}, folder?: string): Promise<ChatApp> {
+  static async start(options: TestOptions = {}, folder?: string): Promise<ChatApp> {
     const home = folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-')));
+    const { authenticate, adminToken, insecure, ...chat } = options;
     const settings = {
       host: '127.0.0.1',
       port: 0,
       path: '/chat',
       databaseUrl: `sqlite:${join(home, 'holdfast.sqlite')}`,
-      chat: resolveChatOptions({ ...UNLIMITED, ...options }),
+      chat: resolveChatOptions({ ...UNLIMITED, ...chat }),
+      authentication: resolveAuthenticationOptions({ authenticate, adminToken, insecure }),
     };
     const module = await Test.createTestingModule({ imports: [AppModule.with(settings)] }).compile();
     const app = module.createNestApplication<NestExpressApplication>({ logger: false, bodyParser: false });
@@ -85,10 +94,14 @@ export class ChatApp {
 
   /** A REST call; answers the status and the parsed body. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  async rest(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }> {
+  async rest(method: string, path: string, body?: unknown, token?: string): Promise<{ status: number; body: any }> {
     const response = await fetch(`http://127.0.0.1:${this.port}${path}`, {
       method,
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+      headers: {
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
     return { status: response.status, body: text ? JSON.parse(text) : null };

@@ -1,0 +1,45 @@
+import {
+  Inject,
+  Injectable,
+  SetMetadata,
+  type CanActivate,
+  type CustomDecorator,
+  type ExecutionContext,
+} from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { IncomingMessage } from 'node:http';
+import { AuthenticationService, type Caller } from '../authentication/authentication.service.js';
+import { forbidden } from '../authentication/refusal.js';
+
+const FOR_USERS = 'holdfast:for-users';
+const callers = new WeakMap<object, Caller>();
+
+/** Opens a call to every user who proves to be one. */
+export const ForUsers = (): CustomDecorator => SetMetadata(FOR_USERS, true);
+
+/** Who makes a call that the guard has let in. */
+export function callerOf(request: object): Caller {
+  return callers.get(request)!;
+}
+
+/** Lets administrators in, and nobody else: to the REST calls, and to whatever the server puts behind it. */
+@Injectable()
+export class AdministratorGuard implements CanActivate {
+  constructor(
+    @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
+    @Inject(Reflector) private readonly reflector: Reflector,
+  ) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const forUsers = this.reflector.getAllAndOverride<boolean>(FOR_USERS, [context.getHandler(), context.getClass()]);
+    await this.check(context.switchToHttp().getRequest(), forUsers);
+    return true;
+  }
+
+  /** Throws a HandshakeRefusal for whom it does not let in. */
+  async check(request: IncomingMessage, forUsers = false): Promise<void> {
+    const caller = await this.authentication.identify(request);
+    if (!caller.isAdmin && !forUsers) throw forbidden('this is for administrators');
+    callers.set(request, caller);
+  }
+}

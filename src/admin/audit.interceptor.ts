@@ -1,0 +1,48 @@
+import { HttpException, Logger, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import type { IncomingMessage } from 'node:http';
+import { tap, type Observable } from 'rxjs';
+import { HandshakeRefusal } from '../authentication/refusal.js';
+import { ChatError } from '../protocol/chat-error.js';
+import { callerOf } from './administrator.guard.js';
+
+/** A request as Express has read it. */
+interface ReadRequest extends IncomingMessage {
+  readonly route: { readonly path: string };
+  readonly params: Readonly<Record<string, string>>;
+  readonly body?: Readonly<Record<string, unknown>>;
+}
+
+/** What the log may hold of a body: who and which, never the content. */
+const NAMED = ['from', 'to', 'user', 'id', 'broadcast'];
+
+/** Writes one line of every call that changes something: who, what, and how it ended. Being on the controller, it forgets no call. */
+export class AuditInterceptor implements NestInterceptor {
+  private readonly logger = new Logger('Audit');
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const request = context.switchToHttp().getRequest<ReadRequest>();
+    if (request.method === 'GET' || request.method === 'HEAD') return next.handle();
+    const { method, route, socket } = request;
+    const call = `${callerOf(request).title} from ${socket.remoteAddress}: ${method} ${route.path}`;
+    return next.handle().pipe(
+      tap({
+        // Taken, so its parts were valid: none of them is long. JSON keeps the line one line.
+        next: () => this.logger.log(`${call} ${JSON.stringify(partsOf(request))}: done`),
+        error: (error: unknown) => this.logger.log(`${call}: refused, ${codeOf(error)}`),
+      }),
+    );
+  }
+}
+
+function partsOf({ params, body }: ReadRequest): Record<string, unknown> {
+  const given = Object.entries({ ...body, ...params }).filter(([name]) => NAMED.includes(name));
+  // Names are trimmed before they are taken: what stands around one may break a line.
+  return Object.fromEntries(given.map(([name, value]) => [name, typeof value === 'string' ? value.trim() : value]));
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof ChatError || error instanceof HandshakeRefusal) return error.code;
+  if (!(error instanceof HttpException)) return 'SERVER_ERROR';
+  const body = error.getResponse();
+  return typeof body === 'object' && 'code' in body ? String(body.code) : String(error.getStatus());
+}

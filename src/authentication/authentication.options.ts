@@ -1,0 +1,44 @@
+import { ChatOptionsError } from '../options/chat.options.js';
+import type { Authenticator } from './authenticator.js';
+import { trusted } from './trusted.authenticator.js';
+
+/** Who may connect, and who may administrate. */
+export class AuthenticationOptions {
+  /** Says who makes a request: `trusted`, `jwt({ … })`, or a function of yours. */
+  authenticate: Authenticator = trusted;
+
+  /**
+   * The administrator's bearer token for the REST calls, 16 characters or more. Without one only users with `isAdmin` may
+   * make them; with `trusted`, which knows none, everybody on the server's own machine may.
+   */
+  adminToken: string | null = null;
+
+  /** Serve other machines also where nothing is proved: `trusted` users, and REST calls without an administrator. */
+  insecure = false;
+}
+
+/** The token of the merged and validated options of authentication. */
+export const AUTHENTICATION_OPTIONS = Symbol.for('holdfast:authentication-options');
+
+/** Without blanks, as the header could not carry it. */
+const ADMIN_TOKEN = /^[\x21-\x7e]{16,}$/;
+
+/** Fills in the defaults and checks every value; throws a ChatOptionsError, which never repeats a token. */
+export function resolveAuthenticationOptions(
+  given: Partial<AuthenticationOptions> = {},
+): Readonly<AuthenticationOptions> {
+  const options = new AuthenticationOptions();
+  const { authenticate = options.authenticate, adminToken = null, insecure = false } = given;
+  if (typeof authenticate !== 'function') {
+    throw new ChatOptionsError('authenticate', 'is no function', 'give trusted, jwt({ … }) or a function of yours');
+  }
+  if (adminToken !== null && !(typeof adminToken === 'string' && ADMIN_TOKEN.test(adminToken))) {
+    throw new ChatOptionsError(
+      'adminToken',
+      'is too short, or has other characters than visible ASCII',
+      'give 16 or more of them, at random',
+    );
+  }
+  if (typeof insecure !== 'boolean') throw new ChatOptionsError('insecure', 'is no boolean', 'give true or false');
+  return Object.freeze(Object.assign(options, { authenticate, adminToken, insecure }));
+}

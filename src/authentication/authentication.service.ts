@@ -1,0 +1,121 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { parseUserName } from '../protocol/user-name.js';
+import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
+import type { Principal } from './authenticator.js';
+import { bearerOf, cameByLoopback, queryOf, userNamedBy } from './credentials.js';
+import { forbidden, HandshakeRefusal, unauthorized, unavailable } from './refusal.js';
+import { Tickets } from './tickets.js';
+import { trusted } from './trusted.authenticator.js';
+
+/** How long an authenticator may take. It holds a socket of somebody who has proved nothing. */
+const AUTHENTICATE_WITHIN_MS = 10_000;
+
+/** Who makes a REST call. */
+export interface Caller {
+  readonly isAdmin: boolean;
+  /** Null for the administrator's token, and for anybody where it is open to all. */
+  readonly principal: Principal | null;
+  /** For the log. */
+  readonly title: string;
+}
+
+/**
+ * Who asks, of a handshake and of a REST call. It holds no session: a connection that is open stays so until its
+ * principal's time is over or an administrator ends it, whatever becomes of the user elsewhere.
+ */
+@Injectable()
+export class AuthenticationService implements OnApplicationBootstrap {
+  private readonly logger = new Logger('Authentication');
+
+  constructor(
+    @Inject(AUTHENTICATION_OPTIONS) private readonly options: AuthenticationOptions,
+    @Inject(CHAT_OPTIONS) private readonly chat: ChatOptions,
+    @Inject(Tickets) private readonly tickets: Tickets,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    if (!this.options.insecure || !this.provesNothing) return;
+    this.logger.warn('INSECURE: whoever reaches this server can be any user; authenticate by JWT instead.');
+    if (this.options.adminToken !== null) return;
+    this.logger.warn('INSECURE: whoever reaches this server is its administrator; set an administrator token.');
+  }
+
+  /** Who opens a connection; throws a HandshakeRefusal. */
+  async authenticate(request: IncomingMessage): Promise<Principal> {
+    const query = queryOf(request);
+    const ticket = query.get('ticket');
+    const principal = ticket === null ? await this.ask(request) : this.tickets.redeem(ticket);
+    const named = userNamedBy(query);
+    if (named !== null && named !== principal.user) {
+      throw forbidden('the address names another user than the credentials; leave "user" out of it');
+    }
+    // Within the tolerance of the clocks it may be over already; the connection would end as it opens.
+    if (principal.expiresAt !== undefined && principal.expiresAt <= this.chat.clock.now()) throw unauthorized();
+    return principal;
+  }
+
+  /** Who makes a REST call; throws a HandshakeRefusal for whom nobody knows. */
+  async identify(request: IncomingMessage): Promise<Caller> {
+    const { adminToken } = this.options;
+    if (adminToken === null && this.provesNothing) {
+      this.keepToLoopback(request);
+      return { isAdmin: true, principal: null, title: 'anybody' };
+    }
+    // In the header only: cookies and addresses are sent by pages that the operator merely visits.
+    const token = bearerOf(request);
+    if (token === null) throw unauthorized();
+    if (adminToken !== null && isSame(token, adminToken)) {
+      return { isAdmin: true, principal: null, title: 'the administrator token' };
+    }
+    if (this.provesNothing) throw unauthorized();
+    const principal = await this.ask(request);
+    return { isAdmin: principal.isAdmin === true, principal, title: `user ${JSON.stringify(principal.user)}` };
+  }
+
+  private get provesNothing(): boolean {
+    return this.options.authenticate === trusted;
+  }
+
+  private async ask(request: IncomingMessage): Promise<Principal> {
+    if (this.provesNothing) this.keepToLoopback(request);
+    const principal = await this.answerOf(request);
+    const user = parseUserName(principal.user);
+    if (user === null) throw unauthorized();
+    return { ...principal, user };
+  }
+
+  private async answerOf(request: IncomingMessage): Promise<Principal> {
+    let cancel: () => void = () => undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      cancel = this.chat.clock.after(AUTHENTICATE_WITHIN_MS, () => {
+        this.logger.warn(`No answer of the authenticator within ${AUTHENTICATE_WITHIN_MS} ms.`);
+        reject(unavailable());
+      });
+    });
+    try {
+      return await Promise.race([this.options.authenticate(request), deadline]);
+    } catch (error) {
+      if (error instanceof HandshakeRefusal) throw error;
+      // Its name only: the message of an error may quote the token.
+      this.logger.debug(`A request was not authenticated: ${error instanceof Error ? error.name : typeof error}`);
+      throw unauthorized();
+    } finally {
+      cancel();
+    }
+  }
+
+  /** The last line for an application that listens on every address without having thought of it. */
+  private keepToLoopback(request: IncomingMessage): void {
+    if (this.options.insecure || cameByLoopback(request)) return;
+    throw forbidden('without authentication only the own machine is served; its operator can set up authentication');
+  }
+}
+
+/** In constant time: hashes have one length, and a guess learns nothing from how long it took. */
+function isSame(token: string, secret: string): boolean {
+  const [one, other] = [token, secret].map((text) => createHash('sha256').update(text).digest());
+  return timingSafeEqual(one!, other!);
+}

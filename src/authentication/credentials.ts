@@ -1,0 +1,42 @@
+import type { IncomingMessage } from 'node:http';
+import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+import { HandshakeRefusal } from './refusal.js';
+
+const SUBPROTOCOL_PREFIX = 'bearer.';
+/** [RFC 6750 2.1] */
+const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
+const LOOPBACK = /^(::ffff:)?127\.|^::1$/;
+
+/** The query of a request, which may have any target. */
+export function queryOf(request: IncomingMessage): URLSearchParams {
+  return new URLSearchParams(request.url!.split('?').slice(1).join('?'));
+}
+
+/** The bearer token in the `Authorization` header; null without one. Another scheme there is somebody else's, such as a proxy's. */
+export function bearerOf(request: IncomingMessage): string | null {
+  return BEARER.exec(request.headers.authorization ?? '')?.[1] ?? null;
+}
+
+/** Every token that a handshake brings: in the `Authorization` header, and as `bearer.TOKEN` among the subprotocols. */
+export function tokensOf(request: IncomingMessage): string[] {
+  const offered = request.headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? [];
+  const tokens = offered
+    .filter((protocol) => protocol.startsWith(SUBPROTOCOL_PREFIX))
+    .map((protocol) => protocol.slice(SUBPROTOCOL_PREFIX.length));
+  const bearer = bearerOf(request);
+  return bearer === null ? tokens : [bearer, ...tokens];
+}
+
+/** The user whom the address names, in its only spelling; null when it names none, and a refusal when it is no such name. */
+export function userNamedBy(query: URLSearchParams): string | null {
+  const names = query.getAll('user');
+  if (names.length === 0) return null;
+  const user = parseUserName(names[0]);
+  if (names.length === 1 && user !== null) return user;
+  throw new HandshakeRefusal(400, 'BAD_USER', `${USER_NAME_RULE}; connect to …?user=NAME with one such name`);
+}
+
+/** Whether a request came to an address that nobody but this machine reaches. A socket of the file system has no address. */
+export function cameByLoopback({ socket: { localAddress } }: IncomingMessage): boolean {
+  return localAddress === undefined || LOOPBACK.test(localAddress);
+}

@@ -1,0 +1,13 @@
+import { queryOf, userNamedBy } from './credentials.js';
+import type { Authenticator } from './authenticator.js';
+import { HandshakeRefusal } from './refusal.js';
+
+/**
+ * Believes what the address says: `?user=NAME`. It proves nothing, so the chat then serves nobody but its own machine,
+ * unless the option `insecure` says otherwise.
+ */
+export const trusted: Authenticator = (request) => {
+  const user = userNamedBy(queryOf(request));
+  if (user !== null) return { user };
+  throw new HandshakeRefusal(400, 'NO_USER', 'the address names no user; connect to …?user=NAME');
+};
