@@ -23,7 +23,8 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   const app = await NestFactory.create<NestExpressApplication>(AppModule.with(settings), {
     abortOnError: false,
     bodyParser: false,
-    logger: ['warn', 'error', 'fatal'], // While it starts, Nest would log every route.
+    // While it starts, Nest would log every route, and the stack of what main.ts says in one line.
+    logger: ['warn', 'fatal'],
   });
   equip(app, settings);
   app.enableShutdownHooks([], { useProcessExit: true });

@@ -3,7 +3,7 @@ import { RouterModule } from '@nestjs/core';
 import { WebSocketGateway } from '@nestjs/websockets';
 import type { DataSourceOptions } from 'typeorm';
 import { AdminModule } from '../admin/admin.module.js';
-import { openStore } from '../database/store-data-source.js';
+import { openStore, reopenStore } from '../database/store-data-source.js';
 import { storeOptions } from '../database/store-options.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
@@ -28,7 +28,9 @@ export class ChatModule {
     database,
     ...options
   }: ChatModuleSettings & Partial<ChatOptions> = {}): DynamicModule {
-    const delivery = DeliveryModule.register(OfflineMessagesModule.register(database ?? storeOptions(), openStore));
+    const delivery = DeliveryModule.register(
+      OfflineMessagesModule.register(database ?? storeOptions(), openStore, reopenStore),
+    );
     return {
       module: ChatModule,
       imports: [

@@ -3,7 +3,9 @@ import type { Clock } from '../options/clock.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
+import { Removals, type Ending, type RemovalWatcher } from './removals.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
+import { faultOf, type Fault, type StoreHandle } from './store-handle.js';
 
 /** Rows in one statement. More gain nothing: 100 rows a statement reach 33,000 rows/s, 1,000 reach 51,000. */
 const MAX_BATCH = 1_000;
@@ -14,20 +16,16 @@ const FULL_ROWS = 8_000;
 const FULL_BYTES = 16 * 1024 * 1024;
 /** Pause before the next try after a failure, in milliseconds. */
 const RETRY_MS = 250;
-
-/** How a message left the store [protocol 2.3]. */
-export type Ending = 'confirmed' | 'expired' | 'purged' | 'evicted';
+/**
+ * How often a locked file is tried before senders are told, with reads in between. SQLite waits 250 ms each time: a
+ * backup or another process's commit takes less than the two seconds that this makes.
+ */
+const LOCKED_TRIES = 8;
 
 /** What the owner of the queue hears, in the order of the commits. */
 export interface CommitListener {
   onStored(row: StoredMessage): void;
   onRemoved(row: StoredHeader, ending: Ending): void;
-}
-
-interface Removal {
-  readonly row: StoredHeader;
-  readonly ending: Ending;
-  readonly onRemoved: ((removed: boolean) => void) | undefined;
 }
 
 /**
@@ -41,7 +39,7 @@ export class CommitQueue {
   private readonly logger = new Logger('OfflineMessages');
   private stores: StoreRequest[] = [];
   private storeBytes = 0;
-  private readonly removals = new Map<number, Removal>();
+  private readonly removals: Removals;
   private reads: (() => Promise<void>)[] = [];
   private running = false;
   private idle: Promise<void> = Promise.resolve();
@@ -49,18 +47,26 @@ export class CommitQueue {
   private wake: (() => void) | null = null;
   private roomListeners: (() => void)[] = [];
   private flushListeners: (() => void)[] = [];
-  /** False from a failed commit to the next one that succeeds. */
+  private cause: unknown;
+  /** False from a failure to the next message, or probe, that is committed. */
   healthy = true;
 
   constructor(
     private readonly table: OfflineMessageTable,
     private readonly tallies: MailboxTallies,
+    private readonly handle: StoreHandle,
     private readonly clock: Clock,
     private readonly listener: CommitListener,
-  ) {}
+  ) {
+    this.removals = new Removals(table);
+  }
 
-  /** True when no more should be offered until `whenRoom` calls back. */
+  /**
+   * True when no more should be offered until `whenRoom` calls back. Never while the store fails: what is offered is
+   * refused within half a second then, and from a sender that is held up no confirmation would be read either.
+   */
   get isFull(): boolean {
+    if (!this.healthy) return false;
     return this.stores.length >= FULL_ROWS || this.storeBytes >= FULL_BYTES;
   }
 
@@ -83,17 +89,17 @@ export class CommitQueue {
     return true;
   }
 
-  /** Deletes a stored message; tells after the commit whether it was this call that ended it. The first ending counts. */
-  remove(row: StoredHeader, ending: Ending, onRemoved?: (removed: boolean) => void): void {
-    if (this.removals.has(row.position)) return onRemoved?.(false);
-    this.removals.set(row.position, { row, ending, onRemoved });
+  /** Deletes a stored message. The first ending counts. */
+  remove(row: StoredHeader, ending: Ending, watcher?: RemovalWatcher): void {
+    this.removals.add(row, ending, watcher);
     this.start();
   }
 
-  /** Runs a read between two commits. */
+  /** Runs a read between two commits; rejects with STORE_UNAVAILABLE when the disk can't be read. */
   read<Result>(run: () => Promise<Result>): Promise<Result> {
+    if (this.closing) return Promise.reject(unavailable('the server is going away; try again later', undefined));
     return new Promise<Result>((resolve, reject) => {
-      this.reads.push(() => run().then(resolve, reject));
+      this.reads.push(() => run().then(resolve, (cause: unknown) => reject(this.onReadFailed(cause))));
       this.start();
     });
   }
@@ -116,9 +122,9 @@ export class CommitQueue {
     this.closing = true;
     this.wake?.();
     await this.idle;
-    if (this.stores.length > 0) {
+    if (this.stores.length + this.removals.size > 0) {
       this.logger.error(
-        `The store failed to the end: ${this.stores.length} messages were in memory only and are lost.`,
+        `The store failed to the end: ${this.stores.length} messages were in memory only and are lost, none with a receipt; ${this.removals.size} that had left are still in the file and may come again.`,
       );
     }
   }
@@ -132,29 +138,72 @@ export class CommitQueue {
   private async run(): Promise<void> {
     // Let the turn of the event loop end first: all that its other callbacks ask for goes into the same commit.
     await new Promise((resolve) => setImmediate(resolve));
-    for (;;) {
-      const stored = await this.attempt(() => this.commitStores());
-      const removed = await this.attempt(() => this.commitRemovals());
+    for (let lockedTries = 0; ;) {
+      const fault = await this.commit();
+      lockedTries = fault === 'locked' ? lockedTries + 1 : 0;
+      const failed = fault === 'locked' ? !this.healthy || lockedTries >= LOCKED_TRIES : fault !== null;
+      if (failed) this.onFailed();
+      else if (fault === null) this.onWorks();
       await this.serveReads();
-      const committed = stored && removed;
-      const done = this.stores.length === 0 && this.removals.size === 0;
-      if (committed) this.healthy = true;
-      if (done || !committed) this.callFlushListeners();
-      if (done ? this.reads.length === 0 && this.flushListeners.length === 0 : !committed && this.closing) break;
-      if (!committed) await this.pause();
+      const done = (this.healthy || this.closing) && this.stores.length === 0 && this.removals.size === 0;
+      if (done || failed) this.callFlushListeners();
+      if (done ? this.reads.length === 0 && this.flushListeners.length === 0 : failed && this.closing) break;
+      if (failed) await this.pause();
     }
     this.running = false;
   }
 
-  private async attempt(commit: () => Promise<void>): Promise<boolean> {
+  /** One round of commits; answers what the first failure among them says about the next try. */
+  private async commit(): Promise<Fault | null> {
+    const broken = await this.attempt(() => this.handle.mend());
+    if (broken) return broken;
+    const stores = await this.attempt(() => this.commitStores());
+    if (stores === 'locked') return stores;
+    // On a full disk they may still go, and make room.
+    const removals = await this.attempt(() => this.commitRemovals());
+    if (stores ?? removals) return stores ?? removals;
+    // Senders may have gone elsewhere since they were refused: nobody but us would find out that it works again.
+    return this.healthy ? null : this.attempt(() => this.table.probe());
+  }
+
+  private async attempt(work: () => Promise<void>): Promise<Fault | null> {
     try {
-      await commit();
-      return true;
+      await work();
+      return null;
     } catch (cause) {
-      if (this.healthy) this.logger.error(`The store does not take messages: ${String(cause)}`);
-      this.healthy = false;
-      return false;
+      this.cause = cause;
+      const fault = faultOf(cause);
+      if (fault === 'broken') this.handle.distrust();
+      return fault;
     }
+  }
+
+  /** Tells everybody who waits for a commit: only what was taken already is kept, and tried again. */
+  private onFailed(): void {
+    this.onUnhealthy(this.cause);
+    const waiting = this.stores.filter((request) => !request.mustKeep);
+    this.stores = this.stores.filter((request) => request.mustKeep);
+    this.storeBytes = this.stores.reduce((bytes, request) => bytes + request.bytes, 0);
+    const error = unavailable('the message was not stored; send it again later', this.cause);
+    for (const request of waiting) request.onSettled({ status: 'refused', error });
+    this.removals.fail(unavailable('the store fails; what was found is deleted when it works again', this.cause));
+    this.callRoomListeners();
+  }
+
+  private onReadFailed(cause: unknown): ChatError {
+    if (faultOf(cause) === 'broken') this.handle.distrust();
+    this.onUnhealthy(cause);
+    return unavailable('the store can not be read; try again later', cause);
+  }
+
+  private onUnhealthy(cause: unknown): void {
+    if (this.healthy) this.logger.error(`The store fails: ${String(cause)}`);
+    this.healthy = false;
+  }
+
+  private onWorks(): void {
+    if (!this.healthy) this.logger.log('The store works again.');
+    this.healthy = true;
   }
 
   private pause(): Promise<void> {
@@ -174,7 +223,8 @@ export class CommitQueue {
     try {
       await batch.commit(this.clock, (row) => this.listener.onStored(row));
     } catch (cause) {
-      this.putBack(batch.unanswered, cause);
+      if (faultOf(cause) === 'broken') this.handle.distrust(batch.unanswered.map(rowOf));
+      this.putBack(batch.unanswered);
       throw cause;
     }
     this.tallies.trim();
@@ -194,27 +244,16 @@ export class CommitQueue {
     return this.stores.splice(0, size);
   }
 
-  private putBack(requests: readonly StoreRequest[], cause: unknown): void {
-    const kept = requests.filter((request) => request.mustKeep);
-    this.stores.unshift(...kept);
-    for (const request of kept) this.storeBytes += request.bytes;
-    const error = new ChatError('STORE_UNAVAILABLE', 'the message was not stored; send it again later', { cause });
-    for (const request of requests) if (!request.mustKeep) request.onSettled({ status: 'refused', error });
-    this.callRoomListeners();
+  private putBack(requests: readonly StoreRequest[]): void {
+    this.stores.unshift(...requests);
+    for (const request of requests) this.storeBytes += request.bytes;
   }
 
-  private async commitRemovals(): Promise<void> {
-    if (this.removals.size === 0) return;
-    const batch = [...this.removals.values()].slice(0, MAX_BATCH);
-    const removed = await this.table.remove(batch.map(({ row }) => row));
-    for (const { row, ending, onRemoved } of batch) {
-      this.removals.delete(row.position);
-      if (removed.has(row.position)) {
-        this.tallies.subtract(row);
-        this.listener.onRemoved(row, ending);
-      }
-      onRemoved?.(removed.has(row.position));
-    }
+  private commitRemovals(): Promise<void> {
+    return this.removals.commit(MAX_BATCH, (row, ending) => {
+      this.tallies.subtract(row);
+      this.listener.onRemoved(row, ending);
+    });
   }
 
   private async serveReads(): Promise<void> {
@@ -235,4 +274,12 @@ export class CommitQueue {
     this.roomListeners = [];
     for (const listener of listeners) listener();
   }
+}
+
+function unavailable(message: string, cause: unknown): ChatError {
+  return new ChatError('STORE_UNAVAILABLE', message, { cause });
+}
+
+function rowOf({ message, position }: StoreRequest): Pick<StoredMessage, 'to' | 'position'> {
+  return { to: message.to, position };
 }

@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { ChatOptions } from '../options/chat.options.js';
-import { CommitQueue, type CommitListener, type Ending } from './commit-queue.js';
+import { CommitQueue, type CommitListener } from './commit-queue.js';
+import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
+import { StoreHandle, type Reopen } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import {
   OfflineMessageTable,
@@ -34,17 +36,21 @@ export class OfflineMessageService implements CommitListener {
   private readonly removalListeners: RemovalListener[] = [];
   private cancelSweep: (() => void) | null = null;
   private highestPosition = 0;
+  private closing = false;
 
   constructor(
     dataSource: DataSource,
     private readonly options: ChatOptions,
+    reopen: Reopen = () => Promise.resolve(),
   ) {
     this.table = new OfflineMessageTable(dataSource);
-    this.queue = new CommitQueue(this.table, new MailboxTallies(this.table, options), options.clock, this);
+    const handle = new StoreHandle(this.table, reopen);
+    this.queue = new CommitQueue(this.table, new MailboxTallies(this.table, options), handle, options.clock, this);
   }
 
   /** Reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest one found. */
   async open(): Promise<void> {
+    await this.table.removeProbe();
     const { count, lastPosition } = await this.table.summary();
     this.counters.pending = this.counters.recovered = count;
     this.highestPosition = lastPosition;
@@ -53,6 +59,7 @@ export class OfflineMessageService implements CommitListener {
 
   /** Commits what was asked for and stops the sweeps. */
   async close(): Promise<void> {
+    this.closing = true;
     this.cancelSweep?.();
     await this.queue.close();
   }
@@ -66,7 +73,7 @@ export class OfflineMessageService implements CommitListener {
     return this.counters;
   }
 
-  /** False while the disk does not take messages. */
+  /** False while the disk does not take messages, or could not be read; true again as soon as it takes one. */
   get isHealthy(): boolean {
     return this.queue.healthy;
   }
@@ -130,7 +137,10 @@ export class OfflineMessageService implements CommitListener {
     }));
   }
 
-  /** Deletes what waits for this user, or only one message of one sender; answers how many were deleted. */
+  /**
+   * Deletes what waits for this user, or only one message of one sender; answers how many were deleted. While the store
+   * fails it rejects with STORE_UNAVAILABLE; what it had found by then is deleted as soon as the store works.
+   */
   async purge(user: string, one?: { from: string; id: string }): Promise<number> {
     if (one) return this.removeAll(await this.queue.read(() => this.table.withIds([{ to: user, ...one }])), 'purged');
     return this.removeWhile(() => this.table.oldest(user, SWEEP_ROWS), 'purged');
@@ -148,7 +158,7 @@ export class OfflineMessageService implements CommitListener {
 
   private scheduleSweep(): void {
     const { retentionMs, clock } = this.options;
-    if (retentionMs === null) return;
+    if (retentionMs === null || this.closing) return;
     this.cancelSweep = clock.after(Math.min(SWEEP_MS, retentionMs / 4), () => {
       this.sweep(retentionMs).then(
         () => this.scheduleSweep(),
@@ -174,7 +184,10 @@ export class OfflineMessageService implements CommitListener {
 
   private async removeAll(rows: readonly StoredHeader[], ending: Ending): Promise<number> {
     const removed = await Promise.all(
-      rows.map((row) => new Promise<boolean>((resolve) => this.queue.remove(row, ending, resolve))),
+      rows.map(
+        (row) =>
+          new Promise<boolean>((resolve, reject) => this.queue.remove(row, ending, { onEnd: resolve, onFail: reject })),
+      ),
     );
     return removed.filter(Boolean).length;
   }

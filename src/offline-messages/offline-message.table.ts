@@ -23,6 +23,17 @@ export interface PendingOfUser {
 }
 
 const TABLE = 'holdfast_offline_message';
+/** No message has it: a user's name is not empty, and positions begin at 1. Its content needs a page of its own. */
+const PROBE: StoredMessage = {
+  to: '',
+  from: '',
+  id: 'probe',
+  content: '.'.repeat(4_096),
+  position: 0,
+  bytes: 0,
+  sentAt: 0,
+  storedAt: 0,
+};
 const HEADER = `recipient AS "to", sender AS "from", id, position, bytes, "sentAt"`;
 
 /**
@@ -65,6 +76,17 @@ export class OfflineMessageTable {
       [JSON.stringify(rows.map((row) => [row.to, row.position]))],
     );
     return new Set(removed.map((row) => row.position));
+  }
+
+  /** Finds out whether the disk takes messages: commits a row and deletes it again. */
+  async probe(): Promise<void> {
+    await this.insert([PROBE]);
+    await this.remove([PROBE]);
+  }
+
+  /** Deletes the row of a probe that was cut short. */
+  async removeProbe(): Promise<void> {
+    await this.remove([PROBE]);
   }
 
   /** The first messages of one mailbox, in order, with a position above `after` and up to `upTo`. */
