@@ -26,7 +26,8 @@ const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
 /** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
 export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressApplication> {
   const logger = new ServerLogger(readLogFormat(env));
-  logger.setLogLevels(['warn', 'error', 'fatal']); // While it starts, Nest would log every route.
+  // While it starts, Nest would log every route, and the stack of what main.ts says in one line.
+  logger.setLogLevels(['warn', 'fatal']);
   Logger.overrideLogger(logger);
   const settings = readEnvironment(env);
   const app = await NestFactory.create<NestExpressApplication>(AppModule.with(settings), {

@@ -5,7 +5,7 @@ import type { DataSourceOptions } from 'typeorm';
 import { AdminModule } from '../admin/admin.module.js';
 import type { AuthenticationOptions } from '../authentication/authentication.options.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
-import { openStore } from '../database/store-data-source.js';
+import { openStore, reopenStore } from '../database/store-data-source.js';
 import { storeOptions } from '../database/store-options.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdmissionService } from '../gateway/admission.service.js';
@@ -35,7 +35,9 @@ export class ChatModule {
     ...options
   }: ChatModuleSettings & Partial<ChatOptions> & Partial<AuthenticationOptions> = {}): DynamicModule {
     const authentication = AuthenticationModule.register({ authenticate, adminToken, insecure });
-    const delivery = DeliveryModule.register(OfflineMessagesModule.register(database ?? storeOptions(), openStore));
+    const delivery = DeliveryModule.register(
+      OfflineMessagesModule.register(database ?? storeOptions(), openStore, reopenStore),
+    );
     return {
       module: ChatModule,
       imports: [

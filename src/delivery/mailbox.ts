@@ -1,4 +1,4 @@
-import type { Ending } from '../offline-messages/commit-queue.js';
+import type { Ending } from '../offline-messages/removals.js';
 import type { StoreOutcome, StoreRequest } from '../offline-messages/store-batch.js';
 import type { StoredHeader, StoredMessage } from '../offline-messages/offline-message.table.js';
 import type { Message } from '../protocol/message.js';

@@ -3,8 +3,9 @@ import type { Clock } from '../options/clock.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
-import { StoreHealth } from './store-health.js';
+import { Removals, type Ending, type RemovalWatcher } from './removals.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
+import { faultOf, type Fault, type StoreHandle } from './store-handle.js';
 
 /** Rows in one statement. More gain nothing: 100 rows a statement reach 33,000 rows/s, 1,000 reach 51,000. */
 const MAX_BATCH = 1_000;
@@ -15,9 +16,11 @@ const FULL_ROWS = 8_000;
 const FULL_BYTES = 16 * 1024 * 1024;
 /** Pause before the next try after a failure, in milliseconds. */
 const RETRY_MS = 250;
-
-/** How a message left the store [protocol 2.3]. */
-export type Ending = 'confirmed' | 'expired' | 'purged' | 'evicted';
+/**
+ * How often a locked file is tried before senders are told, with reads in between. SQLite waits 250 ms each time: a
+ * backup or another process's commit takes less than the two seconds that this makes.
+ */
+const LOCKED_TRIES = 8;
 
 /** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
 export interface Commit {
@@ -40,12 +43,6 @@ export interface CommitListener {
   onRemoved(row: StoredHeader, ending: Ending): void;
 }
 
-interface Removal {
-  readonly row: StoredHeader;
-  readonly ending: Ending;
-  readonly onRemoved: ((removed: boolean) => void) | undefined;
-}
-
 /**
  * The one way to the table: group commit. What gathers while a commit is under way goes into the next, one statement
  * for all inserts and one for all deletes, each committed by itself; then come the reads. Nothing here opens a
@@ -57,7 +54,7 @@ export class CommitQueue {
   private readonly logger = new Logger('OfflineMessages');
   private stores: StoreRequest[] = [];
   private storeBytes = 0;
-  private readonly removals = new Map<number, Removal>();
+  private readonly removals: Removals;
   private reads: (() => Promise<void>)[] = [];
   private running = false;
   private idle: Promise<void> = Promise.resolve();
@@ -67,19 +64,28 @@ export class CommitQueue {
   private resting = false;
   private roomListeners: (() => void)[] = [];
   private flushListeners: (() => void)[] = [];
-  readonly health: StoreHealth;
+  private cause: unknown;
+  /** False from a failure to the next message, or probe, that is committed. */
+  healthy = true;
+  /** How often a commit failed, with every try to recover that did. */
+  failures = 0;
 
   constructor(
     private readonly table: OfflineMessageTable,
     private readonly tallies: MailboxTallies,
+    private readonly handle: StoreHandle,
     private readonly clock: Clock,
     private readonly listener: CommitListener,
   ) {
-    this.health = new StoreHealth(() => table.probe());
+    this.removals = new Removals((rows) => this.timed('delete', rows.length, () => table.remove(rows)));
   }
 
-  /** True when no more should be offered until `whenRoom` calls back. */
+  /**
+   * True when no more should be offered until `whenRoom` calls back. Never while the store fails: what is offered is
+   * refused within half a second then, and from a sender that is held up no confirmation would be read either.
+   */
   get isFull(): boolean {
+    if (!this.healthy) return false;
     return this.stores.length >= FULL_ROWS || this.storeBytes >= FULL_BYTES;
   }
 
@@ -106,17 +112,17 @@ export class CommitQueue {
     return true;
   }
 
-  /** Deletes a stored message; tells after the commit whether it was this call that ended it. The first ending counts. */
-  remove(row: StoredHeader, ending: Ending, onRemoved?: (removed: boolean) => void): void {
-    if (this.removals.has(row.position)) return onRemoved?.(false);
-    this.removals.set(row.position, { row, ending, onRemoved });
+  /** Deletes a stored message. The first ending counts. */
+  remove(row: StoredHeader, ending: Ending, watcher?: RemovalWatcher): void {
+    this.removals.add(row, ending, watcher);
     this.start();
   }
 
-  /** Runs a read between two commits. */
+  /** Runs a read between two commits; rejects with STORE_UNAVAILABLE when the disk can't be read. */
   read<Result>(run: () => Promise<Result>): Promise<Result> {
+    if (this.closing) return Promise.reject(unavailable('the server is going away; try again later', undefined));
     return new Promise<Result>((resolve, reject) => {
-      this.reads.push(() => run().then(resolve, reject));
+      this.reads.push(() => run().then(resolve, (cause: unknown) => reject(this.onReadFailed(cause))));
       this.start();
     });
   }
@@ -139,9 +145,9 @@ export class CommitQueue {
     this.closing = true;
     this.wake?.();
     await this.idle;
-    if (this.stores.length > 0) {
+    if (this.stores.length + this.removals.size > 0) {
       this.logger.error(
-        `The store failed to the end: ${this.stores.length} messages were in memory only and are lost.`,
+        `The store failed to the end: ${this.stores.length} messages were in memory only and are lost, none with a receipt; ${this.removals.size} that had left are still in the file and may come again.`,
       );
     }
   }
@@ -155,28 +161,78 @@ export class CommitQueue {
 
   private async run(): Promise<void> {
     await endOfTurn();
-    for (;;) {
-      const works = await this.commit();
+    for (let lockedTries = 0; ;) {
+      const fault = await this.commit();
+      lockedTries = fault === 'locked' ? lockedTries + 1 : 0;
+      const failed = fault === 'locked' ? !this.healthy || lockedTries >= LOCKED_TRIES : fault !== null;
+      if (failed) this.onFailed();
+      else if (fault === null) this.onWorks();
       await this.serveReads();
-      const done = this.stores.length === 0 && this.removals.size === 0;
-      if (done || !works) this.callFlushListeners();
-      const asked = this.reads.length > 0 || this.flushListeners.length > 0;
-      if (!asked && (works ? done : this.closing)) break;
-      if (!works && !this.closing && !(done && asked)) await this.rest(done);
+      const done = (this.healthy || this.closing) && this.stores.length === 0 && this.removals.size === 0;
+      if (done || failed) this.callFlushListeners();
+      if (done ? this.reads.length === 0 && this.flushListeners.length === 0 : failed && this.closing) break;
+      if (failed) await this.pause();
     }
     this.running = false;
   }
 
-  /** Commits what there is; answers whether the disk takes messages. */
-  private async commit(): Promise<boolean> {
-    const stored = await this.health.attempt(() => this.commitStores());
-    const removed = await this.health.attempt(() => this.commitRemovals());
-    return stored && removed && this.health.prove();
+  /** One round of commits; answers what the first failure among them says about the next try. */
+  private async commit(): Promise<Fault | null> {
+    const broken = await this.attempt(() => this.handle.mend());
+    if (broken) return broken;
+    const stores = await this.attempt(() => this.commitStores());
+    if (stores === 'locked') return stores;
+    // On a full disk they may still go, and make room.
+    const removals = await this.attempt(() => this.commitRemovals());
+    if (stores ?? removals) return stores ?? removals;
+    // Senders may have gone elsewhere since they were refused: nobody but us would find out that it works again.
+    return this.healthy ? null : this.attempt(() => this.table.probe());
+  }
+
+  private async attempt(work: () => Promise<void>): Promise<Fault | null> {
+    try {
+      await work();
+      return null;
+    } catch (cause) {
+      this.failures += 1;
+      this.cause = cause;
+      const fault = faultOf(cause);
+      if (fault === 'broken') this.handle.distrust();
+      return fault;
+    }
+  }
+
+  /** Tells everybody who waits for a commit: only what was taken already is kept, and tried again. */
+  private onFailed(): void {
+    this.onUnhealthy(this.cause);
+    const waiting = this.stores.filter((request) => !request.mustKeep);
+    this.stores = this.stores.filter((request) => request.mustKeep);
+    this.storeBytes = this.stores.reduce((bytes, request) => bytes + request.bytes, 0);
+    const error = unavailable('the message was not stored; send it again later', this.cause);
+    for (const request of waiting) request.onSettled({ status: 'refused', error });
+    this.removals.fail(unavailable('the store fails; what was found is deleted when it works again', this.cause));
+    this.callRoomListeners();
+  }
+
+  private onReadFailed(cause: unknown): ChatError {
+    if (faultOf(cause) === 'broken') this.handle.distrust();
+    this.onUnhealthy(cause);
+    return unavailable('the store can not be read; try again later', cause);
+  }
+
+  private onUnhealthy(cause: unknown): void {
+    if (this.healthy) this.logger.error(`The store fails: ${String(cause)}`);
+    this.healthy = false;
+  }
+
+  private onWorks(): void {
+    if (!this.healthy) this.logger.log('The store works again.');
+    this.healthy = true;
   }
 
   /** Lets a while pass after a failure; with nothing to commit, until something is asked for. */
-  private async rest(idle: boolean): Promise<void> {
-    this.resting = idle;
+  private async pause(): Promise<void> {
+    this.resting = this.stores.length === 0 && this.removals.size === 0;
     await new Promise<void>((resolve) => {
       const cancel = this.clock.after(RETRY_MS, resolve);
       this.wake = () => {
@@ -192,7 +248,6 @@ export class CommitQueue {
   private async timed(statement: Commit['statement'], rows: number, run: () => Promise<Set<number>>) {
     const begun = performance.now();
     const changed = await run();
-    if (statement === 'insert' && changed.size > 0) this.health.onInserted();
     this.listener.onCommitted({ statement, rows, seconds: (performance.now() - begun) / 1000 });
     return changed;
   }
@@ -205,7 +260,8 @@ export class CommitQueue {
     try {
       await batch.commit(this.clock, (row) => this.listener.onStored(row));
     } catch (cause) {
-      this.putBack(batch.unanswered, cause);
+      if (faultOf(cause) === 'broken') this.handle.distrust(batch.unanswered.map(rowOf));
+      this.putBack(batch.unanswered);
       throw cause;
     }
     this.tallies.trim();
@@ -225,27 +281,16 @@ export class CommitQueue {
     return this.stores.splice(0, size);
   }
 
-  private putBack(requests: readonly StoreRequest[], cause: unknown): void {
-    const kept = requests.filter((request) => request.mustKeep);
-    this.stores.unshift(...kept);
-    for (const request of kept) this.storeBytes += request.bytes;
-    const error = new ChatError('STORE_UNAVAILABLE', 'the message was not stored; send it again later', { cause });
-    for (const request of requests) if (!request.mustKeep) request.onSettled({ status: 'refused', error });
-    this.callRoomListeners();
+  private putBack(requests: readonly StoreRequest[]): void {
+    this.stores.unshift(...requests);
+    for (const request of requests) this.storeBytes += request.bytes;
   }
 
-  private async commitRemovals(): Promise<void> {
-    if (this.removals.size === 0) return;
-    const batch = [...this.removals.values()].slice(0, MAX_BATCH);
-    const removed = await this.timed('delete', batch.length, () => this.table.remove(batch.map(({ row }) => row)));
-    for (const { row, ending, onRemoved } of batch) {
-      this.removals.delete(row.position);
-      if (removed.has(row.position)) {
-        this.tallies.subtract(row);
-        this.listener.onRemoved(row, ending);
-      }
-      onRemoved?.(removed.has(row.position));
-    }
+  private commitRemovals(): Promise<void> {
+    return this.removals.commit(MAX_BATCH, (row, ending) => {
+      this.tallies.subtract(row);
+      this.listener.onRemoved(row, ending);
+    });
   }
 
   private async serveReads(): Promise<void> {
@@ -268,7 +313,15 @@ export class CommitQueue {
   }
 }
 
-/** Lets the turn of the event loop end: all that its other callbacks ask for goes into the same commit. */
+function unavailable(message: string, cause: unknown): ChatError {
+  return new ChatError('STORE_UNAVAILABLE', message, { cause });
+}
+
+function rowOf({ message, position }: StoreRequest): Pick<StoredMessage, 'to' | 'position'> {
+  return { to: message.to, position };
+}
+
+/** Lets a turn of the event loop end: all that its other callbacks ask for goes into the same commit. */
 function endOfTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { ChatOptions } from '../options/chat.options.js';
-import { CommitQueue, type Commit, type CommitListener, type Ending, type QueueDepth } from './commit-queue.js';
+import { CommitQueue, type Commit, type CommitListener, type QueueDepth } from './commit-queue.js';
+import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
+import { StoreHandle, type Reopen } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import {
   OfflineMessageTable,
@@ -35,13 +37,16 @@ export class OfflineMessageService implements CommitListener {
   private readonly commitListeners: ((commit: Commit) => void)[] = [];
   private cancelSweep: (() => void) | null = null;
   private highestPosition = 0;
+  private closing = false;
 
   constructor(
     dataSource: DataSource,
     private readonly options: ChatOptions,
+    reopen: Reopen = () => Promise.resolve(),
   ) {
     this.table = new OfflineMessageTable(dataSource);
-    this.queue = new CommitQueue(this.table, new MailboxTallies(this.table, options), options.clock, this);
+    const handle = new StoreHandle(this.table, reopen);
+    this.queue = new CommitQueue(this.table, new MailboxTallies(this.table, options), handle, options.clock, this);
   }
 
   /** Reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest one found. */
@@ -55,6 +60,7 @@ export class OfflineMessageService implements CommitListener {
 
   /** Commits what was asked for and stops the sweeps. */
   async close(): Promise<void> {
+    this.closing = true;
     this.cancelSweep?.();
     await this.queue.close();
   }
@@ -68,14 +74,14 @@ export class OfflineMessageService implements CommitListener {
     return this.counters;
   }
 
-  /** False while the disk does not take messages; it is asked four times a second until it does. */
+  /** False while the disk does not take messages, or could not be read; true again as soon as it takes one. */
   get isHealthy(): boolean {
-    return this.queue.health.isGood;
+    return this.queue.healthy;
   }
 
   /** How often a commit failed, with every try to recover that did. */
   get failures(): number {
-    return this.queue.health.failures;
+    return this.queue.failures;
   }
 
   /** What is asked for and not committed. */
@@ -147,7 +153,10 @@ export class OfflineMessageService implements CommitListener {
     }));
   }
 
-  /** Deletes what waits for this user, or only one message of one sender; answers how many were deleted. */
+  /**
+   * Deletes what waits for this user, or only one message of one sender; answers how many were deleted. While the store
+   * fails it rejects with STORE_UNAVAILABLE; what it had found by then is deleted as soon as the store works.
+   */
   async purge(user: string, one?: { from: string; id: string }): Promise<number> {
     if (one) return this.removeAll(await this.queue.read(() => this.table.withIds([{ to: user, ...one }])), 'purged');
     return this.removeWhile(() => this.table.oldest(user, SWEEP_ROWS), 'purged');
@@ -169,7 +178,7 @@ export class OfflineMessageService implements CommitListener {
 
   private scheduleSweep(): void {
     const { retentionMs, clock } = this.options;
-    if (retentionMs === null) return;
+    if (retentionMs === null || this.closing) return;
     this.cancelSweep = clock.after(Math.min(SWEEP_MS, retentionMs / 4), () => {
       this.sweep(retentionMs).then(
         () => this.scheduleSweep(),
@@ -195,7 +204,10 @@ export class OfflineMessageService implements CommitListener {
 
   private async removeAll(rows: readonly StoredHeader[], ending: Ending): Promise<number> {
     const removed = await Promise.all(
-      rows.map((row) => new Promise<boolean>((resolve) => this.queue.remove(row, ending, resolve))),
+      rows.map(
+        (row) =>
+          new Promise<boolean>((resolve, reject) => this.queue.remove(row, ending, { onEnd: resolve, onFail: reject })),
+      ),
     );
     return removed.filter(Boolean).length;
   }

@@ -23,17 +23,16 @@ export interface PendingOfUser {
 }
 
 const TABLE = 'holdfast_offline_message';
-
-/** A row that is nobody's: no user has an empty name, no message the position 0, and it never expires. */
+/** No message has it: a user's name is not empty, and positions begin at 1. Its content needs a page of its own. */
 const PROBE: StoredMessage = {
   to: '',
   from: '',
-  id: '',
-  content: '',
+  id: 'probe',
+  content: '.'.repeat(4_096),
   position: 0,
   bytes: 0,
   sentAt: 0,
-  storedAt: Number.MAX_SAFE_INTEGER,
+  storedAt: 0,
 };
 const HEADER = `recipient AS "to", sender AS "from", id, position, bytes, "sentAt"`;
 
@@ -79,15 +78,15 @@ export class OfflineMessageTable {
     return new Set(removed.map((row) => row.position));
   }
 
-  /** Inserts a row and deletes it again; rejects when the disk does not take it. */
+  /** Finds out whether the disk takes messages: commits a row and deletes it again. */
   async probe(): Promise<void> {
     await this.insert([PROBE]);
     await this.remove([PROBE]);
   }
 
-  /** Deletes the row of a probe in whose middle an earlier run was killed. */
+  /** Deletes the row of a probe that was cut short. */
   async removeProbe(): Promise<void> {
-    if ((await this.count(PROBE.to)) > 0) await this.remove([PROBE]);
+    await this.remove([PROBE]);
   }
 
   /** The first messages of one mailbox, in order, with a position above `after` and up to `upTo`. */

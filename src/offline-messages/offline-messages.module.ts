@@ -10,17 +10,19 @@ const STORE_NAME = 'holdfast';
 /** The store, on a connection of its own. */
 @Module({})
 export class OfflineMessagesModule {
-  /** `open` connects and brings the tables up to date; what it rejects with stops the start. */
+  /** `open` connects and brings the tables up to date; what it rejects with stops the start. `reopen` connects anew, after an I/O error. */
   static register(
     options: DataSourceOptions,
     open: (options: DataSourceOptions) => Promise<DataSource>,
+    reopen: (dataSource: DataSource) => Promise<void>,
   ): DynamicModule {
     return {
       module: OfflineMessagesModule,
       imports: [
         TypeOrmModule.forRootAsync({
           name: STORE_NAME,
-          useFactory: () => ({ ...options, name: STORE_NAME, retryAttempts: 0 }),
+          // Without a retry, which would log a stack before the sentence that the start ends with.
+          useFactory: () => ({ ...options, name: STORE_NAME, toRetry: () => false }),
           dataSourceFactory: () => open(options),
         }),
       ],
@@ -30,7 +32,7 @@ export class OfflineMessagesModule {
           inject: [getDataSourceToken(STORE_NAME), CHAT_OPTIONS],
           // Opened before anybody gets it: positions go on from what an earlier run left.
           useFactory: async (dataSource: DataSource, chatOptions: ChatOptions) => {
-            const service = new OfflineMessageService(dataSource, chatOptions);
+            const service = new OfflineMessageService(dataSource, chatOptions, () => reopen(dataSource));
             await service.open();
             return service;
           },

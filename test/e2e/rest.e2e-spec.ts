@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
 import { request } from 'node:http';
+import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
 import type { ChatOptions } from '../../src/options/chat.options.js';
 import { ChatApp } from '../support/chat-app.js';
@@ -670,10 +671,16 @@ describe('a REST request that does not fit', () => {
     expect([status, headers.get('upgrade')]).toEqual([426, 'websocket']);
   });
 
-  it('meets a fault of ours: 500 with a code, and the cause stays with us', async () => {
+  it('meets a disk that can not be read: 503, and the cause stays with us', async () => {
     jest
       .spyOn(OfflineMessageTable.prototype, 'mailboxes')
       .mockRejectedValueOnce(new Error('SQLITE_IOERR: secret path'));
+    expect(await refused(503, 'STORE_UNAVAILABLE', 'GET', '/chat/pending')).not.toContain('secret');
+    expect((await call('GET', '/chat/pending')).status).toBe(200);
+  });
+
+  it('meets a fault of ours: 500 with a code, and the cause stays with us', async () => {
+    jest.spyOn(OfflineMessageService.prototype, 'mailboxes').mockRejectedValueOnce(new Error('secret path'));
     expect(await refused(500, 'SERVER_ERROR', 'GET', '/chat/pending')).not.toContain('secret');
     expect((await call('GET', '/chat/pending')).status).toBe(200);
   });

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { Connection } from '../../src/connections/connection.js';
 import { ConnectionService } from '../../src/connections/connection.service.js';
-import { openStore } from '../../src/database/store-data-source.js';
+import { openStore, reopenStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
@@ -184,7 +184,7 @@ export class RelayWorld {
       if (sent.receipts.length + sent.refusals.length < sent.handedIn) sent.orphaned = true;
     }
     await this.delivery.close();
-    await this.dataSource.destroy();
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
     this.peers.clear();
     this.diskBroken = false;
     await this.start();
@@ -269,7 +269,8 @@ export class RelayWorld {
         : query(...parameters);
     }) as DataSource['query'];
     this.connections = new ConnectionService(this.options);
-    this.store = new OfflineMessageService(this.dataSource, this.options);
+    const { dataSource } = this;
+    this.store = new OfflineMessageService(dataSource, this.options, () => reopenStore(dataSource));
     await this.store.open();
     this.sabotageStore();
     this.delivery = new DeliveryService(this.options, this.connections, this.store);

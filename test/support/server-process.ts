@@ -40,8 +40,9 @@ export class ServerProcess {
   readonly exited: Promise<Exit>;
   private readonly child: ChildProcess;
 
-  private constructor(env: NodeJS.ProcessEnv) {
+  private constructor(env: NodeJS.ProcessEnv, uid?: number) {
     this.child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+      ...(uid === undefined ? {} : { uid, gid: uid }),
       env: { PATH: process.env['PATH'], NO_COLOR: '1', PORT: '0', ...UNLIMITED, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -64,6 +65,18 @@ export class ServerProcess {
     try {
       await withDeadline(server.listening(), () => `the server listens; it wrote ${server.output}`, START_MS);
       return server;
+    } catch (error) {
+      await server.kill();
+      throw error;
+    }
+  }
+
+  /** Starts it where it has to refuse, as this user of the system if one is given, and waits until it has ended. */
+  static async refused(env: NodeJS.ProcessEnv, uid?: number): Promise<{ code: number | null; output: string }> {
+    const server = new ServerProcess(env, uid);
+    try {
+      const exit = await withDeadline(server.exited, () => `the server ends; it wrote ${server.output}`, START_MS);
+      return { code: exit.code, output: server.stdout + server.stderr };
     } catch (error) {
       await server.kill();
       throw error;

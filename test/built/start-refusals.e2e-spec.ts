@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, chown, mkdir, mkdtemp, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DataSource } from 'typeorm';
+import { openStore } from '../../src/database/store-data-source.js';
+import { storeOptions } from '../../src/database/store-options.js';
+import { LockHolder } from '../support/lock-holder.js';
+import { ServerProcess } from '../support/server-process.js';
+
+const TABLE = 'holdfast_offline_message';
+const PAGE_BYTES = 4_096;
+/** For root no file is read-only: where the tests are root's, the server is nobody's. */
+const NOBODY = process.getuid?.() === 0 ? 65_534 : undefined;
+
+describe('the server refuses to start, with one line and without a change, when its store', () => {
+  let folder: string;
+  let file: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'holdfast-refusals-'));
+    file = join(folder, 'store.sqlite');
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  const hash = (path: string) =>
+    existsSync(path) ? createHash('sha256').update(readFileSync(path)).digest('hex') : null;
+
+  /** Starts it on the file, which it has to refuse with that one line, and leave as it is. */
+  async function expectRefusal(line: RegExp, { path = file, uid }: { path?: string; uid?: number | undefined } = {}) {
+    const files = [path, `${path}-wal`].filter(existsSync);
+    const before = files.map(hash);
+    const { code, output } = await ServerProcess.refused({ DATABASE_URL: `sqlite:${path}` }, uid);
+    expect(output.trimEnd().split('\n')).toEqual([expect.stringMatching(line)]);
+    expect(output).toMatch(/FATAL \[Holdfast\] /);
+    expect(code).toBe(1);
+    expect(files.map(hash)).toEqual(before);
+  }
+
+  /** Makes a store in which 200 messages wait. */
+  async function makeStore(): Promise<void> {
+    const store = await openStore(storeOptions(`sqlite:${file}`));
+    for (let n = 1; n <= 200; n += 1) {
+      await store.query(`INSERT INTO ${TABLE} VALUES ('bob', ${n}, 'alice', 'm${n}', '${'.'.repeat(200)}', 200, 0, 0)`);
+    }
+    await store.destroy();
+  }
+
+  async function change(statement: string): Promise<void> {
+    const database = await new DataSource({ type: 'sqlite', database: file }).initialize();
+    await database.query(statement);
+    await database.destroy();
+  }
+
+  async function write(at: number, ...bytes: number[]): Promise<void> {
+    const handle = await open(file, 'r+');
+    await handle.write(Buffer.from(bytes), 0, bytes.length, at);
+    await handle.close();
+  }
+
+  it('is no database', async () => {
+    await writeFile(file, 'my holiday pictures\n'.repeat(1_000));
+    await expectRefusal(/is no SQLite database, or is damaged; nothing was changed in it\.$/);
+  });
+
+  it('has a byte flipped in its header', async () => {
+    await makeStore();
+    await write(3, 0xff);
+    await expectRefusal(/is no SQLite database, or is damaged; nothing was changed in it\.$/);
+  });
+
+  it.each([
+    ['in the schema on its first page', 103, 0x7f],
+    ['in a page of messages', 5 * PAGE_BYTES, 0x55],
+  ])('has a byte flipped %s', async (_where, at, value) => {
+    await makeStore();
+    await write(at, value);
+    await expectRefusal(
+      /is damaged \(.+\); restore a backup, or save what can be read with 'sqlite3 FILE \.recover'\.$/,
+    );
+  });
+
+  it.each([
+    ['to half', (length: number) => length / 2],
+    ['within its first page', () => 1_000],
+  ])('was cut %s', async (_where, rest) => {
+    await makeStore();
+    await truncate(file, rest(readFileSync(file).length));
+    await expectRefusal(/is damaged \(.+\); restore a backup/);
+  });
+
+  it('was made by a newer version', async () => {
+    await makeStore();
+    await change(`INSERT INTO holdfast_migrations (timestamp, name) VALUES (9999999999999, 'AddStars9999999999999')`);
+    await expectRefusal(/was made by a newer version of Holdfast \(it has AddStars9999999999999\); start that version/);
+  });
+
+  it('is empty, beside a log with what was committed last', async () => {
+    await writeFile(file, '');
+    await writeFile(`${file}-wal`, 'frames');
+    await expectRefusal(/is empty, but its log \S+-wal holds messages; put the file back/);
+  });
+
+  it('is missing, beside a log with what was committed last', async () => {
+    await writeFile(`${file}-wal`, 'frames');
+    await expectRefusal(/is missing, but its log \S+-wal holds messages; put the file back/);
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('is a folder', async () => {
+    await mkdir(file);
+    const { code, output } = await ServerProcess.refused({ DATABASE_URL: `sqlite:${file}` });
+    expect(output).toMatch(/^.*FATAL \[Holdfast\] The store \S+ is no file; give the path of one\.\n$/);
+    expect(code).toBe(1);
+  });
+
+  it('is in a folder that can not be made', async () => {
+    await writeFile(join(folder, 'flat'), '');
+    await expectRefusal(/The folder \S+flat\/data of the store can't be made: ENOTDIR\.$/, {
+      path: join(folder, 'flat', 'data', 'store.sqlite'),
+    });
+  });
+
+  it('is a file that can only be read', async () => {
+    await makeStore();
+    await chmod(file, 0o444);
+    if (NOBODY !== undefined) await chown(folder, NOBODY, NOBODY);
+    await expectRefusal(/The store \S+ can't be read and written: EACCES\.$/, { uid: NOBODY });
+  });
+
+  it('is in a folder that can not be written to', async () => {
+    await makeStore();
+    await chmod(file, 0o666);
+    await chmod(folder, 0o555);
+    await expectRefusal(
+      /The folder \S+ of the store can't be written to, and the log of the store has to be in it: EACCES/,
+      {
+        uid: NOBODY,
+      },
+    );
+    await chmod(folder, 0o755);
+  });
+
+  it('is locked by another process while it has to be changed', async () => {
+    await writeFile(file, '');
+    const other = await LockHolder.start(file, 'BEGIN EXCLUSIVE');
+    try {
+      await expectRefusal(/is locked by another process; stop that, and start again\.$/);
+    } finally {
+      await other.release();
+    }
+  });
+});
+
+describe('the server starts', () => {
+  let folder: string;
+  beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'holdfast-starts-'))));
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  it('on an empty file, as a first start that was killed leaves it, and says so', async () => {
+    const file = join(folder, 'store.sqlite');
+    await writeFile(file, '');
+    const server = await ServerProcess.start({ DATABASE_URL: `sqlite:${file}` });
+    expect(server.stdout + server.stderr).toMatch(/WARN \[Store\] \S+ was an empty file; it is a new store now\.\n/);
+    expect(await server.stop()).toBe(0);
+  });
+
+  it('in a folder that is missing, which it makes', async () => {
+    const server = await ServerProcess.start({ DATABASE_URL: `sqlite:${join(folder, 'a', 'b', 'store.sqlite')}` });
+    expect(await server.stop()).toBe(0);
+    expect(await readdir(join(folder, 'a', 'b'))).toEqual(['store.sqlite']);
+  });
+});
