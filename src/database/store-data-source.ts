@@ -99,7 +99,7 @@ function damaged(file: string, detail: unknown): string {
 function explained(file: string, cause: unknown): string {
   const { message } = cause as Error;
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(message)) return damaged(file, message);
-  if (/^SQLITE_BUSY/.test(message))
+  if (message.startsWith('SQLITE_BUSY'))
     return `The store ${file} is locked by another process; stop that, and start again.`;
   return `The store ${file} can't be opened: ${message}`;
 }

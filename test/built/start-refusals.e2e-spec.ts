@@ -161,8 +161,8 @@ describe('the server starts', () => {
     const file = join(folder, 'store.sqlite');
     await writeFile(file, '');
     const server = await ServerProcess.start({ DATABASE_URL: `sqlite:${file}` });
-    expect(server.stdout + server.stderr).toMatch(/WARN \[Store\] \S+ was an empty file; it is a new store now\.\n/);
     expect(await server.stop()).toBe(0);
+    expect(server.stdout + server.stderr).toMatch(/WARN \[Store\] \S+ was an empty file; it is a new store now\.\n/);
   });
 
   it('in a folder that is missing, which it makes', async () => {

@@ -5,6 +5,7 @@ import { rename, rm } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DataSource } from 'typeorm';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
+import { OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
 import type { ChatOptions } from '../../src/options/chat.options.js';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually } from '../support/deadline.js';
@@ -136,6 +137,20 @@ describe('a full disk', () => {
     await eventually(() => alice.receipted.delete(kept));
     expect((await alice.ask('carol')).stored).toBe(true);
     for (const id of alice.receipted) if (id === 'alice-2') alice.receipted.delete(id); // eve has it.
+    await expectNothingMissing('carol', alice);
+  });
+
+  it('is no less full when everybody has gone, and ready again without a sender', async () => {
+    await start();
+    const alice = await Sender.connect('alice');
+    await fillUp();
+    const probe = jest.spyOn(OfflineMessageTable.prototype, 'probe');
+    while ((await alice.ask('carol', '.'.repeat(60_000))).stored);
+    await alice.client.close();
+    await eventually(() => probe.mock.calls.length >= 3);
+    expect(store().isHealthy).toBe(false);
+    await database().query('PRAGMA max_page_count = 1000000');
+    await untilHealthy(true);
     await expectNothingMissing('carol', alice);
   });
 
