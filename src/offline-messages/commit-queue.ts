@@ -6,14 +6,8 @@ import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline
 import { Removals, type Ending, type RemovalWatcher } from './removals.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
 import { faultOf, type Fault, type StoreHandle } from './store-handle.js';
+import { MAX_BATCH, WaitingStores } from './waiting-stores.js';
 
-/** Rows in one statement. More gain nothing: 100 rows a statement reach 33,000 rows/s, 1,000 reach 51,000. */
-const MAX_BATCH = 1_000;
-/** Content in one statement, in bytes, so that its JSON parameter stays small. */
-const MAX_BATCH_BYTES = 4 * 1024 * 1024;
-/** From here on senders are paused: more would only wait longer, in memory. */
-const FULL_ROWS = 8_000;
-const FULL_BYTES = 16 * 1024 * 1024;
 /** Pause before the next try after a failure, in milliseconds. */
 const RETRY_MS = 250;
 /**
@@ -52,8 +46,7 @@ export interface CommitListener {
  */
 export class CommitQueue {
   private readonly logger = new Logger('OfflineMessages');
-  private stores: StoreRequest[] = [];
-  private storeBytes = 0;
+  private readonly stores = new WaitingStores();
   private readonly removals: Removals;
   private reads: (() => Promise<void>)[] = [];
   private running = false;
@@ -85,12 +78,11 @@ export class CommitQueue {
    * refused within half a second then, and from a sender that is held up no confirmation would be read either.
    */
   get isFull(): boolean {
-    if (!this.healthy) return false;
-    return this.stores.length >= FULL_ROWS || this.storeBytes >= FULL_BYTES;
+    return this.healthy && this.stores.isFull;
   }
 
   get depth(): QueueDepth {
-    return { inserts: this.stores.length, bytes: this.storeBytes, deletes: this.removals.size };
+    return { inserts: this.stores.size, bytes: this.stores.bytes, deletes: this.removals.size };
   }
 
   whenRoom(callback: () => void): void {
@@ -98,18 +90,13 @@ export class CommitQueue {
   }
 
   store(request: StoreRequest): void {
-    this.stores.push(request);
-    this.storeBytes += request.bytes;
+    this.stores.add(request);
     this.start();
   }
 
   /** Takes a message back before its commit has begun; answers false when it is too late for that. */
   cancel(request: StoreRequest): boolean {
-    const index = this.stores.indexOf(request);
-    if (index < 0) return false;
-    this.stores.splice(index, 1);
-    this.storeBytes -= request.bytes;
-    return true;
+    return this.stores.cancel(request);
   }
 
   /** Deletes a stored message. The first ending counts. */
@@ -145,9 +132,9 @@ export class CommitQueue {
     this.closing = true;
     this.wake?.();
     await this.idle;
-    if (this.stores.length + this.removals.size > 0) {
+    if (this.stores.size + this.removals.size > 0) {
       this.logger.error(
-        `The store failed to the end: ${this.stores.length} messages were in memory only and are lost, none with a receipt; ${this.removals.size} that had left are still in the file and may come again.`,
+        `The store failed to the end: ${this.stores.size} messages were in memory only and are lost, none with a receipt; ${this.removals.size} that had left are still in the file and may come again.`,
       );
     }
   }
@@ -168,7 +155,7 @@ export class CommitQueue {
       if (failed) this.onFailed();
       else if (fault === null) this.onWorks();
       await this.serveReads();
-      const done = (this.healthy || this.closing) && this.stores.length === 0 && this.removals.size === 0;
+      const done = (this.healthy || this.closing) && this.stores.size === 0 && this.removals.size === 0;
       if (done || failed) this.callFlushListeners();
       if (done ? this.reads.length === 0 && this.flushListeners.length === 0 : failed && this.closing) break;
       if (failed) await this.pause();
@@ -205,11 +192,8 @@ export class CommitQueue {
   /** Tells everybody who waits for a commit: only what was taken already is kept, and tried again. */
   private onFailed(): void {
     this.onUnhealthy(this.cause);
-    const waiting = this.stores.filter((request) => !request.mustKeep);
-    this.stores = this.stores.filter((request) => request.mustKeep);
-    this.storeBytes = this.stores.reduce((bytes, request) => bytes + request.bytes, 0);
     const error = unavailable('the message was not stored; send it again later', this.cause);
-    for (const request of waiting) request.onSettled({ status: 'refused', error });
+    for (const request of this.stores.takeRefusable()) request.onSettled({ status: 'refused', error });
     this.removals.fail(unavailable('the store fails; what was found is deleted when it works again', this.cause));
     this.callRoomListeners();
   }
@@ -232,7 +216,7 @@ export class CommitQueue {
 
   /** Lets a while pass after a failure; with nothing to commit, until something is asked for. */
   private async pause(): Promise<void> {
-    this.resting = this.stores.length === 0 && this.removals.size === 0;
+    this.resting = this.stores.size === 0 && this.removals.size === 0;
     await new Promise<void>((resolve) => {
       const cancel = this.clock.after(RETRY_MS, resolve);
       this.wake = () => {
@@ -253,7 +237,7 @@ export class CommitQueue {
   }
 
   private async commitStores(): Promise<void> {
-    const requests = this.takeRequests();
+    const requests = this.stores.takeBatch();
     if (requests.length === 0) return;
     const insert = (rows: readonly StoredMessage[]) => this.timed('insert', rows.length, () => this.table.insert(rows));
     const batch = new StoreBatch(requests, this.table, this.tallies, insert);
@@ -261,29 +245,12 @@ export class CommitQueue {
       await batch.commit(this.clock, (row) => this.listener.onStored(row));
     } catch (cause) {
       if (faultOf(cause) === 'broken') this.handle.distrust(batch.unanswered.map(rowOf));
-      this.putBack(batch.unanswered);
+      this.stores.putBack(batch.unanswered);
       throw cause;
     }
     this.tallies.trim();
     for (const row of await batch.overflow(MAX_BATCH)) this.remove(row, 'evicted');
     this.callRoomListeners();
-  }
-
-  private takeRequests(): StoreRequest[] {
-    let size = 0;
-    let bytes = 0;
-    for (const request of this.stores) {
-      if (size >= MAX_BATCH || (size > 0 && bytes + request.bytes > MAX_BATCH_BYTES)) break;
-      size += 1;
-      bytes += request.bytes;
-    }
-    this.storeBytes -= bytes;
-    return this.stores.splice(0, size);
-  }
-
-  private putBack(requests: readonly StoreRequest[]): void {
-    this.stores.unshift(...requests);
-    for (const request of requests) this.storeBytes += request.bytes;
   }
 
   private commitRemovals(): Promise<void> {
