@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import type { IncomingMessage } from 'node:http';
 import type { Principal } from '../../src/authentication/authenticator.js';
 import { jwt } from '../../src/authentication/jwt.authenticator.js';
@@ -107,6 +107,11 @@ describe('a token', () => {
     await chat.dispose();
     await start({ authenticate: jwt({ publicKey: issuer.publicKey, issuer: iss, audience }) });
     await (await connect('alice')).expectNothingElse('alice');
+    await chat.dispose();
+    const curve = await generateKeyPair('ES256');
+    await start({ authenticate: jwt({ publicKey: await exportSPKI(curve.publicKey), issuer: iss, audience }) });
+    const token = await issuer.token('alice', {}, { alg: 'ES256' }, curve);
+    await (await open('', [], bearer(token))).expectNothingElse('alice');
   });
 
   it('may differ in time by as much as clocks do, and need not end', async () => {
@@ -283,7 +288,7 @@ describe('the end of a token', () => {
   });
 
   it.each([
-    ['expired', 'new ones', (clock: ManualClock) => clock.advance(60_000)],
+    ['expired', 'new ones', async (clock: ManualClock) => clock.advance(60_000)],
     [
       'was ended by an administrator',
       'an administrator',
