@@ -121,11 +121,16 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
 
   private scheduleHeartbeat(): () => void {
     return this.options.clock.after(this.options.heartbeatMs, () => {
-      for (const connection of this.connections.values()) {
-        // A dead peer does not answer the close frame either: then `closeTimeout` cuts it off.
-        if (!connection.heartbeat()) connection.close(CloseCode.NO_PONG, 'no pong within the heartbeat');
-      }
-      this.cancelHeartbeat = this.connections.size > 0 ? this.scheduleHeartbeat() : null;
+      // After a stall of this process the timer is the first to run, and the pongs that came meanwhile are still unread.
+      setImmediate(() => this.checkHeartbeats());
     });
+  }
+
+  private checkHeartbeats(): void {
+    for (const connection of this.connections.values()) {
+      // A dead peer does not answer the close frame either: then `closeTimeout` cuts it off.
+      if (!connection.heartbeat()) connection.close(CloseCode.NO_PONG, 'no pong within the heartbeat');
+    }
+    this.cancelHeartbeat = this.connections.size > 0 ? this.scheduleHeartbeat() : null;
   }
 }

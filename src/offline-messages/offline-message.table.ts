@@ -78,7 +78,7 @@ export class OfflineMessageTable {
     return new Set(removed.map((row) => row.position));
   }
 
-  /** Finds out whether the disk takes messages: commits a row and deletes it again. */
+  /** Finds out whether the disk takes messages: commits a row and deletes it again. Nothing here lists or counts it. */
   async probe(): Promise<void> {
     await this.insert([PROBE]);
     await this.remove([PROBE]);
@@ -134,7 +134,7 @@ export class OfflineMessageTable {
   async mailboxes(limit: number, below?: { count: number; user: string }): Promise<PendingOfUser[]> {
     return this.query(
       `SELECT recipient AS "user", COUNT(*) AS count, SUM(bytes) AS bytes, MIN("sentAt") AS oldest, MAX("sentAt") AS newest
-       FROM ${TABLE} GROUP BY recipient ${below ? 'HAVING COUNT(*) < ? OR (COUNT(*) = ? AND recipient > ?)' : ''}
+       FROM ${TABLE} WHERE recipient <> '' GROUP BY recipient ${below ? 'HAVING COUNT(*) < ? OR (COUNT(*) = ? AND recipient > ?)' : ''}
        ORDER BY COUNT(*) DESC, recipient LIMIT ?`,
       below ? [below.count, below.count, below.user, limit] : [limit],
     );
@@ -143,7 +143,8 @@ export class OfflineMessageTable {
   /** How many rows there are, of how many users, and the highest position among them. */
   async summary(): Promise<{ count: number; users: number; lastPosition: number }> {
     const [summary] = await this.query<{ count: number; users: number; lastPosition: number }>(
-      `SELECT COUNT(*) AS count, COUNT(DISTINCT recipient) AS users, COALESCE(MAX(position), 0) AS "lastPosition" FROM ${TABLE}`,
+      `SELECT COUNT(*) AS count, COUNT(DISTINCT recipient) AS users, COALESCE(MAX(position), 0) AS "lastPosition" FROM ${TABLE}
+       WHERE recipient <> ''`,
       [],
     );
     return summary!;
