@@ -148,7 +148,7 @@ describe('the limits', () => {
     chat = await ChatApp.start({ maxPendingPerUser: null, maxPendingPerSender: null, maxPendingBytesPerUser: null });
     const alice = chat.keep(await TestClient.open(chat.url('alice'), ['chat.v1.json']));
     alice.socket.pause();
-    const frames = 50_000;
+    const frames = 120_000;
     for (let n = 0; n < frames; n += 1) alice.send('?'); // One byte in, 150 out.
     const [connection] = chat.connections.ofUser('alice');
     await eventually(() => connection!.bufferedBytes > 256 * 1024);
