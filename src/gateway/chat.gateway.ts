@@ -120,7 +120,7 @@ export class ChatGateway
     connection.onFrame();
     try {
       const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
-      if (text === null) return connection.close(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
+      if (text === null) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
       this.handle(connection, codec.decode(text));
     } catch (error) {
       this.onError(connection, error);
