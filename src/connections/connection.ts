@@ -150,7 +150,7 @@ export class Connection {
       return true;
     }
     this.refusedInARow += 1;
-    if (this.refusedInARow === this.limits.frameBurst) this.close(CloseCode.TOO_MANY_FRAMES, 'too many frames');
+    if (this.refusedInARow === this.limits.frameBurst) this.revoke(CloseCode.TOO_MANY_FRAMES, 'too many frames');
     return false;
   }
 

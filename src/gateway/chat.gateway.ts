@@ -120,7 +120,7 @@ export class ChatGateway
     connection.onFrame();
     try {
       const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
-      if (text === null) return connection.close(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
+      if (text === null) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
       this.handle(connection, codec.decode(text));
     } catch (error) {
       this.onError(connection, error);
@@ -142,7 +142,7 @@ export class ChatGateway
     if (confirmed === 0 && !connection.mayFrame()) throw tooMany('frames', undefined);
     if (confirmed !== null) return;
     connection.onRefused(new ChatError('BAD_FRAME', 'this seq was never sent to you; acknowledge what has come'));
-    connection.close(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
+    connection.revoke(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
   }
 
   private onPong(connection: Connection, payload: Buffer): void {
@@ -157,7 +157,7 @@ export class ChatGateway
       return connection.onRefused(counted ? tooMany('frames', error.id) : error);
     }
     this.logger.error(error);
-    connection.close(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
+    connection.revoke(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
   }
 
   /** The disk can't keep up: this sender waits, in its own socket, rather than in our memory. */

@@ -159,6 +159,15 @@ describe('the JSON protocol', () => {
     await bob.expectClose(4400);
   });
 
+  it('handles nothing that a client sends behind an ack of what was never sent', async () => {
+    const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
+    await bob.nextJson('caught-up');
+    alice.sendJson('ack', { seq: 9 });
+    alice.sendJson('send', { to: 'bob', content: 'after the end' });
+    await alice.expectClose(4400);
+    await bob.expectNothingElse('bob');
+  });
+
   it('does not take a pong for an ack', async () => {
     const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
     alice.sendJson('send', { to: 'bob', content: 'x', id: 'm-1' });

@@ -1,20 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { withDeadline } from './deadline.js';
+import { readServerFrame, type ServerFrame } from './raw-frames.js';
 
 /** A peer that writes its own bytes: hand-made handshakes and frames, in pieces, cut off, or reset. */
 export class RawClient {
   private received = Buffer.alloc(0);
   private waiting: (() => void)[] = [];
+  private isClosed = false;
   readonly closed: Promise<void>;
 
   private constructor(readonly socket: Socket) {
     socket.on('data', (chunk) => {
       this.received = Buffer.concat([this.received, chunk]);
-      for (const wake of this.waiting.splice(0)) wake();
+      this.wake();
     });
     socket.on('error', () => undefined); // 'close' follows.
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    socket.once('close', () => {
+      this.isClosed = true;
+      this.wake();
+    });
   }
 
   /** Connects without writing anything. */
@@ -81,6 +87,23 @@ export class RawClient {
         () => `${JSON.stringify(text)}; what came: ${JSON.stringify(this.received.toString())}`,
       );
     }
+  }
+
+  /** The next whole frame of the server, taken out; null when the connection has ended before. */
+  async nextFrame(): Promise<ServerFrame | null> {
+    for (;;) {
+      const frame = readServerFrame(this.received);
+      if (frame) this.received = this.received.subarray(frame.size);
+      if (frame || this.isClosed) return frame;
+      await withDeadline(
+        new Promise<void>((resolve) => this.waiting.push(resolve)),
+        () => `a frame, or the end of the connection; what came: ${this.received.toString('hex')}`,
+      );
+    }
+  }
+
+  private wake(): void {
+    for (const wake of this.waiting.splice(0)) wake();
   }
 
   reset(): void {
