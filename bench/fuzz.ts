@@ -6,6 +6,7 @@ import { eventually } from '../test/support/deadline.js';
 import { ServerProcess } from '../test/support/server-process.js';
 import { FuzzAttack } from './fuzz-attack.js';
 import { HealthyPairs } from './fuzz-healthy.js';
+import { table } from './table.js';
 
 const SOCKETS = 50;
 const PAIRS = 5;
@@ -135,17 +136,6 @@ function parseArguments() {
   } catch (error) {
     throw new UsageError(`${(error as Error).message}\n\n${USAGE}`);
   }
-}
-
-function table(rows: readonly (readonly [string, number | string, string?])[]): string {
-  const names = Math.max(...rows.map(([name]) => name.length));
-  const figures = Math.max(...rows.map(([, figure]) => String(figure).length));
-  return rows
-    .map(
-      ([name, figure, note]) =>
-        `${name.padEnd(names)}  ${String(figure).padStart(figures)}${note ? `  ${note}` : ''}\n`,
-    )
-    .join('');
 }
 
 main().catch((error: unknown) => {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { Protocol } from './replay-client.js';
 import { parseChannelLog, withSleepers } from './replay-log.js';
 import { replay, type ReplayReport } from './replay-player.js';
+import { table, type Row } from './table.js';
 
 /** Silent lines after which a nick is away, in the second run. */
 const SLEEP_AFTER = 5;
@@ -34,7 +35,7 @@ async function main(): Promise<void> {
       adminToken: process.env['CHAT_ADMIN_TOKEN'] || undefined,
     });
     const how = lines === null ? 'as it stands' : `everybody away after ${lines} silent lines`;
-    process.stdout.write(`${path} through ${url}, ${protocol} protocol, ${how}\n\n${table(report, protocol)}\n`);
+    process.stdout.write(`${path} through ${url}, ${protocol} protocol, ${how}\n\n${summary(report, protocol)}\n`);
     if (report.faults.length === 0) continue;
     process.stdout.write(`${listed(report.faults)}\n`);
     process.exitCode = 1;
@@ -79,9 +80,8 @@ async function readLog(path: string): Promise<string> {
   }
 }
 
-/** The counters in one column, with a word on those that need one. */
-function table(report: ReplayReport, protocol: Protocol): string {
-  const rows: [string, number | string, string?][] = [
+function summary(report: ReplayReport, protocol: Protocol): string {
+  const rows: Row[] = [
     ['users', report.users],
     ['connections', report.connections],
     ['direct', report.direct],
@@ -100,14 +100,7 @@ function table(report: ReplayReport, protocol: Protocol): string {
     ['ignored lines', report.ignoredLines],
     ['seconds', report.seconds.toFixed(1)],
   ];
-  const names = Math.max(...rows.map(([name]) => name.length));
-  const figures = Math.max(...rows.map(([, figure]) => String(figure).length));
-  return rows
-    .map(
-      ([name, figure, note]) =>
-        `${name.padEnd(names)}  ${String(figure).padStart(figures)}${note ? `  ${note}` : ''}\n`,
-    )
-    .join('');
+  return table(rows);
 }
 
 const SHOWN_FAULTS = 20;

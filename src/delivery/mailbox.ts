@@ -86,7 +86,7 @@ export class Mailbox {
   accept(message: Message, position: number, bytes: number, answer: Answer): void {
     const held = new HeldMessage(this, message, position, bytes, answer);
     held.takenAtSweep = this.shared.sweeps;
-    held.takenLive = this.state === 'live';
+    held.takenLive = this.shared.persistFirst && this.state === 'live';
     this.held.push(held);
     for (const reader of this.readers) {
       // A socket that is closing takes no more; its close event may come much later.
@@ -200,7 +200,7 @@ export class Mailbox {
       const next = this.held.firstAfter(reader.cursor);
       if (next && next.position <= reader.knownUpTo) {
         if (this.shared.persistFirst && next.disk !== 'stored') return;
-        this.write(reader, next, next !== fresh && !(this.shared.persistFirst && next.takenLive));
+        this.write(reader, next, next !== fresh && !next.takenLive);
       } else if (reader.isLive) {
         return reader.hasCaughtUp();
       } else if (reader.knownUpTo >= this.diskUpTo) {
