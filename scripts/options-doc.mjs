@@ -42,7 +42,7 @@ const rows = options.members
 const page = await format(
   `# Options
 
-Given to \`ChatModule.forRoot({ … })\`, or to the standalone server as variables of its environment, where \`none\` stands for
+Given to \`ChatModule.forRoot({ … })\`, returned by the factory of \`forRootAsync\`, or given to the standalone server as variables of its environment, where \`none\` stands for
 \`null\` and the items of a list are divided by commas. A name that is not known, or a value out of its range, stops the start with a sentence that says what to give.
 This page is made from the class \`ChatOptions\` by \`npm run docs:options\`.
 
@@ -54,7 +54,8 @@ ${rows.join('\n')}
 
 | setting | variable | default | meaning |
 | --- | --- | --- | --- |
-| \`path\` | \`CHAT_PATH\` | \`/chat\` | Path of the socket; the REST calls lie below it. |
+| \`path\` | \`CHAT_PATH\` | \`/chat\` | Path of the socket; the REST calls lie below it. With \`forRootAsync\` it stands beside the factory. |
+| \`isGlobal\` | | \`false\` | Whether \`ChatService\` can be injected everywhere without importing the module. With \`forRootAsync\` it stands beside the factory. |
 | \`database\` | \`DATABASE_URL\` | \`sqlite:data/holdfast.sqlite\` | Where messages wait. The connection is the store's alone. |
 | | \`HOST\`, \`PORT\` | \`127.0.0.1\`, \`3000\` | Where the standalone server listens; port 0 takes any free one. |
 | | \`LOG_FORMAT\` | \`text\` | How the standalone server writes its log: \`text\` for people, \`json\` for one object a line. |
@@ -64,6 +65,7 @@ ${rows.join('\n')}
 | \`jwt({ jwksUrl })\` | \`CHAT_JWKS_URL\` | | Or where such keys are published, \`https:\`, or \`http:\` on the own machine. Exactly one of the three. |
 | \`jwt({ issuer })\` | \`CHAT_JWT_ISSUER\` | | What \`iss\` of a token has to be. Required with \`jwt\`. |
 | \`jwt({ audience })\` | \`CHAT_JWT_AUDIENCE\` | | What \`aud\` of a token has to be, or contain. Required with \`jwt\`. |
+| \`authorize\` | | | A function of yours that says whether a connection may send a message; refused with NOT_ALLOWED. |
 | \`adminToken\` | \`CHAT_ADMIN_TOKEN\` | \`null\` | The administrator's bearer token, 16 characters or more. |
 | \`insecure\` | \`CHAT_INSECURE\` | \`false\` | \`1\` (or \`--insecure\`): serve other machines although nothing is proved; warns at every start. |
 `,

@@ -1,13 +1,23 @@
-export { ChatModule, type ChatModuleSettings } from './chat/chat.module.js';
+export { ChatModule } from './chat/chat.module.js';
+export type {
+  ChatModuleAsyncOptions,
+  ChatModuleExtras,
+  ChatModuleOptions,
+  ChatOptionsFactory,
+} from './chat/chat-module.options.js';
+export { ChatService, type DirectMessage } from './chat/chat.service.js';
+export { OnChatEvent, type ChatEvents, type MessageHeader } from './chat/chat-events.js';
+export { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
+export type { Authorize, SendCommand } from './gateway/policy.js';
 export type { Authenticator, Principal } from './authentication/authenticator.js';
 export { AuthenticationOptions } from './authentication/authentication.options.js';
 export { jwt, type JwtOptions } from './authentication/jwt.authenticator.js';
 export { HandshakeRefusal } from './authentication/refusal.js';
 export { trusted } from './authentication/trusted.authenticator.js';
-export { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
-export { ConnectionService } from './connections/connection.service.js';
-export { OfflineMessageService } from './offline-messages/offline-message.service.js';
+export type { ConnectionInfo } from './connections/connection.js';
 export { OfflineMessage } from './offline-messages/offline-message.entity.js';
 export { ChatOptions, ChatOptionsError } from './options/chat.options.js';
+export type { Clock } from './options/clock.js';
 export { ChatError, type ErrorCode } from './protocol/chat-error.js';
 export { CloseCode } from './protocol/close-code.js';
+export type { Message, Receipt } from './protocol/message.js';

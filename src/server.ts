@@ -1,16 +1,19 @@
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import * as swagger from '@nestjs/swagger';
 import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { AdministratorGuard } from './admin/administrator.guard.js';
+import { describeApi } from './admin/api.js';
 import { AppModule } from './app.module.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
+import { HealthController } from './observability/health.controller.js';
+import { MetricsController } from './observability/metrics.controller.js';
 import { ServerLogger } from './observability/server-logger.js';
 
 /** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
@@ -65,7 +68,7 @@ export function equip(app: NestExpressApplication, { chat }: Settings): void {
   // JSON only: a form could be posted here by any page that the operator visits.
   app.useBodyParser('json', { limit: chat.maxContentBytes * JSON_GROWTH + JSON_ENVELOPE_BYTES });
   app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)));
-  const description = new DocumentBuilder()
+  const description = new swagger.DocumentBuilder()
     .setTitle('Holdfast')
     .setDescription('Connections, pending messages and counters of the chat.')
     .addBearerAuth()
@@ -74,5 +77,7 @@ export function equip(app: NestExpressApplication, { chat }: Settings): void {
   app.use(DOCS, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {
     guard.check(request).then(() => next(), next);
   });
-  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, description));
+  describeApi(swagger);
+  for (const controller of [HealthController, MetricsController]) swagger.ApiExcludeController()(controller);
+  swagger.SwaggerModule.setup('docs', app, () => swagger.SwaggerModule.createDocument(app, description));
 }

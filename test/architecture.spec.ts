@@ -9,9 +9,11 @@ const ARROWS: Record<string, readonly string[]> = {
   main: ['server'],
   server: ['app.module', 'admin', 'authentication', 'config', 'gateway', 'observability'],
   index: ['chat', 'authentication', 'gateway', 'connections', 'offline-messages'],
+  testing: ['chat'],
+  openapi: ['admin'],
   'app.module': ['observability', 'admin', 'chat', 'config', 'database'],
   config: ['authentication', 'database'],
-  chat: ['admin', 'authentication', 'gateway', 'delivery', 'database', 'offline-messages'],
+  chat: ['admin', 'authentication', 'gateway', 'delivery', 'database', 'connections', 'offline-messages'],
   admin: ['authentication', 'delivery', 'connections', 'offline-messages'],
   gateway: ['authentication', 'delivery', 'connections', 'offline-messages'],
   observability: ['delivery', 'connections', 'offline-messages'],
@@ -103,7 +105,7 @@ describe('the source', () => {
       [/^(sqlite3|better-sqlite3|pg|mysql2?)(\/|$)/, ['database']],
       [/^jose(\/|$)/, ['authentication']],
       [/^(typeorm|@nestjs\/typeorm)(\/|$)/, ['database', 'offline-messages', 'chat']],
-      [/^(ws|@nestjs\/(websockets|platform-ws))(\/|$)/, ['gateway', 'connections', 'chat']],
+      [/^(ws|@nestjs\/(websockets|platform-ws))(\/|$)/, ['gateway', 'connections', 'chat', 'testing']],
     ];
     const strays = complaints(({ path, imports }) =>
       imports.filter((name) => homes.some(([module, rooms]) => module.test(name) && !rooms.includes(roomOf(path)))),

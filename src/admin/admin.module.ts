@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { AuthenticationModule } from '../authentication/authentication.module.js';
 import { AdministratorGuard } from './administrator.guard.js';
 import { ConnectionsController } from './connections.controller.js';
 import { MessagesController } from './messages.controller.js';
@@ -11,10 +12,10 @@ import { UsersController } from './users.controller.js';
 /** The REST calls of an operator, below the path of the chat [protocol 7]. */
 @Module({})
 export class AdminModule {
-  static register(delivery: DynamicModule, authentication: DynamicModule): DynamicModule {
+  static over(delivery: DynamicModule): DynamicModule {
     return {
       module: AdminModule,
-      imports: [delivery, authentication],
+      imports: [delivery, AuthenticationModule],
       controllers: [
         ConnectionsController,
         UsersController,

@@ -1,5 +1,5 @@
 import { applyDecorators, Controller, UseFilters, UseGuards, UseInterceptors, VERSION_NEUTRAL } from '@nestjs/common';
-import { ApiBearerAuth, ApiBody, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type * as Swagger from '@nestjs/swagger';
 import { z } from 'zod';
 import { AdministratorGuard } from './administrator.guard.js';
 import { AuditInterceptor } from './audit.interceptor.js';
@@ -11,6 +11,22 @@ const errorDto = z.object({
   message: z.string(),
 });
 
+type Describe = (swagger: typeof Swagger) => ClassDecorator | MethodDecorator;
+
+const descriptions: ((swagger: typeof Swagger) => void)[] = [];
+
+/** A decorator of @nestjs/swagger, put on when it is known that there is one: an application without it has nothing to install. */
+function described(describe: Describe): ClassDecorator & MethodDecorator {
+  return (...target: unknown[]) => {
+    descriptions.push((swagger) => (describe(swagger) as (...on: unknown[]) => void)(...target));
+  };
+}
+
+/** Describes the REST calls for `SwaggerModule.createDocument` of an application that has @nestjs/swagger, which it gives. */
+export function describeApi(swagger: typeof Swagger): void {
+  for (const describe of descriptions.splice(0)) describe(swagger);
+}
+
 /** A controller of the administration, guarded and audited, below the path of the chat, whatever versions the host application has. */
 export function AdminController(path: string, tag: string): ClassDecorator {
   return applyDecorators(
@@ -18,22 +34,30 @@ export function AdminController(path: string, tag: string): ClassDecorator {
     UseFilters(ErrorFilter),
     UseGuards(AdministratorGuard),
     UseInterceptors(AuditInterceptor),
-    ApiTags(tag),
-    ApiBearerAuth(),
+    described(({ ApiTags }) => ApiTags(tag)),
+    described(({ ApiBearerAuth }) => ApiBearerAuth()),
     Refuses(401, 403),
-    ApiResponse({ status: 'default', description: 'Any other refusal.', schema: openApi(errorDto, 'output') }),
+    described(({ ApiResponse }) =>
+      ApiResponse({ status: 'default', description: 'Any other refusal.', schema: openApi(errorDto, 'output') }),
+    ),
   ) as ClassDecorator;
 }
 
 /** Describes a successful answer. */
 export function Answers(status: number, description: string, schema?: z.ZodType): MethodDecorator {
-  return ApiResponse({ status, description, ...(schema ? { schema: openApi(schema, 'output') } : {}) });
+  return described(({ ApiResponse }) =>
+    ApiResponse({ status, description, ...(schema ? { schema: openApi(schema, 'output') } : {}) }),
+  );
 }
 
 /** Describes the refusals of a call, which all have one shape. */
 export function Refuses(...statuses: number[]): MethodDecorator {
   const schema = openApi(errorDto, 'output');
-  return applyDecorators(...statuses.map((status) => ApiResponse({ status, description: REASONS[status]!, schema })));
+  return applyDecorators(
+    ...statuses.map((status) =>
+      described(({ ApiResponse }) => ApiResponse({ status, description: REASONS[status]!, schema })),
+    ),
+  );
 }
 
 const REASONS: Record<number, string> = {
@@ -50,19 +74,21 @@ const REASONS: Record<number, string> = {
 /** Describes the query of a call from its schema. */
 export function Queries(schema: z.ZodObject): MethodDecorator {
   const parameters = Object.entries(schema.shape).map(([name, field]) =>
-    ApiQuery({ name, required: false, schema: openApi(field as z.ZodType, 'input') as object }),
+    described(({ ApiQuery }) =>
+      ApiQuery({ name, required: false, schema: openApi(field as z.ZodType, 'input') as object }),
+    ),
   );
   return applyDecorators(...parameters);
 }
 
 /** Describes the parts of the path of a call. */
 export function Params(...names: string[]): MethodDecorator {
-  return applyDecorators(...names.map((name) => ApiParam({ name, type: String })));
+  return applyDecorators(...names.map((name) => described(({ ApiParam }) => ApiParam({ name, type: String }))));
 }
 
 /** Describes the body of a call from its schema. */
 export function Takes(schema: z.ZodType): MethodDecorator {
-  return ApiBody({ schema: openApi(schema, 'input') });
+  return described(({ ApiBody }) => ApiBody({ schema: openApi(schema, 'input') }));
 }
 
 function openApi(schema: z.ZodType, io: 'input' | 'output'): object {

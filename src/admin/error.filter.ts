@@ -8,6 +8,7 @@ const STATUS: Partial<Record<ChatError['code'], HttpStatus>> = {
   CONTENT_TOO_LARGE: HttpStatus.PAYLOAD_TOO_LARGE,
   MAILBOX_FULL: HttpStatus.TOO_MANY_REQUESTS,
   SENDER_QUOTA: HttpStatus.TOO_MANY_REQUESTS,
+  NOT_ALLOWED: HttpStatus.FORBIDDEN,
   STORE_UNAVAILABLE: HttpStatus.SERVICE_UNAVAILABLE,
 };
 

@@ -1,9 +1,8 @@
 import { Body, HttpStatus, Inject, Post, Res } from '@nestjs/common';
 import { z } from 'zod';
-import type { Sender } from '../delivery/answer.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
-import { ChatError } from '../protocol/chat-error.js';
-import { toIsoTime, type Receipt } from '../protocol/message.js';
+import { dispatch } from '../delivery/dispatch.js';
+import { toIsoTime } from '../protocol/message.js';
 import { AdminController, Answers, Refuses, Takes } from './api.js';
 import { messageId, SchemaPipe, userName } from './input.js';
 
@@ -43,27 +42,8 @@ export class MessagesController {
     @Body(new SchemaPipe(messageBody)) body: z.infer<typeof messageBody>,
     @Res({ passthrough: true }) response: { status(code: number): unknown },
   ): Promise<z.infer<typeof receiptDto>> {
-    const { receipt, repeated } = await this.dispatch(body).catch((error: unknown) => {
-      if (error instanceof ChatError) this.delivery.ledger.refused(error.code);
-      throw error;
-    });
+    const { receipt, repeated } = await dispatch(this.delivery, body);
     response.status(repeated ? HttpStatus.OK : HttpStatus.CREATED);
     return { ...receipt, sentAt: toIsoTime(receipt.sentAt) };
-  }
-
-  private dispatch({
-    from,
-    to,
-    content,
-    id,
-  }: z.infer<typeof messageBody>): Promise<{ receipt: Receipt; repeated: boolean }> {
-    return new Promise((resolve, reject) => {
-      const sender: Sender = {
-        onReceipt: (receipt, repeated) => resolve({ receipt, repeated }),
-        onRefused: (error: ChatError) => reject(error),
-      };
-      if (to === undefined) this.delivery.broadcast(from, content, id, sender);
-      else this.delivery.send(from, { to, content, id }, sender);
-    });
   }
 }

@@ -1,24 +1,16 @@
-import { Module, type DynamicModule } from '@nestjs/common';
-import {
-  AUTHENTICATION_OPTIONS,
-  resolveAuthenticationOptions,
-  type AuthenticationOptions,
-} from './authentication.options.js';
+import { Module } from '@nestjs/common';
+import { GIVEN_OPTIONS } from '../options/options.module.js';
+import { AUTHENTICATION_OPTIONS, resolveAuthenticationOptions } from './authentication.options.js';
 import { AuthenticationService } from './authentication.service.js';
 import { Tickets } from './tickets.js';
 
 /** Who asks, and the tickets that are not spent yet. */
-@Module({})
-export class AuthenticationModule {
-  static register(given: Partial<AuthenticationOptions>): DynamicModule {
-    return {
-      module: AuthenticationModule,
-      providers: [
-        { provide: AUTHENTICATION_OPTIONS, useFactory: () => resolveAuthenticationOptions(given) },
-        AuthenticationService,
-        Tickets,
-      ],
-      exports: [AuthenticationService, Tickets],
-    };
-  }
-}
+@Module({
+  providers: [
+    { provide: AUTHENTICATION_OPTIONS, inject: [GIVEN_OPTIONS], useFactory: resolveAuthenticationOptions },
+    AuthenticationService,
+    Tickets,
+  ],
+  exports: [AuthenticationService, Tickets],
+})
+export class AuthenticationModule {}

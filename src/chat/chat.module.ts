@@ -1,57 +1,71 @@
 import { Module, type DynamicModule, type Type } from '@nestjs/common';
-import { RouterModule } from '@nestjs/core';
+import { DiscoveryModule, RouterModule } from '@nestjs/core';
 import { WebSocketGateway } from '@nestjs/websockets';
 import type { DataSourceOptions } from 'typeorm';
 import { AdminModule } from '../admin/admin.module.js';
-import type { AuthenticationOptions } from '../authentication/authentication.options.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
 import { openStore, reopenStore } from '../database/store-data-source.js';
 import { storeOptions } from '../database/store-options.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdmissionService } from '../gateway/admission.service.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
-import { OfflineMessagesModule } from '../offline-messages/offline-messages.module.js';
-import type { ChatOptions } from '../options/chat.options.js';
-import { OptionsModule } from '../options/options.module.js';
+import { AUTHORIZE, type Authorize } from '../gateway/policy.js';
+import { OfflineMessagesModule, type StoreDatabase } from '../offline-messages/offline-messages.module.js';
+import { ChatOptionsError } from '../options/chat.options.js';
+import { GIVEN_OPTIONS, OptionsModule } from '../options/options.module.js';
+import { ChatEventListeners } from './chat-event.listeners.js';
+import type { ChatModuleAsyncOptions, ChatModuleExtras, ChatModuleOptions } from './chat-module.options.js';
+import { ChatService } from './chat.service.js';
 
-/** What `ChatModule.forRoot` is told beside the options of the chat: what shapes the module itself. */
-export interface ChatModuleSettings {
-  /** Path of the socket, and of the REST calls below it; `/chat` unless given. */
-  path?: string;
-  /** Where messages wait; an SQLite file under `data/` unless given. The connection is the store's alone. */
-  database?: DataSourceOptions;
-}
+const DATABASE: StoreDatabase = {
+  options: (given) => ({ ...storeOptions(), ...given }) as DataSourceOptions,
+  open: openStore,
+  reopen: reopenStore,
+};
 
-/** The chat, for the `imports` of an application. The application also installs the ChatWsAdapter. */
+/**
+ * The chat, for the `imports` of an application, once. The application also installs the ChatWsAdapter, and gets a
+ * ChatService to inject.
+ */
 @Module({})
 export class ChatModule {
-  /** Throws a ChatOptionsError at the start when an option does not fit. */
-  static forRoot({
-    path = '/chat',
-    database,
-    authenticate,
-    adminToken,
-    insecure,
-    ...options
-  }: ChatModuleSettings & Partial<ChatOptions> & Partial<AuthenticationOptions> = {}): DynamicModule {
-    const authentication = AuthenticationModule.register({ authenticate, adminToken, insecure });
-    const delivery = DeliveryModule.register(
-      OfflineMessagesModule.register(database ?? storeOptions(), openStore, reopenStore),
-    );
-    return {
-      module: ChatModule,
-      imports: [
-        OptionsModule.register(options),
-        authentication,
-        delivery,
-        AdminModule.register(delivery, authentication),
-        RouterModule.register([{ path, module: AdminModule }]),
-      ],
-      providers: [AdmissionService, gatewayAt(path)],
-      exports: [delivery],
-    };
+  /** An option that does not fit stops the start with a ChatOptionsError. */
+  static forRoot({ path, isGlobal, ...options }: ChatModuleOptions & ChatModuleExtras = {}): DynamicModule {
+    return assemble(OptionsModule.register(options), { path, isGlobal });
+  }
+
+  /** The same, with the options from a factory; what shapes the module, `path` and `isGlobal`, is given beside it. */
+  static forRootAsync({ path, isGlobal, ...source }: ChatModuleAsyncOptions): DynamicModule {
+    return assemble(OptionsModule.registerAsync(source), { path, isGlobal });
   }
 }
+
+function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: ChatModuleExtras): DynamicModule {
+  const delivery = DeliveryModule.over(OfflineMessagesModule.over(DATABASE));
+  return {
+    module: ChatModule,
+    global: isGlobal,
+    imports: [
+      options,
+      delivery,
+      AuthenticationModule,
+      AdminModule.over(delivery),
+      RouterModule.register([{ path, module: AdminModule }]),
+      DiscoveryModule,
+    ],
+    providers: [AdmissionService, POLICY, gatewayAt(path), ChatEventListeners, ChatService],
+    exports: [ChatService, delivery],
+  };
+}
+
+const POLICY = {
+  provide: AUTHORIZE,
+  inject: [GIVEN_OPTIONS],
+  useFactory: ({ authorize = null }: { authorize?: Authorize | null }): Authorize | null => {
+    if (authorize === null || typeof authorize === 'function') return authorize;
+    throw new ChatOptionsError('authorize', 'is no function', 'give one that answers true or false, or leave it out');
+  },
+};
 
 /** A decorator is fixed when its class is made, so each path has a class of its own. */
 function gatewayAt(path: string): Type<ChatGateway> {

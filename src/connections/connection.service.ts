@@ -8,6 +8,12 @@ import type { ServerCodec } from '../protocol/frames.js';
 import { Connection, type ConnectionKeeper, type ConnectionOrigin } from './connection.js';
 import { Expiry } from './expiry.js';
 
+/** Hears of connections that come and go. It must not throw. */
+export interface ConnectionListener {
+  onConnected(connection: Connection): void;
+  onDisconnected(connection: Connection): void;
+}
+
 /** Of so many users who left it is known when they were last seen. */
 const REMEMBERED_USERS = 10_000;
 
@@ -20,6 +26,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   private readonly byAddress = new Map<string, number>();
   private readonly lastSeen = new Map<string, number>();
   private readonly refusalListeners: ((code: ErrorCode) => void)[] = [];
+  private listener: ConnectionListener | null = null;
   private turn: Connection[] = [];
   private cancelHeartbeat: (() => void) | null = null;
   private readonly expiry: Expiry;
@@ -48,6 +55,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     this.byAddress.set(origin.remoteAddress, (this.byAddress.get(origin.remoteAddress) ?? 0) + 1);
     if (origin.expiresAt !== undefined) this.expiry.watch(connection, origin.expiresAt);
     this.cancelHeartbeat ??= this.scheduleHeartbeat();
+    this.listener?.onConnected(connection);
     return connection;
   }
 
@@ -64,6 +72,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     const ofUser = this.byUser.get(connection.user)!;
     ofUser.delete(connection);
     if (ofUser.size === 0) this.byUser.delete(connection.user);
+    this.listener?.onDisconnected(connection);
   }
 
   get(id: string): Connection | undefined {
@@ -98,6 +107,11 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
 
   atEndOfTurn(connection: Connection): void {
     if (this.turn.push(connection) === 1) setImmediate(() => this.endTurn());
+  }
+
+  /** From here on the listener hears of every connection. */
+  listen(listener: ConnectionListener): void {
+    this.listener = listener;
   }
 
   /** Hears of every frame of any connection that is refused. */

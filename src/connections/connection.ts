@@ -26,12 +26,26 @@ export interface ConnectionKeeper {
   onRefused(code: ErrorCode): void;
 }
 
+/** What the application may know of a connection. */
+export interface ConnectionInfo {
+  readonly id: string;
+  readonly user: string;
+  readonly protocol: 'text' | 'json';
+  readonly remoteAddress: string;
+  /** In milliseconds since 1970. */
+  readonly connectedAt: number;
+  /** What `authenticate` answered for it. */
+  readonly principal: unknown;
+}
+
 /** What is known of a connection before it is open. */
 export interface ConnectionOrigin {
   readonly user: string;
   readonly remoteAddress: string;
   /** When it has to end, in milliseconds since 1970; left out, it has not. */
   readonly expiresAt?: number;
+  /** Who its peer proved to be, as the application says it. */
+  readonly principal?: unknown;
 }
 
 /**
@@ -40,11 +54,12 @@ export interface ConnectionOrigin {
  *
  * It does not promise that anything arrives: that is what confirmations are for.
  */
-export class Connection {
+export class Connection implements ConnectionInfo {
   readonly id = newId();
   readonly user: string;
   readonly remoteAddress: string;
   readonly connectedAt: number;
+  readonly principal: unknown;
   /** When the last frame or pong came, in milliseconds since 1970. */
   lastSeenAt: number;
   /** Messages and broadcasts written to it. */
@@ -76,6 +91,7 @@ export class Connection {
   ) {
     this.user = origin.user;
     this.remoteAddress = origin.remoteAddress;
+    this.principal = origin.principal;
     this.connectedAt = this.lastSeenAt = keeper.now();
     const { framesPerSecond, frameBurst, broadcastsPerSecond } = limits;
     this.frames = framesPerSecond === null ? null : new TokenBucket(framesPerSecond, frameBurst, this.connectedAt);

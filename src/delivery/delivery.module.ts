@@ -5,7 +5,7 @@ import { DeliveryService } from './delivery.service.js';
 @Module({})
 export class DeliveryModule {
   /** Delivery over this store. */
-  static register(offlineMessages: DynamicModule): DynamicModule {
+  static over(offlineMessages: DynamicModule): DynamicModule {
     return {
       module: DeliveryModule,
       imports: [ConnectionsModule, offlineMessages],

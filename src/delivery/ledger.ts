@@ -1,6 +1,7 @@
 import type { Clock } from '../options/clock.js';
 import type { StoreCounts } from '../offline-messages/offline-message.service.js';
 import type { ErrorCode } from '../protocol/chat-error.js';
+import type { Message } from '../protocol/message.js';
 
 /** The counters of the promise, as `/chat/stats` shows them. */
 export interface LedgerTotals {
@@ -18,6 +19,16 @@ export interface LedgerTotals {
   readonly recovered: number;
 }
 
+/** Hears of what the ledger counts, as it is counted. It must not throw. */
+export interface LedgerListener {
+  /** A message was taken: written to its recipient, or committed. */
+  onAccepted(message: Message): void;
+  /** A message was committed. */
+  onStored(message: Message): void;
+  /** A message reached its recipient that the store never had. */
+  onConfirmed(message: Message): void;
+}
+
 /**
  * Counts every direct message that was taken and every end of one. At any time
  * accepted = confirmed + pending + inFlight + expired + purged + evicted [protocol 2.3].
@@ -29,29 +40,36 @@ export class Ledger {
   private readonly refusalsByCode = new Map<ErrorCode, number>();
   /** Broadcasts taken: no part of the balance, as they are never stored. */
   broadcasts = 0;
+  /** Nobody listens unless somebody wants to: it is the path of every message. */
+  listener: LedgerListener | null = null;
 
   constructor(private readonly store: { readonly counts: StoreCounts }) {}
 
   /** A message was written to its recipient before it was stored. */
-  tookLive(): void {
+  tookLive(message: Message): void {
     this.taken += 1;
     this.inMemory += 1;
+    this.listener?.onAccepted(message);
   }
 
   /** A message was stored before it was written to anybody. */
-  tookStored(): void {
+  tookStored(message: Message): void {
     this.taken += 1;
+    this.listener?.onAccepted(message);
+    this.listener?.onStored(message);
   }
 
   /** A message in memory was stored as well: the store counts it from here on. */
-  movedToStore(): void {
+  movedToStore(message: Message): void {
     this.inMemory -= 1;
+    this.listener?.onStored(message);
   }
 
   /** A message was confirmed that the store never had. */
-  confirmedLive(): void {
+  confirmedLive(message: Message): void {
     this.inMemory -= 1;
     this.confirmedInMemory += 1;
+    this.listener?.onConfirmed(message);
   }
 
   /** A message turned out to be the repeat of one that the store has: it was never another one. */

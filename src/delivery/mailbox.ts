@@ -150,7 +150,7 @@ export class Mailbox {
   onSettled(held: HeldMessage, outcome: StoreOutcome): void {
     if (outcome.status === 'stored') this.onStored(held);
     else if (held.gone) {
-      if (held.accepted) this.shared.ledger.confirmedLive();
+      if (held.accepted) this.shared.ledger.confirmedLive(held.message);
     } else if (outcome.status === 'duplicate') {
       if (held.accepted) this.shared.ledger.wasRepeat();
       this.endRepeat(held, outcome.sentAt);
@@ -170,8 +170,8 @@ export class Mailbox {
   private onStored(held: HeldMessage): void {
     const { ledger, store, persistFirst } = this.shared;
     held.disk = 'stored';
-    if (held.accepted) ledger.movedToStore();
-    else ledger.tookStored();
+    if (held.accepted) ledger.movedToStore(held.message);
+    else ledger.tookStored(held.message);
     held.accepted = true;
     if (held.gone) return store.remove(held, 'confirmed');
     held.answer?.receipted('stored', held.sentAt);
@@ -190,7 +190,7 @@ export class Mailbox {
     this.release(held, true);
     held.answer?.receipted('delivered', held.sentAt);
     if (held.disk === 'stored') store.remove(held, 'confirmed');
-    else if (held.disk === 'memory' || store.cancel(held)) ledger.confirmedLive();
+    else if (held.disk === 'memory' || store.cancel(held)) ledger.confirmedLive(held.message);
     // Otherwise its commit is under way, and onSettled removes it.
   }
 
@@ -216,7 +216,7 @@ export class Mailbox {
   private write(reader: MailboxReader, held: HeldMessage, late: boolean): void {
     if (!held.accepted) {
       held.accepted = true;
-      this.shared.ledger.tookLive();
+      this.shared.ledger.tookLive(held.message);
     }
     reader.write(held, late);
   }

@@ -76,9 +76,10 @@ export class AdmissionService {
   }
 
   /** Where a client comes from, as far as proxies that are trusted report it; what anybody else claims is not believed. */
-  private originOf(request: IncomingMessage, { user, expiresAt }: Principal): ConnectionOrigin {
+  private originOf(request: IncomingMessage, principal: Principal): ConnectionOrigin {
+    const { user, expiresAt } = principal;
     const remoteAddress = proxyaddr(request as Parameters<typeof proxyaddr>[0], this.trust) ?? '';
-    return { user, remoteAddress, ...(expiresAt === undefined ? {} : { expiresAt }) };
+    return { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) };
   }
 
   private checkOpen(): void {

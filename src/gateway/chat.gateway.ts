@@ -17,6 +17,7 @@ import { CloseCode } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
 import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
 import { GuardedWebSocketServer } from './chat-ws.adapter.js';
+import { AUTHORIZE, Policy, type Authorize, type SendCommand } from './policy.js';
 
 /** How long clients have to answer the close frame when the server goes away, in milliseconds. */
 const GOODBYE_MS = 5_000;
@@ -43,6 +44,7 @@ export class ChatGateway
   private readonly logger = new Logger('ChatGateway');
   private readonly admitted = new WeakMap<IncomingMessage, Admission>();
   private readonly clients = new Map<WebSocket, Connection>();
+  private readonly policy: Policy | null;
   private server: unknown;
 
   constructor(
@@ -50,7 +52,10 @@ export class ChatGateway
     @Inject(AdmissionService) private readonly admissions: AdmissionService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
-  ) {}
+    @Inject(AUTHORIZE) authorize: Authorize | null,
+  ) {
+    this.policy = authorize && new Policy(authorize, options.clock);
+  }
 
   afterInit(server: unknown): void {
     this.server = server;
@@ -118,10 +123,15 @@ export class ChatGateway
   private onFrame(connection: Connection, codec: Admission['codec'], data: RawData, isBinary: boolean): void {
     if (connection.isRevoked) return;
     connection.onFrame();
+    const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
+    if (text === null) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
+    this.answering(connection, () => this.handle(connection, codec.decode(text)));
+  }
+
+  /** Whatever fails in it is answered. */
+  private answering(connection: Connection, work: () => void): void {
     try {
-      const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
-      if (text === null) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
-      this.handle(connection, codec.decode(text));
+      work();
     } catch (error) {
       this.onError(connection, error);
     }
@@ -131,8 +141,18 @@ export class ChatGateway
   private handle(connection: Connection, command: Command): void {
     if (command.type === 'ack') return this.acknowledge(connection, command.seq);
     if (!connection.mayFrame()) throw tooMany('frames', command.id);
+    if (command.type === 'broadcast' && !connection.mayBroadcast()) throw tooMany('broadcasts', command.id);
+    if (!this.policy) return this.take(connection, command);
+    this.policy.ask(
+      connection,
+      command,
+      (allowed) => this.answering(connection, () => this.take(connection, allowed)),
+      (error) => connection.onRefused(error),
+    );
+  }
+
+  private take(connection: Connection, command: SendCommand): void {
     if (command.type === 'send') this.delivery.send(connection.user, command, connection);
-    else if (!connection.mayBroadcast()) throw tooMany('broadcasts', command.id);
     else this.delivery.broadcast(connection.user, command.content, command.id, connection);
   }
 

@@ -1,10 +1,8 @@
 import { Controller, Get, HttpException, HttpStatus, Inject, type OnModuleDestroy } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import { HealthCheck, HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 
 /** What an orchestrator asks. It names nobody and asks the disk nothing: the store knows by itself how it is. */
-@ApiExcludeController()
 @Controller('health')
 export class HealthController implements OnModuleDestroy {
   private goingAway = false;

@@ -1,29 +1,39 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import { getDataSourceToken, TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import type { DataSource, DataSourceOptions } from 'typeorm';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { GIVEN_OPTIONS } from '../options/options.module.js';
 import { OfflineMessageService } from './offline-message.service.js';
 
 /** The name of the store's connection among the data sources of an application. */
 const STORE_NAME = 'holdfast';
 
+/** What the room needs of the database, which lies beside it. */
+export interface StoreDatabase {
+  /** Completes what the application gave, if it gave anything. */
+  options(given: DataSourceOptions | undefined): DataSourceOptions;
+  /** Connects and brings the tables up to date; what it rejects with stops the start. */
+  open(options: DataSourceOptions): Promise<DataSource>;
+  /** Connects anew, after an I/O error. */
+  reopen(dataSource: DataSource): Promise<void>;
+}
+
 /** The store, on a connection of its own. */
 @Module({})
 export class OfflineMessagesModule {
-  /** `open` connects and brings the tables up to date; what it rejects with stops the start. `reopen` connects anew, after an I/O error. */
-  static register(
-    options: DataSourceOptions,
-    open: (options: DataSourceOptions) => Promise<DataSource>,
-    reopen: (dataSource: DataSource) => Promise<void>,
-  ): DynamicModule {
+  static over(database: StoreDatabase): DynamicModule {
     return {
       module: OfflineMessagesModule,
       imports: [
         TypeOrmModule.forRootAsync({
           name: STORE_NAME,
+          inject: [GIVEN_OPTIONS],
           // Without a retry, which would log a stack before the sentence that the start ends with.
-          useFactory: () => ({ ...options, name: STORE_NAME, toRetry: () => false }),
-          dataSourceFactory: () => open(options),
+          useFactory: ({ database: given }: { database?: DataSourceOptions }) => ({
+            ...database.options(given),
+            toRetry: () => false,
+          }),
+          dataSourceFactory: (options) => open(database, options!),
         }),
       ],
       providers: [
@@ -32,7 +42,7 @@ export class OfflineMessagesModule {
           inject: [getDataSourceToken(STORE_NAME), CHAT_OPTIONS],
           // Opened before anybody gets it: positions go on from what an earlier run left.
           useFactory: async (dataSource: DataSource, chatOptions: ChatOptions) => {
-            const service = new OfflineMessageService(dataSource, chatOptions, () => reopen(dataSource));
+            const service = new OfflineMessageService(dataSource, chatOptions, () => database.reopen(dataSource));
             await service.open();
             return service;
           },
@@ -41,4 +51,9 @@ export class OfflineMessagesModule {
       exports: [OfflineMessageService],
     };
   }
+}
+
+/** Without what is Nest's and not TypeORM's. */
+function open(database: StoreDatabase, { toRetry: _nests, ...options }: TypeOrmModuleOptions): Promise<DataSource> {
+  return database.open(options as DataSourceOptions);
 }

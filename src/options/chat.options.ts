@@ -140,12 +140,16 @@ export class ChatOptionsError extends Error {
   }
 }
 
-/** Fills in the defaults and checks every value; an unknown name or a value out of its range throws a ChatOptionsError. */
-export function resolveChatOptions(given: Partial<ChatOptions> = {}): Readonly<ChatOptions> {
+/** Fills in the defaults and checks every value; a name that is neither an option nor one of `others`, or a value out of its range, throws a ChatOptionsError. */
+export function resolveChatOptions(
+  given: Partial<ChatOptions> = {},
+  others: readonly string[] = [],
+): Readonly<ChatOptions> {
   const options = new ChatOptions();
   for (const [name, value] of Object.entries(given)) {
+    if (others.includes(name)) continue;
     if (!Object.hasOwn(CHECKS, name)) {
-      throw new ChatOptionsError(name, 'is not known', `known are ${Object.keys(CHECKS).join(', ')}`);
+      throw new ChatOptionsError(name, 'is not known', `known are ${[...Object.keys(CHECKS), ...others].join(', ')}`);
     }
     if (value !== undefined) Object.assign(options, { [name]: value });
   }

@@ -1,15 +1,45 @@
-import { Module, type DynamicModule } from '@nestjs/common';
-import { CHAT_OPTIONS, resolveChatOptions, type ChatOptions } from './chat.options.js';
+import { ConfigurableModuleBuilder, Global, Module } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { CHAT_OPTIONS, ChatOptionsError, resolveChatOptions, type ChatOptions } from './chat.options.js';
 
-/** Holds the merged and validated options, for every room of the chat. */
-@Module({})
-export class OptionsModule {
-  static register(given: Partial<ChatOptions>): DynamicModule {
-    return {
-      module: OptionsModule,
-      global: true,
-      providers: [{ provide: CHAT_OPTIONS, useFactory: () => resolveChatOptions(given) }],
-      exports: [CHAT_OPTIONS],
-    };
-  }
+/** The token of what the application gave: each room takes its own options out of it, and checks them. */
+export const GIVEN_OPTIONS = Symbol.for('holdfast:given-options');
+
+/** Options of the rooms above, which check them themselves. */
+const OTHERS = ['authenticate', 'adminToken', 'insecure', 'authorize', 'database'];
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<object>()
+  .setFactoryMethodName('createChatOptions')
+  .build();
+
+/** Holds what the application gave, and the merged and validated options of the chat, for every room of it. */
+@Global()
+@Module({
+  providers: [
+    {
+      provide: GIVEN_OPTIONS,
+      inject: [MODULE_OPTIONS_TOKEN, ModulesContainer],
+      useFactory: (given: unknown, modules: ModulesContainer) => {
+        refuseSecond(modules);
+        if (typeof given === 'object' && given !== null) return given;
+        throw new ChatOptionsError('useFactory', 'gave no options', 'return an object, {} for the defaults');
+      },
+    },
+    {
+      provide: CHAT_OPTIONS,
+      inject: [GIVEN_OPTIONS],
+      useFactory: (given: Partial<ChatOptions>) => resolveChatOptions(given, OTHERS),
+    },
+  ],
+  exports: [GIVEN_OPTIONS, CHAT_OPTIONS],
+})
+export class OptionsModule extends ConfigurableModuleClass {}
+
+/** Two chats would share tables and tokens, and which of them a service got would be chance. */
+function refuseSecond(modules: ModulesContainer): void {
+  const chats = [...modules.values()].filter(({ metatype }) => metatype === OptionsModule);
+  if (chats.length < 2) return;
+  throw new Error(
+    `ChatModule was made ${chats.length} times, and an application has one chat; call forRoot once, keep what it returns, and import that, or give isGlobal: true.`,
+  );
 }

@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   SENDER_QUOTA: { temporary: true },
   RATE_LIMITED: { temporary: true },
   STORE_UNAVAILABLE: { temporary: true },
+  NOT_ALLOWED: { temporary: false },
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -220,7 +220,7 @@ class Trial {
     const id = `m-${(this.lastId += 1)}`;
     this.alice.sendJson('send', { to: this.recipient, content, id });
     const { data } = await this.alice.nextJson('receipts');
-    if (data.length === 1 && data[0].id === id) return data[0].status;
+    if (data.length === 1 && data[0]!.id === id) return data[0]!.status;
     throw new Error(`expected one receipt for ${id}, got ${JSON.stringify(data)}`);
   }
 

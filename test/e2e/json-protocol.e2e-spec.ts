@@ -81,7 +81,7 @@ describe('the JSON protocol', () => {
     const { data } = await bob.until('message');
     bob.sendJson('ack', { seq: 1 });
     expect(data.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
-    expect((await alice.until('receipts')).data[0].id).toBe(data.id);
+    expect((await alice.until('receipts')).data[0]!.id).toBe(data.id);
   });
 
   it('counts the recipients of a broadcast', async () => {

@@ -99,7 +99,7 @@ describe('the promise', () => {
     while (contents.length < 500) {
       const { data } = await bob.nextJson('message');
       contents.push(data.content);
-      if (data.seq % 4 === 0) bob.sendJson('ack', { seq: data.seq });
+      if (data.seq! % 4 === 0) bob.sendJson('ack', { seq: data.seq });
     }
     expect(contents).toEqual(Array.from({ length: 500 }, (_, index) => String(index + 1)));
     await chat.untilPending('bob', 0);
@@ -121,7 +121,7 @@ describe('the promise', () => {
       for (let n = 0; n < 59 && first + n < 300; n += 1) {
         const { data } = await bob.nextJson('message');
         seen.add(Number(data.content));
-        if (data.seq % 8 === 0) bob.sendJson('ack', { seq: data.seq });
+        if (data.seq! % 8 === 0) bob.sendJson('ack', { seq: data.seq });
       }
       await bob.drop();
       await chat.untilOffline('bob');

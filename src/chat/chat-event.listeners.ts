@@ -1,0 +1,113 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { ConnectionService } from '../connections/connection.service.js';
+import { DeliveryService } from '../delivery/delivery.service.js';
+import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
+import { CHAT_EVENT, type ChatEvents } from './chat-events.js';
+
+interface Listener {
+  /** For the log. */
+  readonly title: string;
+  readonly call: (event: unknown) => unknown;
+}
+
+/** Finds the methods that listen and tells them what happens, at the end of the turn in which it did. */
+@Injectable()
+export class ChatEventListeners implements OnApplicationBootstrap {
+  private readonly logger = new Logger('ChatEvents');
+  private readonly listeners = new Map<keyof ChatEvents, Listener[]>();
+  private happened: (() => void)[] = [];
+
+  constructor(
+    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
+    @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+    @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.find();
+    // What nobody listens to costs a message nothing.
+    if (this.hasAny('connected', 'disconnected')) this.hearConnections();
+    if (this.hasAny('accepted', 'stored', 'confirmed')) this.hearMessages();
+    if (this.hasAny('confirmed', 'expired', 'purged', 'evicted')) {
+      this.store.onRemoval(({ id, from, to, sentAt }, ending) => this.emit(ending, { id, from, to, sentAt }));
+    }
+  }
+
+  private find(): void {
+    const scanner = new MetadataScanner();
+    for (const { instance, isDependencyTreeStatic } of this.providers()) {
+      for (const name of scanner.getAllMethodNames(Object.getPrototypeOf(instance) as object)) {
+        const method = instance[name] as (event: unknown) => unknown;
+        const event = Reflect.getMetadata(CHAT_EVENT, method) as keyof ChatEvents | undefined;
+        if (event === undefined) continue;
+        const title = `${instance.constructor.name}.${name}`;
+        if (!isDependencyTreeStatic) this.logger.warn(`${title} is of the scope of a request and hears no events.`);
+        else this.listenersOf(event).push({ title, call: (happened) => method.call(instance, happened) });
+      }
+    }
+  }
+
+  private *providers(): Iterable<{ instance: Record<string, unknown>; isDependencyTreeStatic: boolean }> {
+    for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
+      const instance = wrapper.instance as Record<string, unknown> | null | undefined;
+      if (typeof instance !== 'object' || instance === null || Object.getPrototypeOf(instance) === null) continue;
+      yield { instance, isDependencyTreeStatic: wrapper.isDependencyTreeStatic() };
+    }
+  }
+
+  private listenersOf(event: keyof ChatEvents): Listener[] {
+    let listeners = this.listeners.get(event);
+    if (!listeners) this.listeners.set(event, (listeners = []));
+    return listeners;
+  }
+
+  private hasAny(...events: (keyof ChatEvents)[]): boolean {
+    return events.some((event) => this.listeners.has(event));
+  }
+
+  private hearConnections(): void {
+    this.connections.listen({
+      onConnected: ({ id, user, protocol, remoteAddress, connectedAt, principal }) =>
+        this.emit('connected', { id, user, protocol, remoteAddress, connectedAt, principal }),
+      onDisconnected: ({ id, user, protocol, remoteAddress, connectedAt, principal }) => {
+        const online = this.isOnline(user);
+        this.emit('disconnected', { id, user, protocol, remoteAddress, connectedAt, principal, online });
+      },
+    });
+  }
+
+  private hearMessages(): void {
+    this.delivery.ledger.listener = {
+      onAccepted: (message) => this.emit('accepted', message),
+      onStored: (message) => this.emit('stored', { ...message, online: this.isOnline(message.to) }),
+      onConfirmed: ({ id, from, to, sentAt }) => this.emit('confirmed', { id, from, to, sentAt }),
+    };
+  }
+
+  private isOnline(user: string): boolean {
+    return this.connections.ofUser(user).length > 0;
+  }
+
+  private emit<Name extends keyof ChatEvents>(name: Name, event: ChatEvents[Name]): void {
+    for (const listener of this.listeners.get(name) ?? []) {
+      if (this.happened.push(() => this.tell(listener, event)) === 1) setImmediate(() => this.tellAll());
+    }
+  }
+
+  private tellAll(): void {
+    const happened = this.happened;
+    this.happened = [];
+    for (const tell of happened) tell();
+  }
+
+  private tell({ title, call }: Listener, event: unknown): void {
+    const failed = (error: unknown) => this.logger.error(`${title} failed: ${String(error)}`);
+    try {
+      Promise.resolve(call(event)).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import type { ConfigurableModuleAsyncOptions } from '@nestjs/common';
+import type { DataSourceOptions } from 'typeorm';
+import type { AuthenticationOptions } from '../authentication/authentication.options.js';
+import type { Authorize } from '../gateway/policy.js';
+import type { ChatOptions } from '../options/chat.options.js';
+
+/** What a chat can be told; what shapes the module itself is in ChatModuleExtras. */
+export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<AuthenticationOptions> {
+  /** Where messages wait; an SQLite file under `data/` unless given. The connection is the store's alone. */
+  database?: DataSourceOptions;
+  /** Says whether a connection may send this; everything that is valid unless given. */
+  authorize?: Authorize;
+}
+
+/** What has to be known when the module is put together, also where the options come from a factory. */
+export interface ChatModuleExtras {
+  /** Path of the socket, and of the REST calls below it; `/chat` unless given. No prefix of the application moves the socket. */
+  path?: string;
+  /** Whether ChatService can be injected everywhere without importing the module; not unless it is true. */
+  isGlobal?: boolean;
+}
+
+/** A class that makes the options, for `useClass` and `useExisting`. */
+export interface ChatOptionsFactory {
+  createChatOptions(): ChatModuleOptions | Promise<ChatModuleOptions>;
+}
+
+/** Where `forRootAsync` gets its options: `useFactory` with `inject`, `useClass`, or `useExisting`. */
+export type ChatModuleAsyncOptions = ConfigurableModuleAsyncOptions<ChatModuleOptions, 'createChatOptions'> &
+  ChatModuleExtras;

@@ -1,0 +1,90 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Connection, ConnectionInfo } from '../connections/connection.js';
+import { ConnectionService } from '../connections/connection.service.js';
+import { DeliveryService } from '../delivery/delivery.service.js';
+import { dispatch } from '../delivery/dispatch.js';
+import { ChatError } from '../protocol/chat-error.js';
+import { CloseCode } from '../protocol/close-code.js';
+import { isMessageId, type Receipt } from '../protocol/message.js';
+import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+
+/** A direct message of the application's. */
+export interface DirectMessage {
+  readonly from: string;
+  readonly to: string;
+  readonly content: string;
+  /** 1 to 64 of `A-Z a-z 0-9 _ -`; made by the chat unless given. A repeat with the same id is not taken twice. */
+  readonly id?: string;
+}
+
+/** The chat, for the application it lives in. What is sent here asks no `authorize` and knows no rates. */
+@Injectable()
+export class ChatService {
+  constructor(
+    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+    @Inject(ConnectionService) private readonly connectionService: ConnectionService,
+  ) {}
+
+  /**
+   * Sends a direct message; resolves with its receipt, when the recipient has confirmed it or it is on the disk. Rejects
+   * with a ChatError that says whether the same may succeed later.
+   */
+  async send({ from, to, content, id }: DirectMessage): Promise<Receipt> {
+    const message = { from: nameOf(from, 'from'), to: nameOf(to, 'to'), content: textOf(content), id: idOf(id) };
+    return (await dispatch(this.delivery, message)).receipt;
+  }
+
+  /** Writes to everybody who is connected, and stores nothing; resolves with the number of connections written to. */
+  async broadcast({ from, content, id }: Omit<DirectMessage, 'to'>): Promise<Receipt> {
+    const message = { from: nameOf(from, 'from'), content: textOf(content), id: idOf(id) };
+    return (await dispatch(this.delivery, message)).receipt;
+  }
+
+  isOnline(user: string): boolean {
+    return this.connections(user).length > 0;
+  }
+
+  /** The open connections of a user, oldest first. */
+  connections(user: string): ConnectionInfo[] {
+    return this.open(user).map(({ id, protocol, remoteAddress, connectedAt, principal, user: name }) => ({
+      id,
+      user: name,
+      protocol,
+      remoteAddress,
+      connectedAt,
+      principal,
+    }));
+  }
+
+  /** How many messages wait for a user in the store; rejects with STORE_UNAVAILABLE when it can't be read. */
+  async pending(user: string): Promise<number> {
+    return this.delivery.pendingOf(nameOf(user, 'user'));
+  }
+
+  /** Closes the connections of a user with 4403, after which clients do not come back by themselves; answers how many. */
+  disconnect(user: string, reason = 'disconnected by the application'): number {
+    const open = this.open(user);
+    for (const connection of open) connection.revoke(CloseCode.ADMINISTRATOR, reason);
+    return open.length;
+  }
+
+  private open(user: string): Connection[] {
+    return this.connectionService.ofUser(nameOf(user, 'user')).filter(({ isOpen }) => isOpen);
+  }
+}
+
+function nameOf(written: string, field: string): string {
+  const name = typeof written === 'string' ? parseUserName(written) : null;
+  if (name !== null) return name;
+  throw new ChatError('BAD_RECIPIENT', `${USER_NAME_RULE}; correct "${field}"`);
+}
+
+function textOf(content: string): string {
+  if (typeof content === 'string' && content.isWellFormed()) return content;
+  throw new ChatError('BAD_FRAME', '"content" has to be a string of whole characters');
+}
+
+function idOf(id: string | undefined): string | undefined {
+  if (id === undefined || isMessageId(id)) return id;
+  throw new ChatError('BAD_FRAME', '"id" has to be 1 to 64 of A-Z a-z 0-9 _ -');
+}

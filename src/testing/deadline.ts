@@ -1,0 +1,19 @@
+/** How long a test waits for anything before it fails and says what did arrive, in milliseconds. */
+export const DEADLINE_MS = 8_000;
+
+/** Rejects with `what()` when the promise takes longer than the deadline. */
+export async function withDeadline<Result>(
+  promise: Promise<Result>,
+  what: () => string,
+  ms: number = DEADLINE_MS,
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what()}`)), ms);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,171 @@
+import type { INestApplication } from '@nestjs/common';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { WebSocket, type ClientOptions } from 'ws';
+import { withDeadline } from './deadline.js';
+
+export interface Closed {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** What each frame of the JSON protocol carries, by its event; times are ISO 8601. */
+export interface JsonData {
+  welcome: {
+    user: string;
+    connectionId: string;
+    pending: number | null;
+    ackWindow: number;
+    maxContentBytes: number;
+    heartbeatMs: number;
+    serverTime: string;
+  };
+  message: { seq?: number; id: string; from: string; to: string; content: string; sentAt: string; stored: boolean };
+  receipts: { id: string; status: 'delivered' | 'stored' | 'broadcast'; sentAt: string; recipients?: number }[];
+  'caught-up': { delivered: number };
+  exception: { status: 'error'; code: string; message: string; temporary: boolean; id?: string };
+}
+
+/** A frame of the JSON protocol. */
+export type JsonFrame<Event extends keyof JsonData = keyof JsonData> = {
+  [Name in Event]: { readonly event: Name; readonly data: JsonData[Name] };
+}[Event];
+
+/** A refusal of the upgrade, with the HTTP answer. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly body: { statusCode: number; code: string; message: string },
+    readonly headers: Readonly<Record<string, string | string[] | undefined>>,
+  ) {
+    super(`refused with ${status} ${JSON.stringify(body)}`);
+  }
+}
+
+/**
+ * A WebSocket client that misses nothing: it listens before it is open, keeps every frame in a queue, and every wait has
+ * a deadline that says what did arrive. By default it answers pings, as every client of RFC 6455 does.
+ */
+export class TestClient {
+  readonly closed: Promise<Closed>;
+  private readonly queue: string[] = [];
+  private readonly seen: string[] = [];
+  private readonly waiting: ((frame: string) => void)[] = [];
+
+  private constructor(readonly socket: WebSocket) {
+    socket.on('message', (data: Buffer) => {
+      const frame = data.toString();
+      this.seen.push(frame);
+      const waiter = this.waiting.shift();
+      if (waiter) waiter(frame);
+      else this.queue.push(frame);
+    });
+    this.closed = new Promise((resolve) => {
+      socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
+    socket.on('error', () => undefined); // 'close' follows and is what tests wait for.
+  }
+
+  /** Connects to an application that listens, as this user, known by `?user=`; a JSON connection has read its welcome. */
+  static async connect(
+    app: INestApplication,
+    user: string,
+    { protocol = 'text', path = '/chat' }: { protocol?: 'text' | 'json'; path?: string } = {},
+  ): Promise<TestClient> {
+    const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+    const url = `ws://127.0.0.1:${port}${path}?user=${encodeURIComponent(user)}`;
+    if (protocol === 'text') return TestClient.open(url);
+    const client = await TestClient.open(url, ['chat.v1.json']);
+    await client.nextJson('welcome');
+    return client;
+  }
+
+  /** Opens a connection; rejects with Refused when the server answers with HTTP. */
+  static async open(url: string, protocols: string[] = [], options: ClientOptions = {}): Promise<TestClient> {
+    const socket = new WebSocket(url, protocols, options);
+    const client = new TestClient(socket);
+    const opened = new Promise<void>((resolve, reject) => {
+      socket.once('open', resolve);
+      socket.once('unexpected-response', (_request, response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          reject(new Refused(response.statusCode!, text.startsWith('{') ? JSON.parse(text) : text, response.headers));
+        });
+      });
+      socket.once('error', reject);
+    });
+    await withDeadline(opened, () => `connecting to ${url}`);
+    return client;
+  }
+
+  send(frame: string | Buffer): void {
+    this.socket.send(frame);
+  }
+
+  sendJson(event: string, data: unknown): void {
+    this.send(JSON.stringify({ event, data }));
+  }
+
+  /** The next frame, in the order of arrival. */
+  async next(): Promise<string> {
+    const queued = this.queue.shift();
+    if (queued !== undefined) return queued;
+    const arrival = new Promise<string>((resolve) => this.waiting.push(resolve));
+    return withDeadline(arrival, () => `a frame; what came so far: ${JSON.stringify(this.seen)}`);
+  }
+
+  async take(count: number): Promise<string[]> {
+    const frames: string[] = [];
+    while (frames.length < count) frames.push(await this.next());
+    return frames;
+  }
+
+  /** The next JSON frame; given an event, it has to be of that event. */
+  async nextJson<Event extends keyof JsonData = keyof JsonData>(event?: Event): Promise<JsonFrame<Event>> {
+    const frame = JSON.parse(await this.next()) as JsonFrame<Event>;
+    if (event === undefined || frame.event === event) return frame;
+    throw new Error(`expected ${event}, got ${JSON.stringify(frame)}`);
+  }
+
+  /** The next JSON frame of this event; others before it are passed over. */
+  async until<Event extends keyof JsonData>(event: Event): Promise<JsonFrame<Event>> {
+    for (;;) {
+      const frame = await this.nextJson();
+      if (frame.event === event) return frame as JsonFrame<Event>;
+    }
+  }
+
+  /** Frames that have arrived and were not asked for yet. */
+  get unread(): readonly string[] {
+    return this.queue;
+  }
+
+  async expectClose(code: number): Promise<Closed> {
+    const closed = await withDeadline(this.closed, () => `a close; frames: ${JSON.stringify(this.seen)}`);
+    if (closed.code !== code) throw new Error(`closed with ${closed.code} (${closed.reason}), not ${code}`);
+    return closed;
+  }
+
+  /** Proves that nothing came before a marker that this client sends to itself. */
+  async expectNothingElse(user: string): Promise<void> {
+    const marker = `marker-${Math.random()}`;
+    if (this.socket.protocol === 'chat.v1.json') this.sendJson('send', { to: user, content: marker });
+    else this.send(`${user}|${marker}`);
+    const frame = await this.next();
+    if (!frame.includes(marker)) throw new Error(`expected nothing, got ${frame}`);
+  }
+
+  /** Closes it and waits until that is done on this side. */
+  async close(): Promise<void> {
+    this.socket.close();
+    await withDeadline(this.closed, () => 'a close');
+  }
+
+  /** Cuts the connection without a goodbye. */
+  async drop(): Promise<void> {
+    this.socket.terminate();
+    await withDeadline(this.closed, () => 'a close');
+  }
+}

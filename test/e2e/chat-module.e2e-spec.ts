@@ -1,0 +1,339 @@
+import { Inject, Injectable, Logger, Module, Scope } from '@nestjs/common';
+import {
+  ChatError,
+  ChatModule,
+  ChatOptionsError,
+  ChatService,
+  OnChatEvent,
+  type Authorize,
+  type ChatEvents,
+  type ChatModuleOptions,
+  type ChatOptionsFactory,
+} from '../../src/index.js';
+import { IN_MEMORY } from '../../src/testing/index.js';
+import { eventually } from '../support/deadline.js';
+import { HostApp } from '../support/host-app.js';
+import { ManualClock } from '../support/manual-clock.js';
+
+let host: HostApp | null = null;
+
+async function start(options: ChatModuleOptions = {}, providers: unknown[] = []): Promise<HostApp> {
+  host = await HostApp.start({
+    imports: [ChatModule.forRoot({ ...IN_MEMORY, ...options })],
+    providers: providers as [],
+  });
+  return host;
+}
+
+const chatOf = (app: HostApp) => app.app.get(ChatService, { strict: false });
+
+afterEach(async () => {
+  await host?.close();
+  host = null;
+});
+
+describe('an application that imports ChatModule', () => {
+  @Injectable()
+  class Factory implements ChatOptionsFactory {
+    createChatOptions(): ChatModuleOptions {
+      return { ...IN_MEMORY, maxContentBytes: 10 };
+    }
+  }
+
+  @Module({ providers: [Factory], exports: [Factory] })
+  class SettingsModule {}
+
+  it.each([
+    [
+      'useFactory',
+      { imports: [SettingsModule], inject: [Factory], useFactory: (made: Factory) => made.createChatOptions() },
+    ],
+    ['an asynchronous useFactory', { useFactory: () => Promise.resolve(new Factory().createChatOptions()) }],
+    ['useClass', { useClass: Factory }],
+    ['useExisting', { imports: [SettingsModule], useExisting: Factory }],
+  ])('gives the options through %s', async (_way, source) => {
+    host = await HostApp.start({ imports: [ChatModule.forRootAsync({ ...source, path: '/talk' })] });
+    const bob = await host.connect('bob', { path: '/talk' });
+    await chatOf(host).send({ from: 'alice', to: 'bob', content: 'short' });
+    expect(await bob.next()).toBe('short');
+    await expect(chatOf(host).send({ from: 'alice', to: 'bob', content: 'longer than ten' })).rejects.toMatchObject({
+      code: 'CONTENT_TOO_LARGE',
+    });
+    expect(await host.get('/talk/stats')).toMatchObject({ status: 200, body: { connections: 1 } });
+  });
+
+  it('injects ChatService everywhere with isGlobal, and only where it is imported without', async () => {
+    @Injectable()
+    class Feature {
+      constructor(@Inject(ChatService) readonly chat: ChatService) {}
+    }
+    @Module({ providers: [Feature] })
+    class FeatureModule {}
+
+    const chat = (isGlobal: boolean) => ChatModule.forRoot({ ...IN_MEMORY, isGlobal });
+    await expect(HostApp.start({ imports: [chat(false), FeatureModule] })).rejects.toThrow(/ChatService/);
+    host = await HostApp.start({ imports: [chat(true), FeatureModule] });
+    expect(host.app.get(Feature, { strict: false }).chat).toBe(chatOf(host));
+  });
+
+  it('is told at its start which option is wrong, its value and what to give', async () => {
+    await expect(start({ ackWindow: 0 })).rejects.toThrow(
+      'ChatModule option ackWindow is 0; give a whole number from 2 to 4096.',
+    );
+    await expect(start({ authorize: 'yes' as never })).rejects.toThrow(/option authorize is no function; give one/);
+    await expect(start({ nothing: 1 } as never)).rejects.toThrow(/option nothing is not known; known are .*database/);
+    await expect(
+      HostApp.start({ imports: [ChatModule.forRootAsync({ useFactory: () => undefined as never })] }),
+    ).rejects.toThrow(ChatOptionsError);
+  });
+
+  it('is refused a second chat', async () => {
+    const twice = [ChatModule.forRoot(IN_MEMORY), ChatModule.forRoot({ ...IN_MEMORY, path: '/two' })];
+    await expect(HostApp.start({ imports: twice })).rejects.toThrow(/ChatModule was made 2 times.*call forRoot once/);
+  });
+
+  it('may import one chat in several modules', async () => {
+    const chat = ChatModule.forRoot(IN_MEMORY);
+    @Module({ imports: [chat] })
+    class FeatureModule {}
+    host = await HostApp.start({ imports: [chat, FeatureModule] });
+    expect(await host.get('/chat/stats')).toMatchObject({ status: 200 });
+  });
+});
+
+describe('ChatService', () => {
+  it('sends, and answers when the recipient has it or the disk', async () => {
+    const chat = chatOf(await start());
+    const stored = await chat.send({ from: 'alice', to: 'bob', content: 'while away', id: 'm1' });
+    expect(stored).toEqual({ id: 'm1', status: 'stored', sentAt: expect.any(Number) });
+    expect(await chat.pending('bob')).toBe(1);
+    const bob = await host!.connect('bob');
+    expect(await bob.next()).toBe(`${new Date(stored.sentAt).toISOString()}:while away`);
+    expect(await chat.send({ from: 'alice', to: 'bob', content: 'live' })).toMatchObject({ status: 'delivered' });
+    expect(await chat.send({ from: 'alice', to: 'bob', content: 'again', id: 'm1' })).toEqual(stored);
+    expect(await bob.next()).toBe('live');
+    await bob.expectNothingElse('bob');
+  });
+
+  it('broadcasts', async () => {
+    const chat = chatOf(await start());
+    const [alice, bob] = [await host!.connect('alice'), await host!.connect('bob')];
+    expect(await chat.broadcast({ from: 'system', content: 'hello' })).toMatchObject({
+      status: 'broadcast',
+      recipients: 2,
+    });
+    expect([await alice.next(), await bob.next()]).toEqual(['hello', 'hello']);
+  });
+
+  it('knows who is there, and ends their connections', async () => {
+    const chat = chatOf(await start({ sessions: 'multiple' }));
+    expect([chat.isOnline('bob'), chat.connections('bob'), chat.disconnect('bob')]).toEqual([false, [], 0]);
+    const clients = [await host!.connect('bob'), await host!.connect('bob', { protocol: 'json' })];
+    expect(chat.isOnline(' bob ')).toBe(true);
+    expect(chat.connections('bob')).toEqual(
+      ['text', 'json'].map((protocol) => ({
+        id: expect.any(String),
+        user: 'bob',
+        protocol,
+        remoteAddress: '127.0.0.1',
+        connectedAt: expect.any(Number),
+        principal: { user: 'bob' },
+      })),
+    );
+    expect(chat.disconnect('bob', 'see you')).toBe(2);
+    for (const client of clients) expect(await client.expectClose(4403)).toMatchObject({ reason: 'see you' });
+    expect(chat.isOnline('bob')).toBe(false);
+  });
+
+  it.each([
+    ['a recipient that is no name', { to: 'b|b' }, 'BAD_RECIPIENT'],
+    ['a sender that is no name', { from: '' }, 'BAD_RECIPIENT'],
+    ['no recipient at all', { to: undefined as never }, 'BAD_RECIPIENT'],
+    ['half a character', { content: '\ud800' }, 'BAD_FRAME'],
+    ['content that is no text', { content: 1 as never }, 'BAD_FRAME'],
+    ['an id that is none', { id: 'a b' }, 'BAD_FRAME'],
+  ])('refuses %s, with a ChatError', async (_what, wrong, code) => {
+    const chat = chatOf(await start());
+    const refusal = chat.send({ from: 'alice', to: 'bob', content: 'x', ...wrong });
+    await expect(refusal).rejects.toThrow(ChatError);
+    await expect(refusal).rejects.toMatchObject({ code, temporary: false });
+  });
+});
+
+describe('listeners of the application', () => {
+  @Injectable()
+  class Diary {
+    readonly lines: string[] = [];
+    private note(name: string, event: object) {
+      this.lines.push(
+        `${name} ${'id' in event && !('protocol' in event) ? String(event.id) : (event as { user: string }).user}${'online' in event ? ` ${event.online ? 'online' : 'away'}` : ''}`,
+      );
+    }
+    @OnChatEvent('connected') connected(event: ChatEvents['connected']) {
+      this.note('connected', event);
+    }
+    @OnChatEvent('disconnected') async disconnected(event: ChatEvents['disconnected']) {
+      await Promise.resolve();
+      this.note('disconnected', event);
+    }
+    @OnChatEvent('accepted') accepted(event: ChatEvents['accepted']) {
+      this.note('accepted', event);
+    }
+    @OnChatEvent('stored') stored(event: ChatEvents['stored']) {
+      this.note('stored', event);
+    }
+    @OnChatEvent('confirmed') confirmed(event: ChatEvents['confirmed']) {
+      this.note('confirmed', event);
+    }
+    @OnChatEvent('expired') expired(event: ChatEvents['expired']) {
+      this.note('expired', event);
+    }
+    @OnChatEvent('purged') purged(event: ChatEvents['purged']) {
+      this.note('purged', event);
+    }
+    @OnChatEvent('evicted') evicted(event: ChatEvents['evicted']) {
+      this.note('evicted', event);
+    }
+  }
+
+  async function startWithDiary(options: ChatModuleOptions = {}): Promise<{ diary: Diary; chat: ChatService }> {
+    const app = await start(options, [Diary]);
+    return { diary: app.app.get(Diary), chat: chatOf(app) };
+  }
+
+  const untilLines = (diary: Diary, ...lines: string[]) =>
+    eventually(
+      () => lines.every((line) => diary.lines.includes(line)),
+      () => `${lines.join(', ')}; there are ${diary.lines.join(', ')}`,
+    );
+
+  it('hear of what waits for somebody who is away, and of its end', async () => {
+    const { diary, chat } = await startWithDiary();
+    await chat.send({ from: 'alice', to: 'bob', content: 'x', id: 'm1' });
+    await untilLines(diary, 'accepted m1', 'stored m1 away');
+    const bob = await host!.connect('bob');
+    await bob.next();
+    await untilLines(diary, 'connected bob', 'confirmed m1');
+    await chat.send({ from: 'alice', to: 'bob', content: 'x', id: 'm2' });
+    await bob.close();
+    await untilLines(diary, 'accepted m2', 'confirmed m2', 'disconnected bob away');
+    expect(diary.lines.filter((line) => line.startsWith('stored'))).toEqual(['stored m1 away']);
+  });
+
+  it('hear of every other end under its name', async () => {
+    const clock = new ManualClock();
+    const { diary, chat } = await startWithDiary({
+      maxPendingPerUser: 2,
+      overflow: 'evict-oldest',
+      retentionMs: 10_000,
+      clock,
+    });
+    for (const id of ['m1', 'm2', 'm3']) await chat.send({ from: 'alice', to: 'bob', content: 'x', id });
+    await untilLines(diary, 'evicted m1');
+    await fetch(`http://127.0.0.1:${host!.port}/chat/pending/bob/alice/m2`, { method: 'DELETE' });
+    await untilLines(diary, 'purged m2');
+    await eventually(
+      () => (clock.advance(3_000), diary.lines.includes('expired m3')),
+      () => `m3 expired; there are ${diary.lines.join(', ')}`,
+    );
+  });
+
+  it('break nothing by throwing or rejecting, and are named in the log', async () => {
+    const told: string[] = [];
+    @Injectable()
+    class Broken {
+      @OnChatEvent('accepted') throws(): void {
+        throw new Error('first');
+      }
+      @OnChatEvent('accepted') rejects(): Promise<void> {
+        return Promise.reject(new Error('second'));
+      }
+      @OnChatEvent('accepted') works({ id }: ChatEvents['accepted']): void {
+        told.push(id);
+      }
+    }
+    @Injectable({ scope: Scope.REQUEST })
+    class OfARequest {
+      @OnChatEvent('accepted') never(): void {
+        told.push('a request');
+      }
+    }
+    const logged: string[] = [];
+    const note = (message: unknown) => void logged.push(String(message));
+    Logger.overrideLogger({ log: () => undefined, error: note, warn: note });
+    const chat = chatOf(await start({}, [Broken, OfARequest]));
+    Logger.overrideLogger({ log: () => undefined, error: note, warn: note });
+    await chat.send({ from: 'alice', to: 'bob', content: 'x', id: 'm1' });
+    await eventually(
+      () => told.length === 1 && logged.length >= 2,
+      () => `the log; it has ${logged.join(', ')}`,
+    );
+    expect(told).toEqual(['m1']);
+    expect(logged).toEqual(
+      expect.arrayContaining(['Broken.throws failed: Error: first', 'Broken.rejects failed: Error: second']),
+    );
+    Logger.overrideLogger(false);
+  });
+});
+
+describe('authorize', () => {
+  it('refuses what the application does not allow, and no more', async () => {
+    const asked: unknown[] = [];
+    const authorize: Authorize = (command, { user, principal }) => {
+      asked.push([command.type, user, principal]);
+      if (command.content === 'throw') throw new Error('a fault of the application');
+      return command.type === 'send' && command.to !== 'carol';
+    };
+    await start({ authorize });
+    const [alice, bob] = [await host!.connect('alice', { protocol: 'json' }), await host!.connect('bob')];
+    alice.sendJson('send', { to: 'carol', content: 'x', id: 'm1' });
+    alice.sendJson('broadcast', { content: 'x', id: 'm2' });
+    alice.sendJson('send', { to: 'bob', content: 'throw', id: 'm3' });
+    for (const id of ['m1', 'm2', 'm3']) {
+      expect((await alice.until('exception')).data).toMatchObject({ code: 'NOT_ALLOWED', temporary: false, id });
+    }
+    alice.sendJson('send', { to: 'bob', content: 'allowed', id: 'm4' });
+    expect((await alice.nextJson('receipts')).data).toMatchObject([{ id: 'm4', status: 'delivered' }]);
+    expect(await bob.next()).toBe('allowed');
+    expect(asked[0]).toEqual(['send', 'alice', { user: 'alice' }]);
+    // What the application sends itself is its own.
+    expect(await chatOf(host!).send({ from: 'alice', to: 'carol', content: 'x' })).toMatchObject({ status: 'stored' });
+  });
+
+  it('may take its time: the frames of a connection keep their order, and others do not wait', async () => {
+    const decisions: (() => void)[] = [];
+    const authorize: Authorize = (_command, { user }) =>
+      user === 'alice' ? new Promise((resolve) => decisions.push(() => resolve(true))) : true;
+    await start({ authorize });
+    const [alice, bob, carol] = [
+      await host!.connect('alice'),
+      await host!.connect('bob'),
+      await host!.connect('carol'),
+    ];
+    for (let i = 1; i <= 5; i += 1) alice.send(`bob|${i}`);
+    carol.send('bob|of another');
+    expect(await bob.next()).toBe('of another');
+    for (let i = 1; i <= 5; i += 1) {
+      await eventually(
+        () => decisions.length === i,
+        () => `question ${i}`,
+      );
+      decisions[i - 1]!();
+      expect(await bob.next()).toBe(String(i));
+    }
+  });
+
+  it('is not waited for longer than ten seconds', async () => {
+    const clock = new ManualClock();
+    let asked = 0;
+    await start({ clock, authorize: () => ((asked += 1), new Promise<boolean>(() => undefined)) });
+    const alice = await host!.connect('alice');
+    alice.send('bob|x');
+    await eventually(
+      () => asked === 1,
+      () => 'a question',
+    );
+    clock.advance(10_000);
+    expect(await alice.next()).toMatch(/^error: NOT_ALLOWED: /);
+  });
+});
