@@ -4,7 +4,11 @@ const project = (displayName, testMatch) => ({
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^holdfast$': '<rootDir>/src/index.ts',
+    '^holdfast/testing$': '<rootDir>/src/testing/index.ts',
+  },
   setupFilesAfterEnv: ['<rootDir>/test/support/setup.ts'],
   transform: {
     '^.+\\.ts$': [

@@ -1,0 +1,113 @@
+import type { INestApplication } from '@nestjs/common';
+import { readdirSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { ChatService } from '../../src/index.js';
+import { TestClient } from '../../src/testing/index.js';
+import { CallCounter } from '../../examples/conventions.js';
+import { PushNotifications } from '../../examples/push.js';
+import { eventually } from '../support/deadline.js';
+
+const EXAMPLES = new URL('../../examples/', import.meta.url);
+
+let app: INestApplication | null = null;
+let clients: TestClient[] = [];
+
+async function start(name: string): Promise<INestApplication> {
+  process.env['EXAMPLE_DATABASE'] = ':memory:';
+  const example = (await import(new URL(`${name}.ts`, EXAMPLES).href)) as { createApp(): Promise<INestApplication> };
+  app = await example.createApp();
+  app.useLogger(false);
+  await app.listen(0, '127.0.0.1');
+  return app;
+}
+
+async function connect(user: string, path = '/chat'): Promise<TestClient> {
+  const client = await TestClient.connect(app!, user, { path });
+  clients.push(client);
+  return client;
+}
+
+async function rest(path: string, init: RequestInit = {}): Promise<{ status: number; body: unknown }> {
+  const { port } = (app!.getHttpServer() as { address(): unknown }).address() as AddressInfo;
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
+  const text = await response.text();
+  return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text };
+}
+
+/** What every host gets: a message that waited, one that is live, and the administrator's view of both. */
+async function converse({ path = '/chat', api = '/chat' } = {}): Promise<void> {
+  const alice = await connect('alice', path);
+  alice.send('bob|while you were away');
+  await eventually(async () => (await app!.get(ChatService, { strict: false }).pending('bob')) === 1);
+  expect(await rest(`${api}/pending/bob`)).toMatchObject({ status: 200, body: { total: 1 } });
+  const bob = await connect('bob', path);
+  expect(await bob.next()).toMatch(/^\d{4}-.*Z:while you were away$/);
+  bob.send('alice|thanks');
+  expect(await alice.next()).toBe('thanks');
+  expect(await rest(`${api}/connections?user=bob`)).toMatchObject({ status: 200, body: { total: 1 } });
+  expect(await rest(`${api}/connections/nobody`)).toMatchObject({ status: 404, body: { code: 'NO_SUCH_CONNECTION' } });
+}
+
+afterEach(async () => {
+  for (const client of clients) client.socket.terminate();
+  clients = [];
+  await app?.close();
+  app = null;
+});
+
+describe('the chat lives in an application', () => {
+  it('on Express', async () => {
+    await start('express');
+    await converse();
+  });
+
+  it('on Fastify', async () => {
+    await start('fastify');
+    await converse();
+  });
+
+  it('with a prefix, versions, and a guard, a pipe and an interceptor for everything', async () => {
+    const host = await start('conventions');
+    await converse({ path: '/talk', api: '/api/talk' });
+    expect(await rest('/api/v1/hello/%20you%20')).toEqual({ status: 200, body: { hello: 'you' } });
+    expect(await rest('/api/talk/stats', { headers: { 'X-Day': 'sunday' } })).toMatchObject({ status: 403 });
+    expect(host.get(CallCounter).calls).toBeGreaterThanOrEqual(3);
+  });
+
+  it('with a gateway of its own on another path', async () => {
+    await start('own-gateway');
+    await converse();
+    const { port } = (app!.getHttpServer() as { address(): unknown }).address() as AddressInfo;
+    const prices = await TestClient.open(`ws://127.0.0.1:${port}/prices`);
+    clients.push(prices);
+    prices.send(JSON.stringify({ event: 'price', data: 'ACME' }));
+    expect(JSON.parse(await prices.next())).toEqual({ event: 'price', data: 'ACME costs 42' });
+  });
+
+  it('with connections of its own to databases, and migrations', async () => {
+    await start('own-database');
+    await converse();
+    expect(await rest('/cats')).toEqual({ status: 200, body: { cats: [{ id: 1, name: 'Tom' }], archived: 0 } });
+  });
+
+  it('that sends, listens and has a policy', async () => {
+    const host = await start('push');
+    await converse();
+    expect(await rest('/orders/7/ship/carol', { method: 'POST' })).toMatchObject({
+      status: 201,
+      body: { id: 'shipped-7', status: 'stored' },
+    });
+    await eventually(() => host.get(PushNotifications).sent.length === 2);
+    expect(host.get(PushNotifications).sent).toEqual(['bob: alice wrote to you', 'carol: shop wrote to you']);
+    const [dave] = [await connect('dave')];
+    dave.send('hello, everybody');
+    expect(await dave.next()).toMatch(/^error: NOT_ALLOWED: /);
+  });
+
+  it('and every example is one of these', () => {
+    const tested = ['express', 'fastify', 'conventions', 'own-gateway', 'own-database', 'push'];
+    const parts = ['start', 'store'];
+    const found = readdirSync(EXAMPLES).filter((name) => name.endsWith('.ts'));
+    expect(found.sort()).toEqual([...tested, ...parts].map((name) => `${name}.ts`).sort());
+  });
+});
