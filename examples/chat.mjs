@@ -12,5 +12,5 @@ socket.on('close', (code, reason) => code > 1000 && console.error(`closed: ${cod
 socket.on('open', () => {
   const lines = createInterface({ input: process.stdin });
   lines.on('line', (line) => socket.send(line));
-  lines.on('close', () => socket.close());
+  lines.on('close', () => socket.close(1000));
 });
