@@ -1,141 +1,10 @@
 // The page at `/`: shows what a ChatConnection tells, and hands it what people write. It knows nothing of frames.
 
-import { ChatConnection, newId, readName } from './connection.js';
+import { ChatConnection, newId } from './connection.js';
+import { fetchSettings, readName, readToken } from './joining.js';
+import { at, element, inWords, Log, STATES, timeElement } from './log.js';
 
-const MAX_ROWS = 1_000;
 const MAX_SUGGESTED = 50;
-/** Pixels from the end within which a reader is taken to follow the conversation. */
-const NEAR_END = 40;
-
-const STATES = {
-  waiting: 'waits for the connection',
-  sending: 'sending…',
-  delivered: 'delivered',
-  stored: 'stored until fetched',
-  unknown: 'perhaps not sent, the connection broke',
-};
-
-const at = (id) => document.getElementById(id);
-
-/** An element with these properties. What people wrote goes in as `textContent`, never as HTML. */
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-/** `12 s`, `5 min`, `3 h`, `2 days`. */
-function inWords(ms) {
-  const seconds = Math.max(1, Math.round(ms / 1_000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 48 * 3_600 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} days`;
-}
-
-function timeElement(ms, now) {
-  const time = new Date(ms);
-  const today = time.toDateString() === new Date(now).toDateString();
-  const textContent = time.toLocaleString([], { dateStyle: today ? undefined : 'medium', timeStyle: 'short' });
-  return element('time', { dateTime: time.toISOString(), title: time.toLocaleString(), textContent });
-}
-
-function messageRow(className, content, ...about) {
-  return element(
-    'li',
-    { className: `message ${className}` },
-    element('p', { className: 'about' }, ...about),
-    element('p', { className: 'content', dir: 'auto', textContent: content }),
-  );
-}
-
-/** The rows of the conversation: the newest in sight unless the reader has scrolled up, the oldest dropped past a bound. */
-class Log {
-  #pinned = true;
-  #scrolling = false;
-  #unread = 0;
-  /** By id: where the state of an own message is shown, and how to send it again. */
-  #own = new Map();
-
-  constructor() {
-    at('log').addEventListener('scroll', () => this.#onScrolled());
-    at('newest').addEventListener('click', () => this.#toEnd());
-    document.addEventListener('visibilitychange', () => this.#showUnread());
-    // The keyboard of a phone takes half of the height away.
-    new ResizeObserver(() => this.#pinned && this.#toEnd()).observe(at('log'));
-  }
-
-  addNotice(text) {
-    this.#append(element('li', { className: 'notice' }, element('span', { textContent: text })));
-  }
-
-  addMessage({ seq, from, content, sentAt, stored }, now) {
-    const about = [element('bdi', { textContent: from }), seq === undefined ? ' to everyone · ' : ' · '];
-    about.push(timeElement(Date.parse(sentAt), now));
-    if (stored) {
-      const textContent = `waited ${inWords(now - Date.parse(sentAt))}`;
-      about.push(' · ', element('span', { className: 'waited', textContent }));
-    }
-    this.#unread += 1;
-    this.#append(messageRow(stored ? 'late' : 'live', content, ...about));
-  }
-
-  addOwn(id, to, content, now, sendAgain) {
-    const recipient = to === null ? 'everyone' : element('bdi', { textContent: to });
-    const time = element('span', {}, timeElement(now, now));
-    const state = element('span', { className: 'state' });
-    const row = messageRow('own', content, 'to ', recipient, ' · ', time, ' · ', state);
-    row.dataset.id = id;
-    this.#own.set(id, { state, time, sendAgain });
-    this.#pinned = true;
-    this.#append(row);
-  }
-
-  /** Shows what became of an own message; answers false when there is no such row. */
-  setState(id, name, { words = STATES[name], canRetry = false, time } = {}) {
-    const own = this.#own.get(id);
-    if (!own) return false;
-    own.state.dataset.state = name;
-    own.state.textContent = words;
-    if (time) own.time.replaceChildren(time);
-    if (canRetry) own.state.append(element('button', { textContent: 'Send again', onclick: own.sendAgain }));
-    return true;
-  }
-
-  #append(row) {
-    at('rows').append(row);
-    while (at('rows').childElementCount > MAX_ROWS) {
-      const oldest = at('rows').firstElementChild;
-      this.#own.delete(oldest.dataset.id);
-      oldest.remove();
-    }
-    if (this.#pinned && !this.#scrolling) {
-      this.#scrolling = true; // One layout for all that comes before the next frame is painted.
-      requestAnimationFrame(() => this.#toEnd());
-    }
-    this.#showUnread();
-  }
-
-  #toEnd() {
-    this.#scrolling = false;
-    this.#pinned = true;
-    at('log').scrollTop = at('log').scrollHeight;
-    this.#showUnread();
-  }
-
-  #onScrolled() {
-    if (this.#scrolling) return;
-    const { scrollHeight, scrollTop, clientHeight } = at('log');
-    this.#pinned = scrollHeight - scrollTop - clientHeight < NEAR_END;
-    this.#showUnread();
-  }
-
-  #showUnread() {
-    if (this.#pinned && !document.hidden) this.#unread = 0;
-    document.title = this.#unread > 0 ? `(${this.#unread}) Holdfast` : 'Holdfast';
-    at('newest').hidden = this.#pinned || this.#unread === 0;
-    at('newest').textContent = `${this.#unread} new below`;
-  }
-}
 
 function showStatus(state, text) {
   at('status').dataset.state = state;
@@ -152,13 +21,26 @@ function suggest(name) {
 }
 
 /** What the log and the status line make of the news of a connection. */
-function listenerFor(user, log) {
+function listenerFor(log) {
   return {
-    onConnecting: () => showStatus('connecting', `connecting as ${user}…`),
-    onOnline: () => showStatus('online', `online as ${user}`),
+    onConnecting: (user) => showStatus('connecting', user === null ? 'connecting…' : `connecting as ${user}…`),
+    onOnline(user) {
+      showStatus('online', `online as ${user}`);
+      showChat();
+    },
     onOffline(why, retryMs) {
       if (retryMs === null) showStatus('stopped', `offline: ${why}`);
       else showStatus('waiting', `offline: ${why}; trying again in ${inWords(retryMs)}`);
+      showChat(); // The token, where one was asked for, is not what is in the way.
+    },
+    onTokenNeeded(why) {
+      showStatus('stopped', 'offline: another token is needed');
+      at('connect').hidden = at('disconnect').hidden = true; // There is nothing to try before there is another token.
+      at('token').value = '';
+      at('join').hidden = false;
+      at('join-error').textContent = `Not connected: ${why}.`; // Last, as what changes unseen is not read out.
+      // Whoever is writing goes on writing.
+      if (!at('chat').contains(document.activeElement)) at('token').focus();
     },
     onCaughtUp(count) {
       if (count > 0) log.addNotice(`${count} waited for you; what follows is live`);
@@ -180,9 +62,19 @@ function listenerFor(user, log) {
   };
 }
 
-function startChat(user) {
+function showChat() {
+  const first = at('chat').hidden;
+  const asked = at('join').contains(document.activeElement);
+  at('join').hidden = true;
+  at('chat').hidden = at('rename').hidden = false;
+  if (first) at('recipient').focus();
+  else if (asked) at('content').focus();
+}
+
+/** Makes the page a chat of this connection, which is still to be opened. */
+function startChat(path, who) {
   const log = new Log();
-  const connection = new ChatConnection(user, listenerFor(user, log));
+  const connection = new ChatConnection(path, who, listenerFor(log));
 
   const send = (id, to, content) => {
     const objection = connection.objection(content);
@@ -226,11 +118,8 @@ function startChat(user) {
     if (connection.unreceipted > 0) event.preventDefault(); // What has no receipt would be lost with the page.
   });
 
-  at('join').hidden = true;
-  at('chat').hidden = at('rename').hidden = false;
   onAudience();
-  at('recipient').focus();
-  connection.connect();
+  return connection;
 }
 
 /** The name in the address, so that a reload or a bookmark connects again; it never leaves the browser with a request. */
@@ -242,20 +131,57 @@ function nameInAddress() {
   }
 }
 
-function join(raw) {
-  const user = readName(raw);
-  if (user === null) {
-    at('join-error').textContent =
-      'A name has 1 to 128 bytes, no “|”, and no control or invisible characters. Please choose another.';
-    return at('name').focus();
-  }
-  history.replaceState(null, '', `#${encodeURIComponent(user)}`);
-  startChat(user);
+function joinByName(path) {
+  const join = (raw) => {
+    const user = readName(raw);
+    if (user === null) {
+      at('join-error').textContent =
+        'A name has 1 to 128 bytes, no “|”, and no control or invisible characters. Please choose another.';
+      return at('name').focus();
+    }
+    history.replaceState(null, '', `#${encodeURIComponent(user)}`);
+    const connection = startChat(path, { user });
+    showChat();
+    connection.connect();
+  };
+  addEventListener('hashchange', () => location.reload());
+  at('join').addEventListener('submit', () => join(at('name').value));
+  if (nameInAddress()) join((at('name').value = nameInAddress()));
 }
 
-at('join').addEventListener('submit', (event) => {
-  event.preventDefault();
-  join(at('name').value);
-});
-addEventListener('hashchange', () => location.reload());
-if (nameInAddress()) join((at('name').value = nameInAddress()));
+/** The token stays in this page's memory: nothing that outlives the page ever holds it. */
+function joinByToken(path) {
+  let connection = null;
+  at('rename').textContent = 'Change user';
+  at('join').addEventListener('submit', () => {
+    const token = readToken(at('token').value);
+    if (token === null) {
+      at('join-error').textContent =
+        'That is no token that the server could take. A JSON Web Token is three parts divided by dots, such as eyJ….eyJ….abc, of 8,192 characters at most; please copy all of it.';
+      return at('token').focus();
+    }
+    at('token').value = at('join-error').textContent = '';
+    connection ??= startChat(path, {});
+    connection.connect(token);
+  });
+}
+
+/** Asks the server where the socket is and how it knows people, and the person accordingly. */
+async function start() {
+  at('join').addEventListener('submit', (event) => event.preventDefault());
+  const settings = await fetchSettings();
+  if (settings === null) {
+    showStatus('stopped', 'offline: the server does not say how to connect; load the page again in a few seconds');
+    at('connect').hidden = true;
+    return;
+  }
+  const byToken = settings.users === 'token';
+  at('by-name').hidden = at('by-name').disabled = byToken;
+  at('by-token').hidden = at('by-token').disabled = !byToken;
+  at('join').hidden = false;
+  at(byToken ? 'token' : 'name').focus();
+  if (byToken) joinByToken(settings.path);
+  else joinByName(settings.path);
+}
+
+await start();

@@ -1,3 +1,6 @@
+import { endingOf, explainRefusal } from './ending.js';
+import { byteLength } from './joining.js';
+
 const SUBPROTOCOL = 'chat.v1.json';
 const ACK_WITHIN_MS = 50;
 const ANSWER_WITHIN_MS = 15_000;
@@ -10,29 +13,8 @@ const MAX_SEEN = 5_000;
 
 const NO_ANSWER = 4408;
 const FRAME_TOO_BIG = 1009;
-
-/** Why a connection ended, by close code, and what to do then [protocol 5]. */
-const ENDINGS = {
-  1001: ['the server is going away', 'soon'],
-  1006: ['the connection was lost', 'backoff'],
-  1009: ['the server does not take so big a message', 'backoff'],
-  1011: ['the server failed', 'backoff'],
-  1013: ['the server has too much to do', 'backoff'],
-  4400: ['the server did not understand this page', 'stop'],
-  4401: ['the credentials have expired', 'stop'],
-  4403: ['disconnected by an administrator', 'stop'],
-  4408: ['the connection fell silent', 'backoff'],
-  4409: ['replaced by a newer connection under the same name', 'stop'],
-  4429: ['too much was sent in a short time', 'backoff'],
-};
-
-const byteLength = (text) => new TextEncoder().encode(text).length;
-
-/** The name in the server's spelling, or null when it is not one: the browser could not tell why the server refuses it. */
-export function readName(raw) {
-  const name = raw.trim().normalize('NFC');
-  return name === '' || byteLength(name) > 128 || /[|\uFFFD\p{C}\p{Zl}\p{Zp}]/u.test(name) ? null : name;
-}
+/** The browser's own code, also for a handshake that was refused. */
+const UNEXPLAINED = 1006;
 
 /** A message id. Not crypto.randomUUID, which pages that came over plain HTTP do not have. */
 export function newId() {
@@ -45,7 +27,14 @@ export function newId() {
  * goes out at most once, nor that anything outlives the page.
  */
 export class ChatConnection {
+  #path;
+  /** Null until a server has said whose token it is. */
   #user;
+  /**
+   * Null where the name is believed.
+   * @type {string | null}
+   */
+  #token = null;
   #listener;
   #socket = null;
   #welcomedAt = null;
@@ -60,7 +49,9 @@ export class ChatConnection {
   #outbox = new Map();
   #seen = new Set();
 
-  constructor(user, listener) {
+  /** The path of the socket is one below that of the page; without a `user`, a token has to say who it is. */
+  constructor(path, { user = null }, listener) {
+    this.#path = path;
     this.#user = user;
     this.#listener = listener;
   }
@@ -74,19 +65,20 @@ export class ChatConnection {
     return this.#outbox.size;
   }
 
-  connect() {
+  connect(token = this.#token) {
     this.#drop();
-    const url = new URL('/chat', location.href);
+    this.#token = token;
+    const url = new URL(`.${this.#path}`, location.href);
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-    url.search = new URLSearchParams({ user: this.#user });
-    const socket = new WebSocket(url, SUBPROTOCOL);
+    if (token === null) url.search = new URLSearchParams({ user: this.#user });
+    const socket = new WebSocket(url, token === null ? SUBPROTOCOL : [SUBPROTOCOL, `bearer.${token}`]);
     const ifCurrent = (handle) => (event) => socket === this.#socket && handle(event);
     socket.onmessage = ifCurrent(({ data }) => this.#onFrame(JSON.parse(data)));
-    socket.onclose = ifCurrent(({ code }) => this.#onEnded(code));
+    socket.onclose = ifCurrent(({ code, reason }) => this.#onClosed(code, reason));
     this.#socket = socket;
     this.#acked = { seq: 0, at: 0 };
     this.#handledSeq = 0;
-    this.#listener.onConnecting();
+    this.#listener.onConnecting(this.#user);
   }
 
   disconnect() {
@@ -131,12 +123,19 @@ export class ChatConnection {
   }
 
   #onWelcome({ user, ackWindow, maxContentBytes, serverTime }) {
+    // What was written here would go out in the name of somebody else.
+    if (this.#user !== null && this.#user !== user) {
+      return this.#end({
+        why: `that is a token of ${user}, and this page is ${this.#user}’s; “Change user” begins anew`,
+        next: 'renew',
+      });
+    }
     this.#user = user;
     this.#ackWindow = ackWindow;
     this.#maxContentBytes = maxContentBytes;
     this.#clockAheadMs = Date.parse(serverTime) - Date.now();
     this.#welcomedAt = performance.now();
-    this.#listener.onOnline();
+    this.#listener.onOnline(user);
   }
 
   #onMessage(message) {
@@ -162,16 +161,21 @@ export class ChatConnection {
     this.#listener.onRefused(refusal);
   }
 
-  #onEnded(code) {
-    let [why, next] = ENDINGS[code] ?? [`the connection ended with code ${code}`, 'backoff'];
-    if (code === 1006 && this.#welcomedAt === null) why = 'the server cannot be reached, or it refuses the connection';
+  async #onClosed(code, reason) {
+    if (code !== UNEXPLAINED || this.#welcomedAt !== null) return this.#end(endingOf(code, reason), code);
+    const socket = this.#socket;
+    const refusal = await explainRefusal(this.#path, this.#token);
+    if (socket === this.#socket) this.#end(refusal); // Nobody disconnected, or tried again, meanwhile.
+  }
+
+  #end({ why, next, pauseMs = null }, code) {
     if (this.#welcomedAt !== null && performance.now() - this.#welcomedAt > STEADY_AFTER_MS) this.#attempts = 0;
     this.#drop();
     if (code === FRAME_TOO_BIG) this.#giveUpBiggest(why);
     this.#takeBack();
-    let delayMs = null;
-    if (next === 'soon') delayMs = 1_000 + Math.random() * 4_000;
-    if (next === 'backoff') delayMs = Math.random() * Math.min(MAX_BACKOFF_MS, 500 * 2 ** this.#attempts++);
+    if (next === 'renew' && this.#token !== null) return this.#listener.onTokenNeeded(why);
+    const backoffMs = () => Math.random() * Math.min(MAX_BACKOFF_MS, 500 * 2 ** this.#attempts++);
+    const delayMs = next === 'backoff' ? backoffMs() : pauseMs;
     if (delayMs !== null) this.#timers.retry = setTimeout(() => this.connect(), delayMs);
     this.#listener.onOffline(why, delayMs);
   }
@@ -196,7 +200,7 @@ export class ChatConnection {
       this.#listener.onProgress(id, 'sending');
     }
     // A network that went away without a word looks open for minutes; only a frame that comes puts this off.
-    if (written > 0) this.#timers.answer ??= setTimeout(() => this.#onEnded(NO_ANSWER), ANSWER_WITHIN_MS);
+    if (written > 0) this.#timers.answer ??= setTimeout(() => this.#end(endingOf(NO_ANSWER)), ANSWER_WITHIN_MS);
   }
 
   /** The socket is gone: what has no receipt is to be written again. */

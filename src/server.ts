@@ -3,10 +3,10 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import * as swagger from '@nestjs/swagger';
 import { once } from 'node:events';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { AdministratorGuard } from './admin/administrator.guard.js';
+import { AdministratorGuard, isKnown } from './admin/administrator.guard.js';
 import { describeApi } from './admin/api.js';
 import { AppModule } from './app.module.js';
 import { trusted } from './authentication/trusted.authenticator.js';
@@ -22,6 +22,7 @@ const BACKLOG = 4_096;
 /** Bytes of JSON that one byte of content may take, as `\u0001` does, and room for the rest of a body. */
 const JSON_GROWTH = 6;
 const JSON_ENVELOPE_BYTES = 4_096;
+const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 
 /** The description of the REST calls, in all its forms; what is below a path is of it. */
 const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
@@ -62,18 +63,30 @@ function addressOf({ authentication: { authenticate } }: Settings): string {
   return authenticate === trusted ? '?user=NAME' : ' with a token';
 }
 
-/** Gives an application what the server has around the chat: the adapter, JSON bodies, the page and its descriptions. */
-export function equip(app: NestExpressApplication, { chat }: Settings): void {
+/** Gives an application what the server has around the chat: the adapter, JSON bodies, the page and what it needs to know, the descriptions. */
+export function equip(app: NestExpressApplication, { path, chat, authentication: { authenticate } }: Settings): void {
+  const guard = app.get(AdministratorGuard);
   app.useWebSocketAdapter(new ChatWsAdapter(app));
-  // JSON only: a form could be posted here by any page that the operator visits.
-  app.useBodyParser('json', { limit: chat.maxContentBytes * JSON_GROWTH + JSON_ENVELOPE_BYTES });
+  // Who asks is known before a body is read: parsing is work that no stranger can give us.
+  app.use(path, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {
+    if (/^\/?(\?|$)/.test(request.url!)) return next(); // The path of the socket, which takes nothing.
+    guard.check(request, true).then(() => next(), next);
+  });
+  app.useBodyParser('json', {
+    limit: chat.maxContentBytes * JSON_GROWTH + JSON_ENVELOPE_BYTES,
+    // JSON only: a form could be posted here by any page that the operator visits.
+    type: (request) => isKnown(request) && JSON_TYPE.test(request.headers['content-type'] ?? ''),
+  });
+  app.use('/settings.json', (_request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
+    response.end(JSON.stringify({ path, users: authenticate === trusted ? 'trusted' : 'token' }));
+  });
   app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)));
   const description = new swagger.DocumentBuilder()
     .setTitle('Holdfast')
     .setDescription('Connections, pending messages and counters of the chat.')
     .addBearerAuth()
     .build();
-  const guard = app.get(AdministratorGuard);
   app.use(DOCS, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {
     guard.check(request).then(() => next(), next);
   });

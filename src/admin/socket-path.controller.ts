@@ -1,8 +1,12 @@
-import { All, Header, HttpException, HttpStatus } from '@nestjs/common';
-import { AdminController, Refuses } from './api.js';
+import { All, Controller, Header, HttpException, HttpStatus, UseFilters, VERSION_NEUTRAL } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import { Refuses } from './api.js';
+import { ErrorFilter } from './error.filter.js';
 
-/** Tells whoever comes to the path of the socket by plain HTTP what is there. */
-@AdminController('', 'socket')
+/** Tells whoever comes to the path of the socket by plain HTTP what is there: everybody, as it is no secret and changes nothing. */
+@Controller({ version: VERSION_NEUTRAL })
+@UseFilters(ErrorFilter)
+@ApiTags('socket')
 export class SocketPathController {
   @All()
   @Header('Upgrade', 'websocket')
@@ -12,7 +16,7 @@ export class SocketPathController {
       {
         statusCode: 426,
         code: 'UPGRADE_REQUIRED',
-        message: 'this is the path of the WebSocket; connect to it with ws://…?user=NAME',
+        message: 'this is the path of the WebSocket; connect to it with ws://…?user=NAME, or with a token',
       },
       426 as HttpStatus,
     );

@@ -27,9 +27,11 @@ export class Tickets {
 
   constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {}
 
-  /** A ticket for one connection of this principal; refused with 503 when too many wait to be used. */
+  /** A ticket for one connection of this principal; refused with 401 when its time is over, and with 503 when too many wait to be used. */
   issue(principal: Principal): Ticket {
     const now = this.options.clock.now();
+    // Within the tolerance of the clocks: it would open nothing.
+    if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw unauthorized();
     for (const [hash, { expiresAt }] of this.waiting) {
       if (expiresAt > now) break;
       this.waiting.delete(hash);

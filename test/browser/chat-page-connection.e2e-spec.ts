@@ -48,7 +48,7 @@ describeInChromium('the chat page, when its connection ends,', (stage) => {
     const alice = await openInStillTime('alice');
     const startAgain = await stage.site.stop();
     await alice.connect();
-    await alice.untilStatus('offline: the server cannot be reached, or it refuses the connection; trying again in');
+    await alice.untilStatus('offline: the server cannot be reached; trying again in');
     await startAgain();
     await alice.page.clock.runFor(500);
     await alice.untilStatus('online as alice');
@@ -93,6 +93,38 @@ describeInChromium('the chat page, when its connection ends,', (stage) => {
     await alice.sees('before', 'stored');
     await alice.sees('after', 'stored');
     expect(await alice.rows.filter({ hasText: 'refused' }).count()).toBe(1);
+  });
+
+  it('stays away for as long as the server that is going away asks, and comes back within seconds of that', async () => {
+    const alice = await openInStillTime('alice');
+    let connections = 0;
+    await alice.page.routeWebSocket(/\/chat\?/, (route) => {
+      connections += 1;
+      const server = route.connectToServer();
+      if (connections > 1) return;
+      server.onMessage((welcome) => {
+        route.send(welcome);
+        void route.close({ code: 1001, reason: 'the server is going away; retry-after=70 please' });
+      });
+    });
+    await alice.page.reload();
+    await alice.connect();
+    await alice.untilStatus('offline: the server is going away; trying again in 1 min');
+    await alice.page.clock.runFor(69_900);
+    expect([connections, await alice.status.getAttribute('data-state')]).toEqual([1, 'waiting']);
+    await alice.page.clock.runFor(4_200);
+    await alice.untilStatus('online as alice');
+    expect(connections).toBe(2);
+  });
+
+  it('says what can be the cause when the server is there and refuses', async () => {
+    await stage.restage({ CHAT_ALLOWED_ORIGINS: 'https://app.example.com' });
+    const alice = await openInStillTime('alice');
+    await alice.connect();
+    await alice.untilStatus(
+      `it does not let pages of ${stage.site.origin} connect (CHAT_ALLOWED_ORIGINS); trying again in`,
+    );
+    expect(await alice.status.getAttribute('data-state')).toBe('waiting');
   });
 
   it.each([

@@ -20,6 +20,11 @@ export class Reader {
     await this.page.getByRole('button', { name: 'Connect' }).click();
   }
 
+  async connectWith(token: string): Promise<void> {
+    await this.page.getByLabel('Your token').fill(token);
+    await this.page.getByRole('button', { name: 'Connect' }).click();
+  }
+
   async write(to: string | null, content: string): Promise<void> {
     if (to === null) await this.page.getByLabel('To everyone').check();
     else await this.page.getByLabel('Name of the recipient').fill(to);

@@ -10,15 +10,17 @@ export class Site {
   private constructor(
     private app: NestExpressApplication,
     private readonly folder: string,
+    private readonly env: NodeJS.ProcessEnv,
   ) {}
 
-  static async start(): Promise<Site> {
+  static async start(env: NodeJS.ProcessEnv = {}): Promise<Site> {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-page-'));
-    return new Site(await Site.startIn(folder, 0), folder);
+    return new Site(await Site.startIn(folder, 0, env), folder, env);
   }
 
-  private static startIn(folder: string, port: number): Promise<NestExpressApplication> {
+  private static startIn(folder: string, port: number, env: NodeJS.ProcessEnv): Promise<NestExpressApplication> {
     return startServer({
+      ...env,
       PORT: String(port),
       DATABASE_URL: `sqlite:${join(folder, 'holdfast.sqlite')}`,
       CHAT_PERSIST_AFTER_MS: '10000', // On a busy machine a page may take its time, and `delivered` is still to be seen.
@@ -38,7 +40,7 @@ export class Site {
     const { port } = this;
     await this.app.close();
     return async () => {
-      this.app = await Site.startIn(this.folder, port);
+      this.app = await Site.startIn(this.folder, port, this.env);
     };
   }
 

@@ -40,6 +40,12 @@ export class Stage {
     this.site = await Site.start();
   }
 
+  /** Puts a server with these settings in the place of the one that every test gets. */
+  async restage(env: NodeJS.ProcessEnv): Promise<void> {
+    await this.site.dispose();
+    this.site = await Site.start(env);
+  }
+
   async strike(): Promise<void> {
     if (!this.browser) return;
     for (const context of this.browser.contexts()) await context.close();

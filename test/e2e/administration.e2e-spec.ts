@@ -25,9 +25,12 @@ async function start(options: TestOptions = {}): Promise<void> {
 /** What an orchestrator asks, who has no credentials: it names nobody. */
 const OPEN = ['GET /health/live', 'GET /health/ready', 'GET /metrics'];
 
+/** Where everybody is told that it takes a WebSocket. */
+const SOCKET = '/chat';
+
 /** Every call that the running router serves and that is not open, as method and path, with something in the place of each parameter. */
 function routes(): [string, string][] {
-  return allRoutes().filter(([method, path]) => !OPEN.includes(`${method} ${path}`));
+  return allRoutes().filter(([method, path]) => path !== SOCKET && !OPEN.includes(`${method} ${path}`));
 }
 
 function allRoutes(): [string, string][] {
@@ -59,19 +62,27 @@ describe('every call that the router serves', () => {
   it('is below the path of the chat, or a form of the description', () => {
     const served = routes().map(([method, path]) => `${method} ${path}`);
     expect(served).toEqual(
-      expect.arrayContaining([
-        'DELETE /chat/users/bob/connections',
-        'POST /chat/tickets',
-        'GET /docs-json',
-        'GET /chat',
-      ]),
+      expect.arrayContaining(['DELETE /chat/users/bob/connections', 'POST /chat/tickets', 'GET /docs-json']),
     );
     expect(served.filter((route) => !/^\w+ \/(chat(\/|$)|docs(-json|-yaml)?(\/|$))/.test(route))).toEqual([]);
   });
 
-  it('needs credentials, but for what an orchestrator asks', async () => {
+  it('needs credentials, but for what an orchestrator asks, and the path of the socket', async () => {
     const all = allRoutes().map(([method, path]) => `${method} ${path}`);
-    expect(all).toEqual(expect.arrayContaining(OPEN));
+    expect(all).toEqual(
+      expect.arrayContaining([...OPEN, ...METHODS.map((method) => `${method.toUpperCase()} ${SOCKET}`)]),
+    );
+    for (const token of [undefined, 'garbage', await issuer.token('bob'), ADMIN_TOKEN]) {
+      for (const method of METHODS) {
+        const { status, text } = await answer(method.toUpperCase(), SOCKET, token);
+        expect([method, token, status, JSON.parse(text)]).toMatchObject([
+          method,
+          token,
+          426,
+          { code: 'UPGRADE_REQUIRED' },
+        ]);
+      }
+    }
     for (const path of ['/health/live', '/health/ready', '/metrics'])
       expect((await answer('GET', path)).status).toBe(200);
   });
@@ -137,6 +148,24 @@ describe('every call that the router serves', () => {
         expect((await answer('GET', path, token)).status).toBe(200);
     }
   });
+
+  it.each(['/chat/messages', '/chat/tickets', '/chat/nothing', '/chat', '/', '/health/live', '/docs-json'])(
+    'reads no body of a stranger: %s',
+    async (path) => {
+      const parse = jest.spyOn(JSON, 'parse');
+      const body = JSON.stringify({ from: 'alice', to: 'bob', content: 'of a stranger' });
+      const headers = { 'Content-Type': 'application/json' };
+      const url = `http://127.0.0.1:${chat.port}${path}`;
+      const { status } = await fetch(url, { method: 'POST', body, headers });
+      expect([401, 404, 426]).toContain(status);
+      expect(parse.mock.calls.filter(([text]) => text.includes('of a stranger'))).toEqual([]);
+      // Of somebody known it is read, so the spy would have seen it.
+      const authorised = { ...headers, Authorization: `Bearer ${ADMIN_TOKEN}` };
+      await fetch(`http://127.0.0.1:${chat.port}/chat/messages`, { method: 'POST', body, headers: authorised });
+      expect(parse.mock.calls.filter(([text]) => text.includes('of a stranger'))).toHaveLength(1);
+      parse.mockRestore();
+    },
+  );
 
   it('takes its credentials from the header only', async () => {
     for (const query of ['user=root', `token=${ADMIN_TOKEN}`, `ticket=${ADMIN_TOKEN}`]) {
@@ -250,6 +279,21 @@ describe('the standalone server', () => {
       await server!.close();
       jest.restoreAllMocks();
     }
+  });
+
+  it('tells its page, and whoever asks, where the socket is and how users are known, and nothing else', async () => {
+    const settings = async () => {
+      const { port } = server!.getHttpServer().address() as AddressInfo;
+      return (await fetch(`http://127.0.0.1:${port}/settings.json`)).json();
+    };
+    catchLogLines();
+    await launch({});
+    expect(await settings()).toEqual({ path: '/chat', users: 'trusted' });
+    await server!.close();
+    const { jwksUrl, issuer: iss, audience } = issuer.jwt;
+    const jwtOnly = { CHAT_AUTH: 'jwt', CHAT_JWKS_URL: jwksUrl, CHAT_JWT_ISSUER: iss, CHAT_JWT_AUDIENCE: audience };
+    await launch({ CHAT_PATH: '/team/chat', CHAT_ADMIN_TOKEN: ADMIN_TOKEN, ...jwtOnly });
+    expect(await settings()).toEqual({ path: '/team/chat', users: 'token' });
   });
 
   it('needs no such word where tokens are checked', async () => {

@@ -384,6 +384,12 @@ describe('a ticket', () => {
     await alice.expectClose(4401);
   });
 
+  it('is not given for a token that is over, as it would open nothing', async () => {
+    await start({ clock: clockOfToday() });
+    const over = await issue(undefined, await issuer.token('alice', { exp: seconds() }));
+    expect(over).toMatchObject({ status: 401, body: { code: 'UNAUTHORIZED' } });
+  });
+
   it('is one of 10,000 at most, until their time is over', async () => {
     const clock = clockOfToday();
     await start({ clock });

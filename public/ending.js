@@ -1,0 +1,67 @@
+// Why a connection ended, or did not come about, in words; and what to do then.
+
+import { fetchSettings } from './joining.js';
+
+const MIN_PAUSE_SECONDS = 1;
+const MAX_PAUSE_SECONDS = 3_600;
+/** Over so many seconds those whom a server sent away come back, rather than all at once. */
+const SPREAD_SECONDS = 4;
+const ASK_WITHIN_MS = 10_000;
+
+const UNREACHABLE = 'the server cannot be reached';
+
+/** By close code [protocol 5]: try again after a pause or with backoff, stop, or get a new token. */
+const ENDINGS = {
+  1001: ['the server is going away', 'pause'],
+  1006: ['the connection was lost', 'backoff'],
+  1009: ['the server does not take so big a message', 'backoff'],
+  1011: ['the server failed', 'backoff'],
+  1013: ['the server has too much to do', 'backoff'],
+  4400: ['the server did not understand this page', 'stop'],
+  4401: ['the token has expired; a new one is needed', 'renew'],
+  4403: ['disconnected by an administrator', 'stop'],
+  4408: ['the connection fell silent', 'backoff'],
+  4409: ['replaced by a newer connection under the same name', 'stop'],
+  4429: ['too much was sent in a short time', 'backoff'],
+};
+
+/** What a close frame means. Its reason may say `retry-after=SECONDS`. */
+export function endingOf(code, reason = '') {
+  const [why, next] = ENDINGS[code] ?? [`the connection ended with code ${code}`, 'backoff'];
+  return next === 'pause' ? { why, next, pauseMs: pauseMs(/\bretry-after=(\d+)/.exec(reason)?.[1]) } : { why, next };
+}
+
+function pauseMs(seconds = MIN_PAUSE_SECONDS) {
+  return 1_000 * (Math.min(Number(seconds), MAX_PAUSE_SECONDS) + Math.random() * SPREAD_SECONDS);
+}
+
+/**
+ * Why a handshake failed, which browsers keep from pages: a request that is refused for the same reason tells. Only what
+ * is about the credentials, or about the server as a whole, can be learned so.
+ */
+export async function explainRefusal(path, token) {
+  if (token === null) return (await fetchSettings()) ? refusedAllTheSame() : { why: UNREACHABLE, next: 'backoff' };
+  let response;
+  try {
+    const headers = { Authorization: `Bearer ${token}` };
+    const signal = AbortSignal.timeout(ASK_WITHIN_MS);
+    response = await fetch(`.${path}/tickets`, { method: 'POST', headers, signal });
+  } catch {
+    return { why: UNREACHABLE, next: 'backoff' };
+  }
+  if (response.ok) return refusedAllTheSame();
+  const { status, headers } = response;
+  const { code, message } = await response.json().catch(() => ({})); // Of a proxy, or none at all.
+  const why = message ? `${message} (${status} ${code})` : `the server, or a proxy before it, answered ${status}`;
+  if (status === 401) return { why: `the server does not take this token: ${why}`, next: 'renew' };
+  if (status === 403 || status === 431) return { why, next: 'renew' };
+  const retryAfter = headers.get('Retry-After');
+  return /^\d+$/.test(retryAfter) ? { why, next: 'pause', pauseMs: pauseMs(retryAfter) } : { why, next: 'backoff' };
+}
+
+function refusedAllTheSame() {
+  const why =
+    'the server refuses the connection: too many may be open, or it does not let pages of ' +
+    `${location.origin} connect (CHAT_ALLOWED_ORIGINS)`;
+  return { why, next: 'backoff' };
+}
