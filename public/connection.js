@@ -82,7 +82,7 @@ export class ChatConnection {
     const socket = new WebSocket(url, SUBPROTOCOL);
     const ifCurrent = (handle) => (event) => socket === this.#socket && handle(event);
     socket.onmessage = ifCurrent(({ data }) => this.#onFrame(JSON.parse(data)));
-    socket.onclose = ifCurrent(({ code }) => this.#onEnded(code));
+    socket.onclose = ifCurrent(({ code, reason }) => this.#onEnded(code, reason));
     this.#socket = socket;
     this.#acked = { seq: 0, at: 0 };
     this.#handledSeq = 0;
@@ -162,7 +162,7 @@ export class ChatConnection {
     this.#listener.onRefused(refusal);
   }
 
-  #onEnded(code) {
+  #onEnded(code, reason = '') {
     let [why, next] = ENDINGS[code] ?? [`the connection ended with code ${code}`, 'backoff'];
     if (code === 1006 && this.#welcomedAt === null) why = 'the server cannot be reached, or it refuses the connection';
     if (this.#welcomedAt !== null && performance.now() - this.#welcomedAt > STEADY_AFTER_MS) this.#attempts = 0;
@@ -170,7 +170,9 @@ export class ChatConnection {
     if (code === FRAME_TOO_BIG) this.#giveUpBiggest(why);
     this.#takeBack();
     let delayMs = null;
-    if (next === 'soon') delayMs = 1_000 + Math.random() * 4_000;
+    // The server knows how many have to come back; without its word, 1 to 5 s [protocol 9].
+    const [, seconds = 1 + Math.floor(Math.random() * 4)] = /\bretry-after=(\d+)/.exec(reason) ?? [];
+    if (next === 'soon') delayMs = (Number(seconds) + Math.random()) * 1_000;
     if (next === 'backoff') delayMs = Math.random() * Math.min(MAX_BACKOFF_MS, 500 * 2 ** this.#attempts++);
     if (delayMs !== null) this.#timers.retry = setTimeout(() => this.connect(), delayMs);
     this.#listener.onOffline(why, delayMs);
