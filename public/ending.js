@@ -28,11 +28,14 @@ const ENDINGS = {
 /** What a close frame means. Its reason may say `retry-after=SECONDS`. */
 export function endingOf(code, reason = '') {
   const [why, next] = ENDINGS[code] ?? [`the connection ended with code ${code}`, 'backoff'];
-  return next === 'pause' ? { why, next, pauseMs: pauseMs(/\bretry-after=(\d+)/.exec(reason)?.[1]) } : { why, next };
+  if (next !== 'pause') return { why, next };
+  const [, seconds] = /\bretry-after=(\d+)/.exec(reason) ?? [];
+  // With the hint the server has spread them itself [protocol 9].
+  return { why, next, pauseMs: seconds === undefined ? pauseMs(MIN_PAUSE_SECONDS) : pauseMs(seconds, 1) };
 }
 
-function pauseMs(seconds = MIN_PAUSE_SECONDS) {
-  return 1_000 * (Math.min(Number(seconds), MAX_PAUSE_SECONDS) + Math.random() * SPREAD_SECONDS);
+function pauseMs(seconds, spreadSeconds = SPREAD_SECONDS) {
+  return 1_000 * (Math.min(Number(seconds), MAX_PAUSE_SECONDS) + Math.random() * spreadSeconds);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import { Logger, ShutdownSignal } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import * as swagger from '@nestjs/swagger';
@@ -27,6 +27,12 @@ const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 /** The description of the REST calls, in all its forms; what is below a path is of it. */
 const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
 
+/** Signals that ask the server to end. Nest would take those of a crash for a request, too. */
+const ENDING_SIGNALS = [ShutdownSignal.SIGTERM, ShutdownSignal.SIGINT, ShutdownSignal.SIGHUP];
+
+/** Exit code of a server that was not given the time to say goodbye. */
+const FORCED = 1;
+
 /** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
 export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressApplication> {
   const logger = new ServerLogger(readLogFormat(env));
@@ -37,10 +43,13 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   const app = await NestFactory.create<NestExpressApplication>(AppModule.with(settings), {
     abortOnError: false,
     bodyParser: false,
+    // Node waits for ever for the end of a request that a peer has begun, once it does not listen any more.
+    forceCloseConnections: true,
     logger,
   });
   equip(app, settings);
-  app.enableShutdownHooks([], { useProcessExit: true });
+  app.enableShutdownHooks(ENDING_SIGNALS, { useProcessExit: true });
+  forceAtSecondSignal();
   await app.init();
   const server = app.getHttpServer() as Server;
   server.listen({ host: settings.host, port: settings.port, backlog: BACKLOG });
@@ -52,6 +61,21 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
     `listening on http://${host}:${port} ${howUsersAreKnown(settings)}; connect to ws://${host}:${port}${settings.path}${addressOf(settings)}`,
   );
   return app;
+}
+
+/** Nest passes over the second signal. Whoever sends it does not want to wait; what has a receipt is on the disk. */
+function forceAtSecondSignal(): void {
+  const logger = new Logger('Holdfast');
+  let asked = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (asked) {
+      logger.warn(`${signal} again: ends at once, without a goodbye; nothing that has a receipt is lost`);
+      process.exit(FORCED);
+    }
+    asked = true;
+    logger.log(`${signal}: says goodbye and ends; a second signal ends it at once`);
+  };
+  for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
 }
 
 function howUsersAreKnown({ authentication: { authenticate, insecure } }: Settings): string {

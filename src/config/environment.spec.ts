@@ -70,6 +70,7 @@ describe('the environment of the server', () => {
       CHAT_MAX_CONNECTIONS: '17',
       CHAT_TRUSTED_PROXIES: 'loopback, 10.0.0.0/8',
       CHAT_ALLOWED_ORIGINS: 'https://a.example,https://b.example',
+      CHAT_DRAIN_MS: '1800',
     });
     const { clock, ...set } = chat;
     expect(set).toEqual({
@@ -92,6 +93,7 @@ describe('the environment of the server', () => {
       maxConnections: 17,
       trustedProxies: ['loopback', '10.0.0.0/8'],
       allowedOrigins: ['https://a.example', 'https://b.example'],
+      drainMs: 1800,
     });
     expect(clock).toBe(new ChatOptions().clock);
     expect(Object.isFrozen(chat)).toBe(true);

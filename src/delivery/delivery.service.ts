@@ -38,6 +38,7 @@ export class DeliveryService implements MailboxSurroundings {
   private readonly unstored = new Set<Mailbox>();
   private readonly rateMeter: RateMeter;
   private cancelSweep: (() => void) | null = null;
+  private settling: Promise<void> | null = null;
 
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
@@ -61,13 +62,14 @@ export class DeliveryService implements MailboxSurroundings {
     return this.options.persistAfterMs === 0;
   }
 
-  /** True when senders should be held up until `whenRoom` calls back: the disk can't keep up. */
+  /** True when senders should be held up until `whenRoom` calls back: the disk can't keep up, or `settle` is to come to an end. */
   get isFull(): boolean {
-    return this.store.isFull;
+    return this.settling !== null || this.store.isFull;
   }
 
   whenRoom(callback: () => void): void {
-    this.store.whenRoom(callback);
+    if (this.settling) void this.settling.then(callback);
+    else this.store.whenRoom(callback);
   }
 
   get totals(): LedgerTotals {
@@ -143,10 +145,15 @@ export class DeliveryService implements MailboxSurroundings {
     return this.store.count(user);
   }
 
-  /** Stores everything that is in memory only and waits until it is committed, so that every sender has its receipt. */
+  /**
+   * Stores everything that is in memory only and waits until it is committed, so that every sender has its receipt.
+   * Senders are held up meanwhile: a queue that many fill is never empty.
+   */
   async settle(): Promise<void> {
     for (const mailbox of this.mailboxes.values()) mailbox.persist(Infinity);
-    await this.flush();
+    const settling = (this.settling = this.flush());
+    await settling;
+    if (this.settling === settling) this.settling = null;
   }
 
   /** Waits until what is on its way to the disk is committed, or could not be. */

@@ -5,7 +5,6 @@ import {
   type OnGatewayDisconnect,
   type OnGatewayInit,
 } from '@nestjs/websockets';
-import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.js';
@@ -17,10 +16,11 @@ import { CloseCode } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
 import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
 import { GuardedWebSocketServer } from './chat-ws.adapter.js';
+import { sayGoodbye } from './goodbye.js';
 import { AUTHORIZE, Policy, type Authorize, type SendCommand } from './policy.js';
 
-/** How long clients have to answer the close frame when the server goes away, in milliseconds. */
-const GOODBYE_MS = 5_000;
+/** How long a client has to answer a close frame before it is cut off, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 5_000;
 
 /** What a WebSocket server of a chat is told when it is made; the limit of a frame follows when the options are known. */
 export function serverOptions(path: string): Record<string, unknown> {
@@ -28,7 +28,7 @@ export function serverOptions(path: string): Record<string, unknown> {
     path,
     perMessageDeflate: false,
     clientTracking: false, // ConnectionService does that.
-    closeTimeout: GOODBYE_MS,
+    closeTimeout: CLOSE_TIMEOUT_MS,
     handleProtocols: (offered: Set<string>) => chooseSubprotocol(offered) ?? false,
   };
 }
@@ -90,20 +90,10 @@ export class ChatGateway
     this.delivery.detach(connection);
   }
 
-  /** Stores what is unconfirmed, says goodbye to everybody, and waits until they are gone; nothing is lost and nobody sees 1006. */
+  /** Stores what is unconfirmed, says goodbye to everybody, and waits until they are gone; nothing is lost and nobody who answers sees 1006. */
   async beforeApplicationShutdown(): Promise<void> {
     this.admissions.close();
-    await this.delivery.settle();
-    const gone = [...this.clients].map(([socket, connection]) => {
-      const closed = once(socket, 'close');
-      connection.close(CloseCode.GOING_AWAY, 'the server is going away; reconnect in a few seconds');
-      return closed;
-    });
-    const cancel = this.options.clock.after(GOODBYE_MS, () => {
-      for (const socket of this.clients.keys()) socket.terminate();
-    });
-    await Promise.all(gone);
-    cancel();
+    await sayGoodbye(this.clients, this.delivery, this.options);
     await this.delivery.close();
   }
 

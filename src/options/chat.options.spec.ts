@@ -33,6 +33,7 @@ describe('the options of the chat', () => {
       maxConnections: expect.any(Number),
       trustedProxies: [],
       allowedOrigins: null,
+      drainMs: 5_000,
       clock: systemClock,
     });
   });
@@ -72,6 +73,7 @@ describe('the options of the chat', () => {
     ['sessions', 'one', "is 'one'", "give 'replace' or 'multiple'"],
     ['sessions', null, 'is null', "give 'replace' or 'multiple'"],
     ['overflow', 'drop', "is 'drop'", "give 'reject' or 'evict-oldest'"],
+    ['drainMs', 99, 'is 99', 'give a whole number from 100 to 600000'],
     ['persistAfterMs', -1, 'is -1', 'give a whole number from 0 to 60000'],
     ['persistAfterMs', 60_001, 'is 60001', 'give a whole number from 0 to 60000'],
     ['persistAfterMs', Number.NaN, 'is NaN', 'give a whole number from 0 to 60000'],

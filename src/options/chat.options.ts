@@ -68,6 +68,9 @@ export class ChatOptions {
   /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. What comes without an `Origin` is no page, and may. */
   allowedOrigins: readonly string[] | null = null;
 
+  /** How long the goodbye may take when the server goes away, in milliseconds, 100 to 600,000: clients are told over the first half at most, and cut off at the end. With few clients it is over at once. */
+  drainMs = 5_000;
+
   /** Where the time comes from. */
   clock: Clock = systemClock;
 }
@@ -121,6 +124,7 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   maxConnections: orNull(whole(1)),
   trustedProxies: listOf(isNetwork, 'addresses or networks such as 10.0.0.0/8'),
   allowedOrigins: orNull(listOf(isOrigin, 'origins such as https://app.example.com')),
+  drainMs: whole(100, 600_000),
   clock: (value) => (isClock(value) ? null : 'a Clock with now() and after()'),
 };
 

@@ -3,7 +3,7 @@
  * PROTOCOL_ERROR, ADMINISTRATOR and REPLACED; after EXPIRED it gets new credentials first [protocol 5].
  */
 export const CloseCode = {
-  /** The server is going away: reconnect after a random 1 to 5 s. */
+  /** The server is going away: reconnect in the seconds that the reason says [protocol 9]. */
   GOING_AWAY: 1001,
   /** A binary frame that is not UTF-8: do not send the same frame again. */
   BAD_UTF8: 1007,

@@ -1,0 +1,156 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ReaderProcess } from '../support/crash-reader.js';
+import { balancedTotals, UNCAPPED } from '../support/crash-server.js';
+import { eventually, withDeadline } from '../support/deadline.js';
+import { DrainCrowd } from '../support/drain-crowd.js';
+import { History, tableOf } from '../support/history.js';
+import { ServerProcess } from '../support/server-process.js';
+import { SwallowingProxy } from '../support/swallowing-proxy.js';
+import { TestClient } from '../support/test-client.js';
+
+const FAULTLESS = { refused: 0, lost: 0, unexpected: 0, reordered: 0, premature: 0, faults: [] };
+const HINT = /^the server is going away; retry-after=[1-4]$/;
+/** What a busy machine may add to a time, in milliseconds. */
+const SLACK_MS = 2_000;
+
+let folder: string;
+let server: ServerProcess;
+let crowd: DrainCrowd | undefined;
+const closing: (() => Promise<unknown>)[] = [];
+beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'holdfast-drain-'))));
+afterEach(async () => {
+  crowd?.abandon();
+  await server?.kill();
+  for (const close of closing.splice(0)) await close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const start = async (env: NodeJS.ProcessEnv = {}): Promise<ServerProcess> =>
+  (server = await ServerProcess.start({
+    DATABASE_URL: `sqlite:${join(folder, 'holdfast.sqlite')}`,
+    CHAT_MAX_CONNECTIONS: 'none',
+    ...UNCAPPED,
+    ...env,
+  }));
+
+async function enter(user: string, protocols: string[] = []): Promise<TestClient> {
+  const client = await TestClient.open(`${server.socketUrl}?user=${user}`, protocols);
+  closing.push(() => client.drop());
+  return client;
+}
+
+describe('SIGTERM', () => {
+  it.each([0, 10, 1_000])(
+    'says goodbye to %d clients who send and receive, and loses nothing',
+    async (count) => {
+      const history = new History();
+      await start();
+      crowd = new DrainCrowd(count, history);
+      await crowd.enter(server.socketUrl);
+      await eventually(async () => (await balancedTotals(server)).accepted >= 5 * count);
+      const askedAt = performance.now();
+      const stopped = server.stop('SIGTERM').then((code) => ({ code, tookMs: performance.now() - askedAt }));
+      if (count === 1_000) await expectClosedDoors();
+      const endings = await crowd.endings();
+      const { code, tookMs } = await stopped;
+      process.stdout.write(`SIGTERM with ${count} clients: ended after ${Math.round(tookMs)} ms\n`);
+      expect(endings.filter((ending) => ending.code !== 1001 || !HINT.test(ending.reason))).toEqual([]);
+      expect(code).toBe(0);
+      // Nobody had to be cut off.
+      expect(tookMs).toBeLessThan(5_000);
+      expect(server.stdout).toMatch(/SIGTERM: says goodbye/);
+
+      history.restarted();
+      await start();
+      expect((await balancedTotals(server)).pending).toBeGreaterThanOrEqual(history.owed);
+      await crowd.settle(server.socketUrl, async () => {
+        const { pending, inFlight } = await balancedTotals(server);
+        return pending + inFlight === 0;
+      });
+      const verdict = history.check();
+      process.stdout.write(tableOf(verdict));
+      expect(verdict).toMatchObject(FAULTLESS);
+      expect(verdict.acknowledged).toBe(verdict.attempts);
+      if (count > 0) expect(verdict.recovered).toBeGreaterThan(0);
+    },
+    90_000,
+  );
+
+  it('ends the server in time and with 0 though peers are mute, deaf or half open', async () => {
+    const drainMs = 1_500;
+    await start({ CHAT_DRAIN_MS: String(drainMs) });
+    const deaf = await enter('deaf');
+    deaf.socket.pause();
+    const frozen = await ReaderProcess.open(`${server.socketUrl}?user=frozen`, 'json');
+    closing.push(() => frozen.kill());
+    await frozen.freeze();
+    const proxy = await SwallowingProxy.start(server.socketUrl);
+    closing.push(() => proxy.close());
+    const cut = await TestClient.open(`${proxy.url}?user=cut`);
+    closing.push(() => cut.drop());
+    proxy.swallowAfter('toServer', 0);
+    proxy.swallowAfter('toClient', 0);
+    const half = connect(Number(new URL(server.url).port), '127.0.0.1').on('error', () => undefined);
+    closing.push(async () => half.destroy());
+    await new Promise<void>((resolve) => half.write('GET /health/live HTTP/1.1\r\nHost: x\r\n', () => resolve()));
+    const alice = await enter('alice', ['chat.v1.json']);
+    // More than the kernel takes for one that does not read.
+    for (let n = 1; n <= 200; n += 1) {
+      alice.sendJson('send', { to: n % 2 ? 'deaf' : 'frozen', content: 'x'.repeat(60_000), id: `m-${n}` });
+    }
+    for (let receipts = 0; receipts < 200;) receipts += (await alice.until('receipts')).data.length;
+    const askedAt = performance.now();
+    expect(await server.stop('SIGTERM')).toBe(0);
+    expect(performance.now() - askedAt).toBeLessThan(drainMs + SLACK_MS);
+    expect((await alice.expectClose(1001)).reason).toMatch(HINT);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'waits for mute clients, until a second signal, %s, ends it at once; what has a receipt is kept',
+    async (second) => {
+      await start({ CHAT_DRAIN_MS: '60000' });
+      const mute = await enter('mute');
+      const alice = await enter('alice', ['chat.v1.json']);
+      mute.socket.pause();
+      for (let n = 1; n <= 20; n += 1)
+        alice.sendJson('send', { to: n % 2 ? 'bob' : 'mute', content: `x${n}`, id: `m-${n}` });
+      for (let receipts = 0; receipts < 20;) receipts += (await alice.until('receipts')).data.length;
+      process.kill(server.pid, 'SIGTERM');
+      await alice.expectClose(1001);
+      expect((await fetch(`${server.url}/health/live`)).status).toBe(200); // It waits.
+      const askedAt = performance.now();
+      process.kill(server.pid, second);
+      const exit = await withDeadline(server.exited, () => 'the server ends', 2_000);
+      process.stdout.write(`a second ${second}: ended after ${Math.round(performance.now() - askedAt)} ms\n`);
+      expect(exit).toEqual({ code: 1, signal: null });
+      const told = `${server.stdout}${server.stderr}`.split('\n').filter((line) => /again/.test(line));
+      expect(told).toEqual([expect.stringMatching(`WARN \\[Holdfast\\] ${second} again: ends at once`)]);
+      await start();
+      for (const [user, odd] of [
+        ['bob', 1],
+        ['mute', 0],
+      ] as const) {
+        const frames = await (await enter(user)).take(10);
+        expect(frames.map((frame) => /Z:x(\d+)$/.exec(frame)![1])).toEqual(
+          Array.from({ length: 10 }, (_, index) => String(2 * index + 2 - odd)),
+        );
+      }
+    },
+  );
+});
+
+/** The server is not ready, and lets nobody in, while it says goodbye. */
+async function expectClosedDoors(): Promise<void> {
+  const ready = await fetch(`${server.url}/health/ready`);
+  expect({ status: ready.status, body: await ready.json() }).toMatchObject({
+    status: 503,
+    body: { code: 'NOT_READY' },
+  });
+  await expect(TestClient.open(`${server.socketUrl}?user=late`)).rejects.toMatchObject({
+    status: 503,
+    headers: { connection: 'close', 'retry-after': '5' },
+  });
+}
