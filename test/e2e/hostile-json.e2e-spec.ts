@@ -68,15 +68,17 @@ describe('hostile JSON', () => {
     await alice.nextJson('caught-up');
     await healthy.nextJson('caught-up');
   });
-  afterEach(async () => {
+  afterEach(() => expectNoHarm());
+  afterAll(() => chat.dispose());
+  let round = 0;
+
+  /** Whoever had nothing to do with it notices nothing, and gets nothing of it. */
+  async function expectNoHarm(): Promise<void> {
     expect(describePrototypes()).toEqual(prototype);
-    // Whoever had nothing to do with it notices nothing, and gets nothing of it.
     healthy.sendJson('send', { to: 'partner', content: 'hello', id: `h-${(round += 1)}` });
     expect(await partner.next()).toBe('hello');
     expect((await healthy.nextJson('receipts')).data).toMatchObject([{ id: `h-${round}`, status: 'delivered' }]);
-  });
-  afterAll(() => chat.dispose());
-  let round = 0;
+  }
 
   async function post(path: string, json: string): Promise<{ status: number; body: Record<string, unknown> }> {
     const headers = { 'Content-Type': 'application/json' };
