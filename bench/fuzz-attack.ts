@@ -22,10 +22,10 @@ export class FuzzAttack {
     private readonly wanted: number,
   ) {}
 
-  /** Resolves when so many frames are written, or `stopped` says that it is no use. */
-  async run(sockets: number, stopped: () => boolean): Promise<void> {
+  /** Resolves when so many of the wanted frames are written, or `stopped` says that it is no use. */
+  async run(upTo: number, sockets: number, stopped: () => boolean): Promise<void> {
     const lane = async () => {
-      while (this.frames < this.wanted && !stopped()) await this.connection();
+      while (this.frames < upTo && !stopped()) await this.connection();
     };
     await Promise.all(Array.from({ length: sockets }, lane));
   }

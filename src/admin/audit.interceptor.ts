@@ -1,4 +1,15 @@
-import { HttpException, Logger, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import {
+  HttpException,
+  Inject,
+  Injectable,
+  Logger,
+  SetMetadata,
+  type CallHandler,
+  type CustomDecorator,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { tap, type Observable } from 'rxjs';
 import { HandshakeRefusal } from '../authentication/refusal.js';
@@ -12,30 +23,36 @@ interface ReadRequest extends IncomingMessage {
   readonly body?: Readonly<Record<string, unknown>>;
 }
 
-/** What the log may hold of a body: who and which, never the content. */
-const NAMED = ['from', 'to', 'user', 'id', 'broadcast'];
+const AUDITED = 'holdfast:audited';
+
+/** Names the parts of a body that go to the log when the call was taken: who and which, never the content, and nothing that was not checked. */
+export const Audits = (...parts: readonly string[]): CustomDecorator => SetMetadata(AUDITED, parts);
 
 /** Writes one line of every call that changes something: who, what, and how it ended. Being on the controller, it forgets no call. */
+@Injectable()
 export class AuditInterceptor implements NestInterceptor {
   private readonly logger = new Logger('Audit');
+
+  constructor(@Inject(Reflector) private readonly reflector: Reflector) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const request = context.switchToHttp().getRequest<ReadRequest>();
     if (request.method === 'GET' || request.method === 'HEAD') return next.handle();
     const { method, route, socket } = request;
+    const parts = this.reflector.get<readonly string[] | undefined>(AUDITED, context.getHandler()) ?? [];
     const call = `${callerOf(request).title} from ${socket.remoteAddress}: ${method} ${route.path}`;
     return next.handle().pipe(
       tap({
         // Taken, so its parts were valid: none of them is long. JSON keeps the line one line.
-        next: () => this.logger.log(`${call} ${JSON.stringify(partsOf(request))}: done`),
+        next: () => this.logger.log(`${call} ${JSON.stringify(partsOf(request, parts))}: done`),
         error: (error: unknown) => this.logger.log(`${call}: refused, ${codeOf(error)}`),
       }),
     );
   }
 }
 
-function partsOf({ params, body }: ReadRequest): Record<string, unknown> {
-  const given = Object.entries({ ...body, ...params }).filter(([name]) => NAMED.includes(name));
+function partsOf({ params, body }: ReadRequest, parts: readonly string[]): Record<string, unknown> {
+  const given = [...Object.entries(body ?? {}).filter(([name]) => parts.includes(name)), ...Object.entries(params)];
   // Names are trimmed before they are taken: what stands around one may break a line.
   return Object.fromEntries(given.map(([name, value]) => [name, typeof value === 'string' ? value.trim() : value]));
 }

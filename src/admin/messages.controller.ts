@@ -4,6 +4,7 @@ import { DeliveryService } from '../delivery/delivery.service.js';
 import { dispatch } from '../delivery/dispatch.js';
 import { toIsoTime } from '../protocol/message.js';
 import { AdminController, Answers, Refuses, Takes } from './api.js';
+import { Audits } from './audit.interceptor.js';
 import { messageId, SchemaPipe, userName } from './input.js';
 
 const wholeText = z.string().refine((text) => text.isWellFormed(), 'has to be a string of whole characters');
@@ -34,6 +35,7 @@ export class MessagesController {
   constructor(@Inject(DeliveryService) private readonly delivery: DeliveryService) {}
 
   @Post()
+  @Audits('from', 'to', 'id', 'broadcast')
   @Takes(messageBody)
   @Answers(201, 'The receipt.', receiptDto)
   @Answers(200, 'The first receipt of a message with this id, which had been taken before.', receiptDto)

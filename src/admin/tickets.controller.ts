@@ -8,6 +8,7 @@ import { Tickets } from '../authentication/tickets.js';
 import { toIsoTime } from '../protocol/message.js';
 import { callerOf, ForUsers } from './administrator.guard.js';
 import { AdminController, Answers, Refuses, Takes } from './api.js';
+import { Audits } from './audit.interceptor.js';
 import { SchemaPipe, userName } from './input.js';
 
 const ticketBody = z
@@ -25,6 +26,7 @@ export class TicketsController {
   constructor(@Inject(Tickets) private readonly tickets: Tickets) {}
 
   @Post()
+  @Audits('user')
   @ForUsers()
   @Header('Cache-Control', 'no-store')
   @Takes(ticketBody)

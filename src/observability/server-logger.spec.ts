@@ -55,6 +55,8 @@ describe('ServerLogger', () => {
       'warn',
       'fatal',
     ]);
+    expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u2028]/u);
+    expect((JSON.parse(lines[0]!) as { message: string }).message).toBe(HOSTILE);
   });
 
   it('writes no contents and no tokens, however deep they are', () => {

@@ -19,6 +19,11 @@ export class ServerLogger extends ConsoleLogger {
     return this.colorize(text, level);
   }
 
+  /** JSON leaves U+007F to U+009F as they are, and some terminals obey them. */
+  protected override stringifyJsonLogObject(line: Record<string, unknown>): string {
+    return escaped(super.stringifyJsonLogObject(line));
+  }
+
   protected override printStackTrace(stack: string): void {
     super.printStackTrace(stack && indented(stack));
   }

@@ -32,6 +32,8 @@ export class ServerProcess {
   /** What it has written so far, without colours. */
   stdout = '';
   stderr = '';
+  /** Both as they came, with every control character. */
+  written = '';
   /** Where its REST calls are, such as `http://127.0.0.1:34567`. */
   url = '';
   /** Where its socket is, such as `ws://127.0.0.1:34567/chat`. */
@@ -51,6 +53,8 @@ export class ServerProcess {
       this.child.once('close', (code, signal) => resolve({ code, signal }));
       this.child.once('error', reject);
     });
+    for (const stream of [this.child.stdout!, this.child.stderr!])
+      stream.setEncoding('utf8').on('data', (text: string) => (this.written += text));
     this.child
       .stdout!.setEncoding('utf8')
       .on('data', (text: string) => (this.stdout += stripVTControlCharacters(text)));

@@ -1,0 +1,93 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+
+const SRC = join(import.meta.dirname, '../src');
+
+/** What stands in a statement and is no constant, because a parameter can not stand there: each comes from our own constants or options. */
+const TOLD: Readonly<Record<string, readonly string[]>> = {
+  // The name of TypeORM's table, from the options of the data source; names of pragmas, from the table of those that are checked.
+  'database/store-data-source.ts': ['table', 'name'],
+};
+
+/** Ways to the database that would not be seen here. */
+const OTHER_WAYS =
+  /\b(createQueryBuilder|getRepository|InjectRepository|EntityManager|\$queryRaw|whereInIds|orderBy|addSelect)\b|sqlite3['"]/;
+
+/** What is handed to `query()` and is put together from anything but constants, as lines that say where. */
+function looseStatements(path: string, text: string): string[] {
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true);
+  const constants = new Map<string, ts.Expression>();
+  for (const statement of source.statements) {
+    if (!ts.isVariableStatement(statement) || !(statement.declarationList.flags & ts.NodeFlags.Const)) continue;
+    for (const { name, initializer } of statement.declarationList.declarations)
+      if (ts.isIdentifier(name) && initializer) constants.set(name.text, initializer);
+  }
+  const isConstant = (node: ts.Expression): boolean => {
+    if (ts.isStringLiteralLike(node) || ts.isNumericLiteral(node)) return true;
+    if (ts.isTemplateExpression(node)) return node.templateSpans.every(({ expression }) => isConstant(expression));
+    if (ts.isParenthesizedExpression(node)) return isConstant(node.expression);
+    // Which of two constants it is may hang on anything.
+    if (ts.isConditionalExpression(node)) return isConstant(node.whenTrue) && isConstant(node.whenFalse);
+    if (ts.isBinaryExpression(node)) return isConstant(node.left) && isConstant(node.right);
+    if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression))
+      return isConstant(node.expression.expression) && node.arguments.every(isConstant);
+    if (!ts.isIdentifier(node)) return false;
+    if (TOLD[path]?.includes(node.text)) return true;
+    const value = constants.get(node.text);
+    return value !== undefined && isConstant(value);
+  };
+  const loose: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
+      const [sql] = node.arguments;
+      const isQuery = node.expression.name.text === 'query';
+      if (isQuery && sql && !isConstant(sql) && !isPassedOn(node, sql)) loose.push(`${path}: ${sql.getText()}`);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return loose;
+}
+
+/** In a method that is called `query` itself, whose callers are looked at: it hands on what it was given. */
+function isPassedOn(call: ts.Node, sql: ts.Expression): boolean {
+  let parent = call.parent;
+  while (parent && !ts.isMethodDeclaration(parent)) parent = parent.parent;
+  return parent?.name.getText() === 'query' && parent.parameters[0]?.name.getText() === sql.getText();
+}
+
+const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'))
+  .map((path) => ({ path, text: readFileSync(join(SRC, path), 'utf8') }));
+
+describe('the SQL of the source', () => {
+  it('is put together from constants alone', () => {
+    expect(sources.filter(({ text }) => /\.query\b/.test(text)).length).toBeGreaterThan(1);
+    expect(sources.flatMap(({ path, text }) => looseStatements(path, text))).toEqual([]);
+  });
+
+  it('goes one way to the database, which is looked at here', () => {
+    expect(sources.filter(({ text }) => OTHER_WAYS.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it.each([
+    ['this.query(`SELECT 1 FROM x WHERE name = ${user}`)', '`SELECT 1 FROM x WHERE name = ${user}`'],
+    ["db.query('SELECT ' + column)", "'SELECT ' + column"],
+    ['db.query(sql)', 'sql'],
+    ["db.query('SELECT 1 ORDER BY ?'.replace('?', order))", "'SELECT 1 ORDER BY ?'.replace('?', order)"],
+    ['const T = `${process.env.T}`; db.query(`SELECT 1 FROM ${T}`)', '`SELECT 1 FROM ${T}`'],
+    ['let T = "t"; db.query(`SELECT 1 FROM ${T}`)', '`SELECT 1 FROM ${T}`'],
+    ['class A { page(sql: string) { return this.db.query(sql); } }', 'sql'],
+  ])('would be found out as %s', (text, found) => {
+    expect(looseStatements('x.ts', text)).toEqual([`x.ts: ${found}`]);
+  });
+
+  it.each([
+    'const T = "t"; db.query(`SELECT ${"a"} FROM ${T} WHERE a = ?`, [user])',
+    'db.query(user ? "SELECT 1" : "SELECT 2")',
+    'class A { query(sql: string) { return this.db.query(sql); } }',
+  ])('may be written as %s', (text) => {
+    expect(looseStatements('x.ts', text)).toEqual([]);
+  });
+});
