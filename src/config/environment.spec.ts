@@ -68,6 +68,7 @@ describe('the environment of the server', () => {
       CHAT_CONNECTIONS_PER_USER: '15',
       CHAT_CONNECTIONS_PER_ADDRESS: '16',
       CHAT_MAX_CONNECTIONS: '17',
+      CHAT_ADMISSIONS_PER_SECOND: '18',
       CHAT_TRUSTED_PROXIES: 'loopback, 10.0.0.0/8',
       CHAT_ALLOWED_ORIGINS: 'https://a.example,https://b.example',
     });
@@ -90,6 +91,7 @@ describe('the environment of the server', () => {
       connectionsPerUser: 15,
       connectionsPerAddress: 16,
       maxConnections: 17,
+      admissionsPerSecond: 18,
       trustedProxies: ['loopback', '10.0.0.0/8'],
       allowedOrigins: ['https://a.example', 'https://b.example'],
     });

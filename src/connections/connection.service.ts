@@ -17,7 +17,6 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   // UUID v7: in the order of insertion, ids and times ascend.
   private readonly connections = new Map<string, Connection>();
   private readonly byUser = new Map<string, Set<Connection>>();
-  private readonly byAddress = new Map<string, number>();
   private readonly lastSeen = new Map<string, number>();
   private readonly refusalListeners: ((code: ErrorCode) => void)[] = [];
   private turn: Connection[] = [];
@@ -28,16 +27,6 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     this.expiry = new Expiry(options.clock);
   }
 
-  /** Which limit one more connection of this user from this address would be over; null when it may come. */
-  fullFor({ user, remoteAddress }: ConnectionOrigin): 'server' | 'user' | 'address' | null {
-    const { sessions, connectionsPerUser, connectionsPerAddress, maxConnections } = this.options;
-    const reached = (count: number, limit: number | null) => limit !== null && count >= limit;
-    if (reached(this.count, maxConnections)) return 'server';
-    if (reached(this.byAddress.get(remoteAddress) ?? 0, connectionsPerAddress)) return 'address';
-    if (sessions === 'multiple' && reached(this.byUser.get(user)?.size ?? 0, connectionsPerUser)) return 'user';
-    return null;
-  }
-
   /** Enters a connection that was just opened. */
   open(socket: WebSocket, stream: Duplex, codec: ServerCodec, origin: ConnectionOrigin): Connection {
     const connection = new Connection(socket, stream, codec, this, origin, this.options);
@@ -45,7 +34,6 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     const ofUser = this.byUser.get(connection.user);
     if (ofUser) ofUser.add(connection);
     else this.byUser.set(connection.user, new Set([connection]));
-    this.byAddress.set(origin.remoteAddress, (this.byAddress.get(origin.remoteAddress) ?? 0) + 1);
     if (origin.expiresAt !== undefined) this.expiry.watch(connection, origin.expiresAt);
     this.cancelHeartbeat ??= this.scheduleHeartbeat();
     return connection;
@@ -58,9 +46,6 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     this.lastSeen.delete(connection.user);
     this.lastSeen.set(connection.user, connection.lastSeenAt);
     if (this.lastSeen.size > REMEMBERED_USERS) this.lastSeen.delete(this.lastSeen.keys().next().value!);
-    const atAddress = this.byAddress.get(connection.remoteAddress)! - 1;
-    if (atAddress > 0) this.byAddress.set(connection.remoteAddress, atAddress);
-    else this.byAddress.delete(connection.remoteAddress);
     const ofUser = this.byUser.get(connection.user)!;
     ofUser.delete(connection);
     if (ofUser.size === 0) this.byUser.delete(connection.user);

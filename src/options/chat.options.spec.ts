@@ -31,6 +31,7 @@ describe('the options of the chat', () => {
       connectionsPerUser: 10,
       connectionsPerAddress: 50,
       maxConnections: expect.any(Number),
+      admissionsPerSecond: null,
       trustedProxies: [],
       allowedOrigins: null,
       clock: systemClock,
@@ -91,6 +92,7 @@ describe('the options of the chat', () => {
     ['maxPendingBytesPerUser', -5, 'is -5', 'give a whole number of at least 1, or null for no limit'],
     ['maxPendingPerSender', false, 'is false', 'give a whole number of at least 1, or null for no limit'],
     ['retentionMs', 999, 'is 999', 'give a whole number of at least 1000, or null for no limit'],
+    ['admissionsPerSecond', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
     ['clock', null, 'is null', 'give a Clock with now() and after()'],
     ['clock', { now: Date.now }, 'is { now: [Function: now] }', 'give a Clock with now() and after()'],
   ])('stop the start when %s is %p, with a sentence', (option, value, problem, remedy) => {

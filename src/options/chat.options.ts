@@ -59,8 +59,11 @@ export class ChatOptions {
   /** Connections that one address may have, 1 or more; one more is refused with 429. `null` for no limit. */
   connectionsPerAddress: number | null = 50;
 
-  /** Connections in all, 1 or more; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. */
+  /** Connections in all, 1 or more, with the handshakes that are under way; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. */
   maxConnections: number | null = descriptorLimit();
+
+  /** Handshakes that are let in per second, 1 or more; others wait in line for up to 5 s, and are then refused with 503. `null` for as many as the machine manages. */
+  admissionsPerSecond: number | null = null;
 
   /** Proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. */
   trustedProxies: readonly string[] = [];
@@ -119,6 +122,7 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   connectionsPerUser: orNull(whole(1)),
   connectionsPerAddress: orNull(whole(1)),
   maxConnections: orNull(whole(1)),
+  admissionsPerSecond: orNull(whole(1)),
   trustedProxies: listOf(isNetwork, 'addresses or networks such as 10.0.0.0/8'),
   allowedOrigins: orNull(listOf(isOrigin, 'origins such as https://app.example.com')),
   clock: (value) => (isClock(value) ? null : 'a Clock with now() and after()'),
