@@ -7,6 +7,7 @@ import type { ErrorCode } from '../protocol/chat-error.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { Connection, type ConnectionKeeper, type ConnectionOrigin } from './connection.js';
 import { Expiry } from './expiry.js';
+import { Tally } from './tally.js';
 
 /** Of so many users who left it is known when they were last seen. */
 const REMEMBERED_USERS = 10_000;
@@ -17,6 +18,10 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   // UUID v7: in the order of insertion, ids and times ascend.
   private readonly connections = new Map<string, Connection>();
   private readonly byUser = new Map<string, Set<Connection>>();
+  /** Connections that were closed from this side, by their code. */
+  readonly closed = new Tally<number>();
+  /** Broadcasts that were not written to somebody who does not read. */
+  broadcastsSkipped = 0;
   private readonly lastSeen = new Map<string, number>();
   private readonly refusalListeners: ((code: ErrorCode) => void)[] = [];
   private turn: Connection[] = [];
@@ -94,6 +99,14 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     for (const listener of this.refusalListeners) listener(code);
   }
 
+  onClosed(code: number): void {
+    this.closed.add(code);
+  }
+
+  onBroadcastSkipped(): void {
+    this.broadcastsSkipped += 1;
+  }
+
   onModuleDestroy(): void {
     this.cancelHeartbeat?.();
   }
@@ -113,8 +126,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
 
   private checkHeartbeats(): void {
     for (const connection of this.connections.values()) {
-      // A dead peer does not answer the close frame either: then `closeTimeout` cuts it off.
-      if (!connection.heartbeat()) connection.close(CloseCode.NO_PONG, 'no pong within the heartbeat');
+      if (!connection.heartbeat()) connection.abandon(CloseCode.NO_PONG, 'no pong within the heartbeat');
     }
     this.cancelHeartbeat = this.connections.size > 0 ? this.scheduleHeartbeat() : null;
   }

@@ -69,6 +69,11 @@ export class AdmissionService {
     this.entrance.line.close();
   }
 
+  /** Counts a handshake that was refused, here or before it came here. */
+  onRefused(code: string): void {
+    this.entrance.onRefused(code);
+  }
+
   /** Throws a HandshakeRefusal for whoever may not. */
   async admit(request: IncomingMessage): Promise<Admission> {
     this.checkOpen();
