@@ -1,9 +1,9 @@
 import { Logger, ShutdownSignal } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { NestExpressApplication } from '@nestjs/platform-express';
+import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import * as swagger from '@nestjs/swagger';
 import { once } from 'node:events';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { AdministratorGuard, isKnown } from './admin/administrator.guard.js';
@@ -19,6 +19,10 @@ import { ServerLogger } from './observability/server-logger.js';
 /** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
 const BACKLOG = 4_096;
 
+/** How long a client may take for the head of a request, a handshake included, and for all of a request, in milliseconds; then it is answered 408. */
+const HEAD_WITHIN_MS = 10_000;
+const REQUEST_WITHIN_MS = 30_000;
+
 /** Bytes of JSON that one byte of content may take, as `\u0001` does, and room for the rest of a body. */
 const JSON_GROWTH = 6;
 const JSON_ENVELOPE_BYTES = 4_096;
@@ -33,6 +37,32 @@ const ENDING_SIGNALS = [ShutdownSignal.SIGTERM, ShutdownSignal.SIGINT, ShutdownS
 /** Exit code of a server that was not given the time to say goodbye. */
 const FORCED = 1;
 
+/** Express over an HTTP server that waits for nobody who holds it up; Nest's own waits for a minute, and looks every 30 s. */
+export class ImpatientExpressAdapter extends ExpressAdapter {
+  constructor(
+    private readonly headWithinMs = HEAD_WITHIN_MS,
+    private readonly requestWithinMs = REQUEST_WITHIN_MS,
+  ) {
+    super();
+  }
+
+  override initHttpServer(): void {
+    const timeouts = {
+      headersTimeout: this.headWithinMs,
+      requestTimeout: this.requestWithinMs,
+      connectionsCheckingInterval: this.headWithinMs / 10,
+    };
+    this.setHttpServer(createServer(timeouts, this.getInstance()));
+  }
+
+  override async close(): Promise<void> {
+    const closed = super.close();
+    // Node waits for ever for the end of a request that a peer has begun, once it does not listen any more.
+    (this.getHttpServer() as Server).closeAllConnections();
+    await closed;
+  }
+}
+
 /** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
 export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressApplication> {
   const logger = new ServerLogger(readLogFormat(env));
@@ -40,13 +70,15 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   logger.setLogLevels(['warn', 'fatal']);
   Logger.overrideLogger(logger);
   const settings = readEnvironment(env);
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(settings), {
-    abortOnError: false,
-    bodyParser: false,
-    // Node waits for ever for the end of a request that a peer has begun, once it does not listen any more.
-    forceCloseConnections: true,
-    logger,
-  });
+  const app = await NestFactory.create<NestExpressApplication>(
+    AppModule.with(settings),
+    new ImpatientExpressAdapter(),
+    {
+      abortOnError: false,
+      bodyParser: false,
+      logger,
+    },
+  );
   equip(app, settings);
   app.enableShutdownHooks(ENDING_SIGNALS, { useProcessExit: true });
   forceAtSecondSignal();

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERROR_CODES } from '../src/protocol/chat-error.js';
-import { CloseCode } from '../src/protocol/close-code.js';
+import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../src/protocol/close-code.js';
+import { HANDSHAKE_CODES } from '../src/protocol/handshake-code.js';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/errors.md'), 'utf8');
 
@@ -18,12 +19,17 @@ describe('docs/errors.md', () => {
     expect(documented).toEqual(known);
   });
 
-  it('lists every close code of ours', () => {
+  it('lists every close code and no other', () => {
     const documented = rowsOf('Close codes').map((cells) => Number(cells[1]));
-    expect(documented).toEqual(expect.arrayContaining(Object.values(CloseCode)));
-    const byTheLibrary = [1009];
-    expect(documented.filter((code) => !byTheLibrary.includes(code))).toEqual(
-      Object.values(CloseCode).toSorted((a, b) => a - b),
+    const known = new Set([...Object.values(CloseCode), BROKEN_FRAME, ...Object.values(FRAME_ERRORS)]);
+    expect(documented).toEqual([...known].toSorted((a, b) => a - b));
+  });
+
+  it('lists every refusal of a handshake and no other', () => {
+    const documented = rowsOf('Before the upgrade').map((cells) => cells[2]!.replaceAll('`', ''));
+    const notOfTheChat = ['NO_SUCH_PATH', ''];
+    expect(documented.filter((code) => !notOfTheChat.includes(code)).toSorted()).toEqual(
+      [...HANDSHAKE_CODES].toSorted(),
     );
   });
 

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../protocol/chat-error.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { Connection, type ConnectionKeeper, type ConnectionOrigin } from './connection.js';
 import { Expiry } from './expiry.js';
+import { Tally } from './tally.js';
 
 /** Hears of connections that come and go. It must not throw. */
 export interface ConnectionListener {
@@ -23,7 +24,10 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   // UUID v7: in the order of insertion, ids and times ascend.
   private readonly connections = new Map<string, Connection>();
   private readonly byUser = new Map<string, Set<Connection>>();
-  private readonly byAddress = new Map<string, number>();
+  /** Connections that were closed from this side, by their code. */
+  readonly closed = new Tally<number>();
+  /** Broadcasts that were not written to somebody who does not read. */
+  broadcastsSkipped = 0;
   private readonly lastSeen = new Map<string, number>();
   private readonly refusalListeners: ((code: ErrorCode) => void)[] = [];
   private listener: ConnectionListener | null = null;
@@ -35,16 +39,6 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     this.expiry = new Expiry(options.clock);
   }
 
-  /** Which limit one more connection of this user from this address would be over; null when it may come. */
-  fullFor({ user, remoteAddress }: ConnectionOrigin): 'server' | 'user' | 'address' | null {
-    const { sessions, connectionsPerUser, connectionsPerAddress, maxConnections } = this.options;
-    const reached = (count: number, limit: number | null) => limit !== null && count >= limit;
-    if (reached(this.count, maxConnections)) return 'server';
-    if (reached(this.byAddress.get(remoteAddress) ?? 0, connectionsPerAddress)) return 'address';
-    if (sessions === 'multiple' && reached(this.byUser.get(user)?.size ?? 0, connectionsPerUser)) return 'user';
-    return null;
-  }
-
   /** Enters a connection that was just opened. */
   open(socket: WebSocket, stream: Duplex, codec: ServerCodec, origin: ConnectionOrigin): Connection {
     const connection = new Connection(socket, stream, codec, this, origin, this.options);
@@ -52,7 +46,6 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     const ofUser = this.byUser.get(connection.user);
     if (ofUser) ofUser.add(connection);
     else this.byUser.set(connection.user, new Set([connection]));
-    this.byAddress.set(origin.remoteAddress, (this.byAddress.get(origin.remoteAddress) ?? 0) + 1);
     if (origin.expiresAt !== undefined) this.expiry.watch(connection, origin.expiresAt);
     this.cancelHeartbeat ??= this.scheduleHeartbeat();
     this.listener?.onConnected(connection);
@@ -66,9 +59,6 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     this.lastSeen.delete(connection.user);
     this.lastSeen.set(connection.user, connection.lastSeenAt);
     if (this.lastSeen.size > REMEMBERED_USERS) this.lastSeen.delete(this.lastSeen.keys().next().value!);
-    const atAddress = this.byAddress.get(connection.remoteAddress)! - 1;
-    if (atAddress > 0) this.byAddress.set(connection.remoteAddress, atAddress);
-    else this.byAddress.delete(connection.remoteAddress);
     const ofUser = this.byUser.get(connection.user)!;
     ofUser.delete(connection);
     if (ofUser.size === 0) this.byUser.delete(connection.user);
@@ -123,6 +113,14 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     for (const listener of this.refusalListeners) listener(code);
   }
 
+  onClosed(code: number): void {
+    this.closed.add(code);
+  }
+
+  onBroadcastSkipped(): void {
+    this.broadcastsSkipped += 1;
+  }
+
   onModuleDestroy(): void {
     this.cancelHeartbeat?.();
   }
@@ -142,8 +140,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
 
   private checkHeartbeats(): void {
     for (const connection of this.connections.values()) {
-      // A dead peer does not answer the close frame either: then `closeTimeout` cuts it off.
-      if (!connection.heartbeat()) connection.close(CloseCode.NO_PONG, 'no pong within the heartbeat');
+      if (!connection.heartbeat()) connection.abandon(CloseCode.NO_PONG, 'no pong within the heartbeat');
     }
     this.cancelHeartbeat = this.connections.size > 0 ? this.scheduleHeartbeat() : null;
   }

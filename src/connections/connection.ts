@@ -8,14 +8,14 @@ import { newId, type Message, type Receipt } from '../protocol/message.js';
 import { TokenBucket } from './token-bucket.js';
 import { PongConfirmation } from './pong-confirmation.js';
 
-/** So many bytes wait to leave, and the peer gets no broadcasts and is not listened to: it does not read what it is answered. */
-const SOFT_BUFFER_BYTES = 256 * 1024;
-
 /** So many broadcasts may come at once as in so many seconds. */
 const BROADCAST_BURST = 10;
 
-/** How much a peer may send; null is no limit. */
-export type ConnectionLimits = Pick<ChatOptions, 'framesPerSecond' | 'frameBurst' | 'broadcastsPerSecond'>;
+/** How much a peer may send, null being no limit, and how much may wait to leave to it. */
+export type ConnectionLimits = Pick<
+  ChatOptions,
+  'framesPerSecond' | 'frameBurst' | 'broadcastsPerSecond' | 'slowBufferBytes' | 'maxBufferedBytes'
+>;
 
 /** What a connection asks of whoever keeps the connections. */
 export interface ConnectionKeeper {
@@ -24,6 +24,10 @@ export interface ConnectionKeeper {
   atEndOfTurn(connection: Connection): void;
   /** A frame of a connection was refused. */
   onRefused(code: ErrorCode): void;
+  /** A connection was closed from this side, with this code. */
+  onClosed(code: number): void;
+  /** A broadcast was not written to a connection that does not read. */
+  onBroadcastSkipped(): void;
 }
 
 /** What the application may know of a connection. */
@@ -76,10 +80,13 @@ export class Connection implements ConnectionInfo {
   private pauses = 0;
   /** Too much waits to leave; and did so at the heartbeat before. */
   private choked: false | 'now' | 'for a heartbeat' = false;
+  /** How much waited when it began to be too much. */
+  private chokedAtBytes = 0;
   private readonly frames: TokenBucket | null;
   private readonly broadcasts: TokenBucket | null;
   private refusedInARow = 0;
   private revoked = false;
+  private endCounted = false;
 
   constructor(
     private readonly socket: WebSocket,
@@ -119,6 +126,11 @@ export class Connection implements ConnectionInfo {
     return this.socket.bufferedAmount;
   }
 
+  /** It does not read what it is written: it gets no broadcasts, and is not listened to. */
+  get isChoked(): boolean {
+    return this.choked !== false;
+  }
+
   welcome(details: Pick<Welcome, 'pending' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'>): void {
     this.write(
       this.codec.welcome({ ...details, user: this.user, connectionId: this.id, serverTime: this.keeper.now() }),
@@ -132,7 +144,11 @@ export class Connection implements ConnectionInfo {
   }
 
   onBroadcast(message: Omit<Message, 'to'>): boolean {
-    if (!this.isOpen || this.bufferedBytes > SOFT_BUFFER_BYTES) return false;
+    if (!this.isOpen) return false;
+    if (this.bufferedBytes > this.limits.slowBufferBytes) {
+      this.keeper.onBroadcastSkipped();
+      return false;
+    }
     this.sent += 1;
     this.write(this.codec.broadcast(message));
     return true;
@@ -209,6 +225,7 @@ export class Connection implements ConnectionInfo {
 
   /** Says goodbye with a close code and a reason; what was written before leaves first. */
   close(code: number, reason: string): void {
+    if (this.isOpen) this.countEnd(code);
     this.endTurn();
     this.socket.close(code, reason);
     this.socket.resume(); // Paused, it would not hear the peer's goodbye.
@@ -218,6 +235,21 @@ export class Connection implements ConnectionInfo {
   revoke(code: number, reason: string): void {
     this.revoked = true;
     this.close(code, reason);
+  }
+
+  /** Notes that `ws` closes it with this code: what came is no frame, or none that may come. */
+  onBadFrame(code: number): void {
+    this.countEnd(code);
+  }
+
+  /**
+   * Closes it and waits for no answer: the peer is dead, and until it was gone its messages would wait for it, and it would
+   * be listed and count. One that lives, and only did not pong, still hears why: with nothing before it that waits, the
+   * goodbye is in the hands of the kernel when the socket is closed, which sends it before the end.
+   */
+  abandon(code: number, reason: string): void {
+    this.close(code, reason);
+    this.socket.terminate();
   }
 
   /** The turn is over: what was gathered leaves. */
@@ -237,11 +269,26 @@ export class Connection implements ConnectionInfo {
     }
     this.turnOpen = false;
     this.stream.uncork();
-    if (!this.choked && this.bufferedBytes > SOFT_BUFFER_BYTES) this.choke();
+    const { slowBufferBytes, maxBufferedBytes } = this.limits;
+    const bytes = this.bufferedBytes;
+    if (!this.choked) {
+      if (bytes > slowBufferBytes) this.choke(bytes);
+    } else if (bytes > maxBufferedBytes && bytes > this.chokedAtBytes + slowBufferBytes && this.isOpen) {
+      // What one turn has brought alone is no reason, or even a quick reader could never get a long message, or a backlog
+      // of them. `closeTimeout` frees what waits, and what of it was not confirmed is in the store or goes there.
+      this.revoke(CloseCode.TOO_SLOW, 'too much waits to be read; reconnect later');
+    }
   }
 
-  private choke(): void {
+  /** Once: a peer that was told goodbye may go on to write what is no frame. */
+  private countEnd(code: number): void {
+    if (!this.endCounted) this.keeper.onClosed(code);
+    this.endCounted = true;
+  }
+
+  private choke(bytes: number): void {
     this.choked = 'now';
+    this.chokedAtBytes = bytes;
     this.pause();
     this.stream.once('drain', () => {
       this.choked = false;

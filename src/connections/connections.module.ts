@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ConnectionService } from './connection.service.js';
+import { EntranceService } from './entrance.service.js';
 
-@Module({ providers: [ConnectionService], exports: [ConnectionService] })
+@Module({ providers: [ConnectionService, EntranceService], exports: [ConnectionService, EntranceService] })
 export class ConnectionsModule {}

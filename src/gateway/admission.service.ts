@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { randomInt } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import proxyaddr from 'proxy-addr';
 import { AuthenticationService } from '../authentication/authentication.service.js';
-import type { Principal } from '../authentication/authenticator.js';
 import { HandshakeRefusal } from '../authentication/refusal.js';
 import type { ConnectionOrigin } from '../connections/connection.js';
-import { ConnectionService } from '../connections/connection.service.js';
+import { EntranceService } from '../connections/entrance.service.js';
+import type { Place } from '../connections/places.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { JsonCodec } from './json.codec.js';
 import { TextCodec } from './text.codec.js';
@@ -45,7 +46,10 @@ function codecOf(request: IncomingMessage): TextCodec | JsonCodec {
 
 const AGAIN_SOON = { 'Retry-After': '5' };
 
-/** Decides before the upgrade who may connect: by the page it comes from, the credentials, and the room that there is. */
+/** Whoever is sent away in a storm comes again within so many seconds: not all in the same one, or they make the next storm. */
+const COME_AGAIN_WITHIN_SECONDS = 5;
+
+/** Decides before the upgrade who may connect: by the page it comes from, the room that there is, its turn, and the credentials. */
 @Injectable()
 export class AdmissionService {
   private readonly trust: ReturnType<typeof proxyaddr.compile>;
@@ -54,32 +58,40 @@ export class AdmissionService {
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
-    @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(EntranceService) private readonly entrance: EntranceService,
   ) {
     this.trust = proxyaddr.compile([...options.trustedProxies]);
   }
 
-  /** Admits nobody from here on. */
+  /** Admits nobody from here on, whoever waits included. */
   close(): void {
     this.closed = true;
+    this.entrance.line.close();
+  }
+
+  /** Counts a handshake that was refused, here or before it came here. */
+  onRefused(code: string): void {
+    this.entrance.onRefused(code);
   }
 
   /** Throws a HandshakeRefusal for whoever may not. */
   async admit(request: IncomingMessage): Promise<Admission> {
     this.checkOpen();
     this.checkOrigin(request);
+    const remoteAddress = this.addressOf(request);
+    const place = this.takePlace(remoteAddress, request);
+    await this.waitInLine(request);
     const principal = await this.authentication.authenticate(request);
+    const { user, expiresAt } = principal;
     this.checkOpen(); // Nobody would say goodbye to a connection that opened meanwhile.
-    const admission = { origin: this.originOf(request, principal), codec: codecOf(request) };
-    this.checkRoom(admission.origin);
-    return admission;
+    const codec = codecOf(request);
+    if (!place.assign(user)) throw tooManyConnections('this user has');
+    return { origin: { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) }, codec };
   }
 
   /** Where a client comes from, as far as proxies that are trusted report it; what anybody else claims is not believed. */
-  private originOf(request: IncomingMessage, principal: Principal): ConnectionOrigin {
-    const { user, expiresAt } = principal;
-    const remoteAddress = proxyaddr(request as Parameters<typeof proxyaddr>[0], this.trust) ?? '';
-    return { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) };
+  private addressOf(request: IncomingMessage): string {
+    return proxyaddr(request as Parameters<typeof proxyaddr>[0], this.trust) ?? '';
   }
 
   private checkOpen(): void {
@@ -94,14 +106,23 @@ export class AdmissionService {
     throw new HandshakeRefusal(403, 'ORIGIN_NOT_ALLOWED', 'pages of this origin may not connect here');
   }
 
-  private checkRoom(origin: ConnectionOrigin): void {
-    const full = this.connections.fullFor(origin);
-    if (full === null) return;
-    if (full === 'server') {
-      throw new HandshakeRefusal(503, 'SERVER_FULL', 'there is no room; try again later', AGAIN_SOON);
-    }
-    const whose = full === 'user' ? 'this user has' : 'your address has';
-    const message = `${whose} too many connections; close one first`;
-    throw new HandshakeRefusal(429, 'TOO_MANY_CONNECTIONS', message, AGAIN_SOON);
+  private takePlace(remoteAddress: string, { socket }: IncomingMessage): Place {
+    const place = this.entrance.places.take(remoteAddress, socket);
+    if (place === 'address') throw tooManyConnections('your address has');
+    if (place !== 'server') return place;
+    throw new HandshakeRefusal(503, 'SERVER_FULL', 'there is no room; try again later', AGAIN_SOON);
   }
+
+  private async waitInLine({ socket }: IncomingMessage): Promise<void> {
+    if (await this.entrance.line.enter(socket)) return;
+    this.checkOpen();
+    throw new HandshakeRefusal(503, 'SERVER_BUSY', 'too many connect at once; try again in a few seconds', {
+      'Retry-After': String(randomInt(1, COME_AGAIN_WITHIN_SECONDS + 1)),
+    });
+  }
+}
+
+function tooManyConnections(whose: string): HandshakeRefusal {
+  const message = `${whose} too many connections; close one first`;
+  return new HandshakeRefusal(429, 'TOO_MANY_CONNECTIONS', message, AGAIN_SOON);
 }

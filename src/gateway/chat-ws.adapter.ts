@@ -8,7 +8,7 @@ import { HandshakeRefusal } from '../authentication/refusal.js';
 /** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. */
 export type UpgradeGuard = (request: IncomingMessage) => void | Promise<void>;
 
-/** A WebSocket server whose owner may refuse a connection before it exists. */
+/** A WebSocket server whose owner may refuse a connection before it exists. It emits `refused`, with the code, for every handshake that is. */
 export class GuardedWebSocketServer extends WebSocketServer {
   guard: UpgradeGuard = () => undefined;
 }
@@ -42,9 +42,10 @@ export class ChatWsAdapter extends WsAdapter {
     server.on('connection', (socket: WebSocket) => socket.on('error', (error) => this.logger.debug(String(error))));
     server.on('error', (error) => this.logger.error(error));
     // What `ws` itself refuses is answered in our shape, too.
-    server.on('wsClientError', (error: Error, socket: Duplex) =>
-      refuse(socket, new HandshakeRefusal(400, 'BAD_HANDSHAKE', `${error.message}; use a WebSocket client`)),
-    );
+    server.on('wsClientError', (error: Error, socket: Duplex) => {
+      const refusal = new HandshakeRefusal(400, 'BAD_HANDSHAKE', `${error.message}; use a WebSocket client`);
+      server.emit('refused', refuse(socket, refusal));
+    });
     return server;
   }
 
@@ -81,7 +82,7 @@ export class ChatWsAdapter extends WsAdapter {
     } catch (error) {
       if (socket.destroyed) return;
       if (!(error instanceof HandshakeRefusal)) this.logger.error(error);
-      refuse(socket, error);
+      server.emit('refused', refuse(socket, error));
     }
   }
 }
@@ -107,7 +108,8 @@ function pathOf(request: IncomingMessage): string {
   return request.url!.split('?', 1)[0]!;
 }
 
-function refuse(socket: Duplex, error: unknown): void {
+/** Answers a handshake with HTTP, and answers the code that it gave. */
+function refuse(socket: Duplex, error: unknown): string {
   const { statusCode, code, message, headers } =
     error instanceof HandshakeRefusal
       ? error
@@ -122,4 +124,5 @@ function refuse(socket: Duplex, error: unknown): void {
   socket.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${lines.join('')}\r\n${body}`, () =>
     socket.destroy(),
   );
+  return code;
 }

@@ -12,7 +12,7 @@ import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError, type ErrorCode } from '../protocol/chat-error.js';
-import { CloseCode } from '../protocol/close-code.js';
+import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
 import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
 import { GuardedWebSocketServer } from './chat-ws.adapter.js';
@@ -22,13 +22,28 @@ import { AUTHORIZE, Policy, type Authorize, type SendCommand } from './policy.js
 /** How long a client has to answer a close frame before it is cut off, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
-/** What a WebSocket server of a chat is told when it is made; the limit of a frame follows when the options are known. */
+/**
+ * Pings of a client whose pongs have not left yet, `maxPendingAutoPongs` of `ws` (60 there); one more ends the connection
+ * without a word. A client that pings every second has no more than these on their way within a heartbeat.
+ */
+const MAX_PENDING_PONGS = 32;
+
+/**
+ * Pieces in which one frame may arrive, `maxBufferedChunks` of `ws`; one more closes with 1008. Each costs an object, so
+ * that a frame written byte by byte costs a hundred times its size. No network cuts data smaller than 536 bytes
+ * [RFC 9293 3.7.1]: longer frames than the default may come in as many pieces as that makes.
+ */
+const MAX_CHUNKS = 1_024;
+const SMALLEST_SEGMENT_BYTES = 536;
+
+/** What a WebSocket server of a chat is told when it is made; the limits of a frame follow when the options are known. */
 export function serverOptions(path: string): Record<string, unknown> {
   return {
     path,
     perMessageDeflate: false,
     clientTracking: false, // ConnectionService does that.
     closeTimeout: CLOSE_TIMEOUT_MS,
+    maxPendingAutoPongs: MAX_PENDING_PONGS,
     handleProtocols: (offered: Set<string>) => chooseSubprotocol(offered) ?? false,
   };
 }
@@ -60,7 +75,10 @@ export class ChatGateway
   afterInit(server: unknown): void {
     this.server = server;
     if (!(server instanceof GuardedWebSocketServer)) return;
-    server.options.maxPayload = this.options.maxFrameBytes;
+    const { maxFrameBytes, maxFragments } = this.options;
+    const maxBufferedChunks = Math.max(MAX_CHUNKS, Math.ceil(maxFrameBytes / SMALLEST_SEGMENT_BYTES));
+    Object.assign(server.options, { maxPayload: maxFrameBytes, maxFragments, maxBufferedChunks });
+    server.on('refused', (code: string) => this.admissions.onRefused(code));
     server.guard = async (request) => void this.admitted.set(request, await this.admissions.admit(request));
   }
 
@@ -77,6 +95,7 @@ export class ChatGateway
     const connection = this.connections.open(socket, request.socket, codec, origin);
     this.clients.set(socket, connection);
     socket.on('message', (data, isBinary) => this.onFrame(connection, codec, data, isBinary));
+    socket.on('error', (error) => onBadFrame(connection, error));
     socket.on('pong', (payload) => this.onPong(connection, payload));
     if (codec.protocol === 'text') this.delivery.attach(connection);
     else void this.greet(connection);
@@ -175,6 +194,10 @@ export class ChatGateway
     connection.pause();
     this.delivery.whenRoom(() => connection.resume());
   }
+}
+
+function onBadFrame(connection: Connection, error: NodeJS.ErrnoException): void {
+  if (error.code?.startsWith('WS_ERR_')) connection.onBadFrame(FRAME_ERRORS[error.code] ?? BROKEN_FRAME);
 }
 
 /** Refusals from before a command was known. */

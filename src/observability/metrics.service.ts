@@ -1,9 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ConnectionService } from '../connections/connection.service.js';
+import { EntranceService } from '../connections/entrance.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { ERROR_CODES, type ErrorCode } from '../protocol/chat-error.js';
+import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
 import { processMetrics } from './process-metrics.js';
 
 const COMMIT_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -25,10 +27,12 @@ export class MetricsService {
   constructor(
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(EntranceService) private readonly entrance: EntranceService,
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
   ) {
     this.showMessages();
     this.showConnections();
+    this.showHandshakes();
     this.showStore();
     this.measureCommits();
   }
@@ -68,6 +72,23 @@ export class MetricsService {
     };
     this.gauge('connections', 'Open connections.', byProtocol, 'protocol');
     this.gauge('users', 'Users who are connected.', () => this.connections.userCount);
+    const all = () => [...this.connections.all()];
+    const choked = () => all().filter(({ isChoked }) => isChoked).length;
+    this.gauge('connections_choked', 'Connections that do not read what they are written.', choked);
+    const buffered = () => all().reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0);
+    this.gauge('connections_buffered_bytes', 'Bytes that wait to leave, of all connections.', buffered);
+    const codes = [...new Set([...Object.values(CloseCode), BROKEN_FRAME, ...Object.values(FRAME_ERRORS)])];
+    const closed = () => codes.map((code) => [String(code), this.connections.closed.of(code)] as const);
+    this.counter('connections_closed_total', 'Connections that the server closed.', closed, 'code');
+    const skipped = () => this.connections.broadcastsSkipped;
+    this.counter('broadcasts_skipped_total', 'Broadcasts not written to one that does not read.', skipped);
+  }
+
+  private showHandshakes(): void {
+    const { line } = this.entrance;
+    this.gauge('handshakes_waiting', 'Handshakes that wait in line.', () => line.length);
+    const refused = () => this.entrance.refusals();
+    this.counter('handshakes_refused_total', 'Handshakes that were refused before the upgrade.', refused, 'code');
   }
 
   private showStore(): void {

@@ -19,6 +19,9 @@ describe('the options of the chat', () => {
       ackWindow: 256,
       maxContentBytes: 65_536,
       maxFrameBytes: 131_072,
+      maxFragments: 64,
+      slowBufferBytes: 262_144,
+      maxBufferedBytes: 1_048_576,
       heartbeatMs: 25_000,
       maxPendingPerUser: 1_000,
       maxPendingBytesPerUser: 8_388_608,
@@ -31,6 +34,7 @@ describe('the options of the chat', () => {
       connectionsPerUser: 10,
       connectionsPerAddress: 50,
       maxConnections: expect.any(Number),
+      admissionsPerSecond: null,
       trustedProxies: [],
       allowedOrigins: null,
       drainMs: 5_000,
@@ -86,6 +90,11 @@ describe('the options of the chat', () => {
     ['maxContentBytes', 0, 'is 0', 'give a whole number from 1 to 16777216'],
     ['maxContentBytes', 16_777_217, 'is 16777217', 'give a whole number from 1 to 16777216'],
     ['maxFrameBytes', 33_554_433, 'is 33554433', 'give a whole number from 2 to 33554432'],
+    ['maxFragments', 0, 'is 0', 'give a whole number from 1 to 16384'],
+    ['maxFragments', 16_385, 'is 16385', 'give a whole number from 1 to 16384'],
+    ['maxFragments', null, 'is null', 'give a whole number from 1 to 16384'],
+    ['slowBufferBytes', 1_023, 'is 1023', 'give a whole number of at least 1024'],
+    ['maxBufferedBytes', 1_024, 'is 1024', 'give a whole number of at least 1025'],
     ['heartbeatMs', 999, 'is 999', 'give a whole number from 1000 to 600000'],
     ['heartbeatMs', 600_001, 'is 600001', 'give a whole number from 1000 to 600000'],
     ['maxPendingPerUser', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
@@ -93,6 +102,7 @@ describe('the options of the chat', () => {
     ['maxPendingBytesPerUser', -5, 'is -5', 'give a whole number of at least 1, or null for no limit'],
     ['maxPendingPerSender', false, 'is false', 'give a whole number of at least 1, or null for no limit'],
     ['retentionMs', 999, 'is 999', 'give a whole number of at least 1000, or null for no limit'],
+    ['admissionsPerSecond', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
     ['clock', null, 'is null', 'give a Clock with now() and after()'],
     ['clock', { now: Date.now }, 'is { now: [Function: now] }', 'give a Clock with now() and after()'],
   ])('stop the start when %s is %p, with a sentence', (option, value, problem, remedy) => {
@@ -108,6 +118,10 @@ describe('the options of the chat', () => {
     ['ackWindow', 4_096],
     ['maxContentBytes', 1],
     ['maxFrameBytes', 33_554_432],
+    ['maxFragments', 1],
+    ['maxFragments', 16_384],
+    ['slowBufferBytes', 1_024],
+    ['maxBufferedBytes', 262_145],
     ['heartbeatMs', 1_000],
     ['heartbeatMs', 600_000],
     ['maxPendingPerUser', 1],
@@ -136,6 +150,13 @@ describe('the options of the chat', () => {
     );
     expect(refusal({ maxContentBytes: 200_000 }).option).toBe('maxFrameBytes');
     expect(resolveChatOptions({ maxFrameBytes: 65_537 }).maxFrameBytes).toBe(65_537);
+  });
+
+  it('refuse to close a connection before it was spared', () => {
+    expect(refusal({ maxBufferedBytes: 262_144 }).message).toBe(
+      'ChatModule option maxBufferedBytes is 262144; give more than slowBufferBytes (262144), or a connection is closed before it can be spared.',
+    );
+    expect(refusal({ slowBufferBytes: 2_000_000 }).option).toBe('maxBufferedBytes');
   });
 
   it('refuse a mailbox that the longest content does not fit into', () => {

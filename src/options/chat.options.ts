@@ -26,6 +26,15 @@ export class ChatOptions {
   /** Longest WebSocket frame, in bytes; a longer one closes the connection with 1009. More than `maxContentBytes`, up to 32 MiB. */
   maxFrameBytes = 131_072;
 
+  /** Frames that one message may come in, 1 to 16,384; one more closes the connection with 1008. */
+  maxFragments = 64;
+
+  /** Bytes that wait to leave to one connection, 1,024 or more: beyond, it gets no broadcasts and is not listened to until it has read them. Less than `maxBufferedBytes`. */
+  slowBufferBytes = 256 * 1024;
+
+  /** Bytes that wait to leave to one connection which did not read before either, 1,025 or more: beyond, it is closed with 1013. What came at once, such as one long message, is no reason. */
+  maxBufferedBytes = MIB;
+
   /** Milliseconds between two pings to a connection, 1,000 to 600,000; one that answers none within that time is closed with 4408. */
   heartbeatMs = 25_000;
 
@@ -59,8 +68,11 @@ export class ChatOptions {
   /** Connections that one address may have, 1 or more; one more is refused with 429. `null` for no limit. */
   connectionsPerAddress: number | null = 50;
 
-  /** Connections in all, 1 or more; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. */
+  /** Connections in all, 1 or more, with the handshakes that are under way; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. */
   maxConnections: number | null = descriptorLimit();
+
+  /** Handshakes that are let in per second, 1 or more; others wait in line for up to 5 s, and are then refused with 503. `null` for as many as the machine manages. */
+  admissionsPerSecond: number | null = null;
 
   /** Proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. */
   trustedProxies: readonly string[] = [];
@@ -110,6 +122,9 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   ackWindow: whole(2, 4_096),
   maxContentBytes: whole(1, 16 * MIB),
   maxFrameBytes: whole(2, 32 * MIB),
+  maxFragments: whole(1, 16_384),
+  slowBufferBytes: whole(1_024),
+  maxBufferedBytes: whole(1_025),
   heartbeatMs: whole(1_000, 600_000),
   maxPendingPerUser: orNull(whole(1)),
   maxPendingBytesPerUser: orNull(whole(1)),
@@ -122,6 +137,7 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   connectionsPerUser: orNull(whole(1)),
   connectionsPerAddress: orNull(whole(1)),
   maxConnections: orNull(whole(1)),
+  admissionsPerSecond: orNull(whole(1)),
   trustedProxies: listOf(isNetwork, 'addresses or networks such as 10.0.0.0/8'),
   allowedOrigins: orNull(listOf(isOrigin, 'origins such as https://app.example.com')),
   drainMs: whole(100, 600_000),
@@ -166,6 +182,13 @@ export function resolveChatOptions(
       'maxFrameBytes',
       `is ${options.maxFrameBytes}`,
       `give more than maxContentBytes (${options.maxContentBytes}), as a frame holds the content and its envelope`,
+    );
+  }
+  if (options.maxBufferedBytes <= options.slowBufferBytes) {
+    throw new ChatOptionsError(
+      'maxBufferedBytes',
+      `is ${options.maxBufferedBytes}`,
+      `give more than slowBufferBytes (${options.slowBufferBytes}), or a connection is closed before it can be spared`,
     );
   }
   if (options.maxPendingBytesPerUser !== null && options.maxPendingBytesPerUser < options.maxContentBytes) {

@@ -244,7 +244,8 @@ const pings: Case[] = [
       [`a pong of ${size} bytes that nobody asked for`, [control(PONG, payload)], {}],
     ];
   }),
-  ...[20, 50].map((count): Case => [
+  // With the last ping of the case these are as many as may be without their pong.
+  ...[20, 31].map((count): Case => [
     `${count} pings in one segment`,
     [Buffer.concat(numbered(count).map((payload) => control(PING, payload)))],
     { answers: numbered(count).map(pongOf) },
@@ -257,15 +258,31 @@ const pings: Case[] = [
   ['a pong inside a message', [start('bob|a'), control(PONG, 'x'), last('b')], { bob: ['ab'] }],
 ];
 
+function repeated<Item>(count: number, item: Item): Item[] {
+  return Array.from({ length: count }, () => item);
+}
+
+/** A message to bob, of one letter in each fragment but the first, and pings behind as many of them. */
+function inFragments(count: number, pings = 0): Buffer[] {
+  const between = repeated(count - 2, more('x')).flatMap((each, index) =>
+    index < pings ? [each, control(PING)] : [each],
+  );
+  return [start(), ...between, last('x')];
+}
+
 const wholeness: Case[] = [
   ['a message with a mask of zeros', [text('bob|plain', { mask: Buffer.alloc(4) })], { bob: ['plain'] }],
   ['a message a byte at a time', [...text('bob|slow')].map((byte) => Buffer.from([byte])), { bob: ['slow'] }],
   ['a message in 3 frames in one segment', [Buffer.concat([start('b'), more('ob|'), last('x')])], { bob: ['x'] }],
+  ['a message in 64 fragments', inFragments(64), { bob: ['x'.repeat(63)] }],
   [
-    'a message in 1,000 fragments',
-    [start(), ...Array.from({ length: 998 }, () => more('x')), last('x')],
-    { bob: ['999 bytes'] },
+    'a message in 64 fragments with pings between them',
+    inFragments(64, 30),
+    { answers: repeated(30, pongOf('')), bob: ['x'.repeat(63)] },
   ],
+  ['a message in 65 fragments, which is closed with 1008', inFragments(65), 1008],
+  ['a message in 65 empty fragments', [start(''), ...repeated(63, more('')), last('')], 1008],
+  ['a second message in 64 fragments', [...inFragments(64), ...inFragments(64)], { bob: repeated(2, 'x'.repeat(63)) }],
   ['a message that starts with an empty fragment', [start(''), more(''), last('bob|x')], { bob: ['x'] }],
   [
     'ten messages in one segment',

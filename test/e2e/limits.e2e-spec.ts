@@ -1,6 +1,8 @@
+import type { Duplex } from 'node:stream';
 import { ChatApp } from '../support/chat-app.js';
-import { eventually } from '../support/deadline.js';
+import { eventually, withDeadline } from '../support/deadline.js';
 import { ManualClock } from '../support/manual-clock.js';
+import { RawClient } from '../support/raw-client.js';
 import { Refused, TestClient } from '../support/test-client.js';
 
 describe('the limits', () => {
@@ -107,6 +109,28 @@ describe('the limits', () => {
     await expect(chat.connect('b')).rejects.toMatchObject({ status: 503, body: { code: 'SERVER_FULL' } });
   });
 
+  it('end a connection that asks for more pongs than leave', async () => {
+    chat = await ChatApp.start();
+    const peer = await RawClient.open(chat.port, '/chat?user=flood');
+    await peer.write(Buffer.concat(Array.from({ length: 33 }, () => RawClient.frame(Buffer.alloc(0), 9))));
+    await withDeadline(peer.closed, () => 'the end of the connection');
+    await chat.untilOffline('flood');
+  });
+
+  it('take a long frame in pieces as small as a network cuts them, and end one that comes in crumbs with 1008', async () => {
+    chat = await ChatApp.start({ maxContentBytes: 1_000_000, maxFrameBytes: 1_100_000 });
+    const [bob, peer] = [await chat.connect('bob'), await RawClient.open(chat.port, '/chat?user=slow')];
+    // A socket gathers what comes; so the pieces are given to the server as the kernel would.
+    const { stream } = chat.connections.ofUser('slow')[0] as unknown as { stream: Duplex };
+    const frame = RawClient.frame(Buffer.from(`bob|${'x'.repeat(999_000)}`));
+    for (let at = 0; at < frame.length; at += 536) stream.emit('data', frame.subarray(at, at + 536));
+    expect((await bob.next()).length).toBe(999_000);
+    for (let at = 0; at < 2_100; at += 1) stream.emit('data', frame.subarray(at, at + 1));
+    const close = (await peer.nextFrame())!;
+    expect([close.opcode, close.payload.readUInt16BE(0)]).toEqual([8, 1008]);
+    peer.reset();
+  });
+
   it('keep pages of other origins out, and let in what is no page', async () => {
     chat = await ChatApp.start({ allowedOrigins: ['https://app.example.com'] });
     await chat.connect('a', { origin: 'https://app.example.com' });
@@ -159,6 +183,10 @@ describe('the limits', () => {
     expect(connection!.bufferedBytes).toBe(held);
     expect(connection!.received).toBeLessThan(frames);
     alice.socket.resume();
-    await eventually(() => connection!.received === frames);
+    await eventually(
+      () => connection!.received === frames,
+      () => `all is received; so far ${connection!.received}`,
+      20_000,
+    );
   });
 });

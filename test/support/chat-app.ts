@@ -16,7 +16,7 @@ import type { LedgerTotals } from '../../src/delivery/ledger.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
-import { equip } from '../../src/server.js';
+import { equip, ImpatientExpressAdapter } from '../../src/server.js';
 import { eventually } from './deadline.js';
 import { TestClient } from './test-client.js';
 
@@ -48,7 +48,10 @@ export class ChatApp {
       authentication: resolveAuthenticationOptions({ authenticate, adminToken, insecure }),
     };
     const module = await Test.createTestingModule({ imports: [AppModule.with(settings)] }).compile();
-    const app = module.createNestApplication<NestExpressApplication>({ logger: false, bodyParser: false });
+    const app = module.createNestApplication<NestExpressApplication>(new ImpatientExpressAdapter(), {
+      logger: false,
+      bodyParser: false,
+    });
     equip(app, settings);
     await app.listen(0, '127.0.0.1');
     return new ChatApp(app, home, options);

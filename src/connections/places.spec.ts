@@ -1,0 +1,58 @@
+import { PassThrough } from 'node:stream';
+import { Places, type Place } from './places.js';
+
+const UNLIMITED = {
+  sessions: 'multiple',
+  connectionsPerUser: null,
+  connectionsPerAddress: null,
+  maxConnections: null,
+} as const;
+
+async function closed(socket: PassThrough): Promise<void> {
+  const close = new Promise((resolve) => socket.once('close', resolve));
+  socket.destroy();
+  await close;
+}
+
+describe('Places', () => {
+  it('are taken by whoever is still asked who comes, and given back when the socket is closed', async () => {
+    const places = new Places({ ...UNLIMITED, maxConnections: 3, connectionsPerAddress: 2 });
+    const [first, second] = [new PassThrough(), new PassThrough()];
+    expect(places.take('a', first)).toEqual({ assign: expect.any(Function) });
+    places.take('a', second);
+    expect(places.take('a', new PassThrough())).toBe('address');
+    places.take('b', new PassThrough());
+    expect(places.take('c', new PassThrough())).toBe('server');
+    await closed(first);
+    expect(places.take('a', new PassThrough())).toEqual({ assign: expect.any(Function) });
+    expect(places.take('c', new PassThrough())).toBe('server');
+  });
+
+  it('are counted by user once it is known who comes', async () => {
+    const places = new Places({ ...UNLIMITED, connectionsPerUser: 1 });
+    const [first, second] = [new PassThrough(), new PassThrough()];
+    const [one, other] = [places.take('a', first) as Place, places.take('a', second) as Place];
+    expect(one.assign('bob')).toBe(true);
+    expect(other.assign('bob')).toBe(false);
+    await closed(second);
+    expect((places.take('a', new PassThrough()) as Place).assign('bob')).toBe(false);
+    await closed(first);
+    expect((places.take('a', new PassThrough()) as Place).assign('bob')).toBe(true);
+  });
+
+  it('take no user for a socket that is gone, as nobody would give that back', async () => {
+    const places = new Places({ ...UNLIMITED, connectionsPerUser: 1 });
+    const gone = new PassThrough();
+    const place = places.take('a', gone) as Place;
+    await closed(gone);
+    expect(place.assign('bob')).toBe(false);
+    expect((places.take('a', new PassThrough()) as Place).assign('bob')).toBe(true);
+  });
+
+  it('of a user are not limited under replace: a new connection ends the old one', () => {
+    const places = new Places({ ...UNLIMITED, sessions: 'replace', connectionsPerUser: 1 });
+    for (let n = 0; n < 3; n += 1) {
+      expect((places.take('a', new PassThrough()) as Place).assign('bob')).toBe(true);
+    }
+  });
+});

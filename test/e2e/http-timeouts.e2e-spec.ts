@@ -1,0 +1,41 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ImpatientExpressAdapter } from '../../src/server.js';
+import { ChatApp } from '../support/chat-app.js';
+import { withDeadline } from '../support/deadline.js';
+import { RawClient } from '../support/raw-client.js';
+
+describe('a client that does not finish its request', () => {
+  let server: Server;
+  let port: number;
+  beforeEach(async () => {
+    const adapter = new ImpatientExpressAdapter(200, 400);
+    adapter.initHttpServer();
+    adapter.use((request: NodeJS.ReadableStream) => request.resume());
+    server = adapter.getHttpServer() as Server;
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    port = (server.address() as AddressInfo).port;
+  });
+  afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+  it.each([
+    ['writes nothing', ''],
+    ['writes half a head', RawClient.handshake('/chat?user=bob').subarray(0, 40).toString()],
+    ['writes half a body', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf'],
+  ])('is answered 408 and cut off when it %s', async (_, request) => {
+    const peer = await RawClient.connect(port);
+    await peer.write(Buffer.from(request));
+    await peer.until('HTTP/1.1 408 Request Timeout');
+    await withDeadline(peer.closed, () => 'the end of the connection');
+  });
+
+  it('has 10 s for the head and 30 s for all of it', async () => {
+    const chat = await ChatApp.start();
+    expect(chat.app.getHttpServer()).toMatchObject({
+      headersTimeout: 10_000,
+      requestTimeout: 30_000,
+      connectionsCheckingInterval: 1_000,
+    });
+    await chat.dispose();
+  });
+});
