@@ -4,7 +4,7 @@ export { AuthenticationOptions } from './authentication/authentication.options.j
 export { jwt, type JwtOptions } from './authentication/jwt.authenticator.js';
 export { HandshakeRefusal } from './authentication/refusal.js';
 export { trusted } from './authentication/trusted.authenticator.js';
-export { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
+export { ChatWsAdapter, type ChatWsAdapterOptions } from './gateway/chat-ws.adapter.js';
 export { ConnectionService } from './connections/connection.service.js';
 export { OfflineMessageService } from './offline-messages/offline-message.service.js';
 export { OfflineMessage } from './offline-messages/offline-message.entity.js';

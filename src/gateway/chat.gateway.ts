@@ -16,15 +16,15 @@ import { ChatError, type ErrorCode } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
 import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
-import { GuardedWebSocketServer } from './chat-ws.adapter.js';
-
-/** How long clients have to answer the close frame when the server goes away, in milliseconds. */
-const GOODBYE_MS = 5_000;
+import { GOODBYE_MS } from './chat-ws.adapter.js';
+import { OF_CHAT } from './gateway-hooks.js';
+import { GuardedWebSocketServer } from './upgrade-router.js';
 
 /** What a WebSocket server of a chat is told when it is made; the limit of a frame follows when the options are known. */
-export function serverOptions(path: string): Record<string, unknown> {
+export function serverOptions(path: string): Record<PropertyKey, unknown> {
   return {
     path,
+    [OF_CHAT]: true,
     perMessageDeflate: false,
     clientTracking: false, // ConnectionService does that.
     closeTimeout: GOODBYE_MS,
