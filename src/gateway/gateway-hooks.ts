@@ -18,7 +18,7 @@ type Gateway = Partial<Record<(typeof HOOKS)[number], Hook>>;
 /** A socket of `ws`, or of Socket.IO. */
 interface Client {
   close?(code: number, reason: string): void;
-  disconnect?(close: boolean): void;
+  disconnect?(): void;
 }
 
 const logger = new Logger('ChatWsAdapter');
@@ -82,7 +82,7 @@ function guardHook(original: Hook, hook: string, name: string): Hook {
   return function (this: unknown, client, ...rest) {
     const fail = (error: unknown): false => {
       logger.error(`${name} failed, so its client is closed: ${String(error)}`, (error as Error | null)?.stack);
-      if (client.disconnect) client.disconnect(true);
+      if (client.disconnect) client.disconnect();
       else client.close?.(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
       return false;
     };
