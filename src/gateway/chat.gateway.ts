@@ -62,7 +62,7 @@ export class ChatGateway
   onApplicationBootstrap(): void {
     if (this.server instanceof GuardedWebSocketServer) return;
     throw new Error(
-      'ChatModule needs its own WebSocket adapter: call app.useWebSocketAdapter(new ChatWsAdapter(app)) before app.listen().',
+      'ChatModule needs its own WebSocket adapter: call app.useWebSocketAdapter(new ChatWsAdapter(app)) before app.listen(); another adapter for the other gateways is given to it as { others: adapter }.',
     );
   }
 
