@@ -3,17 +3,7 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import type { AbstractWsAdapter } from '@nestjs/websockets';
 import { createServer, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import {
-  EMPTY,
-  firstValueFrom,
-  fromEvent,
-  isObservable,
-  map,
-  race,
-  ReplaySubject,
-  takeUntil,
-  timer,
-} from 'rxjs';
+import { EMPTY, firstValueFrom, fromEvent, isObservable, map, race, ReplaySubject, takeUntil, timer } from 'rxjs';
 import { WebSocket, type MessageEvent, type WebSocketServer } from 'ws';
 import { HandshakeRefusal } from '../authentication/refusal.js';
 import { CloseCode } from '../protocol/close-code.js';

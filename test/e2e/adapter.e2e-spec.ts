@@ -22,11 +22,11 @@ import { NEVER, of } from 'rxjs';
 import type { WebSocket } from 'ws';
 import { jest } from '@jest/globals';
 import { eventually, withDeadline } from '../support/deadline.js';
-import { HostApp, signal } from '../support/host-app.js';
+import { GatewayHost, signal } from '../support/gateway-host.js';
 import { RawClient } from '../support/raw-client.js';
 import type { TestClient } from '../support/test-client.js';
 
-let host: HostApp;
+let host: GatewayHost;
 afterEach(() => host?.dispose());
 
 /** A gateway of the host that echoes, with whatever else a test gives it. */
@@ -71,7 +71,7 @@ describe('a malformed upgrade that is reset', () => {
       await authenticated.given;
       return { user: new URLSearchParams(request.url!.split('?')[1]).get('user')! };
     };
-    host = await HostApp.start({ chat: { authenticate } });
+    host = await GatewayHost.start({ chat: { authenticate } });
   });
 
   async function expectConversation(): Promise<void> {
@@ -144,7 +144,7 @@ describe('a hook of a gateway of the host that fails', () => {
     'costs its client the connection when handleConnection %s, and nobody else anything',
     async (_, fail) => {
       let failing = true;
-      host = await HostApp.start({
+      host = await GatewayHost.start({
         providers: [gatewayAt('/events', { handleConnection: () => (failing ? fail() : undefined) })],
       });
       const errors = logged('error');
@@ -161,7 +161,7 @@ describe('a hook of a gateway of the host that fails', () => {
 
   it.each(failures)('is logged when handleDisconnect %s, and nobody else notices', async (_, fail) => {
     const failed = signal();
-    host = await HostApp.start({
+    host = await GatewayHost.start({
       providers: [gatewayAt('/events', { handleDisconnect: () => (failed.give(), fail()) })],
     });
     const errors = logged('error');
@@ -181,7 +181,7 @@ describe('a hook of a gateway of the host that fails', () => {
         return fail();
       }
     }
-    host = await HostApp.start({ providers: [ScopedGateway] });
+    host = await GatewayHost.start({ providers: [ScopedGateway] });
     const errors = logged('error');
     await (await host.open('/events')).expectClose(1011);
     expect(errors).toEqual([expect.stringMatching(/^ScopedGateway\.handleConnection failed/)]);
@@ -256,7 +256,7 @@ describe('the frames of a connection to a gateway of the host', () => {
 
   beforeEach(async () => {
     handled = [];
-    host = await HostApp.start({ providers: [EventsGateway] });
+    host = await GatewayHost.start({ providers: [EventsGateway] });
   });
   const release = () => host.app.get(EventsGateway).release();
 
@@ -343,7 +343,7 @@ describe('the frames that come while an asynchronous handleConnection runs', () 
   beforeEach(async () => {
     greeted = signal();
     events.length = 0;
-    host = await HostApp.start({ providers: [GreetingGateway] });
+    host = await GatewayHost.start({ providers: [GreetingGateway] });
   });
 
   /** A client whose frame the server has. */
@@ -377,14 +377,14 @@ describe('the frames that come while an asynchronous handleConnection runs', () 
 
 describe('the end of the application', () => {
   it('closes the clients of its gateways with 1001', async () => {
-    host = await HostApp.start({ providers: [gatewayAt('/events')] });
+    host = await GatewayHost.start({ providers: [gatewayAt('/events')] });
     const clients = [await host.open('/events'), await host.open('/events'), await host.chat('alice')];
     await host.app.close();
     for (const client of clients) expect((await client.expectClose(1001)).reason).toMatch(/going away/);
   });
 
   it('waits 5 s for a client that does not answer, and no longer', async () => {
-    host = await HostApp.start({ providers: [gatewayAt('/events')] });
+    host = await GatewayHost.start({ providers: [gatewayAt('/events')] });
     const silent = await RawClient.open(host.port, '/events');
     const setTimer = jest.spyOn(globalThis, 'setTimeout');
     try {
@@ -401,7 +401,7 @@ describe('the end of the application', () => {
 
 describe('gateways of the host', () => {
   it('have paths of their own, written with or without slashes around', async () => {
-    host = await HostApp.start({ providers: [gatewayAt('events/'), gatewayAt('/more/events')] });
+    host = await GatewayHost.start({ providers: [gatewayAt('events/'), gatewayAt('/more/events')] });
     await expectEcho(await host.open('/events'));
     await expectEcho(await host.open('/more/events?with=query'));
     await host.expectConversation();
@@ -409,12 +409,12 @@ describe('gateways of the host', () => {
   });
 
   it.each(['/chat', 'chat', '/chat/'])('are refused at the start at %s, the path of the chat', async (path) => {
-    const start = HostApp.start({ providers: [gatewayAt(path)] });
+    const start = GatewayHost.start({ providers: [gatewayAt(path)] });
     await expect(start).rejects.toThrow(/^Two gateways are at .*chat.*EchoGateway.*ChatModule\.forRoot\(\{ path/);
   });
 
   it('are refused at the start when they ask for a namespace, as by the stock adapter', async () => {
-    const start = HostApp.start({ providers: [gatewayAt('/events', {}, { namespace: 'rooms' })] });
+    const start = GatewayHost.start({ providers: [gatewayAt('/events', {}, { namespace: 'rooms' })] });
     await expect(start).rejects.toThrow(/"WsAdapter" does not support namespaces/);
   });
 
@@ -430,7 +430,7 @@ describe('gateways of the host', () => {
         return { event: 'echo', data };
       }
     }
-    host = await HostApp.start({ providers: [OwnPortGateway] });
+    host = await GatewayHost.start({ providers: [OwnPortGateway] });
     const client = await host.open(path ?? '/', [], port);
     for (const target of ['//', '/%', 'x://', '/other']) {
       const peer = await RawClient.connect(port);

@@ -5,10 +5,10 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { io, type Socket } from 'socket.io-client';
 import { withDeadline } from '../support/deadline.js';
-import { HostApp, signal } from '../support/host-app.js';
+import { GatewayHost, signal } from '../support/gateway-host.js';
 import { TestClient } from '../support/test-client.js';
 
-let host: HostApp | undefined;
+let host: GatewayHost | undefined;
 afterEach(async () => {
   await host?.dispose();
   host = undefined;
@@ -32,7 +32,7 @@ describe.each([
   };
 
   it('has conversations and REST calls', async () => {
-    host = await HostApp.start({ http: http() });
+    host = await GatewayHost.start({ http: http() });
     await host.expectConversation();
     const dave = await host.chat('dave');
     const message = JSON.stringify({ from: 'alice', to: 'dave', content: 'by REST', id: 'r-1' });
@@ -56,7 +56,7 @@ describe.each([
 
   it('answers a call without credentials with 401, and how to bring some', async () => {
     const adminToken = 'a-token-of-an-administrator-of-32-characters';
-    host = await HostApp.start({ http: http(), chat: { adminToken } });
+    host = await GatewayHost.start({ http: http(), chat: { adminToken } });
     const { status, headers, body } = await call('GET', '/chat/stats');
     expect([status, headers.get('www-authenticate'), body.code]).toEqual([401, 'Bearer', 'UNAUTHORIZED']);
     expect((await call('GET', '/chat/stats', { token: adminToken })).status).toBe(200);
@@ -98,7 +98,7 @@ describe('beside Socket.IO', () => {
     ['Express', () => new ExpressAdapter()],
     ['Fastify', () => new FastifyAdapter()],
   ])('both are served on one port, with %s', async (_, http) => {
-    host = await HostApp.start({
+    host = await GatewayHost.start({
       http: http(),
       providers: [RoomsGateway],
       options: (app) => ({ others: new IoAdapter(app) }),
@@ -120,7 +120,7 @@ describe('beside Socket.IO', () => {
       await authenticated.given;
       return { user: 'alice' };
     };
-    host = await HostApp.start({
+    host = await GatewayHost.start({
       chat: { authenticate },
       providers: [RoomsGateway],
       options: (app) => ({ others: new IoAdapter(app) }),
@@ -134,7 +134,7 @@ describe('beside Socket.IO', () => {
   });
 
   it('a hook of a Socket.IO gateway that fails costs its client the connection, and nobody else anything', async () => {
-    host = await HostApp.start({
+    host = await GatewayHost.start({
       providers: [RoomsGateway, FailingGateway],
       options: (app) => ({ others: new IoAdapter(app) }),
     });
@@ -153,6 +153,6 @@ describe('a host without the adapter of the chat', () => {
     ['of Nest for ws', (app: object) => new WsAdapter(app)],
     ['none', null],
   ])('but with the one %s does not start, and is told the line to add', async (_, adapter) => {
-    await expect(HostApp.start({ adapter })).rejects.toThrow('app.useWebSocketAdapter(new ChatWsAdapter(app))');
+    await expect(GatewayHost.start({ adapter })).rejects.toThrow('app.useWebSocketAdapter(new ChatWsAdapter(app))');
   });
 });

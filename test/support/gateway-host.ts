@@ -11,7 +11,7 @@ import { TestClient } from './test-client.js';
 
 type WebSocketAdapter = Parameters<INestApplication['useWebSocketAdapter']>[0];
 
-export interface HostSettings {
+export interface GatewayHostSettings {
   /** What the host has beside the chat: its gateways, mostly. */
   readonly providers?: Provider[];
   /** Told to the chat. */
@@ -25,7 +25,7 @@ export interface HostSettings {
 }
 
 /** An application of somebody else that has imported the chat, on a free port, and the clients that a test opened. */
-export class HostApp {
+export class GatewayHost {
   private readonly clients: TestClient[] = [];
 
   private constructor(
@@ -33,7 +33,7 @@ export class HostApp {
     private readonly folder: string,
   ) {}
 
-  static async start({ providers = [], chat, adapter, options, http }: HostSettings = {}): Promise<HostApp> {
+  static async start({ providers = [], chat, adapter, options, http }: GatewayHostSettings = {}): Promise<GatewayHost> {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-host-'));
     const database = storeOptions(`sqlite:${join(folder, 'holdfast.sqlite')}`);
 
@@ -46,7 +46,7 @@ export class HostApp {
       : module.createNestApplication({ logger: false });
     const makeAdapter = adapter === undefined ? () => new ChatWsAdapter(app, options?.(app)) : adapter;
     if (makeAdapter) app.useWebSocketAdapter(makeAdapter(app));
-    const host = new HostApp(app, folder);
+    const host = new GatewayHost(app, folder);
     try {
       await app.listen(0, '127.0.0.1');
     } catch (error) {
