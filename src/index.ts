@@ -7,7 +7,7 @@ export type {
 } from './chat/chat-module.options.js';
 export { ChatService, type DirectMessage } from './chat/chat.service.js';
 export { OnChatEvent, type ChatEvents, type MessageHeader } from './chat/chat-events.js';
-export { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
+export { ChatWsAdapter, type ChatWsAdapterOptions } from './gateway/chat-ws.adapter.js';
 export type { Authorize, SendCommand } from './gateway/policy.js';
 export type { Authenticator, Principal } from './authentication/authenticator.js';
 export { AuthenticationOptions } from './authentication/authentication.options.js';

@@ -16,9 +16,12 @@ import { HandshakeRefusal } from '../authentication/refusal.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { callerOf } from './administrator.guard.js';
 
-/** A request as Express has read it. */
+/** A request as Express or Fastify has read it. */
 interface ReadRequest extends IncomingMessage {
-  readonly route: { readonly path: string };
+  /** The route, of Express. */
+  readonly route?: { readonly path: string };
+  /** The route, of Fastify. */
+  readonly routeOptions?: { readonly url?: string };
   readonly params: Readonly<Record<string, string>>;
   readonly body?: Readonly<Record<string, unknown>>;
 }
@@ -38,9 +41,10 @@ export class AuditInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const request = context.switchToHttp().getRequest<ReadRequest>();
     if (request.method === 'GET' || request.method === 'HEAD') return next.handle();
-    const { method, route, socket } = request;
+    const { method, route, routeOptions, socket } = request;
     const parts = this.reflector.get<readonly string[] | undefined>(AUDITED, context.getHandler()) ?? [];
-    const call = `${callerOf(request).title} from ${socket.remoteAddress}: ${method} ${route.path}`;
+    const path = route?.path ?? routeOptions?.url;
+    const call = `${callerOf(request).title} from ${socket.remoteAddress}: ${method} ${path}`;
     return next.handle().pipe(
       tap({
         // Taken, so its parts were valid: none of them is long. JSON keeps the line one line.

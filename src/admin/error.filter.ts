@@ -1,6 +1,5 @@
 import { Catch, HttpException, HttpStatus, Logger, type ArgumentsHost } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
-import type { ServerResponse } from 'node:http';
 import { HandshakeRefusal } from '../authentication/refusal.js';
 import { ChatError } from '../protocol/chat-error.js';
 
@@ -20,6 +19,11 @@ const MESSAGES: Partial<Record<HttpStatus, string>> = {
   [HttpStatus.UNSUPPORTED_MEDIA_TYPE]: 'the body has to be JSON in UTF-8',
 };
 
+/** What Express and Fastify call alike. */
+interface FrameworkResponse {
+  header(name: string, value: string): unknown;
+}
+
 /** Turns errors into answers of one shape, `{ statusCode, code, message }`; what is not meant for clients becomes a plain 500 and is logged. */
 @Catch()
 export class ErrorFilter extends BaseExceptionFilter {
@@ -27,8 +31,8 @@ export class ErrorFilter extends BaseExceptionFilter {
 
   override catch(error: unknown, host: ArgumentsHost): void {
     if (error instanceof HandshakeRefusal) {
-      const response = host.switchToHttp().getResponse<ServerResponse>();
-      for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
+      const response = host.switchToHttp().getResponse<FrameworkResponse>();
+      for (const [name, value] of Object.entries(error.headers)) response.header(name, value);
     }
     super.catch(this.shaped(error), host);
   }

@@ -15,9 +15,10 @@ import { ChatError, type ErrorCode } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
 import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
-import { GuardedWebSocketServer } from './chat-ws.adapter.js';
+import { OF_CHAT } from './gateway-hooks.js';
 import { sayGoodbye } from './goodbye.js';
 import { AUTHORIZE, Policy, type Authorize, type SendCommand } from './policy.js';
+import { GuardedWebSocketServer } from './upgrade-router.js';
 
 /** How long a client has to answer a close frame before it is cut off, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -37,9 +38,10 @@ const MAX_CHUNKS = 1_024;
 const SMALLEST_SEGMENT_BYTES = 536;
 
 /** What a WebSocket server of a chat is told when it is made; the limits of a frame follow when the options are known. */
-export function serverOptions(path: string): Record<string, unknown> {
+export function serverOptions(path: string): Record<PropertyKey, unknown> {
   return {
     path,
+    [OF_CHAT]: true,
     perMessageDeflate: false,
     clientTracking: false, // ConnectionService does that.
     closeTimeout: CLOSE_TIMEOUT_MS,
@@ -85,7 +87,7 @@ export class ChatGateway
   onApplicationBootstrap(): void {
     if (this.server instanceof GuardedWebSocketServer) return;
     throw new Error(
-      'ChatModule needs its own WebSocket adapter: call app.useWebSocketAdapter(new ChatWsAdapter(app)) before app.listen().',
+      'ChatModule needs its own WebSocket adapter: call app.useWebSocketAdapter(new ChatWsAdapter(app)) before app.listen(); another adapter for the other gateways is given to it as { others: adapter }.',
     );
   }
 

@@ -1,0 +1,106 @@
+import { Logger, type INestApplicationContext } from '@nestjs/common';
+import { ModulesContainer, Reflector } from '@nestjs/core';
+import { CloseCode } from '../protocol/close-code.js';
+
+/** Marks the options of a gateway that is the chat's own. */
+export const OF_CHAT = Symbol('holdfast:of-chat');
+
+/** Where Nest 11 and 12 keep what `@WebSocketGateway` was told; no public name exists for these keys. */
+const IS_GATEWAY = 'websockets:is_gateway';
+const OPTIONS = 'websockets:gateway_options';
+const PORT = 'port';
+
+const HOOKS = ['handleConnection', 'handleDisconnect'] as const;
+
+type Hook = (client: Client, ...rest: unknown[]) => unknown;
+type Gateway = Partial<Record<(typeof HOOKS)[number], Hook>>;
+
+/** A socket of `ws`, or of Socket.IO. */
+interface Client {
+  close?(code: number, reason: string): void;
+  disconnect?(): void;
+}
+
+const logger = new Logger('ChatWsAdapter');
+const guarded = new WeakSet<Gateway>();
+const openings = new WeakMap<object, Promise<boolean>>();
+
+/** Resolves when the hooks of the gateways are done with a new client; to false when one of them failed. */
+export async function isOpened(client: object): Promise<boolean> {
+  return openings.get(client) ?? true;
+}
+
+/**
+ * Makes the failure of a `handleConnection` or `handleDisconnect` cost one connection: Nest subscribes to them through rxjs,
+ * so that what one throws or rejects with would end the process. To be called before Nest binds the hooks.
+ *
+ * Throws an Error when another gateway is at the path of the chat: Nest would give both one server, and to the clients
+ * of the chat the answers of the other.
+ */
+export function guardGateways(app: INestApplicationContext): void {
+  const reflector = new Reflector();
+  const places = new Map<string, { name: string; ofChat: boolean }>();
+  for (const { providers } of app.get(ModulesContainer, { strict: false }).values()) {
+    for (const wrapper of providers.values()) {
+      const type = wrapper.metatype as { name: string; prototype: Gateway } | null;
+      if (!type || wrapper.isNotMetatype || !reflector.get<boolean>(IS_GATEWAY, type as never)) continue;
+      const options = reflector.get<{ path?: string; [OF_CHAT]?: true }>(OPTIONS, type as never);
+      const here = { name: type.name, ofChat: OF_CHAT in options };
+      if (options.path !== undefined) {
+        const place = `${reflector.get<number>(PORT, type as never)}${normalPath(options.path)}`;
+        const there = places.get(place);
+        if (there && (there.ofChat || here.ofChat)) throw atOnePath(options.path, there.name, here.name);
+        places.set(place, here);
+      }
+      // Of a gateway that is made for every client there is no instance yet, but its prototype.
+      guard(wrapper.isDependencyTreeStatic() ? (wrapper.instance as Gateway) : type.prototype, type.name);
+    }
+  }
+}
+
+/** A path as Nest compares it: with a slash before and none behind. */
+export function normalPath(path: string): string {
+  return `/${path.replace(/^\/+|\/+$/g, '')}`;
+}
+
+function atOnePath(path: string, ...names: string[]): Error {
+  return new Error(
+    `Two gateways are at ${path}, the path of the chat: ${names.join(' and ')}. Give one of them another path, the chat with ChatModule.forRoot({ path: '/...' }).`,
+  );
+}
+
+function guard(gateway: Gateway, name: string): void {
+  if (guarded.has(gateway)) return;
+  guarded.add(gateway);
+  for (const hook of HOOKS) {
+    const original = gateway[hook];
+    if (original) gateway[hook] = guardHook(original, hook, `${name}.${hook}`);
+  }
+}
+
+function guardHook(original: Hook, hook: string, name: string): Hook {
+  return function (this: unknown, client, ...rest) {
+    const fail = (error: unknown): false => {
+      logger.error(`${name} failed, so its client is closed: ${String(error)}`, (error as Error | null)?.stack);
+      if (client.disconnect) client.disconnect();
+      else client.close?.(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
+      return false;
+    };
+    let opening: Promise<boolean>;
+    try {
+      const outcome = original.call(this, client, ...rest);
+      if (typeof (outcome as PromiseLike<unknown> | undefined)?.then !== 'function') return outcome;
+      opening = Promise.resolve(outcome).then(() => true, fail);
+    } catch (error) {
+      opening = Promise.resolve(fail(error));
+    }
+    if (hook === 'handleConnection') {
+      const others = openings.get(client) ?? true;
+      openings.set(
+        client,
+        Promise.all([others, opening]).then((opened) => !opened.includes(false)),
+      );
+    }
+    return opening;
+  };
+}

@@ -1,0 +1,117 @@
+import { Logger } from '@nestjs/common';
+import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import { HandshakeRefusal } from '../authentication/refusal.js';
+
+/** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. */
+export type UpgradeGuard = (request: IncomingMessage) => void | Promise<void>;
+
+/** A WebSocket server whose owner may refuse a connection before it exists. It emits `refused`, with the code, for every handshake that is. */
+export class GuardedWebSocketServer extends WebSocketServer {
+  guard: UpgradeGuard = () => undefined;
+}
+
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/**
+ * The upgrades of one HTTP server: each goes to the WebSocket server of its path, or is left to the other listeners, or is
+ * answered with a complete 404 when there are none. A peer that resets in the middle harms nobody.
+ */
+export class UpgradeRouter {
+  private readonly logger = new Logger('ChatWsAdapter');
+  private readonly servers = new Map<string, GuardedWebSocketServer>();
+  private readonly neighbours: UpgradeListener[] = [];
+
+  constructor(readonly httpServer: Server) {
+    httpServer.on('upgrade', this.onUpgrade);
+  }
+
+  /** Throws an Error when the path is taken. */
+  add(path: string, server: GuardedWebSocketServer): void {
+    if (this.servers.has(path)) throw new Error(`Two gateways are at ${path}; give one of them a path of its own.`);
+    this.servers.set(path, server);
+  }
+
+  /**
+   * Takes the listeners that are put on the HTTP server meanwhile behind this one: they see what is for nobody here. Left
+   * where they are, they would cut our clients: Socket.IO ends what is not its own and without an answer after a second.
+   */
+  adopt<Result>(attach: () => Result): Result {
+    const before = this.httpServer.listeners('upgrade');
+    const result = attach();
+    for (const listener of this.httpServer.listeners('upgrade') as UpgradeListener[]) {
+      if (before.includes(listener)) continue;
+      this.httpServer.off('upgrade', listener);
+      this.neighbours.push(listener);
+    }
+    return result;
+  }
+
+  stop(): void {
+    this.httpServer.off('upgrade', this.onUpgrade);
+  }
+
+  private readonly onUpgrade: UpgradeListener = (request, socket, head) => {
+    // Before anything else: a reset by the peer is an 'error' event, and without a listener it ends the process.
+    socket.on('error', () => socket.destroy());
+    const server = this.servers.get(pathOf(request));
+    if (server) return void this.upgrade(server, request, socket, head);
+    for (const listener of this.neighbours) listener.call(this.httpServer, request, socket, head);
+    if (this.neighbours.length === 0 && this.httpServer.listenerCount('upgrade') === 1)
+      refuse(socket, new HandshakeRefusal(404, 'NO_SUCH_PATH', 'nothing is served here'));
+  };
+
+  private async upgrade(server: GuardedWebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer) {
+    try {
+      checkHandshake(request);
+      await server.guard(request);
+      if (socket.destroyed) return; // The peer did not wait for the answer of the guard.
+      server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request));
+    } catch (error) {
+      if (socket.destroyed) return;
+      if (!(error instanceof HandshakeRefusal)) this.logger.error(error);
+      server.emit('refused', refuse(socket, error));
+    }
+  }
+}
+
+/** What RFC 6455 4.2.1 asks of a handshake beyond its key, which `ws` checks. */
+function checkHandshake({ method, headers }: IncomingMessage): void {
+  if (method !== 'GET') {
+    throw new HandshakeRefusal(405, 'NOT_GET', 'a WebSocket is opened with GET', { Allow: 'GET' });
+  }
+  if (headers.upgrade?.toLowerCase() !== 'websocket') {
+    throw new HandshakeRefusal(426, 'UPGRADE_REQUIRED', 'this is the path of the WebSocket', { Upgrade: 'websocket' });
+  }
+  if (headers['sec-websocket-version'] !== '13') {
+    throw new HandshakeRefusal(426, 'BAD_VERSION', 'only version 13 of WebSocket is spoken here', {
+      Upgrade: 'websocket',
+      'Sec-WebSocket-Version': '13',
+    });
+  }
+}
+
+/** The path of a request as it was sent: only one slash leads it, so that no proxy's rule for `/chat` is side-stepped by `//x/chat`. */
+function pathOf(request: IncomingMessage): string {
+  return request.url!.split('?', 1)[0]!;
+}
+
+/** Answers an upgrade with a complete HTTP response, and ends it; answers the code that it gave. */
+export function refuse(socket: Duplex, error: unknown): string {
+  const { statusCode, code, message, headers } =
+    error instanceof HandshakeRefusal
+      ? error
+      : { statusCode: 500, code: 'SERVER_ERROR', message: 'the server failed; try again later', headers: {} };
+  const body = JSON.stringify({ statusCode, code, message });
+  const lines = Object.entries({
+    Connection: 'close',
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${lines.join('')}\r\n${body}`, () =>
+    socket.destroy(),
+  );
+  return code;
+}

@@ -1,0 +1,96 @@
+import { Module, type INestApplication, type Provider } from '@nestjs/common';
+import type { AbstractHttpAdapter } from '@nestjs/core';
+import { Test } from '@nestjs/testing';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ChatModule, ChatWsAdapter, type ChatWsAdapterOptions } from '../../src/index.js';
+import { storeOptions } from '../../src/database/store-options.js';
+import { TestClient } from './test-client.js';
+
+type WebSocketAdapter = Parameters<INestApplication['useWebSocketAdapter']>[0];
+
+export interface GatewayHostSettings {
+  /** What the host has beside the chat: its gateways, mostly. */
+  readonly providers?: Provider[];
+  /** Told to the chat. */
+  readonly chat?: Parameters<typeof ChatModule.forRoot>[0];
+  /** Made for the application; null for none at all. */
+  readonly adapter?: ((app: INestApplication) => WebSocketAdapter) | null;
+  /** Told to the ChatWsAdapter, when `adapter` is not given. */
+  readonly options?: (app: INestApplication) => ChatWsAdapterOptions;
+  /** Express unless given. */
+  readonly http?: AbstractHttpAdapter;
+}
+
+/** An application of somebody else that has imported the chat, on a free port, and the clients that a test opened. */
+export class GatewayHost {
+  private readonly clients: TestClient[] = [];
+
+  private constructor(
+    readonly app: INestApplication,
+    private readonly folder: string,
+  ) {}
+
+  static async start({ providers = [], chat, adapter, options, http }: GatewayHostSettings = {}): Promise<GatewayHost> {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-host-'));
+    const database = storeOptions(`sqlite:${join(folder, 'holdfast.sqlite')}`);
+
+    @Module({ imports: [ChatModule.forRoot({ connectionsPerAddress: null, database, ...chat })], providers })
+    class HostModule {}
+
+    const module = await Test.createTestingModule({ imports: [HostModule] }).compile();
+    const app = http
+      ? module.createNestApplication(http, { logger: false })
+      : module.createNestApplication({ logger: false });
+    const makeAdapter = adapter === undefined ? () => new ChatWsAdapter(app, options?.(app)) : adapter;
+    if (makeAdapter) app.useWebSocketAdapter(makeAdapter(app));
+    const host = new GatewayHost(app, folder);
+    try {
+      await app.listen(0, '127.0.0.1');
+    } catch (error) {
+      await host.dispose();
+      throw error;
+    }
+    return host;
+  }
+
+  get port(): number {
+    return (this.app.getHttpServer().address() as AddressInfo).port;
+  }
+
+  async open(target: string, protocols: string[] = [], port = this.port): Promise<TestClient> {
+    const client = await TestClient.open(`ws://127.0.0.1:${port}${target}`, protocols);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** A text connection to the chat. */
+  async chat(user: string): Promise<TestClient> {
+    return this.open(`/chat?user=${user}`);
+  }
+
+  /** The chat is alive: what one says to another arrives. */
+  async expectConversation(): Promise<void> {
+    const [alice, bob] = [await this.chat('alice'), await this.chat('bob')];
+    alice.send('bob|hello bob');
+    // Live, or late when the store has not been read yet.
+    if (!(await bob.next()).endsWith('hello bob')) throw new Error('the chat does not deliver');
+    await alice.close();
+    await bob.close();
+  }
+
+  async dispose(): Promise<void> {
+    for (const client of this.clients) client.socket.terminate();
+    await this.app.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Something that a test waits for, with what it is resolved by. */
+export function signal(): { readonly given: Promise<void>; give(): void } {
+  let give = () => undefined as void;
+  const given = new Promise<void>((resolve) => (give = resolve));
+  return { given, give };
+}
