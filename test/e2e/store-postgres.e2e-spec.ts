@@ -193,13 +193,25 @@ describe('the relay on a Postgres', () => {
     expect(performance.now() - begun).toBeLessThan(7_000);
     await alice.untilReceipted('b');
     await untilReady(200);
-    // What comes late now, on the connection that was given up, is not carried out any more.
-    proxy.release();
     alice.send('c');
     await alice.untilReceipted('c');
     expect(proxy.mishaps).toBe(1);
     expect(await rows()).toEqual({ a: 1, b: 1, c: 1 });
     chat.expectBalanced();
+  });
+
+  it('does not carry out a statement that arrives when its connection was given up, and its message delivered', async () => {
+    await start();
+    const alice = await sender();
+    proxy.failNext(INSERT, 'hold');
+    alice.send('a');
+    await alice.untilReceipted('a');
+    const carol = await chat.connectJson('carol');
+    carol.sendJson('ack', { seq: (await carol.until('message')).data.seq });
+    await chat.untilPending('carol', 0);
+    await proxy.release();
+    expect(proxy.mishaps).toBe(1);
+    expect(await rows()).toEqual({});
   });
 
   it('takes out what was committed although its sender was refused', async () => {

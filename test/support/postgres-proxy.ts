@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { withDeadline } from './deadline.js';
 
 /** What befalls a statement on its way. */
 export type Mishap =
@@ -14,7 +15,7 @@ export type Mishap =
 export class PostgresProxy {
   private readonly sockets = new Set<Socket>();
   private armed: { readonly statement: string; readonly mishap: Mishap } | null = null;
-  private held: (() => void)[] = [];
+  private held: { readonly server: Socket; readonly chunk: Buffer }[] = [];
   /** How many statements met with their mishap. */
   mishaps = 0;
   /** How many connections were opened. */
@@ -45,10 +46,14 @@ export class PostgresProxy {
     this.armed = { statement, mishap };
   }
 
-  /** Lets go what was held, as a network does that works again. */
-  release(): void {
-    for (const forward of this.held) forward();
+  /** Lets go what was held, as a network does that works again; resolves when the server has answered, or has hung up. */
+  async release(): Promise<void> {
+    const heard = this.held
+      .filter(({ server }) => !server.destroyed)
+      .map(({ server }) => new Promise<void>((resolve) => server.once('data', () => resolve()).once('close', resolve)));
+    for (const { server, chunk } of this.held) server.write(chunk);
     this.held = [];
+    await withDeadline(Promise.all(heard), () => 'the server answers what was held, or hangs up');
   }
 
   async close(): Promise<void> {
@@ -72,7 +77,7 @@ export class PostgresProxy {
         this.armed = null;
         this.mishaps += 1;
       }
-      if (mishap === 'hold') this.held.push(() => server.write(chunk));
+      if (mishap === 'hold') this.held.push({ server, chunk });
       else server.write(chunk);
     });
     server.on('data', (chunk) => {
