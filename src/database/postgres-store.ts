@@ -28,7 +28,8 @@ export async function openPostgres(
     return await connect(guarded(options));
   } catch (cause) {
     if (cause instanceof StoreError) throw cause;
-    throw new StoreError(`The database can't be opened: ${(cause as Error).message || codeOf(cause)}.`, { cause });
+    const reason = (cause as Error).message || codeOf(cause);
+    throw new StoreError(`The database can't be opened: ${reason}`, { cause });
   }
 }
 

@@ -92,7 +92,9 @@ function damaged(file: string, detail: unknown): string {
 }
 
 function explained(file: string, cause: unknown): string {
-  const { message } = cause as Error;
+  const { name, message } = cause as Error;
+  if (name === 'MissingDriverError')
+    return `The store ${file} can't be opened: this TypeORM has no sqlite3 any more; give the type better-sqlite3, for the same file.`;
   const code = codeOf(cause);
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return damaged(file, message);
   if (code.startsWith('SQLITE_BUSY'))
