@@ -10,10 +10,10 @@ const BUSY_TIMEOUT_MS = 2_000;
 /** Longest wait of a statement on Postgres for a lock, in milliseconds, before others have their turn. */
 const LOCK_WAIT_MS = 250;
 /** How long a statement may take on Postgres, in milliseconds, before the server cancels it. */
-const STATEMENT_MS = 4_000;
+const STATEMENT_MS = 2_500;
 /** How long an answer of Postgres is waited for, in milliseconds; a network that swallows everything is noticed by this only. */
-const ANSWER_MS = 5_000;
-/** When a connection has been still for so long, in milliseconds or seconds, both ends begin to look whether the other is there. */
+const ANSWER_MS = 3_000;
+/** When a connection has been still for so long, in milliseconds, it is asked whether the other end is there. */
 const KEEP_ALIVE_MS = 10_000;
 
 /** Where messages wait, unless told otherwise. */

@@ -223,6 +223,10 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect((await chat.rest('DELETE', `/chat/pending/${encodeURIComponent('zoë')}`)).body).toEqual({
         purged: pending,
       });
+      for (const [path, place] of Object.entries({ pending: { count: 1.5, user: '\0' }, 'pending/bob': 1.5 })) {
+        const cursor = Buffer.from(JSON.stringify(place)).toString('base64url');
+        expect((await chat.rest('GET', `/chat/${path}?cursor=${cursor}`)).status).toBe(400);
+      }
       expect((await chat.rest('GET', '/health/ready')).status).toBe(200);
       await chat.untilTotals({ confirmed: pending, purged: pending, pending: 0 });
     } finally {

@@ -15,6 +15,7 @@ export type Mishap =
 export class PostgresProxy {
   private readonly sockets = new Set<Socket>();
   private armed: { readonly statement: string; readonly mishap: Mishap } | null = null;
+  private silent = false;
   private held: { readonly server: Socket; readonly chunk: Buffer }[] = [];
   /** How many statements met with their mishap. */
   mishaps = 0;
@@ -46,6 +47,11 @@ export class PostgresProxy {
     this.armed = { statement, mishap };
   }
 
+  /** From here on nothing is forwarded any more, on any connection. */
+  silence(): void {
+    this.silent = true;
+  }
+
   /** Lets go what was held, as a network does that works again; resolves when the server has answered, or has hung up. */
   async release(): Promise<void> {
     const heard = this.held
@@ -72,6 +78,7 @@ export class PostgresProxy {
       socket.on('close', () => this.sockets.delete(socket));
     }
     client.on('data', (chunk) => {
+      if (this.silent) return;
       if (!mishap && this.armed && chunk.includes(this.armed.statement)) {
         ({ mishap } = this.armed);
         this.armed = null;
