@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Installs what tests drive and npm does not bring: Chromium for the page, strace to see every fsync. A machine that can't
-# have them is told what it does not test; CI fails.
+# Installs what tests drive and npm does not bring: Chromium for the page, strace to see every fsync, Postgres. A machine
+# that can't have them is told what it does not test; CI fails.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
 command -v strace >/dev/null || missing+=(strace)
+# Debian keeps the server out of the PATH, in a folder of its version.
+if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+  missing+=(postgresql)
+fi
 if [ ${#missing[@]} -eq 0 ]; then
   exit 0
 fi
@@ -35,6 +39,7 @@ cat >&2 <<MESSAGE
   *** Not there: ${missing[*]}. $reason.
   *** NOT TESTED without chromium: the chat page (public/) and the promises of test/browser.
   *** NOT TESTED without strace: that a receipt comes after its fsync (test/crash/durability).
+  *** FAILS without postgresql: that the store keeps its promises on Postgres (test/e2e/store-*, test/built/migrations).
   *** Install them by hand so that the commands are found, then run the tests again.
 
 MESSAGE

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { PendingOfUser, StoredMessage } from '../offline-messages/offline-message.table.js';
 import { toIsoTime } from '../protocol/message.js';
-import { cursorOf, pageLimit } from './input.js';
+import { cursorOf, pageLimit, userName } from './input.js';
 
 export const mailboxQuery = z.object({
   limit: pageLimit,
-  cursor: cursorOf(z.object({ count: z.number(), user: z.string() })).optional(),
+  cursor: cursorOf(z.object({ count: z.int(), user: userName })).optional(),
 });
 
-export const messageQuery = z.object({ limit: pageLimit, cursor: cursorOf(z.number()).optional() });
+export const messageQuery = z.object({ limit: pageLimit, cursor: cursorOf(z.int()).optional() });
 
 export const mailboxDto = z.object({
   user: z.string(),

@@ -1,7 +1,6 @@
 import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { DiscoveryModule, RouterModule } from '@nestjs/core';
 import { WebSocketGateway } from '@nestjs/websockets';
-import type { DataSourceOptions } from 'typeorm';
 import { AdminModule } from '../admin/admin.module.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
 import { openStore, reopenStore } from '../database/store-data-source.js';
@@ -18,7 +17,7 @@ import type { ChatModuleAsyncOptions, ChatModuleExtras, ChatModuleOptions } from
 import { ChatService } from './chat.service.js';
 
 const DATABASE: StoreDatabase = {
-  options: (given) => ({ ...storeOptions(), ...given }) as DataSourceOptions,
+  options: (given) => given ?? storeOptions(),
   open: openStore,
   reopen: reopenStore,
 };

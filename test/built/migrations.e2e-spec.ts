@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { DataSource } from 'typeorm';
 import { openStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
+import { DATABASE_KINDS, type DatabaseKind } from '../support/databases.js';
 
 // Each test runs up to three processes, which take a second and a half each when nothing else goes on.
 jest.setTimeout(90_000);
@@ -13,95 +14,107 @@ jest.setTimeout(90_000);
 const ROOT = resolve(import.meta.dirname, '../..');
 const TABLE = 'holdfast_offline_message';
 
-describe('the command line of TypeORM, with ormconfig.ts', () => {
-  let folder: string;
-  let url: string;
-  beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'holdfast-migrations-'));
-    url = `sqlite:${join(folder, 'store.sqlite')}`;
-  });
-  afterEach(() => rm(folder, { recursive: true, force: true }));
+// The command line is the same with better-sqlite3, whose tables test/e2e/store-contract compares.
+describe.each(DATABASE_KINDS.filter(([name]) => name !== 'better-sqlite3'))(
+  'the command line of TypeORM, with ormconfig.ts, on %s',
+  (_name, makeKind) => {
+    let kind: DatabaseKind;
+    let folder: string;
+    let url: string;
+    beforeAll(() => {
+      kind = makeKind();
+    });
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'holdfast-migrations-'));
+      url = await kind.create();
+    });
+    afterEach(() => rm(folder, { recursive: true, force: true }));
+    afterAll(() => kind.dispose());
 
-  /** Runs a script of package.json in a process of its own, as a person would. */
-  function npmRun(script: string, ...args: string[]): Promise<{ exitCode: number; output: string }> {
-    const options = { cwd: ROOT, env: { ...process.env, DATABASE_URL: url }, timeout: 25_000 };
-    return new Promise((done) => {
-      execFile('npm', ['run', '--silent', script, '--', ...args], options, (error, stdout, stderr) => {
-        done({ exitCode: error ? Number(error.code ?? -1) : 0, output: stdout + stderr });
+    /** Runs a script of package.json in a process of its own, as a person would. */
+    function npmRun(script: string, ...args: string[]): Promise<{ exitCode: number; output: string }> {
+      const options = { cwd: ROOT, env: { ...process.env, DATABASE_URL: url }, timeout: 25_000 };
+      return new Promise((done) => {
+        execFile('npm', ['run', '--silent', script, '--', ...args], options, (error, stdout, stderr) => {
+          done({ exitCode: error ? Number(error.code ?? -1) : 0, output: stdout + stderr });
+        });
       });
-    });
-  }
-
-  /** What the database has, looked at without the entities. */
-  async function query(...statements: string[]): Promise<Record<string, unknown>[]> {
-    const dataSource = await new DataSource({ ...storeOptions(url), entities: [], migrations: [] }).initialize();
-    try {
-      let rows: Record<string, unknown>[] = [];
-      for (const statement of statements) rows = await dataSource.query(statement);
-      return rows;
-    } finally {
-      await dataSource.destroy();
     }
-  }
 
-  const tables = async () =>
-    (await query(`SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'holdfast%' ORDER BY name`)).map(
-      ({ name }) => name,
-    );
+    /** What the database has, looked at without the entities. */
+    async function query(...statements: string[]): Promise<Record<string, unknown>[]> {
+      const dataSource = await new DataSource({ ...storeOptions(url), entities: [], migrations: [] }).initialize();
+      try {
+        let rows: Record<string, unknown>[] = [];
+        for (const statement of statements) rows = await dataSource.query(statement);
+        return rows;
+      } finally {
+        await dataSource.destroy();
+      }
+    }
 
-  it('makes the tables, finds no drift from the entities, and takes them back', async () => {
-    expect(await npmRun('migration:run')).toMatchObject({ exitCode: 0 });
-    expect(await tables()).toEqual(['holdfast_migrations', TABLE]);
-    expect(await npmRun('migration:check')).toMatchObject({
-      exitCode: 0,
-      output: expect.stringContaining('No changes in database schema were found'),
+    const tables = async () => {
+      const list = url.startsWith('postgres:')
+        ? `SELECT table_name AS name FROM information_schema.tables`
+        : `SELECT name FROM sqlite_master WHERE type = 'table'`;
+      const names = (await query(list)).map(({ name }) => name as string);
+      return names.filter((name) => name.startsWith('holdfast')).sort();
+    };
+
+    it('makes the tables, finds no drift from the entities, and takes them back', async () => {
+      expect(await npmRun('migration:run')).toMatchObject({ exitCode: 0 });
+      expect(await tables()).toEqual(['holdfast_migrations', TABLE]);
+      expect(await npmRun('migration:check')).toMatchObject({
+        exitCode: 0,
+        output: expect.stringContaining('No changes in database schema were found'),
+      });
+      expect(await npmRun('migration:revert')).toMatchObject({ exitCode: 0 });
+      expect(await tables()).toEqual(['holdfast_migrations']);
+      expect(await readdir(join(ROOT, 'src/database/migrations'))).not.toContainEqual(expect.stringMatching(/check/i));
     });
-    expect(await npmRun('migration:revert')).toMatchObject({ exitCode: 0 });
-    expect(await tables()).toEqual(['holdfast_migrations']);
-    expect(await readdir(join(ROOT, 'src/database/migrations'))).not.toContainEqual(expect.stringMatching(/check/i));
-  });
 
-  it('notices what a database lacks, and writes the migration for it', async () => {
-    await (await openStore(storeOptions(url))).destroy();
-    await query(`ALTER TABLE ${TABLE} DROP COLUMN bytes`);
-    const { exitCode, output } = await npmRun('migration:check');
-    expect(exitCode).not.toBe(0);
-    expect(output).toContain('Unexpected changes in database schema');
-    expect(output).toContain('"bytes" integer NOT NULL');
+    it('notices what a database lacks, and writes the migration for it', async () => {
+      await (await openStore(storeOptions(url))).destroy();
+      await query(`ALTER TABLE ${TABLE} DROP COLUMN bytes`);
+      const { exitCode, output } = await npmRun('migration:check');
+      expect(exitCode).not.toBe(0);
+      expect(output).toContain('Unexpected changes in database schema');
+      expect(output).toContain('"bytes" integer NOT NULL');
 
-    expect(await npmRun('migration:generate', join(folder, 'AddBytes'))).toMatchObject({ exitCode: 0 });
-    const [file] = (await readdir(folder)).filter((name) => name.endsWith('AddBytes.ts'));
-    expect(await readFile(join(folder, file!), 'utf8')).toContain('"bytes" integer NOT NULL');
-  });
-
-  it('finds a store that the server made up to date, and keeps what waits in it', async () => {
-    const store = await openStore(storeOptions(url));
-    await store.query(`INSERT INTO ${TABLE} VALUES ('bob', 1, 'alice', 'm1', 'hello', 5, 0, 0)`);
-    await store.destroy();
-    expect(await npmRun('migration:run')).toMatchObject({
-      exitCode: 0,
-      output: expect.stringContaining('No migrations are pending'),
+      expect(await npmRun('migration:generate', join(folder, 'AddBytes'))).toMatchObject({ exitCode: 0 });
+      const [file] = (await readdir(folder)).filter((name) => name.endsWith('AddBytes.ts'));
+      expect(await readFile(join(folder, file!), 'utf8')).toContain('"bytes" integer NOT NULL');
     });
-    expect(await npmRun('migration:check')).toMatchObject({ exitCode: 0 });
-    expect(await query(`SELECT id, content FROM ${TABLE}`)).toEqual([{ id: 'm1', content: 'hello' }]);
-  });
 
-  it('makes a store that the server takes as it is', async () => {
-    expect(await npmRun('migration:run')).toMatchObject({ exitCode: 0 });
-    const store = await openStore(storeOptions(url));
-    try {
-      expect(await store.showMigrations()).toBe(false);
-      const sqlInMemory = await store.driver.createSchemaBuilder().log();
-      expect(sqlInMemory.upQueries.map(({ query: sql }) => sql)).toEqual([]);
-    } finally {
+    it('finds a store that the server made up to date, and keeps what waits in it', async () => {
+      const store = await openStore(storeOptions(url));
+      await store.query(`INSERT INTO ${TABLE} VALUES ('bob', 1, 'alice', 'm1', 'hello', 5, 0, 0)`);
       await store.destroy();
-    }
-  });
+      expect(await npmRun('migration:run')).toMatchObject({
+        exitCode: 0,
+        output: expect.stringContaining('No migrations are pending'),
+      });
+      expect(await npmRun('migration:check')).toMatchObject({ exitCode: 0 });
+      expect(await query(`SELECT id, content FROM ${TABLE}`)).toEqual([{ id: 'm1', content: 'hello' }]);
+    });
 
-  it('stops at an address that is none, and says what to give', async () => {
-    url = 'nonsense';
-    const { exitCode, output } = await npmRun('migration:run');
-    expect(exitCode).not.toBe(0);
-    expect(output).toContain("DATABASE_URL begins with 'nonsense:'; give sqlite:PATH");
-  });
-});
+    it('makes a store that the server takes as it is', async () => {
+      expect(await npmRun('migration:run')).toMatchObject({ exitCode: 0 });
+      const store = await openStore(storeOptions(url));
+      try {
+        expect(await store.showMigrations()).toBe(false);
+        const sqlInMemory = await store.driver.createSchemaBuilder().log();
+        expect(sqlInMemory.upQueries.map(({ query: sql }) => sql)).toEqual([]);
+      } finally {
+        await store.destroy();
+      }
+    });
+
+    it('stops at an address that is none, and says what to give', async () => {
+      url = 'nonsense';
+      const { exitCode, output } = await npmRun('migration:run');
+      expect(exitCode).not.toBe(0);
+      expect(output).toContain("DATABASE_URL begins with 'nonsense:'; give sqlite:PATH");
+    });
+  },
+);

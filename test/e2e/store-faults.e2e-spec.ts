@@ -1,7 +1,9 @@
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { jest } from '@jest/globals';
 import { statSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DataSource } from 'typeorm';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
@@ -227,6 +229,27 @@ describe('a file that another process has locked', () => {
     holder = null;
     await alice.untilAnswered();
     expect(alice.refused.size).toBe(0);
+    await expectNothingMissing('carol', alice);
+  });
+
+  it('holds up nobody else, though better-sqlite3 works on the event loop', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
+    chat = await ChatApp.start({}, folder, `better-sqlite3:${join(folder, 'holdfast.sqlite')}`);
+    const [alice, bob] = [await Sender.connect('alice'), await chat.connectJson('bob')];
+    holder = await LockHolder.start(chat.databaseFile, 'BEGIN IMMEDIATE');
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    const { stored, ms } = await alice.ask('carol');
+    delay.disable();
+    expect(stored).toBe(false);
+    expect(ms).toBeGreaterThan(1_000); // A backup has the lock for moments, and refuses nobody.
+    expect(ms).toBeLessThan(3_500);
+    expect(delay.max / 1e6).toBeLessThan(200);
+    await expectLive(bob, alice);
+    await holder.release();
+    holder = null;
+    await untilHealthy(true);
+    expect((await alice.ask('carol')).stored).toBe(true);
     await expectNothingMissing('carol', alice);
   });
 

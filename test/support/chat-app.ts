@@ -34,16 +34,18 @@ export class ChatApp {
     readonly app: NestExpressApplication,
     readonly folder: string,
     private readonly options: TestOptions,
+    private readonly databaseUrl: string | undefined,
   ) {}
 
-  static async start(options: TestOptions = {}, folder?: string): Promise<ChatApp> {
+  /** `databaseUrl` is where the store is when it is no file in the folder. */
+  static async start(options: TestOptions = {}, folder?: string, databaseUrl?: string): Promise<ChatApp> {
     const home = folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-')));
     const { authenticate, adminToken, insecure, ...chat } = options;
     const settings = {
       host: '127.0.0.1',
       port: 0,
       path: '/chat',
-      databaseUrl: `sqlite:${join(home, 'holdfast.sqlite')}`,
+      databaseUrl: databaseUrl ?? `sqlite:${join(home, 'holdfast.sqlite')}`,
       chat: resolveChatOptions({ ...UNLIMITED, ...chat }),
       authentication: resolveAuthenticationOptions({ authenticate, adminToken, insecure }),
     };
@@ -54,7 +56,7 @@ export class ChatApp {
     });
     equip(app, settings);
     await app.listen(0, '127.0.0.1');
-    return new ChatApp(app, home, options);
+    return new ChatApp(app, home, options, databaseUrl);
   }
 
   get databaseFile(): string {
@@ -186,7 +188,7 @@ export class ChatApp {
   }
 
   async restart(): Promise<ChatApp> {
-    return ChatApp.start(this.options, await this.stop());
+    return ChatApp.start(this.options, await this.stop(), this.databaseUrl);
   }
 
   async dispose(): Promise<void> {

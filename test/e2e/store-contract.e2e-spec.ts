@@ -1,0 +1,263 @@
+import type { DataSource } from 'typeorm';
+import { openStore, reopenStore } from '../../src/database/store-data-source.js';
+import { storeOptions } from '../../src/database/store-options.js';
+import { faultOf } from '../../src/offline-messages/store-fault.js';
+import { OfflineMessageTable, type StoredMessage } from '../../src/offline-messages/offline-message.table.js';
+import { ChatApp } from '../support/chat-app.js';
+import { DATABASE_KINDS, type DatabaseKind } from '../support/databases.js';
+
+const ALL = Number.MAX_SAFE_INTEGER;
+/** Above what 32 bits hold, as the times are. */
+const BIG = 4_102_444_800_123;
+const HOSTILE = [
+  `'; DROP TABLE holdfast_offline_message; --`,
+  `"quoted" \\ and \\u0041 \\0 %s $1 ?1 :name {}`,
+  '[1,2]',
+  'null',
+  '\0',
+  '\x01',
+  '\x010\x011\0\x01\x01\0',
+  ' \t\r\n ',
+  '\u2028\u2029\ufeff\uffff\u{10ffff}',
+  'e\u0301 \u00e9',
+  '👩‍👩‍👧‍👦',
+];
+
+describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
+  let kind: DatabaseKind;
+  beforeAll(async () => {
+    kind = makeKind();
+    await (await openStore(storeOptions(await kind.create()))).destroy();
+  });
+  afterAll(() => kind.dispose());
+
+  describe('its table', () => {
+    let store: DataSource;
+    let table: OfflineMessageTable;
+    beforeEach(async () => {
+      store = await openStore(storeOptions(await kind.create()));
+      table = new OfflineMessageTable(store);
+    });
+    afterEach(() => store.destroy());
+
+    it('keeps every field as it was, numbers as numbers', async () => {
+      const row: StoredMessage = { ...message(BIG), bytes: 2 ** 31 - 1, sentAt: BIG + 1, storedAt: BIG + 2 };
+      expect(await table.insert([row])).toEqual(new Set([BIG]));
+      expect(await table.page('bob', 0, ALL, 10)).toEqual([row]);
+      const { content: _content, storedAt: _storedAt, ...header } = row;
+      expect(await table.oldest('bob', 10)).toEqual([header]);
+      expect(await table.storedBefore(BIG + 3, 10)).toEqual([header]);
+      expect(await table.withIds([row])).toEqual([header]);
+    });
+
+    it('keeps content byte for byte: hostile strings, and every code point', async () => {
+      const contents = [...HOSTILE, '', 'x'.repeat(1_000_000), ...everyCodePoint()];
+      const rows = contents.map((content, n) => ({ ...message(n + 1), content }));
+      expect((await table.insert(rows)).size).toBe(rows.length);
+      const read = await table.page('bob', 0, ALL, rows.length + 1);
+      expect(read.length).toBe(rows.length);
+      expect(read.flatMap(({ content }, n) => (content === contents[n] ? [] : [n]))).toEqual([]);
+    });
+
+    it('tells names apart by their bytes, and sorts them so', async () => {
+      // By the rules of a language 'a' and 'A' stand together, and 'Z' behind them.
+      const names = ['Z', 'a', 'A', 'z', 'ä', 'a b', 'a-b', 'ab', '_', "o'neill", 'z%', '中', '𐐷', '\uffee', '%s', '1'];
+      await table.insert(names.map((to, n) => ({ ...message(n + 1), to })));
+      const sorted = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      const seen: string[] = [];
+      for (let below: { count: number; user: string } | undefined; ;) {
+        const page = await table.mailboxes(3, below);
+        seen.push(...page.map(({ user }) => user));
+        if (page.length < 3) break;
+        below = page.at(-1)!;
+      }
+      expect(seen).toEqual(sorted);
+      for (const [n, name] of names.entries())
+        expect((await table.oldest(name, 9)).map((row) => row.position)).toEqual([n + 1]);
+    });
+
+    it('takes a message of one sender to one recipient once, within a batch and later', async () => {
+      const first = message(1);
+      const again = { ...message(2), id: first.id };
+      const other = { ...message(3), id: first.id, from: 'Ann' };
+      expect(await table.insert([first, again, other])).toEqual(new Set([1, 3]));
+      expect(await table.insert([again, first, message(4)])).toEqual(new Set([4]));
+      expect((await table.withIds([again])).map((row) => row.position)).toEqual([1]);
+      expect(await table.withIds([{ to: 'bob', from: 'nobody', id: first.id }])).toEqual([]);
+    });
+
+    it('answers which rows a deletion found', async () => {
+      await table.insert([message(1), message(2), { ...message(3), to: 'cat' }]);
+      const gone = [message(1), message(3), { to: 'cat', position: 3 }, { to: 'bob', position: 9 }];
+      expect(await table.remove(gone)).toEqual(new Set([1, 3]));
+      expect(await table.remove(gone)).toEqual(new Set());
+      expect(await table.remove([])).toEqual(new Set());
+      expect((await table.page('bob', 0, ALL, 10)).map((row) => row.position)).toEqual([2]);
+    });
+
+    it('reads a mailbox in order, in pages', async () => {
+      await table.insert([30, 4, 200, 1, 100].map(message));
+      expect((await table.page('bob', 0, ALL, 2)).map((row) => row.position)).toEqual([1, 4]);
+      expect((await table.page('bob', 4, 150, 9)).map((row) => row.position)).toEqual([30, 100]);
+      expect((await table.oldest('bob', 3)).map((row) => row.position)).toEqual([1, 4, 30]);
+      expect(await table.page('cat', 0, ALL, 9)).toEqual([]);
+    });
+
+    it('finds what has expired, oldest first', async () => {
+      await table.insert([5, 3, 9, 1].map((n) => ({ ...message(n), storedAt: BIG + n })));
+      expect((await table.storedBefore(BIG + 9, 2)).map((row) => row.position)).toEqual([1, 3]);
+      expect((await table.storedBefore(BIG + 9, 9)).map((row) => row.position)).toEqual([1, 3, 5]);
+    });
+
+    it('counts', async () => {
+      expect(await table.summary()).toEqual({ count: 0, users: 0, lastPosition: 0 });
+      await table.insert([
+        message(1),
+        message(BIG),
+        { ...message(3), to: 'cat' },
+        { ...message(4), from: 'eve', bytes: 7 },
+      ]);
+      expect(await table.summary()).toEqual({ count: 4, users: 2, lastPosition: BIG });
+      expect(await table.count('bob')).toBe(3);
+      expect(await table.count('nobody')).toBe(0);
+      const tally = await table.tally(['bob', 'cat', "o'neill"]);
+      expect(tally.sort((a, b) => (a.to + a.from < b.to + b.from ? -1 : 1))).toEqual([
+        { to: 'bob', from: 'ann', count: 2, bytes: 2 },
+        { to: 'bob', from: 'eve', count: 1, bytes: 7 },
+        { to: 'cat', from: 'ann', count: 1, bytes: 1 },
+      ]);
+      expect(await table.mailboxes(1)).toEqual([{ user: 'bob', count: 3, bytes: 9, oldest: 1, newest: BIG }]);
+    });
+
+    it('probes the disk with a row that nothing lists', async () => {
+      await table.probe();
+      expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
+      await store.query(`INSERT INTO holdfast_offline_message VALUES ('', 0, '', 'probe', '', 0, 0, 0)`);
+      expect(await table.summary()).toMatchObject({ count: 0, users: 0 });
+      expect(await table.mailboxes(9)).toEqual([]);
+      await table.removeProbe();
+      expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
+    });
+
+    it('goes on when it was opened anew', async () => {
+      await table.insert([message(1)]);
+      await reopenStore(store);
+      await reopenStore(store);
+      expect(await table.insert([message(1), message(2)])).toEqual(new Set([2]));
+      expect(await table.count('bob')).toBe(2);
+    });
+
+    it('says of a broken constraint that nothing was changed, and goes on', async () => {
+      const failure = await table.insert([{ ...message(1), sentAt: null as never }]).catch((error: unknown) => error);
+      expect(faultOf(failure)).toBe('refused');
+      expect(await table.insert([message(1)])).toEqual(new Set([1]));
+    });
+
+    it('has the tables that the entities describe', async () => {
+      const { upQueries } = await store.driver.createSchemaBuilder().log();
+      expect(upQueries.map(({ query }) => query)).toEqual([]);
+      await store.undoLastMigration();
+      await store.runMigrations();
+      expect(await table.count('bob')).toBe(0);
+    });
+  });
+
+  it('refuses a database that a newer version made', async () => {
+    const url = await kind.create();
+    const store = await openStore(storeOptions(url));
+    await store.query(
+      `INSERT INTO holdfast_migrations (timestamp, name) VALUES (9999999999999, 'AddStars9999999999999')`,
+    );
+    await store.destroy();
+    await expect(openStore(storeOptions(url))).rejects.toThrow(
+      /was made by a newer version of Holdfast \(it has AddStars9999999999999\)/,
+    );
+  });
+
+  it('takes a data source as an application gives it, whatever that says of tables', async () => {
+    const { type, database, url } = storeOptions(await kind.create()) as unknown as Record<string, string>;
+    const given = {
+      type,
+      ...(url ? { url } : { database }),
+      synchronize: true,
+      dropSchema: true,
+      entities: [],
+      migrations: [],
+    };
+    for (const expected of [0, 1]) {
+      const store = await openStore(given as never);
+      const table = new OfflineMessageTable(store);
+      expect(await table.count('bob')).toBe(expected);
+      await table.insert([message(1)]);
+      await store.destroy();
+    }
+  });
+
+  it('carries the whole relay: messages wait, over a restart, in order, and are purged', async () => {
+    let chat = await ChatApp.start({}, undefined, await kind.create());
+    try {
+      const alice = await chat.connectJson('alice');
+      for (const [n, content] of HOSTILE.entries()) {
+        alice.sendJson('send', { to: 'bob', content, id: `h${n}` });
+        alice.sendJson('send', { to: 'zoë', content, id: `z${n}` });
+      }
+      await chat.untilTotals({ pending: 2 * HOSTILE.length });
+      alice.sendJson('send', { to: 'bob', content: 'once', id: 'h0' });
+      const pending = HOSTILE.length;
+      chat = await chat.restart();
+      expect((await chat.rest('GET', '/chat/pending?limit=1')).body).toMatchObject({
+        items: [{ user: 'bob', count: pending }],
+        total: 2,
+      });
+      const { body } = await chat.rest('GET', '/chat/pending/bob?limit=100');
+      expect((body.items as { content?: string; id: string }[]).map(({ id }) => id)).toEqual(
+        HOSTILE.map((_, n) => `h${n}`),
+      );
+
+      const bob = await chat.connectJson('bob');
+      for (const [n, content] of HOSTILE.entries()) {
+        expect((await bob.until('message')).data).toMatchObject({ seq: n + 1, id: `h${n}`, content, stored: true });
+      }
+      bob.sendJson('ack', { seq: pending });
+      await chat.untilPending('bob', 0);
+      expect((await chat.rest('DELETE', `/chat/pending/${encodeURIComponent('zoë')}`)).body).toEqual({
+        purged: pending,
+      });
+      for (const [path, place] of Object.entries({ pending: { count: 1.5, user: '\0' }, 'pending/bob': 1.5 })) {
+        const cursor = Buffer.from(JSON.stringify(place)).toString('base64url');
+        expect((await chat.rest('GET', `/chat/${path}?cursor=${cursor}`)).status).toBe(400);
+      }
+      expect((await chat.rest('GET', '/health/ready')).status).toBe(200);
+      await chat.untilTotals({ confirmed: pending, purged: pending, pending: 0 });
+    } finally {
+      await chat.dispose();
+    }
+  });
+});
+
+function message(position: number): StoredMessage {
+  return {
+    to: 'bob',
+    from: 'ann',
+    id: `m${position}`,
+    content: 'x',
+    position,
+    bytes: 1,
+    sentAt: position,
+    storedAt: 1,
+  };
+}
+
+/** All code points but the surrogates, in texts of 64 KiB characters. */
+function everyCodePoint(): string[] {
+  const texts: string[] = [];
+  for (let plane = 0; plane <= 0x10; plane += 1) {
+    let text = '';
+    for (let low = 0; low <= 0xffff; low += 1) {
+      const codePoint = plane * 0x1_0000 + low;
+      if (codePoint < 0xd800 || codePoint > 0xdfff) text += String.fromCodePoint(codePoint);
+    }
+    texts.push(text);
+  }
+  return texts;
+}

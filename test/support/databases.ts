@@ -1,0 +1,48 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PostgresServer } from './postgres-server.js';
+
+/** One kind of database, for suites that hold on all of them. */
+export interface DatabaseKind {
+  /** Answers the address of a new, empty database. */
+  create(): Promise<string>;
+  /** Ends all that `create` needed. */
+  dispose(): Promise<void>;
+}
+
+class SqliteKind implements DatabaseKind {
+  private readonly folders: string[] = [];
+
+  constructor(private readonly scheme: string) {}
+
+  async create(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-database-'));
+    this.folders.push(folder);
+    return `${this.scheme}:${join(folder, 'store.sqlite')}`;
+  }
+
+  async dispose(): Promise<void> {
+    for (const folder of this.folders) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+class PostgresKind implements DatabaseKind {
+  private server: PostgresServer | null = null;
+
+  async create(): Promise<string> {
+    this.server ??= await PostgresServer.start();
+    return this.server.createDatabase();
+  }
+
+  async dispose(): Promise<void> {
+    await this.server?.dispose();
+  }
+}
+
+/** Every kind of database that the store speaks to, by its name. */
+export const DATABASE_KINDS: readonly (readonly [string, () => DatabaseKind])[] = [
+  ['sqlite3', () => new SqliteKind('sqlite')],
+  ['better-sqlite3', () => new SqliteKind('better-sqlite3')],
+  ['Postgres', () => new PostgresKind()],
+];
