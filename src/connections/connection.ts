@@ -6,6 +6,7 @@ import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec, Welcome } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
 import { TokenBucket } from './token-bucket.js';
+import { Outbox, pingFrame } from './outbox.js';
 import { PongConfirmation } from './pong-confirmation.js';
 
 /** So many bytes wait to leave, and the peer gets no broadcasts and is not listened to: it does not read what it is answered. */
@@ -22,6 +23,8 @@ export interface ConnectionKeeper {
   now(): number;
   /** Calls `endTurn` of the connection once, at the end of this turn of the event loop. */
   atEndOfTurn(connection: Connection): void;
+  /** The frame of a broadcast in the words of this codec. */
+  broadcastFrame(message: Omit<Message, 'to'>, codec: ServerCodec): Buffer;
   /** A frame of a connection was refused. */
   onRefused(code: ErrorCode): void;
 }
@@ -69,6 +72,7 @@ export class Connection implements ConnectionInfo {
   /** A heartbeat's ping is unanswered. */
   private pingUnanswered = false;
   private turnOpen = false;
+  private readonly outbox = new Outbox();
   private receipts: Receipt[] = [];
   private writtenSeq = 0;
   private askedSeq = 0;
@@ -116,7 +120,7 @@ export class Connection implements ConnectionInfo {
 
   /** Bytes that wait to leave. */
   get bufferedBytes(): number {
-    return this.socket.bufferedAmount;
+    return this.socket.bufferedAmount + this.outbox.bytes;
   }
 
   welcome(details: Pick<Welcome, 'pending' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'>): void {
@@ -134,7 +138,8 @@ export class Connection implements ConnectionInfo {
   onBroadcast(message: Omit<Message, 'to'>): boolean {
     if (!this.isOpen || this.bufferedBytes > SOFT_BUFFER_BYTES) return false;
     this.sent += 1;
-    this.write(this.codec.broadcast(message));
+    this.openTurn();
+    this.outbox.addFrame(this.keeper.broadcastFrame(message, this.codec));
     return true;
   }
 
@@ -232,11 +237,13 @@ export class Connection implements ConnectionInfo {
       const nonce = this.pongs.ask(this.writtenSeq);
       if (nonce) {
         this.askedSeq = this.writtenSeq;
-        this.socket.ping(nonce);
+        this.outbox.addFrame(pingFrame(nonce));
       }
     }
     this.turnOpen = false;
-    this.stream.uncork();
+    const frames = this.outbox.take();
+    // After the goodbye nothing may follow [RFC 6455 5.5.1]; what is lost with it is unconfirmed, and stored.
+    if (frames && this.isOpen) this.stream.write(frames);
     if (!this.choked && this.bufferedBytes > SOFT_BUFFER_BYTES) this.choke();
   }
 
@@ -252,13 +259,12 @@ export class Connection implements ConnectionInfo {
   private openTurn(): void {
     if (this.turnOpen) return;
     this.turnOpen = true;
-    this.stream.cork();
     this.keeper.atEndOfTurn(this);
   }
 
   private write(frame: string | null): void {
     if (frame === null || !this.isOpen) return;
     this.openTurn();
-    this.socket.send(frame);
+    this.outbox.add(frame);
   }
 }
