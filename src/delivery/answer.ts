@@ -46,28 +46,35 @@ export class Answer {
   }
 }
 
-/** Answers of this many messages are remembered; the oldest is forgotten first. */
+/** Answers of at least this many messages are remembered, and of no more than twice as many. */
 const REMEMBERED = 10_000;
 
-/** The answers to the last messages that brought an id of their sender's, so that a repeat is told and not taken again [protocol 2.5]. */
+/**
+ * The answers to the last messages that brought an id of their sender's, so that a repeat is told and not taken again
+ * [protocol 2.5]. They are forgotten a generation at a time: a Map that loses its oldest entry at every message has to
+ * look for it among the holes of those before, which cost a fifth of the relay.
+ */
 export class RememberedAnswers {
-  private readonly answers = new Map<string, Answer>();
+  private recent = new Map<string, Answer>();
+  private older = new Map<string, Answer>();
 
   find(from: string, to: string, id: string): Answer | undefined {
-    return this.answers.get(key(from, to, id));
+    const wanted = key(from, to, id);
+    return this.recent.get(wanted) ?? this.older.get(wanted);
   }
 
   add(from: string, to: string, id: string, answer: Answer): void {
-    this.answers.set(key(from, to, id), answer);
-    if (this.answers.size <= REMEMBERED) return;
-    for (const oldest of this.answers.keys()) {
-      this.answers.delete(oldest);
-      return;
+    if (this.recent.size >= REMEMBERED) {
+      this.older = this.recent;
+      this.recent = new Map();
     }
+    this.recent.set(key(from, to, id), answer);
   }
 
   forget(from: string, to: string, id: string): void {
-    this.answers.delete(key(from, to, id));
+    const unwanted = key(from, to, id);
+    this.recent.delete(unwanted);
+    this.older.delete(unwanted);
   }
 }
 

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import proxyaddr from 'proxy-addr';
 import { AuthenticationService } from '../authentication/authentication.service.js';
 import { HandshakeRefusal } from '../authentication/refusal.js';
-import type { ConnectionOrigin } from '../connections/connection.js';
+import type { ConnectionOrigin } from '../connections/connection-info.js';
 import { EntranceService } from '../connections/entrance.service.js';
 import type { Place } from '../connections/places.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
-import type { Connection, ConnectionInfo } from '../connections/connection.js';
+import type { Connection } from '../connections/connection.js';
+import type { ConnectionInfo } from '../connections/connection-info.js';
 import type { Clock } from '../options/clock.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { Command } from '../protocol/frames.js';

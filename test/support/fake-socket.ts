@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import type { ConnectionService } from '../../src/connections/connection.service.js';
 import type { Connection } from '../../src/connections/connection.js';
 import { JsonCodec } from '../../src/gateway/json.codec.js';
+import { frameReader } from './frame-reader.js';
 
 /** The server's side of a JSON connection without a network: what is written to it is at once on the other side, or cut off. */
 export class FakeSocket {
@@ -10,20 +11,17 @@ export class FakeSocket {
   readonly bufferedAmount = 0;
   readonly frames: { event: string; data: Record<string, unknown> }[] = [];
   closeCode: number | null = null;
+  private readonly reader = frameReader({ message: (data) => void this.frames.push(JSON.parse(data.toString())) });
 
   /** Enters such a connection. */
   static open(connections: ConnectionService, user: string): { socket: FakeSocket; connection: Connection } {
     const socket = new FakeSocket();
-    const stream = { cork: () => undefined, uncork: () => undefined, once: () => undefined };
+    const stream = { write: (frames: Buffer) => socket.reader.write(frames), once: () => undefined };
     const connection = connections.open(socket as unknown as WebSocket, stream as unknown as Duplex, new JsonCodec(), {
       user,
       remoteAddress: '',
     });
     return { socket, connection };
-  }
-
-  send(frame: string): void {
-    this.frames.push(JSON.parse(frame));
   }
 
   close(code: number): void {

@@ -1,0 +1,21 @@
+/** What the application may know of a connection. */
+export interface ConnectionInfo {
+  readonly id: string;
+  readonly user: string;
+  readonly protocol: 'text' | 'json';
+  readonly remoteAddress: string;
+  /** In milliseconds since 1970. */
+  readonly connectedAt: number;
+  /** What `authenticate` answered for it. */
+  readonly principal: unknown;
+}
+
+/** What is known of a connection before it is open. */
+export interface ConnectionOrigin {
+  readonly user: string;
+  readonly remoteAddress: string;
+  /** When it has to end, in milliseconds since 1970; left out, it has not. */
+  readonly expiresAt?: number;
+  /** Who its peer proved to be, as the application says it. */
+  readonly principal?: unknown;
+}
