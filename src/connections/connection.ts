@@ -6,7 +6,7 @@ import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec, Welcome } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
 import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
-import { Outbox, pingFrame } from './outbox.js';
+import { Outbox, pingFrame, pongFrame } from './outbox.js';
 import { Pace, type PaceLimits } from './pace.js';
 import { PongConfirmation } from './pong-confirmation.js';
 
@@ -157,6 +157,12 @@ export class Connection implements ConnectionInfo {
     return this.pace.takeBroadcast(this.keeper.now());
   }
 
+  /** Answers a ping, behind the answers to the frames before it: a client may wait for it to know that they were handled. */
+  onPing(payload: Buffer): void {
+    this.lastSeenAt = this.keeper.now();
+    if (this.isOpen) this.writeFrame(pongFrame(payload));
+  }
+
   /** Notes a pong; answers the seq that it confirms, if it does. Only a text connection confirms this way [protocol 3.2]. */
   onPong(payload: Buffer): number | null {
     this.lastSeenAt = this.keeper.now();
@@ -236,7 +242,7 @@ export class Connection implements ConnectionInfo {
     }
     this.turnOpen = false;
     const frames = this.outbox.take();
-    // After the goodbye nothing may follow [RFC 6455 5.5.1]; what is lost with it is unconfirmed, and stored.
+    // After a goodbye nothing may follow [RFC 6455 5.5.1]; what is left is unconfirmed, and stored.
     if (frames && this.isOpen) this.stream.write(frames);
     const { slowBufferBytes, maxBufferedBytes } = this.limits;
     const bytes = this.bufferedBytes;

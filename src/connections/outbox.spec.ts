@@ -1,12 +1,13 @@
 import { frameReader } from '../../test/support/frame-reader.js';
-import { Outbox, pingFrame, textFrame } from './outbox.js';
+import { Outbox, pingFrame, pongFrame, textFrame } from './outbox.js';
 
 /** What a client's parser reads out of these bytes, given in pieces of that many. */
 function read(bytes: Buffer, piece = bytes.length): string[] {
   const heard: string[] = [];
   const reader = frameReader({
-    message: (data, isBinary) => heard.push(`${isBinary ? 'binary' : 'text'} ${data}`),
-    ping: (data) => heard.push(`ping ${data}`),
+    message: (data, isBinary) => heard.push(`${isBinary ? 'binary' : 'text'} ${data.toString()}`),
+    pong: (data) => heard.push(`pong ${data.length}`),
+    ping: (data) => heard.push(`ping ${data.toString()}`),
     error: (error) => heard.push(`error ${error.message}`),
   });
   for (let at = 0; at < bytes.length; at += piece) reader.write(bytes.subarray(at, at + piece));
@@ -41,8 +42,9 @@ describe('the outbox of a connection', () => {
     outbox.add('one');
     outbox.addFrame(shared);
     outbox.addFrame(pingFrame(Buffer.from('nonce')));
+    outbox.addFrame(pongFrame(Buffer.alloc(125)));
     outbox.add('two');
-    expect(read(outbox.take()!)).toEqual(['text one', 'text to all', 'ping nonce', 'text two']);
+    expect(read(outbox.take()!)).toEqual(['text one', 'text to all', 'ping nonce', 'pong 125', 'text two']);
     expect(read(shared)).toEqual(['text to all']);
   });
 

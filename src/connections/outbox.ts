@@ -1,6 +1,7 @@
 /** First byte of a frame that is not fragmented [RFC 6455 5.2]. */
 const TEXT = 0x81;
 const PING = 0x89;
+const PONG = 0x8a;
 
 /** The longest payload whose length fits into the second byte of a frame, and into the two bytes after it. */
 const SHORT = 125;
@@ -62,9 +63,14 @@ export function textFrame(text: string): Buffer {
 }
 
 /** The frame of a ping; its payload has at most 125 bytes. */
-export function pingFrame(payload: Buffer): Buffer {
+export const pingFrame = (payload: Buffer): Buffer => controlFrame(PING, payload);
+
+/** The frame of a pong; its payload has at most 125 bytes. */
+export const pongFrame = (payload: Buffer): Buffer => controlFrame(PONG, payload);
+
+function controlFrame(opcode: number, payload: Buffer): Buffer {
   const frame = Buffer.allocUnsafe(2 + payload.length);
-  frame[0] = PING;
+  frame[0] = opcode;
   frame[1] = payload.length;
   payload.copy(frame, 2);
   return frame;

@@ -15,6 +15,7 @@ import { ChatError, type ErrorCode } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
 import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
+import { ChatSocket } from './chat.socket.js';
 import { OF_CHAT } from './gateway-hooks.js';
 import { sayGoodbye } from './goodbye.js';
 import { AUTHORIZE, Policy, type Authorize, type SendCommand } from './policy.js';
@@ -22,12 +23,6 @@ import { GuardedWebSocketServer } from './upgrade-router.js';
 
 /** How long a client has to answer a close frame before it is cut off, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000;
-
-/**
- * Pings of a client whose pongs have not left yet, `maxPendingAutoPongs` of `ws` (60 there); one more ends the connection
- * without a word. A client that pings every second has no more than these on their way within a heartbeat.
- */
-const MAX_PENDING_PONGS = 32;
 
 /**
  * Pieces in which one frame may arrive, `maxBufferedChunks` of `ws`; one more closes with 1008. Each costs an object, so
@@ -42,10 +37,11 @@ export function serverOptions(path: string): Record<PropertyKey, unknown> {
   return {
     path,
     [OF_CHAT]: true,
+    WebSocket: ChatSocket,
     perMessageDeflate: false,
     clientTracking: false, // ConnectionService does that.
     closeTimeout: CLOSE_TIMEOUT_MS,
-    maxPendingAutoPongs: MAX_PENDING_PONGS,
+    autoPong: false, // Connection answers pings, in their order among the frames.
     handleProtocols: (offered: Set<string>) => chooseSubprotocol(offered) ?? false,
   };
 }
@@ -96,8 +92,10 @@ export class ChatGateway
     const { origin, codec } = this.admitted.get(request)!;
     const connection = this.connections.open(socket, request.socket, codec, origin);
     this.clients.set(socket, connection);
+    socket.on('closing', () => connection.endTurn());
     socket.on('message', (data, isBinary) => this.onFrame(connection, codec, data, isBinary));
     socket.on('error', (error) => onBadFrame(connection, error));
+    socket.on('ping', (payload) => connection.onPing(payload));
     socket.on('pong', (payload) => this.onPong(connection, payload));
     if (codec.protocol === 'text') this.delivery.attach(connection);
     else void this.greet(connection);

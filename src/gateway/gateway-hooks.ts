@@ -60,7 +60,7 @@ export function guardGateways(app: INestApplicationContext): void {
 
 /** A path as Nest compares it: with a slash before and none behind. */
 export function normalPath(path: string): string {
-  return `/${path.replace(/^\/+|\/+$/g, '')}`;
+  return `/${path.split('/').filter(Boolean).join('/')}`;
 }
 
 function atOnePath(path: string, ...names: string[]): Error {

@@ -178,6 +178,13 @@ export class ChatApp {
     if (accepted !== ends) throw new Error(`the books do not balance: ${JSON.stringify(this.delivery.totals)}`);
   }
 
+  /** Cuts off every client that a test opened, and waits until the server has noticed. */
+  async dropAll(): Promise<void> {
+    for (const client of this.clients) client.socket.terminate();
+    this.clients = [];
+    await eventually(() => this.connections.count === 0);
+  }
+
   /** Drops the clients, checks the books and stops the server; the folder stays for a next start. */
   async stop(): Promise<string> {
     this.expectBalanced();

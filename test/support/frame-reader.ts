@@ -8,6 +8,7 @@ const { Receiver } = ws as unknown as { Receiver: new (options: object) => Writa
 export function frameReader(on: {
   message(data: Buffer, isBinary: boolean): void;
   ping?(data: Buffer): void;
+  pong?(data: Buffer): void;
   error?(error: Error): void;
 }): Writable {
   const receiver = new Receiver({ isServer: false });

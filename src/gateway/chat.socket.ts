@@ -1,0 +1,12 @@
+import { WebSocket } from 'ws';
+
+/**
+ * A WebSocket that emits `closing` before its goodbye leaves, whichever side begins it: what waits for the end of the
+ * turn goes out before, as nothing may follow a close frame [RFC 6455 5.5.1].
+ */
+export class ChatSocket extends WebSocket {
+  override close(code?: number, reason?: string | Buffer): void {
+    this.emit('closing');
+    super.close(code, reason);
+  }
+}
