@@ -10,7 +10,12 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   'database/store-version.ts': ['table'],
   'database/sqlite-store.ts': ['name', 'LOCK_WAIT_MS[options.type]'],
   // Words of the dialect, which are constants of its own.
-  'offline-messages/offline-message.table.ts': ['this.dialect.items', 'recipientInOrder', 'whole', 'this.dialect.marked'],
+  'offline-messages/offline-message.table.ts': [
+    'this.dialect.items',
+    'recipientInOrder',
+    'whole',
+    'this.dialect.marked',
+  ],
 };
 
 /** Ways to the database that would not be seen here. */
@@ -46,7 +51,8 @@ function looseStatements(path: string, text: string): string[] {
     if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
       const [sql] = node.arguments;
       const isQuery = node.expression.name.text === 'query';
-      if (isQuery && sql && !isConstant(sql) && !isPassedOn(node, sql, isConstant)) loose.push(`${path}: ${sql.getText()}`);
+      if (isQuery && sql && !isConstant(sql) && !isPassedOn(node, sql, isConstant))
+        loose.push(`${path}: ${sql.getText()}`);
     }
     ts.forEachChild(node, visit);
   };

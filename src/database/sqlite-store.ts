@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
 import { inspectFile, sizeOf, StoreError } from './store-file.js';
+import { lockStore } from './store-lock.js';
 import { refuseNewer } from './store-version.js';
 
 /** `SQLITE_OPEN_READONLY`: what is only looked at stays as it is, byte for byte. */
@@ -37,12 +38,26 @@ export async function openSqlite(
   try {
     // A journal is the rest of a first start that was killed: only a connection that writes can finish with it.
     if (found === 'database' && sizeOf(`${file}-journal`) === null) await checkDatabase(options, file);
-    const dataSource = await connect(options);
+    const unlock = await lockStore(options, file);
+    const dataSource = await connect(options).catch((error: unknown) =>
+      unlock().then(() => {
+        throw error;
+      }),
+    );
+    unlockAtEnd(dataSource, unlock);
     if (found === 'empty') new Logger('Store').warn(`${file} was an empty file; it is a new store now.`);
     return dataSource;
   } catch (cause) {
     throw cause instanceof StoreError ? cause : new StoreError(explained(file, cause), { cause });
   }
+}
+
+function unlockAtEnd(dataSource: DataSource, unlock: () => Promise<void>): void {
+  const destroy = dataSource.destroy.bind(dataSource);
+  dataSource.destroy = async () => {
+    await destroy();
+    await unlock();
+  };
 }
 
 /** Throws a StoreError when the file has gone: opening it again would make a new store. */

@@ -28,7 +28,8 @@ export async function reopenStore(dataSource: DataSource): Promise<void> {
   const { options } = dataSource;
   // In memory the store would end with its connection.
   if (isSqlite(options) && fileOf(options) === null) return;
-  if (dataSource.isInitialized) await dataSource.destroy();
+  // Not its own `destroy`: that gives the file free for others.
+  if (dataSource.isInitialized) await DataSource.prototype.destroy.call(dataSource);
   if (isSqlite(options)) expectFile(options);
   await dataSource.initialize();
   if (isSqlite(options)) await makeDurable(dataSource, options);

@@ -42,6 +42,10 @@ export class Refused extends Error {
   }
 }
 
+/** Of what came, so much is shown when a wait is over. */
+const SHOWN_FRAMES = 20;
+const SHOWN_LENGTH = 200;
+
 /**
  * A WebSocket client that misses nothing: it listens before it is open, keeps every frame in a queue, and every wait has
  * a deadline that says what did arrive. By default it answers pings, as every client of RFC 6455 does.
@@ -50,12 +54,13 @@ export class TestClient {
   readonly closed: Promise<Closed>;
   private readonly queue: string[] = [];
   private readonly seen: string[] = [];
+  private seenCount = 0;
   private readonly waiting: ((frame: string) => void)[] = [];
 
   private constructor(readonly socket: WebSocket) {
     socket.on('message', (data: Buffer) => {
       const frame = data.toString();
-      this.seen.push(frame);
+      this.note(frame);
       const waiter = this.waiting.shift();
       if (waiter) waiter(frame);
       else this.queue.push(frame);
@@ -113,7 +118,7 @@ export class TestClient {
     const queued = this.queue.shift();
     if (queued !== undefined) return queued;
     const arrival = new Promise<string>((resolve) => this.waiting.push(resolve));
-    return withDeadline(arrival, () => `a frame; what came so far: ${JSON.stringify(this.seen)}`);
+    return withDeadline(arrival, () => `a frame; ${this.history()}`);
   }
 
   async take(count: number): Promise<string[]> {
@@ -143,7 +148,7 @@ export class TestClient {
   }
 
   async expectClose(code: number): Promise<Closed> {
-    const closed = await withDeadline(this.closed, () => `a close; frames: ${JSON.stringify(this.seen)}`);
+    const closed = await withDeadline(this.closed, () => `a close; ${this.history()}`);
     if (closed.code !== code) throw new Error(`closed with ${closed.code} (${closed.reason}), not ${code}`);
     return closed;
   }
@@ -167,5 +172,15 @@ export class TestClient {
   async drop(): Promise<void> {
     this.socket.terminate();
     await withDeadline(this.closed, () => 'a close');
+  }
+
+  private note(frame: string): void {
+    this.seenCount += 1;
+    this.seen.push(frame.length > SHOWN_LENGTH ? `${frame.slice(0, SHOWN_LENGTH)}…` : frame);
+    if (this.seen.length > SHOWN_FRAMES) this.seen.shift();
+  }
+
+  private history(): string {
+    return `${this.seenCount} came so far, at last ${JSON.stringify(this.seen)}`;
   }
 }

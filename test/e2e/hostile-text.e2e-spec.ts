@@ -225,7 +225,8 @@ describe('hostile text', () => {
         const limited = await chat.rest('GET', `${list}?limit=${part(text)}`);
         expect([text, limited.status]).toEqual([text, isLimit ? 200 : 400]);
         const cursor = Buffer.from(text).toString('base64url');
-        const isCursor = list === '/chat/pending/bob' && /^(-?[0-9]|[1-9][0-9.e]+)$/.test(text) && Number.isSafeInteger(Number(text));
+        const isCursor =
+          list === '/chat/pending/bob' && /^(-?[0-9]|[1-9][0-9.e]+)$/.test(text) && Number.isSafeInteger(Number(text));
         expect([list, text, (await chat.rest('GET', `${list}?cursor=${cursor}`)).status]).toEqual([
           list,
           text,

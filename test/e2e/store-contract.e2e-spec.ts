@@ -174,6 +174,16 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     );
   });
 
+  it('serves one server, and the next when that has ended', async () => {
+    const url = await kind.create();
+    const store = await openStore(storeOptions(url));
+    await expect(openStore(storeOptions(url))).rejects.toThrow(/another Holdfast/i);
+    await reopenStore(store);
+    await expect(openStore(storeOptions(url))).rejects.toThrow(/another Holdfast/i);
+    await store.destroy();
+    await (await openStore(storeOptions(url))).destroy();
+  });
+
   it('takes a data source as an application gives it, whatever that says of tables', async () => {
     const { type, database, url } = storeOptions(await kind.create()) as unknown as Record<string, string>;
     const given = {
