@@ -1,11 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import type { ChatOptions } from '../options/chat.options.js';
-import type { ChatError, ErrorCode } from '../protocol/chat-error.js';
+import type { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec, Welcome } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
 import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
+import type { ConnectionKeeper } from './connection-keeper.js';
 import { Outbox, pingFrame, pongFrame } from './outbox.js';
 import { Pace, type PaceLimits } from './pace.js';
 import { PongConfirmation } from './pong-confirmation.js';
@@ -13,20 +14,8 @@ import { PongConfirmation } from './pong-confirmation.js';
 /** How much a peer may send, null being no limit, and how much may wait to leave to it. */
 export type ConnectionLimits = PaceLimits & Pick<ChatOptions, 'slowBufferBytes' | 'maxBufferedBytes'>;
 
-/** What a connection asks of whoever keeps the connections. */
-export interface ConnectionKeeper {
-  now(): number;
-  /** Calls `endTurn` of the connection once, at the end of this turn of the event loop. */
-  atEndOfTurn(connection: Connection): void;
-  /** The frame of a broadcast in the words of this codec. */
-  broadcastFrame(message: Omit<Message, 'to'>, codec: ServerCodec): Buffer;
-  /** A frame of a connection was refused. */
-  onRefused(code: ErrorCode): void;
-  /** A connection was closed from this side, with this code. */
-  onClosed(code: number): void;
-  /** A broadcast was not written to a connection that does not read. */
-  onBroadcastSkipped(): void;
-}
+/** So much is gathered in one turn, in bytes, before it leaves without waiting for the end of the turn. */
+const TURN_BYTES = 64 * 1024;
 
 /**
  * One WebSocket of one user. What is written to it in one turn of the event loop leaves in one system call, followed on
@@ -57,8 +46,8 @@ export class Connection implements ConnectionInfo {
   private pauses = 0;
   /** Too much waits to leave; and did so at the heartbeat before. */
   private choked: false | 'now' | 'for a heartbeat' = false;
-  /** How much waited when it began to be too much. */
-  private chokedAtBytes = 0;
+  /** How much waited at the end of the turn that brought too much; null until it ends. */
+  private chokedAtBytes: number | null = null;
   private readonly pace: Pace;
   private revoked = false;
   private endCounted = false;
@@ -241,18 +230,23 @@ export class Connection implements ConnectionInfo {
       }
     }
     this.turnOpen = false;
+    this.flush();
+    if (!this.choked) return;
+    const bytes = this.bufferedBytes;
+    if (this.chokedAtBytes === null) this.chokedAtBytes = bytes;
+    else if (bytes > this.limits.maxBufferedBytes && bytes > this.chokedAtBytes + this.limits.slowBufferBytes) {
+      // What one turn has brought alone is no reason, or even a quick reader could never get a long message, or a backlog
+      // of them. `closeTimeout` frees what waits, and what of it was not confirmed is in the store or goes there.
+      if (this.isOpen) this.revoke(CloseCode.TOO_SLOW, 'too much waits to be read; reconnect later');
+    }
+  }
+
+  /** Hands what was gathered to the kernel, as far as that takes it. */
+  private flush(): void {
     const frames = this.outbox.take();
     // After a goodbye nothing may follow [RFC 6455 5.5.1]; what is left is unconfirmed, and stored.
     if (frames && this.isOpen) this.stream.write(frames);
-    const { slowBufferBytes, maxBufferedBytes } = this.limits;
-    const bytes = this.bufferedBytes;
-    if (!this.choked) {
-      if (bytes > slowBufferBytes) this.choke(bytes);
-    } else if (bytes > maxBufferedBytes && bytes > this.chokedAtBytes + slowBufferBytes && this.isOpen) {
-      // What one turn has brought alone is no reason, or even a quick reader could never get a long message, or a backlog
-      // of them. `closeTimeout` frees what waits, and what of it was not confirmed is in the store or goes there.
-      this.revoke(CloseCode.TOO_SLOW, 'too much waits to be read; reconnect later');
-    }
+    if (!this.choked && this.bufferedBytes > this.limits.slowBufferBytes) this.choke();
   }
 
   /** Once: a peer that was told goodbye may go on to write what is no frame. */
@@ -261,9 +255,9 @@ export class Connection implements ConnectionInfo {
     this.endCounted = true;
   }
 
-  private choke(bytes: number): void {
+  private choke(): void {
     this.choked = 'now';
-    this.chokedAtBytes = bytes;
+    this.chokedAtBytes = null;
     this.pause();
     this.stream.once('drain', () => {
       this.choked = false;
@@ -281,10 +275,17 @@ export class Connection implements ConnectionInfo {
     if (frame === null || !this.isOpen) return;
     this.openTurn();
     this.outbox.add(frame);
+    this.boundTurn();
   }
 
   private writeFrame(frame: Buffer): void {
     this.openTurn();
     this.outbox.addFrame(frame);
+    this.boundTurn();
+  }
+
+  /** A turn can bring more than memory should hold: a megabyte of short frames, each with an answer of 150 bytes. */
+  private boundTurn(): void {
+    if (this.outbox.bytes > TURN_BYTES) this.flush();
   }
 }

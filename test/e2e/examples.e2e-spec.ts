@@ -3,17 +3,16 @@ import { readdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { ChatService } from '../../src/index.js';
 import { TestClient } from '../../src/testing/index.js';
-import { CallCounter } from '../../examples/conventions.js';
-import { PushNotifications } from '../../examples/push.js';
 import { eventually } from '../support/deadline.js';
 
 const EXAMPLES = new URL('../../examples/', import.meta.url);
+// Read when the first example is imported, which is why none is imported above.
+process.env['EXAMPLE_DATABASE'] = ':memory:';
 
 let app: INestApplication | null = null;
 let clients: TestClient[] = [];
 
 async function start(name: string): Promise<INestApplication> {
-  process.env['EXAMPLE_DATABASE'] = ':memory:';
   const example = (await import(new URL(`${name}.ts`, EXAMPLES).href)) as { createApp(): Promise<INestApplication> };
   app = await example.createApp();
   app.useLogger(false);
@@ -68,6 +67,7 @@ describe('the chat lives in an application', () => {
 
   it('with a prefix, versions, and a guard, a pipe and an interceptor for everything', async () => {
     const host = await start('conventions');
+    const { CallCounter } = await import('../../examples/conventions.js');
     await converse({ path: '/talk', api: '/api/talk' });
     expect(await rest('/api/v1/hello/%20you%20')).toEqual({ status: 200, body: { hello: 'you' } });
     expect(await rest('/api/talk/stats', { headers: { 'X-Day': 'sunday' } })).toMatchObject({ status: 403 });
@@ -92,13 +92,18 @@ describe('the chat lives in an application', () => {
 
   it('that sends, listens and has a policy', async () => {
     const host = await start('push');
+    const { PushNotifications } = await import('../../examples/push.js');
     await converse();
     expect(await rest('/orders/7/ship/carol', { method: 'POST' })).toMatchObject({
       status: 201,
       body: { id: 'shipped-7', status: 'stored' },
     });
-    await eventually(() => host.get(PushNotifications).sent.length === 2);
-    expect(host.get(PushNotifications).sent).toEqual(['bob: alice wrote to you', 'carol: shop wrote to you']);
+    const { sent } = host.get(PushNotifications);
+    await eventually(
+      () => sent.length === 2,
+      () => `two notifications; there are ${sent.join(', ')}`,
+    );
+    expect(sent).toEqual(['bob: alice wrote to you', 'carol: shop wrote to you']);
     const [dave] = [await connect('dave')];
     dave.send('hello, everybody');
     expect(await dave.next()).toMatch(/^error: NOT_ALLOWED: /);
