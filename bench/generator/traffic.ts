@@ -87,6 +87,13 @@ export class Traffic implements LinkEvents {
     return this.until(() => this.isSettled, deadlineMs);
   }
 
+  /** Waits until every sender has had a turn: the first message of each pair costs more than those that follow. */
+  async everybodySent(deadlineMs: number): Promise<void> {
+    const isDone = await this.until(() => this.flows.every((flow) => flow.sent > 0), deadlineMs);
+    this.check();
+    if (!isDone) throw new Error(`not every sender had a turn within ${deadlineMs} ms`);
+  }
+
   /** Waits until all have sent their quota, and all of it was acknowledged or delivered; throws when that takes too long. */
   async quotaSettled(deadlineMs: number): Promise<void> {
     const isDone = await this.until(

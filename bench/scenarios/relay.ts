@@ -35,6 +35,7 @@ export async function relay(job: Job): Promise<Figures> {
   else {
     traffic.start(flows, parameter(job, 'window'));
     await delay(warmSeconds * 1_000);
+    await traffic.everybodySent(SETTLE_MS);
   }
   traffic.check();
   traffic.deliveryTimes.clear();
