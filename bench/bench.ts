@@ -5,6 +5,7 @@ import { readArguments, UsageError, type BenchArguments } from './bench-argument
 import { REFERENCE } from './peers/peers.js';
 import { writeDocs } from './report/docs.js';
 import { headline } from './report/columns.js';
+import { compileInto } from './run/compiled.js';
 import { CORES } from './run/cores.js';
 import { FilledDatabases } from './run/filled-database.js';
 import { ROOT } from './run/measured-server.js';
@@ -41,6 +42,9 @@ async function run(given: BenchArguments): Promise<Results> {
   if (!CORES) process.stderr.write('there is no taskset, or one core only: server and generator share what there is\n');
   const results = emptyResults(scale);
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
+  const code = join(folder, 'code');
+  await mkdir(code);
+  await compileInto(code);
   if (given.profileFolder) await mkdir(given.profileFolder, { recursive: true });
   const groups = chosen(planOf(scale), given);
   const total = groups.reduce((sum, group) => sum + group.entrants.length * group.variants.length * scale.rounds, 0);
@@ -48,7 +52,8 @@ async function run(given: BenchArguments): Promise<Results> {
   let done = 0;
   const around = {
     folder,
-    databases: new FilledDatabases(folder),
+    code,
+    databases: new FilledDatabases(folder, code),
     profileFolder: given.profileFolder,
     onMeasured(row: Results['rows'][number], figures: Record<string, number>) {
       done += 1;

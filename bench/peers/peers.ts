@@ -4,7 +4,7 @@ import type { LanguageName } from '../wire/languages.js';
 export interface Peer {
   readonly title: string;
   readonly language: LanguageName;
-  /** Its file in this folder; null for the ones with a way of their own to start. */
+  /** Its file in this folder, when it is compiled; null for the ones with a way of their own to start. */
   readonly file: string | null;
   /** Its acknowledgements mean no more than: handed on. Said beside its figures. */
   readonly note: string;
@@ -21,31 +21,31 @@ export const PEERS = {
   'bare-ws': {
     title: 'bare `ws` relay',
     language: 'text',
-    file: 'bare-ws.ts',
+    file: 'bare-ws.js',
     note: 'what all are compared with: no checks, no acknowledgement, no store',
   },
   'json-acks': {
     title: '`ws` relay, JSON with acks',
     language: 'json-acks',
-    file: 'json-acks.ts',
+    file: 'json-acks.js',
     note: 'one ack frame for each message from the recipient, one to the sender; no store',
   },
   'nest-gateway': {
     title: 'Nest gateway',
     language: 'nest',
-    file: 'nest-gateway.ts',
+    file: 'nest-gateway.js',
     note: '`@SubscribeMessage`; acknowledges when handed on, or after `repository.save` to SQLite',
   },
   'socket-io': {
     title: 'Socket.IO 4',
     language: 'socket-io',
-    file: 'socket-io.ts',
+    file: 'socket-io.js',
     note: 'acknowledges when handed on; no store',
   },
   aedes: {
     title: 'aedes',
     language: 'mqtt',
-    file: 'aedes.ts',
+    file: 'aedes.js',
     note: 'MQTT with QoS 1 over TCP; what waits is in memory',
   },
   mosquitto: {

@@ -10,7 +10,10 @@ const PER_USER = 100;
 export class FilledDatabases {
   private readonly made = new Map<number, Promise<string>>();
 
-  constructor(private readonly folder: string) {}
+  constructor(
+    private readonly folder: string,
+    private readonly code: string,
+  ) {}
 
   /** Puts a database with so many rows where the server looks for it. */
   async putInto(folder: string, rows: number): Promise<void> {
@@ -22,7 +25,7 @@ export class FilledDatabases {
   private async make(rows: number): Promise<string> {
     const folder = join(this.folder, `filled-${rows}`);
     await mkdir(folder);
-    const server = await MeasuredServer.start('holdfast-json', folder); // It makes the table.
+    const server = await MeasuredServer.start('holdfast-json', folder, this.code); // It makes the table.
     await server.stop();
     const database = await new DataSource({ type: 'sqlite', database: databaseIn(folder) }).initialize();
     const now = Date.now();

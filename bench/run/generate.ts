@@ -1,13 +1,18 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import type { Figures, Job } from '../generator/job.js';
 import { on } from './cores.js';
-import { ROOT, typescript } from './measured-server.js';
+import { ROOT } from './measured-server.js';
 
 const LONGEST_MS = 15 * 60_000;
 
-/** Runs jobs one after the other in a generator on its own core; rejects with what it wrote when it fails. */
-export function generate(jobs: readonly Job[], onFigures: (figures: Figures, index: number) => void): Promise<void> {
-  const [name, args] = on('generator', typescript('generator/generator.ts', JSON.stringify(jobs)));
+/** Runs jobs one after the other in a generator, compiled in the folder `code`, on its own core; rejects with what it wrote when it fails. */
+export function generate(
+  code: string,
+  jobs: readonly Job[],
+  onFigures: (figures: Figures, index: number) => void,
+): Promise<void> {
+  const [name, args] = on('generator', [process.execPath, join(code, 'generator/generator.js'), JSON.stringify(jobs)]);
   return new Promise((resolve, reject) => {
     const child = spawn(name, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_MS });
     let [line, words, done] = ['', '', 0];

@@ -7,7 +7,6 @@ import { PEERS, type PeerName } from '../peers/peers.js';
 import { on } from './cores.js';
 
 export const ROOT = join(import.meta.dirname, '../..');
-const TYPESCRIPT = ['--import', '@swc-node/register/esm-register'];
 const START_MS = 60_000;
 const LISTENING = /listening on http:\/\/127\.0\.0\.1:(\d+)/;
 
@@ -22,11 +21,6 @@ const UNLIMITED = Object.fromEntries(
     'MAX_PENDING_PER_SENDER',
   ].map((name) => [`CHAT_${name}`, 'none']),
 );
-
-/** Node with the loader for TypeScript, for what is in this folder. */
-export function typescript(file: string, ...args: string[]): string[] {
-  return [process.execPath, ...TYPESCRIPT, join(ROOT, 'bench', file), ...args];
-}
 
 /** One of the peers in a process of its own, on the server's core. */
 export class MeasuredServer {
@@ -49,15 +43,15 @@ export class MeasuredServer {
 
   /**
    * Starts it with an empty folder, or one with the database that it is to find, and waits until it listens.
-   * `profileFolder` gets a CPU profile of a server in Node when it ends.
+   * Peers are compiled in the folder `code`; `profileFolder` gets a CPU profile of a server in Node when it ends.
    */
-  static async start(peer: PeerName, folder: string, profileFolder?: string): Promise<MeasuredServer> {
+  static async start(peer: PeerName, folder: string, code: string, profileFolder?: string): Promise<MeasuredServer> {
     const profile = profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [];
     const { file } = PEERS[peer];
     let command = [process.execPath, ...profile, '--enable-source-maps', join(ROOT, 'dist/main.js')];
     let port: number | null = null;
     if (peer === 'mosquitto') ({ command, port } = await mosquitto(folder));
-    else if (file) command = [process.execPath, ...profile, ...typescript(`peers/${file}`).slice(1)];
+    else if (file) command = [process.execPath, ...profile, join(code, 'peers', file)];
     const [name, args] = on('server', command);
     const child = spawn(name, args, {
       cwd: ROOT,

@@ -13,6 +13,8 @@ const LOSSES = ['lost', 'repeated', 'unacknowledged', 'unconfirmed', 'disordered
 
 export interface Surroundings {
   readonly folder: string;
+  /** Where generator and peers are compiled. */
+  readonly code: string;
   readonly databases: FilledDatabases;
   readonly profileFolder: string | undefined;
   onMeasured(row: Row, figures: Figures): void;
@@ -53,8 +55,8 @@ async function enter(
   let server: MeasuredServer | null = null;
   try {
     await around.databases.putInto(folder, entrant.rows);
-    server = await MeasuredServer.start(entrant.peer, folder, around.profileFolder);
-    await generate(jobsOf(group, entrant, server), (figures, index) => {
+    server = await MeasuredServer.start(entrant.peer, folder, around.code, around.profileFolder);
+    await generate(around.code, jobsOf(group, entrant, server), (figures, index) => {
       measured[index] = figures;
       note(rows[index]!, figures, results);
       around.onMeasured(rows[index]!, figures);
