@@ -1,0 +1,34 @@
+import { writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+/**
+ * Mosquitto's command line, with a configuration in the folder and a port that was free a moment ago: it can't choose one itself. Its queues
+ * have no limit, and what waits is in memory, saved at the end or every 30 minutes.
+ */
+export async function mosquitto(folder: string): Promise<{ command: string[]; port: number }> {
+  const port = await freePort();
+  const file = join(folder, 'mosquitto.conf');
+  const settings = [
+    `listener ${port} 127.0.0.1`,
+    'allow_anonymous true',
+    'persistence true',
+    `persistence_location ${folder}/`,
+    'max_queued_messages 0',
+    'max_inflight_messages 0',
+    'set_tcp_nodelay true',
+    'user root',
+  ];
+  await writeFile(file, `${settings.join('\n')}\n`);
+  return { command: ['mosquitto', '-c', file], port };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

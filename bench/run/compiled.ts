@@ -1,0 +1,34 @@
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { transformFile } from '@swc/core';
+import { ROOT } from './measured-server.js';
+
+/** What runs in processes of its own. */
+const ROOMS = ['generator', 'peers', 'scenarios', 'wire'];
+
+/**
+ * Compiles generator and peers into the folder. A loader would cost each of their many starts the better part of a second, and leave the
+ * servers a heap full of compiler, in which the memory of connections hides.
+ */
+export async function compileInto(folder: string): Promise<void> {
+  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+  for (const room of ROOMS) {
+    await mkdir(join(folder, room));
+    const files = (await readdir(join(ROOT, 'bench', room))).filter((file) => file.endsWith('.ts'));
+    await Promise.all(files.map((file) => compile(join(room, file), folder)));
+  }
+}
+
+async function compile(path: string, folder: string): Promise<void> {
+  const { code } = await transformFile(join(ROOT, 'bench', path), {
+    swcrc: false,
+    module: { type: 'es6' },
+    jsc: {
+      target: 'es2022',
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
+    },
+  });
+  await writeFile(join(folder, dirname(path), `${path.slice(dirname(path).length + 1, -3)}.js`), code);
+}

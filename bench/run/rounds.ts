@@ -1,0 +1,97 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Figures, Job } from '../generator/job.js';
+import { isOurs, PEERS } from '../peers/peers.js';
+import type { FilledDatabases } from './filled-database.js';
+import { generate } from './generate.js';
+import { MeasuredServer } from './measured-server.js';
+import type { Entrant, Group } from './plan.js';
+import type { Results, Row } from './results.js';
+
+/** Nothing of these may be missing. */
+const LOSSES = ['lost', 'repeated', 'unacknowledged', 'unconfirmed', 'disordered'] as const;
+
+export interface Surroundings {
+  readonly folder: string;
+  /** Where generator and peers are compiled. */
+  readonly code: string;
+  readonly databases: FilledDatabases;
+  readonly profileFolder: string | undefined;
+  onMeasured(row: Row, figures: Figures): void;
+}
+
+/** Measures a group in rounds: all entrants in turn, then in the opposite order, so that what drifts drifts for all. */
+export async function measure(group: Group, rounds: number, results: Results, around: Surroundings): Promise<void> {
+  const rows = group.variants.map((variant) =>
+    group.entrants.map(({ peer, rows: count }): Row => {
+      const { key, title } = variant;
+      return { letter: group.letter, variant: key, title, peer, rows: count, rounds: [] };
+    }),
+  );
+  results.rows.push(...rows.flat());
+  for (let round = 0; round < rounds; round += 1) {
+    const order = [...group.entrants.keys()];
+    for (const index of round % 2 === 0 ? order : order.reverse()) {
+      await enter(
+        group,
+        group.entrants[index]!,
+        rows.map((row) => row[index]!),
+        results,
+        around,
+      );
+    }
+  }
+}
+
+async function enter(
+  group: Group,
+  entrant: Entrant,
+  rows: Row[],
+  results: Results,
+  around: Surroundings,
+): Promise<void> {
+  const folder = await mkdtemp(join(around.folder, 'round-'));
+  const measured: (Figures | null)[] = rows.map(() => null);
+  let server: MeasuredServer | null = null;
+  try {
+    await around.databases.putInto(folder, entrant.rows);
+    server = await MeasuredServer.start(entrant.peer, folder, around.code, around.profileFolder);
+    await generate(around.code, jobsOf(group, entrant, server), (figures, index) => {
+      measured[index] = figures;
+      note(rows[index]!, figures, results);
+      around.onMeasured(rows[index]!, figures);
+    });
+  } catch (error) {
+    const text = `${group.letter}, ${entrant.peer}: ${(error as Error).message}`;
+    results.faults.push({
+      isOurs: isOurs(entrant.peer),
+      text: server ? `${text}; the server wrote ${server.lastWords.slice(-500)}` : text,
+    });
+  } finally {
+    await server?.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+  rows.forEach((row, index) => row.rounds.push(measured[index]!));
+}
+
+function jobsOf(group: Group, entrant: Entrant, server: MeasuredServer): Job[] {
+  const { language } = PEERS[entrant.peer];
+  return group.variants.map(({ scenario, parameters }) => ({
+    scenario,
+    language,
+    port: server.port,
+    pid: server.pid,
+    hasStats: isOurs(entrant.peer),
+    parameters: { ...parameters, others: entrant.rows },
+  }));
+}
+
+/** A benchmark that loses messages proves nothing: of ours none may. */
+function note(row: Row, figures: Figures, results: Results): void {
+  const missing = LOSSES.filter((name) => (figures[name] ?? 0) !== 0).map((name) => `${figures[name]} ${name}`);
+  if (missing.length === 0) return;
+  results.faults.push({
+    isOurs: isOurs(row.peer),
+    text: `${row.variant}, ${row.peer}: ${missing.join(', ')} of ${figures['sent']} sent`,
+  });
+}

@@ -1,0 +1,66 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { connectCrowd, dropCrowd, names } from '../generator/crowd.js';
+import { parameter, type Figures, type Job } from '../generator/job.js';
+import { Meter } from '../generator/meter.js';
+import { Flow, Traffic } from '../generator/traffic.js';
+import { contentOf } from '../wire/frame-template.js';
+import { LANGUAGES } from '../wire/languages.js';
+
+const SETTLE_MS = 20_000;
+
+/**
+ * A: pairs, one of whom writes to the other. `window` messages of a pair are outstanding, or with `spread` of all pairs together; or
+ * `perSecond` are sent in all. A message is over when its sender knows that it was taken, and where nobody tells, when it came.
+ */
+export async function relay(job: Job): Promise<Figures> {
+  const [pairs, seconds, perSecond] = [parameter(job, 'pairs'), parameter(job, 'seconds'), parameter(job, 'perSecond')];
+  const language = LANGUAGES[job.language];
+  const spread = parameter(job, 'spread') === 1;
+  const traffic = new Traffic(
+    language.acknowledges
+      ? { next: 'ack', awaits: 'both', spread }
+      : { next: 'delivery', awaits: 'deliveries', spread },
+  );
+  const [senders, recipients] = [names('s', pairs), names('r', pairs)];
+  const links = await connectCrowd(language, job.port, [...recipients, ...senders], traffic);
+  const linkOf = new Map(links.map((link) => [link.user, link]));
+  const content = contentOf(parameter(job, 'bytes'));
+  const flows = senders.map((user, index) => {
+    const recipient = recipients[index]!;
+    linkOf.get(recipient)!.flow = index;
+    return new Flow(linkOf.get(user)!, [language.direct(recipient, content)]);
+  });
+  const warmSeconds = parameter(job, 'warmSeconds');
+  if (perSecond > 0) await traffic.pace(flows, perSecond, warmSeconds);
+  else {
+    traffic.start(flows, parameter(job, 'window'));
+    await delay(warmSeconds * 1_000);
+    await traffic.everybodySent(SETTLE_MS);
+  }
+  traffic.check();
+  traffic.deliveryTimes.clear();
+  const before = traffic.delivered;
+  const meter = new Meter(job.pid);
+  if (perSecond > 0) await traffic.pace(flows, perSecond, seconds);
+  else await delay(seconds * 1_000);
+  const usage = meter.read();
+  const messages = traffic.delivered - before;
+  const [p50Ms, p99Ms] = [traffic.deliveryTimes.quantileMs(0.5), traffic.deliveryTimes.quantileMs(0.99)];
+  await traffic.settle(SETTLE_MS);
+  traffic.check();
+  await dropCrowd(links, job.pid);
+  return {
+    ...usage,
+    p50Ms,
+    p99Ms,
+    perSecond: messages / usage.seconds,
+    cpuPerMillion: (usage.serverCpuSeconds / messages) * 1e6,
+    sent: traffic.sent,
+    delivered: traffic.delivered,
+    acked: traffic.acked,
+    lost: Math.max(0, traffic.sent - traffic.delivered),
+    repeated: Math.max(0, traffic.delivered - traffic.sent),
+    unacknowledged: language.acknowledges ? traffic.sent - traffic.acked : 0,
+    disordered: links.reduce((sum, link) => sum + link.disordered, 0),
+  };
+}
