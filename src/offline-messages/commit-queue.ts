@@ -5,7 +5,8 @@ import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
 import { Removals, type Ending, type RemovalWatcher } from './removals.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
-import { faultOf, type Fault, type StoreHandle } from './store-handle.js';
+import { faultOf, type Fault } from './store-fault.js';
+import type { StoreHandle } from './store-handle.js';
 import { MAX_BATCH, WaitingStores } from './waiting-stores.js';
 
 /** Pause before the next try after a failure, in milliseconds. */

@@ -1,5 +1,8 @@
+import { setTimeout as pass } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import type { Message } from '../protocol/message.js';
+import { dialectOf, type Dialect } from './dialect.js';
+import { faultOf } from './store-fault.js';
 
 /** A row as it is written and read. */
 export interface StoredMessage extends Message {
@@ -37,14 +40,19 @@ const PROBE: StoredMessage = {
 const HEADER = `recipient AS "to", sender AS "from", id, position, bytes, "sentAt"`;
 
 /**
- * The SQL of the store: one statement for many rows of many mailboxes, which SQLite commits as a whole. The rows travel
- * as one JSON parameter: bound one by one, 1,000 of them would hold up the event loop for 6 to 9 ms, this takes 3 to 4.
+ * The SQL of the store: one statement for many rows of many mailboxes, which the database commits as a whole. The rows
+ * travel as one JSON parameter: bound one by one, 1,000 of them would hold up the event loop for 6 to 9 ms, this takes
+ * 3 to 4. What databases say differently is in their dialects.
  *
  * Each statement that changes rows begins with WITH and ends with RETURNING: it answers the rows that it really
- * changed, and TypeORM's SQLite driver hands rows over only for statements that do not begin with INSERT or DELETE.
+ * changed, and TypeORM's sqlite3 driver hands rows over only for statements that do not begin with INSERT or DELETE.
  */
 export class OfflineMessageTable {
-  constructor(private readonly dataSource: DataSource) {}
+  private readonly dialect: Dialect;
+
+  constructor(private readonly dataSource: DataSource) {
+    this.dialect = dialectOf(dataSource.options.type);
+  }
 
   /** Inserts all rows in one commit, but for those whose id the recipient already has from that sender; answers the positions that went in. */
   async insert(rows: readonly StoredMessage[]): Promise<Set<number>> {
@@ -53,15 +61,15 @@ export class OfflineMessageTable {
       row.position,
       row.from,
       row.id,
-      row.content,
+      this.dialect.toColumn(row.content),
       row.bytes,
       row.sentAt,
       row.storedAt,
     ]);
     const inserted = await this.query<{ position: number }>(
-      `WITH batch AS (SELECT value FROM json_each(?))
+      `WITH batch AS (SELECT value FROM ${this.dialect.items})
        INSERT INTO ${TABLE} (recipient, position, sender, id, content, bytes, "sentAt", "storedAt")
-       SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7 FROM batch WHERE true
+       SELECT value->>0, ${whole(1)}, value->>2, value->>3, value->>4, ${whole(5)}, ${whole(6)}, ${whole(7)} FROM batch WHERE true
        ON CONFLICT DO NOTHING RETURNING position`,
       [JSON.stringify(parameter)],
     );
@@ -71,7 +79,7 @@ export class OfflineMessageTable {
   /** Deletes all these rows in one commit; answers the positions that were still there. */
   async remove(rows: readonly Pick<StoredMessage, 'to' | 'position'>[]): Promise<Set<number>> {
     const removed = await this.query<{ position: number }>(
-      `WITH gone AS (SELECT value->>0 AS recipient, value->>1 AS position FROM json_each(?))
+      `WITH gone AS (SELECT value->>0 AS recipient, ${whole(1)} AS position FROM ${this.dialect.items})
        DELETE FROM ${TABLE} WHERE (recipient, position) IN (SELECT recipient, position FROM gone) RETURNING position`,
       [JSON.stringify(rows.map((row) => [row.to, row.position]))],
     );
@@ -91,11 +99,12 @@ export class OfflineMessageTable {
 
   /** The first messages of one mailbox, in order, with a position above `after` and up to `upTo`. */
   async page(recipient: string, after: number, upTo: number, limit: number): Promise<StoredMessage[]> {
-    return this.query<StoredMessage>(
+    const rows = await this.query<StoredMessage>(
       `SELECT ${HEADER}, content, "storedAt" FROM ${TABLE}
        WHERE recipient = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?`,
       [recipient, after, upTo, limit],
     );
+    return rows.map((row) => ({ ...row, content: this.dialect.fromColumn(row.content) }));
   }
 
   /** The same without the contents: the oldest rows of a mailbox. */
@@ -114,7 +123,7 @@ export class OfflineMessageTable {
   /** The rows that hold these messages, by recipient, sender and id. */
   async withIds(messages: readonly Pick<Message, 'to' | 'from' | 'id'>[]): Promise<StoredHeader[]> {
     return this.query(
-      `WITH wanted AS (SELECT value->>0 AS "to", value->>1 AS "from", value->>2 AS id FROM json_each(?))
+      `WITH wanted AS (SELECT value->>0 AS "to", value->>1 AS "from", value->>2 AS id FROM ${this.dialect.items})
        SELECT ${HEADER.replace(', id,', ', m.id,')} FROM wanted w JOIN ${TABLE} m
        ON m.recipient = w."to" AND m.sender = w."from" AND m.id = w.id`,
       [JSON.stringify(messages.map(({ to, from, id }) => [to, from, id]))],
@@ -125,17 +134,18 @@ export class OfflineMessageTable {
   async tally(recipients: readonly string[]): Promise<{ to: string; from: string; count: number; bytes: number }[]> {
     return this.query(
       `SELECT recipient AS "to", sender AS "from", COUNT(*) AS count, SUM(bytes) AS bytes FROM ${TABLE}
-       WHERE recipient IN (SELECT value FROM json_each(?)) GROUP BY recipient, sender`,
-      [JSON.stringify(recipients)],
+       WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) GROUP BY recipient, sender`,
+      [JSON.stringify(recipients.map((recipient) => [recipient]))],
     );
   }
 
   /** The mailboxes with something in them, most first, below the given place in that order. */
   async mailboxes(limit: number, below?: { count: number; user: string }): Promise<PendingOfUser[]> {
+    const { recipientInOrder } = this.dialect;
     return this.query(
       `SELECT recipient AS "user", COUNT(*) AS count, SUM(bytes) AS bytes, MIN("sentAt") AS oldest, MAX("sentAt") AS newest
-       FROM ${TABLE} WHERE recipient <> '' GROUP BY recipient ${below ? 'HAVING COUNT(*) < ? OR (COUNT(*) = ? AND recipient > ?)' : ''}
-       ORDER BY COUNT(*) DESC, recipient LIMIT ?`,
+       FROM ${TABLE} WHERE recipient <> '' GROUP BY recipient ${below ? `HAVING COUNT(*) < ? OR (COUNT(*) = ? AND ${recipientInOrder} > ?)` : ''}
+       ORDER BY COUNT(*) DESC, ${recipientInOrder} LIMIT ?`,
       below ? [below.count, below.count, below.user, limit] : [limit],
     );
   }
@@ -158,7 +168,17 @@ export class OfflineMessageTable {
     return row!.count;
   }
 
-  private query<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
-    return this.dataSource.query(sql, parameters) as Promise<Row[]>;
+  private async query<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
+    try {
+      return this.dialect.rows(await this.dataSource.query(this.dialect.marked(sql), parameters)) as Row[];
+    } catch (error) {
+      if (this.dialect.lockWaitMs > 0 && faultOf(error) === 'locked') await pass(this.dialect.lockWaitMs);
+      throw error;
+    }
   }
+}
+
+/** The n-th item of a row's array as an integer. */
+function whole(index: number): string {
+  return `CAST(value->>${index} AS bigint)`;
 }

@@ -1,0 +1,26 @@
+/** What a failure says about the next try: wait for the lock, try on the same handle, or trust the handle no more. */
+export type Fault = 'locked' | 'refused' | 'broken';
+
+/** A lock that somebody else holds: SQLite's; a deadlock, a serialization failure, a lock timeout of Postgres. */
+const LOCKED = /^(SQLITE_(BUSY|LOCKED)(_\w+)?|40001|40P01|55P03)$/;
+/**
+ * Failures after which the database says that nothing was changed, and the handle is as good as before. Of Postgres: bad
+ * data, a constraint, a transaction that only reads, a missing permission or table, no room, a limit, a statement that
+ * took too long.
+ */
+const CLEAN =
+  /^(SQLITE_(FULL|READONLY|NOMEM|TOOBIG|CONSTRAINT(_\w+)?)|22\w{3}|23\w{3}|25006|42\w{3}|53100|53200|54\w{3}|57014)$/;
+
+/** All but what is known to be clean is taken for broken: an unneeded opening costs milliseconds, a bad handle messages. */
+export function faultOf(error: unknown): Fault {
+  const code = codeOf(error);
+  if (LOCKED.test(code)) return 'locked';
+  return CLEAN.test(code) ? 'refused' : 'broken';
+}
+
+/** The code that a driver gave its error: `SQLITE_FULL`, a SQLSTATE such as `53100`, `ECONNRESET`; empty when there is none. */
+export function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return '';
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : (/^SQLITE_\w+/.exec(error.message)?.[0] ?? '');
+}
