@@ -53,6 +53,12 @@ export class ChatWsAdapter extends WsAdapter {
     if (handlers.length > 0) super.bindMessageHandlers(client, handlers, transform);
   }
 
+  override async close(server: WebSocketServer & { clients?: Set<WebSocket> }): Promise<void> {
+    // Nest 11 takes it for granted that a server keeps its clients.
+    if (server.clients) return super.close(server);
+    await new Promise<void>((resolve, reject) => server.close((error) => (error ? reject(error) : resolve())));
+  }
+
   override async dispose(): Promise<void> {
     this.stopListening?.();
     this.servers.clear();
