@@ -2,6 +2,7 @@ const project = (displayName, testMatch) => ({
   displayName,
   testMatch,
   rootDir: import.meta.dirname,
+  modulePathIgnorePatterns: ['<rootDir>/test/consumers/'],
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {

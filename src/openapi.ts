@@ -1,1 +1,1 @@
-export { describeApi } from './admin/api.js';
+export { describeApi, type SwaggerDecorators } from './admin/api.js';

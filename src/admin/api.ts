@@ -11,9 +11,18 @@ const errorDto = z.object({
   message: z.string(),
 });
 
-type Describe = (swagger: typeof Swagger) => ClassDecorator | MethodDecorator;
+/**
+ * The decorators of @nestjs/swagger that describe the REST calls. Not the type of the whole package: an application of
+ * CommonJS sees another one than we do.
+ */
+export type SwaggerDecorators = Pick<
+  typeof Swagger,
+  'ApiBearerAuth' | 'ApiBody' | 'ApiParam' | 'ApiQuery' | 'ApiResponse' | 'ApiTags'
+>;
 
-const descriptions: ((swagger: typeof Swagger) => void)[] = [];
+type Describe = (swagger: SwaggerDecorators) => ClassDecorator | MethodDecorator;
+
+const descriptions: ((swagger: SwaggerDecorators) => void)[] = [];
 
 /** A decorator of @nestjs/swagger, put on when it is known that there is one: an application without it has nothing to install. */
 function described(describe: Describe): ClassDecorator & MethodDecorator {
@@ -23,7 +32,7 @@ function described(describe: Describe): ClassDecorator & MethodDecorator {
 }
 
 /** Describes the REST calls for `SwaggerModule.createDocument` of an application that has @nestjs/swagger, which it gives. */
-export function describeApi(swagger: typeof Swagger): void {
+export function describeApi(swagger: SwaggerDecorators): void {
   for (const describe of descriptions.splice(0)) describe(swagger);
 }
 

@@ -31,6 +31,8 @@ export class OfflineMessagesModule {
           // Without a retry, which would log a stack before the sentence that the start ends with.
           useFactory: ({ database: given }: { database?: DataSourceOptions }) => ({
             ...database.options(given),
+            // Before version 12 the module closes what bears the name that the factory gives.
+            name: STORE_NAME,
             toRetry: () => false,
           }),
           dataSourceFactory: (options) => open(database, options!),
@@ -54,6 +56,9 @@ export class OfflineMessagesModule {
 }
 
 /** Without what is Nest's and not TypeORM's. */
-function open(database: StoreDatabase, { toRetry: _nests, ...options }: TypeOrmModuleOptions): Promise<DataSource> {
+function open(
+  database: StoreDatabase,
+  { toRetry: _nests, name: _name, ...options }: TypeOrmModuleOptions,
+): Promise<DataSource> {
   return database.open(options as DataSourceOptions);
 }

@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   NOT_ALLOWED: { temporary: false },
 } as const;
 
+/** What went wrong, in a word that programs can compare; docs/errors.md says what to do about each. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**

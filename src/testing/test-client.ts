@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { WebSocket, type ClientOptions } from 'ws';
 import { withDeadline } from './deadline.js';
 
+/** How a connection ended: the close code and the reason that the server gave. */
 export interface Closed {
   readonly code: number;
   readonly reason: string;

@@ -1,0 +1,41 @@
+import { Controller, Get, Injectable, Module, Param } from '@nestjs/common';
+import { ChatModule, ChatService, OnChatEvent, type ChatEvents } from 'holdfast';
+import { ObservabilityModule } from 'holdfast/observability';
+
+@Injectable()
+export class Absences {
+  readonly missed: string[] = [];
+
+  @OnChatEvent('stored')
+  note({ to, online }: ChatEvents['stored']): void {
+    if (!online) this.missed.push(to);
+  }
+}
+
+@Controller('people')
+class PeopleController {
+  constructor(
+    private readonly chat: ChatService,
+    private readonly absences: Absences,
+  ) {}
+
+  @Get(':user')
+  async show(@Param('user') user: string) {
+    return {
+      online: this.chat.isOnline(user),
+      pending: await this.chat.pending(user),
+      missed: this.absences.missed.filter((name) => name === user).length,
+    };
+  }
+}
+
+const chat = ChatModule.forRoot({
+  database: { type: 'better-sqlite3', database: 'chat.sqlite' },
+});
+
+@Module({
+  imports: [chat, ObservabilityModule.over(chat)],
+  controllers: [PeopleController],
+  providers: [Absences],
+})
+export class AppModule {}

@@ -1,0 +1,62 @@
+import {
+  ChatError,
+  ChatModule,
+  ChatService,
+  CloseCode,
+  OnChatEvent,
+  type Authorize,
+  type ChatEvents,
+  type ConnectionInfo,
+  type ErrorCode,
+  type Receipt,
+} from 'holdfast';
+
+declare const chat: ChatService;
+
+const receipt: Promise<Receipt> = chat.send({ from: 'alice', to: 'bob', content: 'hello', id: 'm1' });
+void receipt.then(({ status }) => status === 'stored');
+// @ts-expect-error
+void receipt.then(({ status }) => status === 'read');
+void chat.broadcast({ from: 'system', content: 'hello' });
+// @ts-expect-error
+void chat.send({ from: 'alice', content: 'to nobody' });
+// @ts-expect-error
+void chat.broadcast({ from: 'system', to: 'bob', content: 'hello' });
+const connections: readonly ConnectionInfo[] = chat.connections('bob');
+// @ts-expect-error
+connections[0]!.user = 'alice';
+
+export class Listeners {
+  @OnChatEvent('stored') stored({ to, content, online }: ChatEvents['stored']): string {
+    return online ? to : content;
+  }
+  @OnChatEvent('confirmed') async confirmed({ id }: { id: string }): Promise<void> {
+    await Promise.resolve(id);
+  }
+  @OnChatEvent('connected') nothing(): void {}
+  // @ts-expect-error
+  @OnChatEvent('received') unknown(): void {}
+  // @ts-expect-error
+  @OnChatEvent('expired') tooMuch(_event: { content: string }): void {}
+  // @ts-expect-error
+  @OnChatEvent('connected') other(_event: ChatEvents['stored']): void {}
+  // @ts-expect-error
+  @OnChatEvent('stored') property = 1;
+}
+
+const authorize: Authorize = (command, { user, principal }) =>
+  command.type === 'broadcast' ? principal !== null : command.to !== user;
+ChatModule.forRoot({ authorize });
+ChatModule.forRoot({ authorize: async ({ content }) => Promise.resolve(content.length < 100) });
+// @ts-expect-error
+ChatModule.forRoot({ authorize: () => 'yes' });
+// @ts-expect-error
+ChatModule.forRoot({ authorize: (command) => command.to === 'bob' });
+// @ts-expect-error
+ChatModule.forRoot({ authorize: (command) => command.type === 'ack' });
+
+const code: ErrorCode = new ChatError('MAILBOX_FULL', 'full').code;
+// @ts-expect-error
+new ChatError('FULL', 'full');
+const closed: 4409 = CloseCode.REPLACED;
+export const used = [code, closed];

@@ -1,0 +1,31 @@
+import type { INestApplication } from '@nestjs/common';
+import * as swagger from '@nestjs/swagger';
+import { ChatModule } from 'holdfast';
+import { ObservabilityModule } from 'holdfast/observability';
+import { describeApi } from 'holdfast/openapi';
+import { IN_MEMORY, TestClient } from 'holdfast/testing';
+// @ts-expect-error
+import { Mailbox } from 'holdfast/dist/delivery/mailbox.js';
+
+declare const app: INestApplication;
+
+const chat = ChatModule.forRoot({ ...IN_MEMORY, ackWindow: 2 });
+ObservabilityModule.over(chat);
+// @ts-expect-error
+ObservabilityModule.over({});
+describeApi(swagger);
+// @ts-expect-error
+describeApi({});
+
+export async function talk(): Promise<Mailbox> {
+  const client = await TestClient.connect(app, 'bob', { protocol: 'json' });
+  const { data } = await client.nextJson('message');
+  // @ts-expect-error
+  const { status } = data;
+  const seq: number | undefined = data.seq;
+  // @ts-expect-error
+  await client.nextJson('letter');
+  // @ts-expect-error
+  await TestClient.connect(app, 'bob', { protocol: 'xml' });
+  return [seq, status];
+}
