@@ -125,12 +125,6 @@ export class ChatWsAdapter extends WsAdapter {
     await closed.finally(() => clearTimeout(terminate));
   }
 
-  override async close(server: WebSocketServer & { clients?: Set<WebSocket> }): Promise<void> {
-    // Nest 11 takes it for granted that a server keeps its clients.
-    if (server.clients) return super.close(server);
-    await new Promise<void>((resolve, reject) => server.close((error) => (error ? reject(error) : resolve())));
-  }
-
   override async dispose(): Promise<void> {
     for (const router of this.routers.values()) router.stop();
     const ownPorts = [...this.routers].filter(([port]) => port !== SHARED_PORT);
