@@ -8,6 +8,8 @@ export interface Principal {
   readonly expiresAt?: number;
   /** Whether every REST call is allowed; not unless it is true. */
   readonly isAdmin?: boolean;
+  /** Whatever else the application wants to know of a connection; of `jwt`, the `claims` of the token. */
+  readonly [detail: string]: unknown;
 }
 
 /**

@@ -59,6 +59,7 @@ export function jwt(options: JwtOptions): Authenticator {
     return {
       user: payload.sub,
       isAdmin: isAdmin(payload),
+      claims: payload,
       ...(payload.exp === undefined ? {} : { expiresAt: payload.exp * 1000 }),
     };
   };

@@ -300,6 +300,17 @@ describe('authorize', () => {
     expect(await chatOf(host!).send({ from: 'alice', to: 'carol', content: 'x' })).toMatchObject({ status: 'stored' });
   });
 
+  it('knows what authenticate found out', async () => {
+    await start({
+      authenticate: () => ({ user: 'alice', team: 'support' }),
+      authorize: (_command, { principal }) => (principal as { team: string }).team === 'sales',
+    });
+    const alice = await host!.connect('alice');
+    alice.send('bob|x');
+    expect(await alice.next()).toMatch(/^error: NOT_ALLOWED: /);
+    expect(chatOf(host!).connections('alice')[0]!.principal).toEqual({ user: 'alice', team: 'support' });
+  });
+
   it('may take its time: the frames of a connection keep their order, and others do not wait', async () => {
     const decisions: (() => void)[] = [];
     const authorize: Authorize = (_command, { user }) =>

@@ -1,9 +1,13 @@
 import type { INestApplication } from '@nestjs/common';
+import { getDataSourceToken } from '@nestjs/typeorm';
 import { readdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { io as connectSocketIo } from 'socket.io-client';
+import type { DataSource } from 'typeorm';
 import { ChatService } from '../../src/index.js';
 import { TestClient } from '../../src/testing/index.js';
 import { eventually } from '../support/deadline.js';
+import { PostgresServer } from '../support/postgres-server.js';
 
 const EXAMPLES = new URL('../../examples/', import.meta.url);
 // Read when the first example is imported, which is why none is imported above.
@@ -26,9 +30,12 @@ async function connect(user: string, path = '/chat'): Promise<TestClient> {
   return client;
 }
 
+function port(): number {
+  return ((app!.getHttpServer() as { address(): unknown }).address() as AddressInfo).port;
+}
+
 async function rest(path: string, init: RequestInit = {}): Promise<{ status: number; body: unknown }> {
-  const { port } = (app!.getHttpServer() as { address(): unknown }).address() as AddressInfo;
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
+  const response = await fetch(`http://127.0.0.1:${port()}${path}`, init);
   const text = await response.text();
   return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text };
 }
@@ -47,12 +54,14 @@ async function converse({ path = '/chat', api = '/chat' } = {}): Promise<void> {
   expect(await rest(`${api}/connections/nobody`)).toMatchObject({ status: 404, body: { code: 'NO_SUCH_CONNECTION' } });
 }
 
-afterEach(async () => {
+async function close(): Promise<void> {
   for (const client of clients) client.socket.terminate();
   clients = [];
   await app?.close();
   app = null;
-});
+}
+
+afterEach(close);
 
 describe('the chat lives in an application', () => {
   it('on Express', async () => {
@@ -77,11 +86,36 @@ describe('the chat lives in an application', () => {
   it('with a gateway of its own on another path', async () => {
     await start('own-gateway');
     await converse();
-    const { port } = (app!.getHttpServer() as { address(): unknown }).address() as AddressInfo;
-    const prices = await TestClient.open(`ws://127.0.0.1:${port}/prices`);
+    const prices = await TestClient.open(`ws://127.0.0.1:${port()}/prices`);
     clients.push(prices);
     prices.send(JSON.stringify({ event: 'price', data: 'ACME' }));
     expect(JSON.parse(await prices.next())).toEqual({ event: 'price', data: 'ACME costs 42' });
+  });
+
+  it('beside Socket.IO on the same port', async () => {
+    await start('socket-io');
+    await converse();
+    const prices = connectSocketIo(`http://127.0.0.1:${port()}`, { transports: ['websocket'], reconnection: false });
+    try {
+      expect(await prices.timeout(5_000).emitWithAck('price', 'ACME')).toBe('ACME costs 42');
+    } finally {
+      prices.close();
+    }
+  });
+
+  it('in its own Postgres database', async () => {
+    const server = await PostgresServer.start();
+    try {
+      process.env['EXAMPLE_POSTGRES'] = await server.createDatabase();
+      const host = await start('postgres');
+      await converse();
+      const own = host.get<DataSource>(getDataSourceToken());
+      const waiting = 'SELECT COUNT(*) AS count FROM holdfast_offline_message';
+      await eventually(async () => ((await own.query(waiting)) as { count: string }[])[0]?.count === '0');
+      await close();
+    } finally {
+      await server.dispose();
+    }
   });
 
   it('with connections of its own to databases, and migrations', async () => {
@@ -110,7 +144,16 @@ describe('the chat lives in an application', () => {
   });
 
   it('and every example is one of these', () => {
-    const tested = ['express', 'fastify', 'conventions', 'own-gateway', 'own-database', 'push'];
+    const tested = [
+      'express',
+      'fastify',
+      'conventions',
+      'own-gateway',
+      'socket-io',
+      'own-database',
+      'postgres',
+      'push',
+    ];
     const parts = ['start', 'store'];
     const found = readdirSync(EXAMPLES).filter((name) => name.endsWith('.ts'));
     expect(found.sort()).toEqual([...tested, ...parts].map((name) => `${name}.ts`).sort());
