@@ -34,7 +34,12 @@ describe('the package', () => {
     expect(built).toEqual(expected.sort());
     const rest = paths.filter((path) => !path.startsWith('dist/'));
     expect(
-      rest.filter((path) => !/^(public\/\w+\.(css|html|js|svg)|docs\/[\w-]+\.md|docs\/images\/\w+\.png)$/.test(path)),
+      rest.filter(
+        (path) =>
+          !/^(public\/\w+\.(css|html|js|svg)|docs\/[\w-]+\.md|docs\/images\/[\w/-]+\.(png|svg)|examples\/[\w-]+\.(ts|mjs))$/.test(
+            path,
+          ),
+      ),
     ).toEqual(['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json']);
     expect(rest).toContain('public/index.html');
   });

@@ -168,6 +168,6 @@ describe('the server starts', () => {
   it('in a folder that is missing, which it makes', async () => {
     const server = await ServerProcess.start({ DATABASE_URL: `sqlite:${join(folder, 'a', 'b', 'store.sqlite')}` });
     expect(await server.stop()).toBe(0);
-    expect(await readdir(join(folder, 'a', 'b'))).toEqual(['store.sqlite']);
+    expect(await readdir(join(folder, 'a', 'b'))).toEqual(['store.sqlite', 'store.sqlite.lock']);
   });
 });
