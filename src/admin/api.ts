@@ -12,7 +12,7 @@ const errorDto = z.object({
 });
 
 /**
- * The decorators of @nestjs/swagger that describe the REST calls. Not the type of the whole package: an application of
+ * The decorators of `@nestjs/swagger` that describe the REST calls. Not the type of the whole package: an application of
  * CommonJS sees another one than we do.
  */
 export type SwaggerDecorators = Pick<
@@ -24,14 +24,14 @@ type Describe = (swagger: SwaggerDecorators) => ClassDecorator | MethodDecorator
 
 const descriptions: ((swagger: SwaggerDecorators) => void)[] = [];
 
-/** A decorator of @nestjs/swagger, put on when it is known that there is one: an application without it has nothing to install. */
+/** A decorator of `@nestjs/swagger`, put on when it is known that there is one: an application without it has nothing to install. */
 function described(describe: Describe): ClassDecorator & MethodDecorator {
   return (...target: unknown[]) => {
     descriptions.push((swagger) => (describe(swagger) as (...on: unknown[]) => void)(...target));
   };
 }
 
-/** Describes the REST calls for `SwaggerModule.createDocument` of an application that has @nestjs/swagger, which it gives. */
+/** Describes the REST calls for `SwaggerModule.createDocument` of an application that has `@nestjs/swagger`, which it gives. */
 export function describeApi(swagger: SwaggerDecorators): void {
   for (const describe of descriptions.splice(0)) describe(swagger);
 }

@@ -1,0 +1,114 @@
+// Writes docs/api.md from the doc comments of what the package exports; with --check it only says whether the page is up to date.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
+import ts from 'typescript';
+
+const ROOT = new URL('../', import.meta.url);
+const PAGE = new URL('docs/api.md', ROOT);
+
+/** The doors of the package, and the source behind each. */
+const ENTRIES = {
+  holdfast: 'src/index.ts',
+  'holdfast/testing': 'src/testing/index.ts',
+  'holdfast/openapi': 'src/openapi.ts',
+  'holdfast/observability': 'src/observability/observability.module.ts',
+};
+
+const files = Object.values(ENTRIES).map((path) => fileURLToPath(new URL(path, ROOT)));
+const { config } = ts.readConfigFile(fileURLToPath(new URL('tsconfig.json', ROOT)), ts.sys.readFile);
+const { options } = ts.parseJsonConfigFileContent(config, ts.sys, fileURLToPath(ROOT));
+const program = ts.createProgram(files, { ...options, noEmit: true });
+const checker = program.getTypeChecker();
+
+const docOf = (symbol) => ts.displayPartsToString(symbol.getDocumentationComment(checker)).trim();
+
+/** What a reader needs of a declaration: its head, and of its members those that are public, without their bodies. */
+function signatureOf(declaration) {
+  if (ts.isClassDeclaration(declaration) || ts.isInterfaceDeclaration(declaration)) return headOf(declaration);
+  if (ts.isFunctionDeclaration(declaration)) return withoutBody(declaration);
+  if (ts.isVariableDeclaration(declaration)) return `const ${declaration.name.getText()}: ${typeOf(declaration)}`;
+  return declaration.getText().replace(/^export /, '');
+}
+
+function headOf(declaration) {
+  const kind = ts.isClassDeclaration(declaration) ? 'class' : 'interface';
+  const parameters = declaration.typeParameters
+    ? `<${declaration.typeParameters.map((each) => each.getText()).join(', ')}>`
+    : '';
+  const heritage = (declaration.heritageClauses ?? []).map((clause) => ` ${clause.getText()}`).join('');
+  return `${kind} ${declaration.name.text}${parameters}${heritage}`;
+}
+
+function withoutBody(node) {
+  const end = node.body ? node.body.getStart() : node.getEnd();
+  return node
+    .getSourceFile()
+    .text.slice(node.getStart(), end)
+    .trim()
+    .replace(/^(export |public |async )+/, '');
+}
+
+function typeOf(node) {
+  return checker.typeToString(checker.getTypeAtLocation(node), node, ts.TypeFormatFlags.NoTruncation);
+}
+
+function isPublic(member) {
+  const hidden = ts.ModifierFlags.Private | ts.ModifierFlags.Protected;
+  return (
+    member.name !== undefined && !ts.isPrivateIdentifier(member.name) && !(ts.getCombinedModifierFlags(member) & hidden)
+  );
+}
+
+/** The members that have something said about them, with what is said. */
+function membersOf(declaration) {
+  if (!ts.isClassDeclaration(declaration) && !ts.isInterfaceDeclaration(declaration)) return [];
+  return declaration.members.filter(isPublic).flatMap((member) => {
+    const symbol = checker.getSymbolAtLocation(member.name);
+    const doc = symbol && docOf(symbol);
+    if (!doc) return [];
+    const type = ts.isPropertyDeclaration(member) && !member.type ? `: ${typeOf(member)}` : '';
+    const text = ts.isPropertyDeclaration(member)
+      ? `${member.name.getText()}${member.type ? `: ${member.type.getText()}` : type}`
+      : withoutBody(member)
+          .replace(/;$/, '')
+          .replace(/^(override |readonly )+/, '');
+    return [`- \`${text.replace(/\s+/g, ' ')}\`: ${doc.replace(/\n/g, ' ')}`];
+  });
+}
+
+function sectionOf(symbol) {
+  const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+  const [declaration] = target.declarations;
+  const doc = docOf(target);
+  if (!doc) throw new Error(`${symbol.name} is exported and has no doc comment`);
+  // The options have a page of their own.
+  const members =
+    symbol.name === 'ChatOptions' ? ['All of them are in [options.md](options.md).'] : membersOf(declaration);
+  return [
+    `### ${symbol.name}`,
+    '```ts',
+    signatureOf(declaration),
+    '```',
+    doc,
+    ...(members.length > 0 ? ['', ...members] : []),
+  ].join('\n');
+}
+
+const parts = Object.entries(ENTRIES).map(([entry, path], index) => {
+  const source = program.getSourceFile(files[index]);
+  const symbols = checker.getExportsOfModule(checker.getSymbolAtLocation(source));
+  const sections = symbols.sort((one, other) => (one.name < other.name ? -1 : 1)).map(sectionOf);
+  return [`## \`${entry}\``, ...sections].join('\n\n');
+});
+
+const page = await format(
+  `# API\n\nWhat the package exports, by its doors. This page is made from the doc comments by \`npm run docs:api\`; how it fits together is in [embedding.md](embedding.md).\n\n${parts.join('\n\n')}\n`,
+  { ...(await resolveConfig(PAGE)), parser: 'markdown' },
+);
+
+if (!process.argv.includes('--check')) writeFileSync(PAGE, page);
+else if (readFileSync(PAGE, 'utf8') !== page) {
+  console.error('docs/api.md is not up to date: run npm run docs:api');
+  process.exitCode = 1;
+}
