@@ -16,7 +16,7 @@ const ENTRIES = {
 };
 
 const files = Object.values(ENTRIES).map((path) => fileURLToPath(new URL(path, ROOT)));
-const { config } = ts.readConfigFile(fileURLToPath(new URL('tsconfig.json', ROOT)), ts.sys.readFile);
+const { config } = ts.readConfigFile(fileURLToPath(new URL('tsconfig.json', ROOT)), (path) => ts.sys.readFile(path));
 const { options } = ts.parseJsonConfigFileContent(config, ts.sys, fileURLToPath(ROOT));
 const program = ts.createProgram(files, { ...options, noEmit: true });
 const checker = program.getTypeChecker();
@@ -95,7 +95,7 @@ function sectionOf(symbol) {
   ].join('\n');
 }
 
-const parts = Object.entries(ENTRIES).map(([entry, path], index) => {
+const parts = Object.keys(ENTRIES).map((entry, index) => {
   const source = program.getSourceFile(files[index]);
   const symbols = checker.getExportsOfModule(checker.getSymbolAtLocation(source));
   const sections = symbols.sort((one, other) => (one.name < other.name ? -1 : 1)).map(sectionOf);
