@@ -150,12 +150,14 @@ export class CommitQueue {
   private async run(): Promise<void> {
     await endOfTurn();
     for (let lockedTries = 0; ;) {
+      // Before the commit, which waits for the disk: whoever reads a backlog would wait with it for every page.
+      if (this.healthy) await this.serveReads();
       const fault = await this.commit();
       lockedTries = fault === 'locked' ? lockedTries + 1 : 0;
       const failed = fault === 'locked' ? !this.healthy || lockedTries >= LOCKED_TRIES : fault !== null;
       if (failed) this.onFailed();
       else if (fault === null) this.onWorks();
-      await this.serveReads();
+      if (!this.healthy) await this.serveReads();
       const done = (this.healthy || this.closing) && this.stores.size === 0 && this.removals.size === 0;
       if (done || failed) this.callFlushListeners();
       if (done ? this.reads.length === 0 && this.flushListeners.length === 0 : failed && this.closing) break;
