@@ -59,7 +59,7 @@ export function completed(options: DataSourceOptions): DataSourceOptions {
 
 /**
  * The driver sqlite3, but for its `verbose()`, which TypeORM calls: from then on every statement would write out all its
- * parameters, contents included, for the stack of an error that hardly ever comes. That cost the store a tenth of its CPU.
+ * parameters, contents included, for the stack of an error that hardly ever comes, and that somebody may log.
  * Undefined when it is not installed, which TypeORM explains.
  */
 function sqliteWithoutTraces(): object | undefined {
