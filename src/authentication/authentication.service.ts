@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { within } from '../options/clock.js';
 import { parseUserName } from '../protocol/user-name.js';
 import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
 import type { Principal } from './authenticator.js';
@@ -88,22 +89,16 @@ export class AuthenticationService implements OnApplicationBootstrap {
   }
 
   private async answerOf(request: IncomingMessage): Promise<Principal> {
-    let cancel: () => void = () => undefined;
-    const deadline = new Promise<never>((_, reject) => {
-      cancel = this.chat.clock.after(AUTHENTICATE_WITHIN_MS, () => {
-        this.logger.warn(`No answer of the authenticator within ${AUTHENTICATE_WITHIN_MS} ms.`);
-        reject(unavailable());
-      });
-    });
     try {
-      return await Promise.race([this.options.authenticate(request), deadline]);
+      return await within(this.chat.clock, AUTHENTICATE_WITHIN_MS, this.options.authenticate(request), () => {
+        this.logger.warn(`No answer of the authenticator within ${AUTHENTICATE_WITHIN_MS} ms.`);
+        return unavailable();
+      });
     } catch (error) {
       if (error instanceof HandshakeRefusal) throw error;
       // Its name only: the message of an error may quote the token.
       this.logger.debug(`A request was not authenticated: ${error instanceof Error ? error.name : typeof error}`);
       throw unauthorized();
-    } finally {
-      cancel();
     }
   }
 

@@ -1,6 +1,6 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { trusted } from '../authentication/trusted.authenticator.js';
 import { ChatOptions, resolveChatOptions } from '../options/chat.options.js';
+import { refusal } from '../../test/support/environment.js';
 import { EnvironmentError } from './environment-error.js';
 import { readEnvironment, readLogFormat } from './environment.js';
 
@@ -10,16 +10,6 @@ const JWT = {
   CHAT_JWT_ISSUER: 'https://issuer.example',
   CHAT_JWT_AUDIENCE: 'chat',
 };
-
-function refusal(env: NodeJS.ProcessEnv): string {
-  try {
-    readEnvironment(env);
-  } catch (error) {
-    if (error instanceof EnvironmentError) return error.message;
-    throw error;
-  }
-  throw new Error(`it was not refused: ${JSON.stringify(env)}`);
-}
 
 describe('the environment of the server', () => {
   it('needs nothing: the defaults are those of the contract [protocol 8]', () => {
@@ -155,101 +145,6 @@ describe('the environment of the server', () => {
     expect(readEnvironment({ HOST, ...JWT }).host).toBe(HOST);
   });
 
-  describe('with CHAT_AUTH=jwt', () => {
-    it('authenticates by a secret, a public key or published keys', () => {
-      const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'pem' });
-      const { CHAT_JWT_SECRET: _, ...rest } = JWT;
-      for (const source of [
-        { CHAT_JWT_SECRET: 'x'.repeat(32) },
-        { CHAT_JWT_PUBLIC_KEY: String(pem) },
-        { CHAT_JWT_PUBLIC_KEY: String(pem).replaceAll('\n', '\\n') },
-        { CHAT_JWKS_URL: 'https://issuer.example/keys' },
-        { CHAT_JWKS_URL: 'http://127.0.0.1:8080/keys' },
-      ]) {
-        const { authentication } = readEnvironment({ ...rest, ...source });
-        expect(authentication).toMatchObject({ authenticate: expect.any(Function), adminToken: null, insecure: false });
-        expect(authentication.authenticate).not.toBe(trusted);
-      }
-    });
-
-    const one = 'give exactly one of CHAT_JWT_SECRET, CHAT_JWT_PUBLIC_KEY and CHAT_JWKS_URL.';
-    const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength });
-    const pem = { type: 'spki', format: 'pem' } as const;
-    const key =
-      'CHAT_JWT_PUBLIC_KEY is no key that is taken here; give the public key, as PEM, of RSA with 2048 bits or more or of the curve P-256.';
-    const address =
-      'CHAT_JWKS_URL is no address of keys that is safe; give one of https:, as over http: anybody on the way could give his own keys.';
-    it.each([
-      ['no key', { CHAT_JWT_SECRET: '' }, `CHAT_JWT_SECRET is not given, nor is another source of keys; ${one}`],
-      ['two keys', { CHAT_JWKS_URL: 'https://x' }, `CHAT_JWT_SECRET is not the only source of keys; ${one}`],
-      [
-        'a weak secret',
-        { CHAT_JWT_SECRET: 'secret'.repeat(5) },
-        'CHAT_JWT_SECRET has 30 bytes; give at least 32 random ones.',
-      ],
-      [
-        'no issuer',
-        { CHAT_JWT_ISSUER: '' },
-        'CHAT_JWT_ISSUER is not given; give the one that every token has to have.',
-      ],
-      [
-        'no audience',
-        { CHAT_JWT_AUDIENCE: '' },
-        'CHAT_JWT_AUDIENCE is not given; give the one that every token has to have.',
-      ],
-      ['no PEM', { CHAT_JWT_SECRET: '', CHAT_JWT_PUBLIC_KEY: 'secret' }, key],
-      [
-        'a private key',
-        {
-          CHAT_JWT_SECRET: '',
-          CHAT_JWT_PUBLIC_KEY: String(rsa(2048).privateKey.export({ type: 'pkcs8', format: 'pem' })),
-        },
-        key,
-      ],
-      ['a short key', { CHAT_JWT_SECRET: '', CHAT_JWT_PUBLIC_KEY: String(rsa(1024).publicKey.export(pem)) }, key],
-      [
-        'another curve',
-        {
-          CHAT_JWT_SECRET: '',
-          CHAT_JWT_PUBLIC_KEY: String(generateKeyPairSync('ed25519').publicKey.export(pem)),
-        },
-        key,
-      ],
-      ['keys over plain HTTP', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'http://issuer.example/keys' }, address],
-      ['keys at a host named alike', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'http://localhost.example/keys' }, address],
-      ['keys at no address', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'keys' }, address],
-    ])('stops at %s, without a word of it', (_, env, message) => {
-      expect(refusal({ ...JWT, ...env })).toBe(message);
-    });
-  });
-
-  it.each(['CHAT_JWT_SECRET', 'CHAT_JWT_PUBLIC_KEY', 'CHAT_JWKS_URL', 'CHAT_JWT_ISSUER', 'CHAT_JWT_AUDIENCE'])(
-    'stops at %s where no token is checked',
-    (variable) => {
-      expect(refusal({ [variable]: 'x' })).toBe(
-        `${variable} is given, but CHAT_AUTH is not jwt; set CHAT_AUTH=jwt, or leave it out.`,
-      );
-    },
-  );
-
-  it.each(['short', 'x'.repeat(15), 'with a blank in the middle', '\u00e9'.repeat(16)])(
-    'stops at an administrator token that is none, without a word of it: %j',
-    (CHAT_ADMIN_TOKEN) => {
-      expect(refusal({ CHAT_ADMIN_TOKEN })).toBe(
-        'CHAT_ADMIN_TOKEN is too short, or has other characters than visible ASCII; give 16 or more of them, at random.',
-      );
-    },
-  );
-
-  it('takes an administrator token of digits as it is', () => {
-    const CHAT_ADMIN_TOKEN = '0123456789012345';
-    expect(readEnvironment({ CHAT_ADMIN_TOKEN }).authentication.adminToken).toBe(CHAT_ADMIN_TOKEN);
-  });
-
-  it.each(['0', 'true', 'yes'])('does not guess what CHAT_INSECURE=%s means', (CHAT_INSECURE) => {
-    expect(refusal({ CHAT_INSECURE })).toBe(`CHAT_INSECURE is '${CHAT_INSECURE}'; give 1, or leave it out.`);
-  });
-
   it.each(['0', '1', '65535', '08080'])('takes the port %s', (PORT) => {
     expect(readEnvironment({ PORT }).port).toBe(Number(PORT));
   });
@@ -267,10 +162,6 @@ describe('the environment of the server', () => {
       expect(refusal({ CHAT_PATH })).toBe(`CHAT_PATH is '${CHAT_PATH}'; give a path such as /chat.`);
     },
   );
-
-  it.each(['none', 'JWT', 'Trusted'])('refuses to authenticate by %s', (CHAT_AUTH) => {
-    expect(refusal({ CHAT_AUTH })).toBe(`CHAT_AUTH is '${CHAT_AUTH}'; give trusted or jwt.`);
-  });
 
   it.each(['CHAT_ACKWINDOW', 'CHAT_CLOCK', 'CHAT_', 'CHAT___PROTO__', 'CHAT_CONSTRUCTOR', 'CHAT_Ack_Window'])(
     'stops at %s, which is not known, and says which are',

@@ -1,5 +1,5 @@
 import type { ChatError } from '../protocol/chat-error.js';
-import type { Receipt } from '../protocol/message.js';
+import type { Message, Receipt } from '../protocol/message.js';
 
 /** Who sent a message and is told what became of it: a connection, or a REST call. */
 export interface Sender {
@@ -58,27 +58,25 @@ export class RememberedAnswers {
   private recent = new Map<string, Answer>();
   private older = new Map<string, Answer>();
 
-  find(from: string, to: string, id: string): Answer | undefined {
-    const wanted = key(from, to, id);
-    return this.recent.get(wanted) ?? this.older.get(wanted);
+  find(key: string): Answer | undefined {
+    return this.recent.get(key) ?? this.older.get(key);
   }
 
-  add(from: string, to: string, id: string, answer: Answer): void {
+  add(key: string, answer: Answer): void {
     if (this.recent.size >= REMEMBERED) {
       this.older = this.recent;
       this.recent = new Map();
     }
-    this.recent.set(key(from, to, id), answer);
+    this.recent.set(key, answer);
   }
 
-  forget(from: string, to: string, id: string): void {
-    const unwanted = key(from, to, id);
-    this.recent.delete(unwanted);
-    this.older.delete(unwanted);
+  forget(key: string): void {
+    this.recent.delete(key);
+    this.older.delete(key);
   }
 }
 
-// No user name holds a line feed.
-function key(from: string, to: string, id: string): string {
+/** Under which the answer to a message is remembered: no user name holds a line feed. */
+export function answerKey({ from, to, id }: Pick<Message, 'from' | 'to' | 'id'>): string {
   return `${from}\n${to}\n${id}`;
 }

@@ -6,7 +6,7 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
-import { Answer, RememberedAnswers, type Sender } from './answer.js';
+import { Answer, answerKey, RememberedAnswers, type Sender } from './answer.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox, SWEEPS_TO_PERSIST, type MailboxSurroundings } from './mailbox.js';
 import type { MailboxReader } from './mailbox-reader.js';
@@ -84,11 +84,12 @@ export class DeliveryService implements MailboxSurroundings {
   /** Takes a direct message; the sender hears of a receipt or a refusal when it is due. */
   send(from: string, { to, content, id }: Dispatch, sender: Sender): void {
     const bytes = this.checkedBytes(content, id);
-    const repeated = id === undefined ? undefined : this.remembered.find(from, to, id);
+    const key = id === undefined ? null : answerKey({ from, to, id });
+    const repeated = key === null ? undefined : this.remembered.find(key);
     if (repeated) return repeated.join(sender);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
     const answer = new Answer(message.id, sender);
-    if (id !== undefined) this.remembered.add(from, to, id, answer);
+    if (key !== null) this.remembered.add(key, answer);
     this.mailboxOf(to).accept(message, ++this.lastPosition, bytes, answer);
   }
 
@@ -178,12 +179,13 @@ export class DeliveryService implements MailboxSurroundings {
     this.options.clock.after(READ_RETRY_MS, retry);
   }
 
-  onRefused({ from, to, id }: Message): void {
-    this.remembered.forget(from, to, id);
+  onRefused(message: Message): void {
+    this.remembered.forget(answerKey(message));
   }
 
-  onRead({ from, to, id, sentAt }: Message): void {
-    if (!this.remembered.find(from, to, id)) this.remembered.add(from, to, id, Answer.given(id, 'stored', sentAt));
+  onRead(message: Message): void {
+    const key = answerKey(message);
+    if (!this.remembered.find(key)) this.remembered.add(key, Answer.given(message.id, 'stored', message.sentAt));
   }
 
   onIdle(mailbox: Mailbox): void {

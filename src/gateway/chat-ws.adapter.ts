@@ -11,8 +11,8 @@ import { FrameQueue } from './frame-queue.js';
 import { guardGateways, normalPath, OF_CHAT } from './gateway-hooks.js';
 import { GuardedWebSocketServer, refuse, UpgradeRouter } from './upgrade-router.js';
 
-/** How long clients have to answer the close frame when the server goes away, in milliseconds. */
-const GOODBYE_MS = 5_000;
+/** How long a client has to answer a close frame before it is cut off, in milliseconds. */
+export const CLOSE_TIMEOUT_MS = 5_000;
 
 /** How long an Observable that a handler answers holds up the next frame until its first value, in milliseconds. */
 const FIRST_VALUE_MS = 1_000;
@@ -121,7 +121,7 @@ export class ChatWsAdapter extends WsAdapter {
     // The clients of a server without a list of them are the matter of its gateway.
     const clients = [...(server.clients ?? [])];
     for (const client of clients) client.close(CloseCode.GOING_AWAY, 'the server is going away');
-    const terminate = setTimeout(() => clients.forEach((client) => client.terminate()), GOODBYE_MS);
+    const terminate = setTimeout(() => clients.forEach((client) => client.terminate()), CLOSE_TIMEOUT_MS);
     await closed.finally(() => clearTimeout(terminate));
   }
 

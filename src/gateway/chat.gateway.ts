@@ -15,14 +15,12 @@ import { ChatError, type ErrorCode } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
 import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
+import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
 import { ChatSocket } from './chat.socket.js';
 import { OF_CHAT } from './gateway-hooks.js';
 import { sayGoodbye } from './goodbye.js';
 import { AUTHORIZE, Policy, type Authorize, type SendCommand } from './policy.js';
 import { GuardedWebSocketServer } from './upgrade-router.js';
-
-/** How long a client has to answer a close frame before it is cut off, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 5_000;
 
 /**
  * Pieces in which one frame may arrive, `maxBufferedChunks` of `ws`; one more closes with 1008. Each costs an object, so

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
-import type { Clock } from '../options/clock.js';
+import { within, type Clock } from '../options/clock.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { Command } from '../protocol/frames.js';
 
@@ -63,17 +63,12 @@ export class Policy {
     }
   }
 
-  private async settle(verdict: Promise<boolean>): Promise<boolean> {
-    let cancel: () => void = () => undefined;
-    const deadline = new Promise<never>((_, reject) => {
-      cancel = this.clock.after(DECIDE_WITHIN_MS, () => reject(new Error(`no answer within ${DECIDE_WITHIN_MS} ms`)));
-    });
-    return Promise.race([verdict, deadline])
-      .then(
-        (allowed) => allowed === true,
-        (error: unknown) => this.failed(error),
-      )
-      .finally(cancel);
+  private settle(verdict: Promise<boolean>): Promise<boolean> {
+    const late = () => new Error(`no answer within ${DECIDE_WITHIN_MS} ms`);
+    return within(this.clock, DECIDE_WITHIN_MS, verdict, late).then(
+      (allowed) => allowed === true,
+      (error: unknown) => this.failed(error),
+    );
   }
 
   private failed(error: unknown): false {

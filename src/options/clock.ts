@@ -14,3 +14,17 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Waits for the work, but no longer than so many milliseconds; then it rejects with what `onLate` answers. */
+export async function within<Result>(
+  clock: Clock,
+  ms: number,
+  work: Result | Promise<Result>,
+  onLate: () => Error,
+): Promise<Result> {
+  let cancel: () => void = () => undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    cancel = clock.after(ms, () => reject(onLate()));
+  });
+  return Promise.race([work, deadline]).finally(cancel);
+}
