@@ -7,6 +7,8 @@ describeInChromium('the chat page, when its connection ends,', (stage) => {
     const reader = await stage.open(name);
     await reader.page.clock.install({ time: '2026-11-23T09:00:00Z' });
     await reader.page.goto(stage.site.origin);
+    // The half hour that is skipped would end a request for the settings that is still under way.
+    await reader.page.getByLabel('Your name').waitFor();
     await reader.page.clock.pauseAt('2026-11-23T09:30:00Z');
     return reader;
   }
