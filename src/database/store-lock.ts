@@ -10,8 +10,9 @@ import { StoreError } from './store-file.js';
  *
  * Answers how to give it up; rejects with a StoreError when another server has it.
  */
-export async function lockStore({ type }: SqliteOptions, file: string): Promise<() => Promise<void>> {
-  const lock = await new DataSource({ type, database: `${file}.lock` } as DataSourceOptions).initialize();
+export async function lockStore(options: SqliteOptions, file: string): Promise<() => Promise<void>> {
+  const { type, driver } = options; // The driver without traces: one that has them gives them to every connection.
+  const lock = await new DataSource({ type, driver, database: `${file}.lock` } as DataSourceOptions).initialize();
   try {
     await lock.query('BEGIN EXCLUSIVE');
     return () => lock.destroy();
