@@ -113,6 +113,32 @@ describe('the source', () => {
     expect(strays).toEqual([]);
   });
 
+  it.each(['index.ts', 'testing/index.ts', 'openapi.ts'])(
+    'has in %s a door that needs no package which an application may do without',
+    (door) => {
+      const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(
+        readFileSync(join(ROOT, 'package.json'), 'utf8'),
+      ) as Record<'dependencies' | 'peerDependencies' | 'peerDependenciesMeta', object>;
+      const there = [...Object.keys(dependencies), ...Object.keys(peerDependencies)].filter(
+        (name) => !Object.hasOwn(peerDependenciesMeta, name),
+      );
+      const missing: string[] = [];
+      const seen = new Set([door]);
+      for (const path of seen) {
+        const { text } = sources.find((source) => source.path === path)!;
+        // What is imported as a type is gone when it runs.
+        for (const [line, name] of text.matchAll(IMPORT)) {
+          if (/^(import|export) type\b/.test(line) || name!.startsWith('node:')) continue;
+          if (name!.startsWith('.')) seen.add(join(dirname(path), name!).replace(/\.js$/, '.ts'));
+          else if (!there.some((known) => name === known || name!.startsWith(`${known}/`)))
+            missing.push(`${path}: ${name}`);
+        }
+      }
+      expect(missing).toEqual([]);
+      expect(seen.size).toBeGreaterThan(1);
+    },
+  );
+
   it('keeps the protocol free of Nest and of input and output', () => {
     const protocol = sources.filter(({ path }) => roomOf(path) === 'protocol');
     expect(protocol.flatMap(({ imports }) => imports).filter((name) => !/^\.\/|^uuid$/.test(name))).toEqual([]);

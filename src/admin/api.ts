@@ -43,13 +43,18 @@ export function AdminController(path: string, tag: string): ClassDecorator {
     UseFilters(ErrorFilter),
     UseGuards(AdministratorGuard),
     UseInterceptors(AuditInterceptor),
-    described(({ ApiTags }) => ApiTags(tag)),
+    Tagged(tag),
     described(({ ApiBearerAuth }) => ApiBearerAuth()),
     Refuses(401, 403),
     described(({ ApiResponse }) =>
       ApiResponse({ status: 'default', description: 'Any other refusal.', schema: openApi(errorDto, 'output') }),
     ),
   ) as ClassDecorator;
+}
+
+/** Puts the calls of a controller under a heading of the description. */
+export function Tagged(tag: string): ClassDecorator {
+  return described(({ ApiTags }) => ApiTags(tag));
 }
 
 /** Describes a successful answer. */

@@ -1,12 +1,11 @@
 import { All, Controller, Header, HttpException, HttpStatus, UseFilters, VERSION_NEUTRAL } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
-import { Refuses } from './api.js';
+import { Refuses, Tagged } from './api.js';
 import { ErrorFilter } from './error.filter.js';
 
 /** Tells whoever comes to the path of the socket by plain HTTP what is there: everybody, as it is no secret and changes nothing. */
 @Controller({ version: VERSION_NEUTRAL })
 @UseFilters(ErrorFilter)
-@ApiTags('socket')
+@Tagged('socket')
 export class SocketPathController {
   @All()
   @Header('Upgrade', 'websocket')
