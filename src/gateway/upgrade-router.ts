@@ -12,6 +12,9 @@ export class GuardedWebSocketServer extends WebSocketServer {
   guard: UpgradeGuard = () => undefined;
 }
 
+/** So many headers Node reads; it drops the rest. */
+const MAX_HEADERS = 1_000;
+
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
@@ -77,10 +80,12 @@ export class UpgradeRouter {
 }
 
 /** What RFC 6455 4.2.1 asks of a handshake beyond its key, which `ws` checks. */
-function checkHandshake({ method, headers }: IncomingMessage): void {
+function checkHandshake(request: IncomingMessage): void {
+  const { method, headers } = request;
   if (method !== 'GET') {
     throw new HandshakeRefusal(405, 'NOT_GET', 'a WebSocket is opened with GET', { Allow: 'GET' });
   }
+  checkRequest(request);
   if (headers.upgrade?.toLowerCase() !== 'websocket') {
     throw new HandshakeRefusal(426, 'UPGRADE_REQUIRED', 'this is the path of the WebSocket', { Upgrade: 'websocket' });
   }
@@ -89,6 +94,19 @@ function checkHandshake({ method, headers }: IncomingMessage): void {
       Upgrade: 'websocket',
       'Sec-WebSocket-Version': '13',
     });
+  }
+}
+
+/** What Node checks of every other request, but not of an upgrade. */
+function checkRequest({ httpVersion, headers, headersDistinct, rawHeaders }: IncomingMessage): void {
+  const bad = (problem: string) => new HandshakeRefusal(400, 'BAD_HANDSHAKE', `${problem}; use a WebSocket client`);
+  if (httpVersion !== '1.1') throw bad('a WebSocket is opened with HTTP/1.1');
+  // Names and values take turns. What is beyond was not read: it could be the `Origin`.
+  if (rawHeaders.length > 2 * MAX_HEADERS) throw bad('there are too many headers');
+  if (headersDistinct['host']?.length !== 1) throw bad('there has to be one Host header'); // [RFC 9112 3.2]
+  // A proxy that passes a body on would take for it what we take for frames.
+  if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
+    throw bad('there may be no body');
   }
 }
 

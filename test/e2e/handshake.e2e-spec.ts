@@ -78,6 +78,12 @@ describe('the handshake', () => {
       ['an old version', 'Version: 13', 'Version: 12', 426, 'BAD_VERSION'],
       ['no key', /Sec-WebSocket-Key: .*\r\n/, '', 400, 'BAD_HANDSHAKE'],
       ['a short key', /Key: .*\r\n/, 'Key: abc\r\n', 400, 'BAD_HANDSHAKE'],
+      ['HTTP/1.0', 'HTTP/1.1', 'HTTP/1.0', 400, 'BAD_HANDSHAKE'],
+      ['no host', /Host: .*\r\n/, '', 400, 'BAD_HANDSHAKE'],
+      ['two hosts', 'Host: ', 'Host: other\r\nHost: ', 400, 'BAD_HANDSHAKE'],
+      ['a body', 'Host: ', 'Content-Length: 5\r\nHost: ', 400, 'BAD_HANDSHAKE'],
+      ['a body in chunks', 'Host: ', 'Transfer-Encoding: chunked\r\nHost: ', 400, 'BAD_HANDSHAKE'],
+      ['more headers than are read', '\r\n\r\n', `${'\r\na:'.repeat(1_000)}\r\n\r\n`, 400, 'BAD_HANDSHAKE'],
     ])('%s', async (_, right, wrong, status, code) => {
       const handshake = RawClient.handshake('/chat?user=alice').toString().replace(right, wrong);
       const [head, body] = (await answerTo(Buffer.from(handshake))).split('\r\n\r\n') as [string, string];
