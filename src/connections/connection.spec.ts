@@ -28,7 +28,7 @@ function connectionThatBuffers() {
     onBroadcastSkipped: jest.fn(),
     broadcastFrame: () => textFrame('a frame'),
   };
-  const codec = { protocol: 'json', caughtUp: () => 'a frame' } as unknown as ServerCodec;
+  const codec = { protocol: 'json', welcome: () => null, caughtUp: () => 'a frame' } as unknown as ServerCodec;
   const connection = new Connection(
     socket as unknown as WebSocket,
     stream as unknown as Duplex,
@@ -37,6 +37,8 @@ function connectionThatBuffers() {
     { user: 'bob', remoteAddress: '' },
     resolveChatOptions(),
   );
+  connection.onOpened(0);
+  jest.clearAllMocks();
   /** A turn in which something is written, and after which so much waits. */
   const turn = (kib: number) => {
     connection.onCaughtUp(0);

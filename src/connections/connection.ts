@@ -3,7 +3,7 @@ import { WebSocket } from 'ws';
 import type { ChatOptions } from '../options/chat.options.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
-import type { ServerCodec, Welcome } from '../protocol/frames.js';
+import type { ServerCodec } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
 import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
 import type { ConnectionKeeper } from './connection-keeper.js';
@@ -12,7 +12,8 @@ import { Pace, type PaceLimits } from './pace.js';
 import { PongConfirmation } from './pong-confirmation.js';
 
 /** How much a peer may send, null being no limit, and how much may wait to leave to it. */
-export type ConnectionLimits = PaceLimits & Pick<ChatOptions, 'slowBufferBytes' | 'maxBufferedBytes'>;
+export type ConnectionLimits = PaceLimits &
+  Pick<ChatOptions, 'slowBufferBytes' | 'maxBufferedBytes' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'>;
 
 /** So much is gathered in one turn, in bytes, before it leaves without waiting for the end of the turn. */
 const TURN_BYTES = 64 * 1024;
@@ -65,6 +66,8 @@ export class Connection implements ConnectionInfo {
     this.principal = origin.principal;
     this.connectedAt = this.lastSeenAt = keeper.now();
     this.pace = new Pace(limits, this.connectedAt);
+    // The first frame of a JSON connection is the welcome: what comes from the client waits until it is written.
+    if (this.protocol === 'json') this.pause();
   }
 
   get protocol(): 'text' | 'json' {
@@ -90,10 +93,15 @@ export class Connection implements ConnectionInfo {
     return this.choked !== false;
   }
 
-  welcome(details: Pick<Welcome, 'pending' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'>): void {
+  onOpened(pending: number | null): void {
+    if (this.protocol === 'text') return;
+    const { user, id: connectionId } = this;
+    const { ackWindow, maxContentBytes, heartbeatMs } = this.limits;
+    const serverTime = this.keeper.now();
     this.write(
-      this.codec.welcome({ ...details, user: this.user, connectionId: this.id, serverTime: this.keeper.now() }),
+      this.codec.welcome({ user, connectionId, pending, ackWindow, maxContentBytes, heartbeatMs, serverTime }),
     );
+    this.resume();
   }
 
   onMessage(message: Message, seq: number, late: boolean): void {

@@ -106,16 +106,11 @@ export class DeliveryService implements MailboxSurroundings {
   /** Lets a connection receive: first what waited for its user, then what comes. Under `replace` the newest connection takes over. */
   attach(connection: Connection): void {
     if (this.options.sessions === 'replace') {
-      const inOrder = this.connections
-        .ofUser(connection.user)
-        .filter((each) => each === connection || this.readers.has(each));
-      const newest = inOrder.at(-1)!;
-      for (const older of inOrder.slice(0, -1)) {
+      for (const older of this.connections.ofUser(connection.user)) {
+        if (older === connection || !this.readers.has(older)) continue;
         this.detach(older);
         older.close(CloseCode.REPLACED, 'replaced by a newer connection of the same user');
       }
-      // One that came later may have been ready sooner.
-      if (newest !== connection) return;
     }
     const mailbox = this.mailboxOf(connection.user);
     this.readers.set(connection, { mailbox, reader: mailbox.attach(connection) });

@@ -9,6 +9,8 @@ const HELD_BROADCASTS = 256;
 /** Who receives the messages of a mailbox: a connection. */
 export interface Receiver {
   readonly isOpen: boolean;
+  /** Its mailbox can be read from here on; `pending` messages wait, null when the disk did not say. */
+  onOpened(pending: number | null): void;
   /** `late`: the message had to wait. */
   onMessage(message: Message, seq: number, late: boolean): void;
   /** Answers false when it takes no more broadcasts for now. */

@@ -1,4 +1,5 @@
 import type { Ending } from '../offline-messages/removals.js';
+import type { Opening } from '../offline-messages/offline-message.service.js';
 import type { StoreOutcome, StoreRequest } from '../offline-messages/store-batch.js';
 import type { StoredHeader, StoredMessage } from '../offline-messages/offline-message.table.js';
 import type { Message } from '../protocol/message.js';
@@ -16,7 +17,8 @@ export interface MailboxStore {
   store(request: StoreRequest): void;
   cancel(request: StoreRequest): boolean;
   remove(row: StoredHeader, ending: Ending): void;
-  page(user: string, after: number, upTo: number, limit: number): Promise<StoredMessage[]>;
+  opening(user: string, upTo: number, limit: number): Promise<Opening>;
+  page(user: string, after: number, upTo: number, limit: number): Promise<readonly StoredMessage[]>;
   isLeaving(row: StoredHeader): boolean;
 }
 
@@ -98,11 +100,15 @@ export class Mailbox {
     else this.store(held);
   }
 
-  /** Lets a connection read the mailbox, from its beginning. */
+  /** Lets a connection read the mailbox, from its beginning; first it hears how much waits. */
   attach(receiver: Receiver): MailboxReader {
     const reader = new MailboxReader(receiver, this.shared.ackWindow, this.shared.lastPosition);
     this.readers.add(reader);
-    this.advance(reader);
+    if (this.diskUpTo > 0) void this.readPage(reader, (_after, upTo, limit) => this.open(reader, upTo, limit));
+    else {
+      receiver.onOpened(0); // No message was ever taken, for anybody.
+      this.advance(reader);
+    }
     return reader;
   }
 
@@ -206,7 +212,7 @@ export class Mailbox {
       } else if (reader.knownUpTo >= this.diskUpTo) {
         reader.knownUpTo = Infinity;
       } else if (reader.room * 2 >= this.shared.ackWindow) {
-        void this.readPage(reader);
+        void this.readPage(reader, (...range) => this.shared.store.page(this.user, ...range));
       } else {
         return; // A page is worth its statement when there is room for half a window.
       }
@@ -221,7 +227,23 @@ export class Mailbox {
     reader.write(held, late);
   }
 
-  private async readPage(reader: MailboxReader): Promise<void> {
+  /** The first page for a connection, which is told how much waits before anything of it is written. */
+  private async open(reader: MailboxReader, upTo: number, limit: number): Promise<readonly StoredMessage[]> {
+    try {
+      const { pending, page } = await this.shared.store.opening(this.user, upTo, limit);
+      if (reader.attached) reader.receiver.onOpened(pending);
+      return page;
+    } catch (error) {
+      if (reader.attached) reader.receiver.onOpened(null);
+      throw error;
+    }
+  }
+
+  /** Reads what comes next for a connection from the disk. */
+  private async readPage(
+    reader: MailboxReader,
+    read: (after: number, upTo: number, limit: number) => Promise<readonly StoredMessage[]>,
+  ): Promise<void> {
     const after = reader.knownUpTo;
     const upTo = this.diskUpTo;
     const limit = reader.room;
@@ -229,7 +251,7 @@ export class Mailbox {
     reader.reading = true;
     reader.knownUpTo = Infinity;
     try {
-      const rows = await this.shared.store.page(this.user, after, upTo, limit);
+      const rows = await read(after, upTo, limit);
       if (!reader.attached) return;
       this.hold(rows);
       const pageEnd = rows.length < limit ? upTo : rows.at(-1)!.position;
@@ -237,6 +259,7 @@ export class Mailbox {
       reader.reading = false;
       this.advance(reader);
     } catch (error) {
+      if (!reader.attached) return;
       reader.knownUpTo = Math.min(reader.knownUpTo, after);
       reader.reading = false;
       this.shared.onReadFailed(error, () => this.advance(reader));

@@ -95,8 +95,7 @@ export class ChatGateway
     socket.on('error', (error) => onBadFrame(connection, error));
     socket.on('ping', (payload) => connection.onPing(payload));
     socket.on('pong', (payload) => this.onPong(connection, payload));
-    if (codec.protocol === 'text') this.delivery.attach(connection);
-    else void this.greet(connection);
+    this.delivery.attach(connection);
   }
 
   handleDisconnect(socket: WebSocket): void {
@@ -112,19 +111,6 @@ export class ChatGateway
     this.admissions.close();
     await sayGoodbye(this.clients, this.delivery, this.options);
     await this.delivery.close();
-  }
-
-  /** The first frame is the welcome; frames of the client and messages for it wait until it is written. */
-  private async greet(connection: Connection): Promise<void> {
-    const { ackWindow, maxContentBytes, heartbeatMs } = this.options;
-    connection.pause();
-    const pending = await this.delivery.pendingOf(connection.user).catch((error: unknown) => {
-      this.logger.error(`The store can't be read: ${String(error)}`);
-      return null;
-    });
-    connection.welcome({ pending, ackWindow, maxContentBytes, heartbeatMs });
-    if (connection.isOpen) this.delivery.attach(connection);
-    connection.resume();
   }
 
   private onFrame(connection: Connection, codec: Admission['codec'], data: RawData, isBinary: boolean): void {

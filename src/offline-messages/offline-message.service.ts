@@ -6,6 +6,7 @@ import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
 import { StoreHandle, type Reopen } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
+import { MergedRead } from './merged-read.js';
 import {
   OfflineMessageTable,
   type PendingOfUser,
@@ -17,6 +18,20 @@ import {
 const SWEEP_ROWS = 500;
 /** Longest time between two sweeps, in milliseconds; with a short retention they come four times in it. */
 const SWEEP_MS = 60_000;
+
+/** So many users are counted in one statement. */
+const COUNTED_AT_ONCE = 1_000;
+/** A backlog of at most so many messages is read with those of so many others: no more rows than a page has. */
+const SHORT_BACKLOG = 16;
+const SHORT_BACKLOGS_AT_ONCE = 16;
+
+/** What a mailbox begins with. */
+export interface Opening {
+  /** How many messages wait for the user. */
+  readonly pending: number;
+  /** The first of them, in order. */
+  readonly page: readonly StoredMessage[];
+}
 
 /** How many messages wait, and how many left the store in which way since the start. */
 export type StoreCounts = Readonly<Record<Ending | 'pending' | 'recovered', number>>;
@@ -32,6 +47,8 @@ export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
 export class OfflineMessageService implements CommitListener {
   private readonly table: OfflineMessageTable;
   private readonly queue: CommitQueue;
+  private readonly waitingCounts: MergedRead<number>;
+  private readonly shortBacklogs: MergedRead<StoredMessage[]>;
   private readonly counters = { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0 };
   private readonly removalListeners: RemovalListener[] = [];
   private readonly commitListeners: ((commit: Commit) => void)[] = [];
@@ -47,6 +64,8 @@ export class OfflineMessageService implements CommitListener {
     this.table = new OfflineMessageTable(dataSource);
     const handle = new StoreHandle(this.table, reopen);
     this.queue = new CommitQueue(this.table, new MailboxTallies(this.table, options), handle, options.clock, this);
+    this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
+    this.shortBacklogs = new MergedRead(this.queue, SHORT_BACKLOGS_AT_ONCE, (users) => this.table.backlogs(users));
   }
 
   /** Reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest one found. */
@@ -132,14 +151,23 @@ export class OfflineMessageService implements CommitListener {
     return this.queue.read(() => this.table.page(user, after, upTo, limit));
   }
 
+  /** How many messages wait for a user who has connected, and the first page of them; rejects when the disk can't be read. */
+  async opening(user: string, upTo: number, limit: number): Promise<Opening> {
+    const pending = await this.count(user);
+    if (pending === 0) return { pending, page: [] };
+    if (pending > SHORT_BACKLOG) return { pending, page: await this.page(user, 0, upTo, limit) };
+    const backlog = (await this.shortBacklogs.of(user)) ?? [];
+    return { pending, page: backlog.filter(({ position }) => position <= upTo).slice(0, limit) };
+  }
+
   /** True for a row that `page` answered although it has been deleted since, or is about to be. */
   isLeaving(row: StoredHeader): boolean {
     return this.queue.isLeaving(row.position);
   }
 
   /** How many messages wait for this user. */
-  count(user: string): Promise<number> {
-    return this.queue.read(() => this.table.count(user));
+  async count(user: string): Promise<number> {
+    return (await this.waitingCounts.of(user)) ?? 0;
   }
 
   /** The users for whom messages wait, most first. */

@@ -104,7 +104,23 @@ export class OfflineMessageTable {
        WHERE recipient = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?`,
       [recipient, after, upTo, limit],
     );
-    return rows.map((row) => ({ ...row, content: this.dialect.fromColumn(row.content) }));
+    return rows.map((row) => this.fromRow(row));
+  }
+
+  /** All messages of each of these mailboxes, in order; those with none are left out. It is for short ones. */
+  async backlogs(recipients: readonly string[]): Promise<Map<string, StoredMessage[]>> {
+    const rows = await this.query<StoredMessage>(
+      `SELECT ${HEADER}, content, "storedAt" FROM ${TABLE}
+       WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) ORDER BY position`,
+      [itemsOf(recipients)],
+    );
+    const backlogs = new Map<string, StoredMessage[]>();
+    for (const row of rows) {
+      const backlog = backlogs.get(row.to);
+      if (backlog) backlog.push(this.fromRow(row));
+      else backlogs.set(row.to, [this.fromRow(row)]);
+    }
+    return backlogs;
   }
 
   /** The same without the contents: the oldest rows of a mailbox. */
@@ -135,7 +151,7 @@ export class OfflineMessageTable {
     return this.query(
       `SELECT recipient AS "to", sender AS "from", COUNT(*) AS count, SUM(bytes) AS bytes FROM ${TABLE}
        WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) GROUP BY recipient, sender`,
-      [JSON.stringify(recipients.map((recipient) => [recipient]))],
+      [itemsOf(recipients)],
     );
   }
 
@@ -160,12 +176,18 @@ export class OfflineMessageTable {
     return summary!;
   }
 
-  /** How many messages wait for one user. */
-  async count(recipient: string): Promise<number> {
-    const [row] = await this.query<{ count: number }>(`SELECT COUNT(*) AS count FROM ${TABLE} WHERE recipient = ?`, [
-      recipient,
-    ]);
-    return row!.count;
+  /** How many messages wait in each of these mailboxes; those with none are left out. */
+  async counts(recipients: readonly string[]): Promise<Map<string, number>> {
+    const rows = await this.query<{ to: string; count: number }>(
+      `SELECT recipient AS "to", COUNT(*) AS count FROM ${TABLE}
+       WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) GROUP BY recipient`,
+      [itemsOf(recipients)],
+    );
+    return new Map(rows.map(({ to, count }) => [to, count]));
+  }
+
+  private fromRow(row: StoredMessage): StoredMessage {
+    return { ...row, content: this.dialect.fromColumn(row.content) };
   }
 
   private async query<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
@@ -176,6 +198,11 @@ export class OfflineMessageTable {
       throw error;
     }
   }
+}
+
+/** Rows of one recipient each, as a parameter. */
+function itemsOf(recipients: readonly string[]): string {
+  return JSON.stringify(recipients.map((recipient) => [recipient]));
 }
 
 /** The n-th item of a row's array as an integer. */

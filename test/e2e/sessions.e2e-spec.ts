@@ -2,6 +2,8 @@ import { ChatApp } from '../support/chat-app.js';
 import { eventually } from '../support/deadline.js';
 import { FakeSocket } from '../support/fake-socket.js';
 
+type FakeSide = ReturnType<typeof FakeSocket.open>;
+
 const strip = (frame: string) => frame.replace(/^\d{4}-.*?Z:/, '');
 
 describe('the connections of one user', () => {
@@ -18,20 +20,19 @@ describe('the connections of one user', () => {
     expect(chat.connections.ofUser('bob')).toHaveLength(1);
   });
 
-  it('hand over to the one that came last, even when the one before it is ready later', async () => {
+  it('hand over to the one that came last, while what waits is still asked for', async () => {
     chat = await ChatApp.start();
-    const first = FakeSocket.open(chat.connections, 'bob');
-    const last = FakeSocket.open(chat.connections, 'bob');
-    chat.delivery.attach(last.connection);
-    chat.delivery.attach(first.connection);
+    const alice = await chat.connectJson('alice');
+    alice.sendJson('send', { to: 'bob', content: 'to the last' });
+    await alice.until('receipts');
+    const [first, last] = [1, 2].map(() => FakeSocket.open(chat.connections, 'bob')) as [FakeSide, FakeSide];
+    for (const { connection } of [first, last]) chat.delivery.attach(connection);
     expect(first.socket.closeCode).toBe(4409);
-    expect(last.socket.closeCode).toBeNull();
-    const alice = await chat.connect('alice');
-    alice.send('bob|to the last');
     await eventually(() => last.socket.messages().length === 1);
+    expect(last.socket.closeCode).toBeNull();
+    expect(first.socket.frames).toEqual([]);
     chat.delivery.detach(last.connection);
-    chat.connections.remove(first.connection);
-    chat.connections.remove(last.connection);
+    for (const { connection } of [first, last]) chat.connections.remove(connection);
   });
 
   it('lose and double nothing that the old one had confirmed when the new one takes over under load', async () => {

@@ -103,6 +103,15 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect(await table.page('cat', 0, ALL, 9)).toEqual([]);
     });
 
+    it('reads whole mailboxes in order, many at once', async () => {
+      const rows = HOSTILE.map((content, n) => ({ ...message(n + 1), to: n % 3 === 0 ? "o'neill" : 'bob', content }));
+      await table.insert([...rows].reverse());
+      await table.insert([{ ...message(99), to: 'cat' }]);
+      const backlogs = await table.backlogs(['bob', 'nobody', "o'neill"]);
+      expect([...backlogs.keys()].sort()).toEqual(['bob', "o'neill"]);
+      for (const [user, backlog] of backlogs) expect(backlog).toEqual(rows.filter(({ to }) => to === user));
+    });
+
     it('finds what has expired, oldest first', async () => {
       await table.insert([5, 3, 9, 1].map((n) => ({ ...message(n), storedAt: BIG + n })));
       expect((await table.storedBefore(BIG + 9, 2)).map((row) => row.position)).toEqual([1, 3]);
@@ -118,8 +127,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
         { ...message(4), from: 'eve', bytes: 7 },
       ]);
       expect(await table.summary()).toEqual({ count: 4, users: 2, lastPosition: BIG });
-      expect(await table.count('bob')).toBe(3);
-      expect(await table.count('nobody')).toBe(0);
+      expect(await table.counts(['bob', 'nobody', 'cat'])).toEqual(new Map(Object.entries({ bob: 3, cat: 1 })));
       const tally = await table.tally(['bob', 'cat', "o'neill"]);
       expect(tally.sort((a, b) => (a.to + a.from < b.to + b.from ? -1 : 1))).toEqual([
         { to: 'bob', from: 'ann', count: 2, bytes: 2 },
@@ -144,7 +152,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       await reopenStore(store);
       await reopenStore(store);
       expect(await table.insert([message(1), message(2)])).toEqual(new Set([2]));
-      expect(await table.count('bob')).toBe(2);
+      expect(await countOf(table, 'bob')).toBe(2);
     });
 
     it('says of a broken constraint that nothing was changed, and goes on', async () => {
@@ -158,7 +166,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect(upQueries.map(({ query }) => query)).toEqual([]);
       await store.undoLastMigration();
       await store.runMigrations();
-      expect(await table.count('bob')).toBe(0);
+      expect(await countOf(table, 'bob')).toBe(0);
     });
   });
 
@@ -197,7 +205,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     for (const expected of [0, 1]) {
       const store = await openStore(given as never);
       const table = new OfflineMessageTable(store);
-      expect(await table.count('bob')).toBe(expected);
+      expect(await countOf(table, 'bob')).toBe(expected);
       await table.insert([message(1)]);
       await store.destroy();
     }
@@ -244,6 +252,10 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     }
   });
 });
+
+async function countOf(table: OfflineMessageTable, user: string): Promise<number> {
+  return (await table.counts([user])).get(user) ?? 0;
+}
 
 function message(position: number): StoredMessage {
   return {

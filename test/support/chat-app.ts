@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DataSource } from 'typeorm';
 import type { ClientOptions } from 'ws';
 import { AppModule } from '../../src/app.module.js';
 import {
@@ -157,6 +158,18 @@ export class ChatApp {
     const released = new Promise<void>((resolve) => (release = resolve));
     table.insert = (...rows) => released.then(() => insert(...rows));
     return { release };
+  }
+
+  /** Answers the statements that begin from here on. */
+  watchStatements(): readonly string[] {
+    const { table } = this.app.get(OfflineMessageService) as unknown as { table: { dataSource: DataSource } };
+    const query = table.dataSource.query.bind(table.dataSource);
+    const statements: string[] = [];
+    table.dataSource.query = (sql: string, parameters) => {
+      statements.push(sql);
+      return query(sql, parameters);
+    };
+    return statements;
   }
 
   /** How many messages were ever written to the disk. */
