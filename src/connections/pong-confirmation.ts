@@ -10,13 +10,15 @@ const SECRET_BYTES = 8;
  * order. It does not prove that a person, or even the page, has seen anything.
  */
 export class PongConfirmation {
-  private readonly secret = randomBytes(SECRET_BYTES);
+  /** Made with the first ping: a crowd that connects at once would cost a tenth more. */
+  private secret: Buffer | null = null;
   private counter = 0;
   private readonly outstanding: { counter: number; seq: number }[] = [];
 
   /** The nonce of a ping that asks for the confirmation of everything up to `seq`; null while too many are unanswered. */
   ask(seq: number): Buffer | null {
     if (this.outstanding.length >= MAX_OUTSTANDING) return null;
+    this.secret ??= randomBytes(SECRET_BYTES);
     this.counter += 1;
     this.outstanding.push({ counter: this.counter, seq });
     const nonce = Buffer.alloc(SECRET_BYTES + 8);
@@ -30,7 +32,8 @@ export class PongConfirmation {
    * may answer only the latest of several pings [RFC 6455 5.5.3], so that one confirms the earlier ones too.
    */
   confirmedBy(pong: Buffer): number | null {
-    if (pong.length !== SECRET_BYTES + 8 || !this.secret.equals(pong.subarray(0, SECRET_BYTES))) return null;
+    if (!this.secret || pong.length !== SECRET_BYTES + 8) return null;
+    if (!this.secret.equals(pong.subarray(0, SECRET_BYTES))) return null;
     const counter = Number(pong.readBigUInt64BE(SECRET_BYTES));
     const index = this.outstanding.findIndex((ping) => ping.counter === counter);
     if (index < 0) return null;

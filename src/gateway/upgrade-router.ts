@@ -98,12 +98,13 @@ function checkHandshake(request: IncomingMessage): void {
 }
 
 /** What Node checks of every other request, but not of an upgrade. */
-function checkRequest({ httpVersion, headers, headersDistinct, rawHeaders }: IncomingMessage): void {
+function checkRequest({ httpVersion, headers, rawHeaders }: IncomingMessage): void {
   const bad = (problem: string) => new HandshakeRefusal(400, 'BAD_HANDSHAKE', `${problem}; use a WebSocket client`);
   if (httpVersion !== '1.1') throw bad('a WebSocket is opened with HTTP/1.1');
-  // Names and values take turns. What is beyond was not read: it could be the `Origin`.
+  // Names and values take turns in it. What is beyond was not read: it could be the `Origin`.
   if (rawHeaders.length > 2 * MAX_HEADERS) throw bad('there are too many headers');
-  if (headersDistinct['host']?.length !== 1) throw bad('there has to be one Host header'); // [RFC 9112 3.2]
+  const hosts = rawHeaders.filter((name, n) => n % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host');
+  if (hosts.length !== 1) throw bad('there has to be one Host header'); // [RFC 9112 3.2]
   // A proxy that passes a body on would take for it what we take for frames.
   if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
     throw bad('there may be no body');

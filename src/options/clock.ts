@@ -22,6 +22,7 @@ export async function within<Result>(
   work: Result | Promise<Result>,
   onLate: () => Error,
 ): Promise<Result> {
+  if (typeof (work as PromiseLike<Result> | null | undefined)?.then !== 'function') return work;
   let cancel: () => void = () => undefined;
   const deadline = new Promise<never>((_, reject) => {
     cancel = clock.after(ms, () => reject(onLate()));
