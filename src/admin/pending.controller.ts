@@ -44,11 +44,11 @@ export class PendingController {
     @Param('user', new SchemaPipe(userName)) user: string,
     @Query(new SchemaPipe(messageQuery)) { limit, cursor = 0 }: z.infer<typeof messageQuery>,
   ): Promise<z.infer<typeof pendingMessagePage>> {
-    const rows = await this.offlineMessages.page(user, cursor, Number.MAX_SAFE_INTEGER, limit + 1);
+    const { rows, pending } = await this.offlineMessages.page(user, cursor, Number.MAX_SAFE_INTEGER, limit + 1);
     const page = rows.slice(0, limit);
     return {
       items: page.map(toPendingMessageDto),
-      total: await this.offlineMessages.count(user),
+      total: pending ?? (await this.offlineMessages.count(user)),
       nextCursor: rows.length > limit ? encodeCursor(page.at(-1)!.position) : null,
     };
   }

@@ -9,7 +9,7 @@ const HELD_BROADCASTS = 256;
 /** Who receives the messages of a mailbox: a connection. */
 export interface Receiver {
   readonly isOpen: boolean;
-  /** Its mailbox can be read from here on; `pending` messages wait, null when the disk did not say. */
+  /** Comes before all else. `pending` messages wait in the store; null when the disk did not say. */
   onOpened(pending: number | null): void;
   /** `late`: the message had to wait. */
   onMessage(message: Message, seq: number, late: boolean): void;
@@ -27,6 +27,7 @@ export class MailboxReader {
   /** A page of the backlog is being read for it. */
   reading = false;
   attached = true;
+  private opened = false;
   /** Something of the mailbox waits to be written to it. */
   private behind = true;
   private caughtUp = false;
@@ -55,6 +56,12 @@ export class MailboxReader {
 
   get inFlightCount(): number {
     return this.inFlight.length;
+  }
+
+  /** Tells the receiver, once, how much waits for it; null when the disk did not say. */
+  open(pending: number | null): void {
+    if (!this.opened) this.receiver.onOpened(pending);
+    this.opened = true;
   }
 
   write(held: HeldMessage, late: boolean): void {

@@ -1,5 +1,5 @@
 import type { Ending } from '../offline-messages/removals.js';
-import type { Opening } from '../offline-messages/offline-message.service.js';
+import type { Page } from '../offline-messages/offline-message.service.js';
 import type { StoreOutcome, StoreRequest } from '../offline-messages/store-batch.js';
 import type { StoredHeader, StoredMessage } from '../offline-messages/offline-message.table.js';
 import type { Message } from '../protocol/message.js';
@@ -17,8 +17,7 @@ export interface MailboxStore {
   store(request: StoreRequest): void;
   cancel(request: StoreRequest): boolean;
   remove(row: StoredHeader, ending: Ending): void;
-  opening(user: string, upTo: number, limit: number): Promise<Opening>;
-  page(user: string, after: number, upTo: number, limit: number): Promise<readonly StoredMessage[]>;
+  page(user: string, after: number, upTo: number, limit: number): Promise<Page>;
   isLeaving(row: StoredHeader): boolean;
 }
 
@@ -104,11 +103,8 @@ export class Mailbox {
   attach(receiver: Receiver): MailboxReader {
     const reader = new MailboxReader(receiver, this.shared.ackWindow, this.shared.lastPosition);
     this.readers.add(reader);
-    if (this.diskUpTo > 0) void this.readPage(reader, (_after, upTo, limit) => this.open(reader, upTo, limit));
-    else {
-      receiver.onOpened(0); // No message was ever taken, for anybody.
-      this.advance(reader);
-    }
+    if (this.diskUpTo === 0) reader.open(0); // No message was ever taken, for anybody.
+    this.advance(reader);
     return reader;
   }
 
@@ -212,7 +208,7 @@ export class Mailbox {
       } else if (reader.knownUpTo >= this.diskUpTo) {
         reader.knownUpTo = Infinity;
       } else if (reader.room * 2 >= this.shared.ackWindow) {
-        void this.readPage(reader, (...range) => this.shared.store.page(this.user, ...range));
+        void this.readPage(reader);
       } else {
         return; // A page is worth its statement when there is room for half a window.
       }
@@ -227,23 +223,7 @@ export class Mailbox {
     reader.write(held, late);
   }
 
-  /** The first page for a connection, which is told how much waits before anything of it is written. */
-  private async open(reader: MailboxReader, upTo: number, limit: number): Promise<readonly StoredMessage[]> {
-    try {
-      const { pending, page } = await this.shared.store.opening(this.user, upTo, limit);
-      if (reader.attached) reader.receiver.onOpened(pending);
-      return page;
-    } catch (error) {
-      if (reader.attached) reader.receiver.onOpened(null);
-      throw error;
-    }
-  }
-
-  /** Reads what comes next for a connection from the disk. */
-  private async readPage(
-    reader: MailboxReader,
-    read: (after: number, upTo: number, limit: number) => Promise<readonly StoredMessage[]>,
-  ): Promise<void> {
+  private async readPage(reader: MailboxReader): Promise<void> {
     const after = reader.knownUpTo;
     const upTo = this.diskUpTo;
     const limit = reader.room;
@@ -251,8 +231,9 @@ export class Mailbox {
     reader.reading = true;
     reader.knownUpTo = Infinity;
     try {
-      const rows = await read(after, upTo, limit);
+      const { pending, rows } = await this.shared.store.page(this.user, after, upTo, limit);
       if (!reader.attached) return;
+      reader.open(pending);
       this.hold(rows);
       const pageEnd = rows.length < limit ? upTo : rows.at(-1)!.position;
       reader.knownUpTo = Math.min(reader.knownUpTo, pageEnd);
@@ -260,6 +241,7 @@ export class Mailbox {
       this.advance(reader);
     } catch (error) {
       if (!reader.attached) return;
+      reader.open(null);
       reader.knownUpTo = Math.min(reader.knownUpTo, after);
       reader.reading = false;
       this.shared.onReadFailed(error, () => this.advance(reader));

@@ -25,12 +25,12 @@ const COUNTED_AT_ONCE = 1_000;
 const SHORT_BACKLOG = 16;
 const SHORT_BACKLOGS_AT_ONCE = 16;
 
-/** What a mailbox begins with. */
-export interface Opening {
-  /** How many messages wait for the user. */
-  readonly pending: number;
-  /** The first of them, in order. */
-  readonly page: readonly StoredMessage[];
+/** A part of a mailbox. */
+export interface Page {
+  /** The messages, in order. */
+  readonly rows: readonly StoredMessage[];
+  /** How many wait in all, which is asked for with the first page; null in those that follow. */
+  readonly pending: number | null;
 }
 
 /** How many messages wait, and how many left the store in which way since the start. */
@@ -147,17 +147,14 @@ export class OfflineMessageService implements CommitListener {
   }
 
   /** The first messages of a mailbox with a position above `after` and up to `upTo`, in order; rejects when the disk can't be read. */
-  page(user: string, after: number, upTo: number, limit: number): Promise<StoredMessage[]> {
-    return this.queue.read(() => this.table.page(user, after, upTo, limit));
-  }
-
-  /** How many messages wait for a user who has connected, and the first page of them; rejects when the disk can't be read. */
-  async opening(user: string, upTo: number, limit: number): Promise<Opening> {
-    const pending = await this.count(user);
-    if (pending === 0) return { pending, page: [] };
-    if (pending > SHORT_BACKLOG) return { pending, page: await this.page(user, 0, upTo, limit) };
+  async page(user: string, after: number, upTo: number, limit: number): Promise<Page> {
+    const pending = after === 0 ? await this.count(user) : null;
+    if (pending === 0) return { pending, rows: [] };
+    if (pending === null || pending > SHORT_BACKLOG) {
+      return { pending, rows: await this.queue.read(() => this.table.page(user, after, upTo, limit)) };
+    }
     const backlog = (await this.shortBacklogs.of(user)) ?? [];
-    return { pending, page: backlog.filter(({ position }) => position <= upTo).slice(0, limit) };
+    return { pending, rows: backlog.filter(({ position }) => position <= upTo).slice(0, limit) };
   }
 
   /** True for a row that `page` answered although it has been deleted since, or is about to be. */

@@ -295,7 +295,10 @@ export class RelayWorld {
     }
     if (this.sabotage === 'skip-in-page') {
       const page = store.page.bind(store);
-      store.page = async (...parameters) => (await page(...parameters)).slice(1);
+      store.page = async (...parameters) => {
+        const { pending, rows } = await page(...parameters);
+        return { pending, rows: rows.slice(1) };
+      };
     }
   }
 

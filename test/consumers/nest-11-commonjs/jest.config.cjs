@@ -14,5 +14,5 @@ module.exports = {
   testMatch: ['<rootDir>/test/*.spec.ts'],
   transform: { '^.+\\.ts$': compiled('typescript'), '^.+\\.js$': compiled('ecmascript') },
   // Jest can't require() the packages that are ESM alone, so they are compiled as the tests are.
-  transformIgnorePatterns: ['/node_modules/(?!(holdfast|jose|uuid)/)'],
+  transformIgnorePatterns: ['/node_modules/(?!(holdfast|jose)/)'],
 };
