@@ -13,6 +13,7 @@ import { Reflector } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { tap, type Observable } from 'rxjs';
 import { HandshakeRefusal } from '../authentication/refusal.js';
+import { EntranceService } from '../connections/entrance.service.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { callerOf } from './administrator.guard.js';
 
@@ -36,15 +37,18 @@ export const Audits = (...parts: readonly string[]): CustomDecorator => SetMetad
 export class AuditInterceptor implements NestInterceptor {
   private readonly logger = new Logger('Audit');
 
-  constructor(@Inject(Reflector) private readonly reflector: Reflector) {}
+  constructor(
+    @Inject(Reflector) private readonly reflector: Reflector,
+    @Inject(EntranceService) private readonly entrance: EntranceService,
+  ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const request = context.switchToHttp().getRequest<ReadRequest>();
     if (request.method === 'GET' || request.method === 'HEAD') return next.handle();
-    const { method, route, routeOptions, socket } = request;
+    const { method, route, routeOptions } = request;
     const parts = this.reflector.get<readonly string[] | undefined>(AUDITED, context.getHandler()) ?? [];
     const path = route?.path ?? routeOptions?.url;
-    const call = `${callerOf(request).title} from ${socket.remoteAddress}: ${method} ${path}`;
+    const call = `${callerOf(request).title} from ${this.entrance.addressOf(request)}: ${method} ${path}`;
     return next.handle().pipe(
       tap({
         // Taken, so its parts were valid: none of them is long. JSON keeps the line one line.

@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { randomInt } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import proxyaddr from 'proxy-addr';
 import { AuthenticationService } from '../authentication/authentication.service.js';
 import { HandshakeRefusal } from '../authentication/refusal.js';
 import type { ConnectionOrigin } from '../connections/connection-info.js';
@@ -52,16 +51,13 @@ const COME_AGAIN_WITHIN_SECONDS = 5;
 /** Decides before the upgrade who may connect: by the page it comes from, the room that there is, its turn, and the credentials. */
 @Injectable()
 export class AdmissionService {
-  private readonly trust: ReturnType<typeof proxyaddr.compile>;
   private closed = false;
 
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
     @Inject(EntranceService) private readonly entrance: EntranceService,
-  ) {
-    this.trust = proxyaddr.compile([...options.trustedProxies]);
-  }
+  ) {}
 
   /** Admits nobody from here on, whoever waits included. */
   close(): void {
@@ -78,7 +74,7 @@ export class AdmissionService {
   async admit(request: IncomingMessage): Promise<Admission> {
     this.checkOpen();
     this.checkOrigin(request);
-    const remoteAddress = this.addressOf(request);
+    const remoteAddress = this.entrance.addressOf(request);
     const place = this.takePlace(remoteAddress, request);
     await this.waitInLine(request);
     const principal = await this.authentication.authenticate(request);
@@ -87,11 +83,6 @@ export class AdmissionService {
     const codec = codecOf(request);
     if (!place.assign(user)) throw tooManyConnections('this user has');
     return { origin: { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) }, codec };
-  }
-
-  /** Where a client comes from, as far as proxies that are trusted report it; what anybody else claims is not believed. */
-  private addressOf(request: IncomingMessage): string {
-    return proxyaddr(request as Parameters<typeof proxyaddr>[0], this.trust) ?? '';
   }
 
   private checkOpen(): void {

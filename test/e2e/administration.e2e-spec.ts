@@ -248,6 +248,21 @@ describe('the audit log', () => {
     ]);
     expect(lines.join()).not.toContain('secret');
   });
+
+  it.each([
+    ['as a trusted proxy reports it', ['loopback'], '192.0.2.7'],
+    ['and believes nobody else', [], '127.0.0.1'],
+  ])('says where a call came from, %s', async (_, trustedProxies, address) => {
+    await start({ trustedProxies });
+    const lines = catchLogLines();
+    await fetch(`http://127.0.0.1:${chat.port}/chat/pending/bob`, {
+      method: 'DELETE',
+      headers: { Authorization: `Bearer ${ADMIN_TOKEN}`, 'X-Forwarded-For': '203.0.113.9, 192.0.2.7' },
+    });
+    expect(lines).toContain(
+      `log Audit: the administrator token from ${address}: DELETE /chat/pending/:user {"user":"bob"}: done`,
+    );
+  });
 });
 
 describe('the standalone server', () => {
