@@ -27,7 +27,7 @@ const MIN_RSA_BITS = 2_048; // [RFC 7518 3.3]
 const CLOCK_TOLERANCE_SECONDS = 60;
 /** A longer token is refused unread: no stranger has us decode and hash what he likes. */
 const MAX_TOKEN_CHARACTERS = 8_192;
-const LOOPBACK_URL = /^http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])[:/]/;
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 interface Keys {
   /** Given by us, never by the token: a public key must not become the secret of an HS256 token [RFC 8725 3.1]. */
@@ -114,8 +114,15 @@ function readPublicKey(pem: string): KeyObject | null {
   }
 }
 
+/** Asked of the parsed address: in `http://127.0.0.1:80@elsewhere/` the own machine is only a user's name. */
+function isSafe(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const { protocol, hostname } = new URL(address);
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK_HOST.test(hostname));
+}
+
 function publishedKeys(address: string): Keys {
-  if (!URL.canParse(address) || !(address.startsWith('https://') || LOOPBACK_URL.test(address))) {
+  if (!isSafe(address)) {
     throw new ChatOptionsError(
       'jwksUrl',
       'is no address of keys that is safe',

@@ -73,6 +73,11 @@ describe('the environment of the server says who may do what', () => {
       ],
       ['keys over plain HTTP', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'http://issuer.example/keys' }, address],
       ['keys at a host named alike', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'http://localhost.example/keys' }, address],
+      [
+        'keys of a user named alike',
+        { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'http://127.0.0.1:80@issuer.example/' },
+        address,
+      ],
       ['keys at no address', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'keys' }, address],
     ])('stops at %s, without a word of it', (_, env, message) => {
       expect(refusal({ ...JWT, ...env })).toBe(message);
