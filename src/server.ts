@@ -5,13 +5,16 @@ import * as swagger from '@nestjs/swagger';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { AdministratorGuard, isKnown } from './admin/administrator.guard.js';
 import { describeApi } from './admin/api.js';
 import { AppModule } from './app.module.js';
+import { HandshakeRefusal } from './authentication/refusal.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
+import { refuse } from './gateway/upgrade-router.js';
 import { HealthController } from './observability/health.controller.js';
 import { MetricsController } from './observability/metrics.controller.js';
 import { ServerLogger } from './observability/server-logger.js';
@@ -52,7 +55,7 @@ export class ImpatientExpressAdapter extends ExpressAdapter {
       requestTimeout: this.requestWithinMs,
       connectionsCheckingInterval: this.headWithinMs / 10,
     };
-    this.setHttpServer(createServer(timeouts, this.getInstance()));
+    this.setHttpServer(createServer(timeouts, this.getInstance()).on('connect', onConnect));
   }
 
   override async close(): Promise<void> {
@@ -61,6 +64,15 @@ export class ImpatientExpressAdapter extends ExpressAdapter {
     (this.getHttpServer() as Server).closeAllConnections();
     await closed;
   }
+}
+
+/** A peer that takes us for a proxy: Node would cut it off without an answer. */
+function onConnect(_request: IncomingMessage, socket: Duplex): void {
+  socket.on('error', () => socket.destroy());
+  refuse(
+    socket,
+    new HandshakeRefusal(405, 'NOT_GET', 'this is no proxy; a WebSocket is opened with GET', { Allow: 'GET' }),
+  );
 }
 
 /** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
