@@ -1,6 +1,11 @@
 import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
-import { startServer } from './server.js';
+import { createRequire } from 'node:module';
+
+// By `require`, which reads one file after the other: `import` opens all of a graph at once, 500 and more, so that the
+// server would not start where the limit on open files is lower.
+const require = createRequire(import.meta.url);
+const { startServer } = require('./server.js') as typeof import('./server.js');
 
 const insecure = process.argv.includes('--insecure') ? { CHAT_INSECURE: '1' } : {};
 

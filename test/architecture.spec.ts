@@ -65,7 +65,9 @@ describe('the source', () => {
     expect(sources.find(({ path }) => path === 'main.ts')!.imports).toEqual([
       'reflect-metadata',
       '@nestjs/common',
+      'node:module',
       './server.js',
+      './server.js', // Its type.
     ]);
     const missed = complaints(({ text, imports }) =>
       [...text.matchAll(/\bfrom '([^']+)';$/gm)].map((match) => match[1]!).filter((name) => !imports.includes(name)),

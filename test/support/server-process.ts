@@ -42,8 +42,10 @@ export class ServerProcess {
   readonly exited: Promise<Exit>;
   private readonly child: ChildProcess;
 
-  private constructor(env: NodeJS.ProcessEnv, uid?: number) {
-    this.child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+  private constructor(env: NodeJS.ProcessEnv, uid?: number, openFiles?: number) {
+    const command = [process.execPath, '--enable-source-maps', MAIN];
+    if (openFiles !== undefined) command.unshift('prlimit', `--nofile=${openFiles}`);
+    this.child = spawn(command[0]!, command.slice(1), {
       ...(uid === undefined ? {} : { uid, gid: uid }),
       env: { PATH: process.env['PATH'], NO_COLOR: '1', PORT: '0', ...UNLIMITED, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -63,9 +65,15 @@ export class ServerProcess {
       .on('data', (text: string) => (this.stderr += stripVTControlCharacters(text)));
   }
 
-  /** Starts it and waits until it listens; rejects with what it wrote when it ends before. `DATABASE_URL` has to be given. */
-  static async start(env: NodeJS.ProcessEnv & { readonly DATABASE_URL: string }): Promise<ServerProcess> {
-    const server = new ServerProcess(env);
+  /**
+   * Starts it, where the system lets it open so many files if a number is given, and waits until it listens; rejects with
+   * what it wrote when it ends before. `DATABASE_URL` has to be given.
+   */
+  static async start(
+    env: NodeJS.ProcessEnv & { readonly DATABASE_URL: string },
+    openFiles?: number,
+  ): Promise<ServerProcess> {
+    const server = new ServerProcess(env, undefined, openFiles);
     try {
       await withDeadline(server.listening(), () => `the server listens; it wrote ${server.output}`, START_MS);
       return server;
