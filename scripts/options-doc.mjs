@@ -18,6 +18,7 @@ const constants = Object.fromEntries(
 function defaultOf(property) {
   let text = property.initializer.getText();
   if (text === 'descriptorLimit()') return 'open files, less 100';
+  if (text === 'undefined') return 'same host';
   while (/[A-Z]{3}/.test(text)) text = text.replace(/[A-Z_]{3,}/, (name) => `(${constants[name]})`);
   if (!/^[\d\s()*_]+$/.test(text)) return text.replaceAll("'", '');
   // A product written for people, such as 8 * (1024 * 1024), is shown as the number that it is.

@@ -91,8 +91,8 @@ export class AdmissionService {
     throw new HandshakeRefusal(503, 'GOING_AWAY', message, AGAIN_SOON);
   }
 
-  private checkOrigin({ headers: { origin } }: IncomingMessage): void {
-    const { allowedOrigins } = this.options;
+  private checkOrigin({ headers: { origin, host } }: IncomingMessage): void {
+    const { allowedOrigins = this.authentication.provesNothing ? null : ofHost(origin, host) } = this.options;
     if (origin === undefined || allowedOrigins === null || allowedOrigins.includes(origin)) return;
     throw new HandshakeRefusal(403, 'ORIGIN_NOT_ALLOWED', 'pages of this origin may not connect here');
   }
@@ -111,6 +111,14 @@ export class AdmissionService {
       'Retry-After': String(randomInt(1, COME_AGAIN_WITHIN_SECONDS + 1)),
     });
   }
+}
+
+/** The origin, if it is of a page of this host: of the one name at which a browser asks for both. */
+function ofHost(origin = '', host = ''): readonly string[] {
+  if (!URL.canParse(origin)) return [];
+  const { protocol, host: itsHost } = new URL(origin);
+  const asked = `${protocol}//${host}`; // With its protocol, which says what port needs no word.
+  return URL.canParse(asked) && new URL(asked).host === itsHost ? [origin] : [];
 }
 
 function tooManyConnections(whose: string): HandshakeRefusal {

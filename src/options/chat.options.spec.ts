@@ -36,7 +36,7 @@ describe('the options of the chat', () => {
       maxConnections: expect.any(Number),
       admissionsPerSecond: null,
       trustedProxies: [],
-      allowedOrigins: null,
+      allowedOrigins: undefined,
       drainMs: 5_000,
       clock: systemClock,
     });

@@ -77,8 +77,8 @@ export class ChatOptions {
   /** Proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. */
   trustedProxies: readonly string[] = [];
 
-  /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. What comes without an `Origin` is no page, and may. */
-  allowedOrigins: readonly string[] | null = null;
+  /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. Unless given, any with `trusted`, and else those of the host that they connect to. What comes without an `Origin` is no page, and may. */
+  allowedOrigins: readonly string[] | null | undefined = undefined;
 
   /** How long the goodbye may take when the server goes away, in milliseconds, 100 to 600,000: clients are told over the first half at most, and cut off at the end. With few clients it is over at once. */
   drainMs = 5_000;
@@ -106,6 +106,10 @@ const orNull =
     const wanted = value === null ? null : check(value);
     return wanted && `${wanted}, or null for no limit`;
   };
+const orUnset =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined ? null : check(value);
 const oneOf =
   (...values: string[]): Check =>
   (value) =>
@@ -139,7 +143,7 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   maxConnections: orNull(whole(1)),
   admissionsPerSecond: orNull(whole(1)),
   trustedProxies: listOf(isNetwork, 'addresses or networks such as 10.0.0.0/8'),
-  allowedOrigins: orNull(listOf(isOrigin, 'origins such as https://app.example.com')),
+  allowedOrigins: orUnset(orNull(listOf(isOrigin, 'origins such as https://app.example.com'))),
   drainMs: whole(100, 600_000),
   clock: (value) => (isClock(value) ? null : 'a Clock with now() and after()'),
 };

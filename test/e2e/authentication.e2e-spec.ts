@@ -402,6 +402,46 @@ describe('a ticket', () => {
   });
 });
 
+describe('a page, where nobody has said which may connect', () => {
+  const from = async (origin: string, headers = {}) =>
+    open('', [], { ...bearer(await issuer.token('alice')), Origin: origin, ...headers });
+
+  it('may when it is of the host that it connects to, however it reached that', async () => {
+    await start();
+    for (const [origin, host] of [
+      [`http://127.0.0.1:${chat.port}`, `127.0.0.1:${chat.port}`],
+      ['https://chat.example.com', 'chat.example.com'],
+      ['https://chat.example.com', 'Chat.example.com:443'],
+      ['https://chat.example.com:8443', 'chat.example.com:8443'],
+    ] as const) {
+      await expect(from(origin, { Host: host })).resolves.toBeInstanceOf(TestClient);
+    }
+  });
+
+  it.each([
+    ['https://evil.example', 'chat.example.com'],
+    ['https://chat.example.com.evil.example', 'chat.example.com'],
+    ['https://chat.example.com@evil.example', 'chat.example.com'],
+    ['https://chat.example.com:8443', 'chat.example.com'],
+    ['http://chat.example.com', 'chat.example.com:443'],
+    ['null', 'null'],
+    ['', ''],
+  ])('may not when it is of %j and connects to %j', async (Origin, Host) => {
+    await start();
+    const headers = { ...bearer(await issuer.token('alice')), Origin, Host };
+    expect(await refusal('', [], headers)).toMatchObject({ status: 403, body: { code: 'ORIGIN_NOT_ALLOWED' } });
+  });
+
+  it('may from anywhere when the application says so, or believes everybody', async () => {
+    await start({ allowedOrigins: null });
+    await expect(from('https://elsewhere.example')).resolves.toBeInstanceOf(TestClient);
+    await chat.dispose();
+    chat = await ChatApp.start();
+    const Origin = 'https://elsewhere.example';
+    await expect(open('?user=alice', [], { Origin })).resolves.toBeInstanceOf(TestClient);
+  });
+});
+
 describe('an authenticator that takes its time', () => {
   let asked: Promise<IncomingMessage>;
   let answer: (principal: Principal | Promise<never>) => void;
