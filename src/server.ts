@@ -13,6 +13,7 @@ import { AppModule } from './app.module.js';
 import { HandshakeRefusal } from './authentication/refusal.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
+import { AdmissionService } from './gateway/admission.service.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { refuse } from './gateway/upgrade-router.js';
 import { HealthController } from './observability/health.controller.js';
@@ -22,8 +23,7 @@ import { ServerLogger } from './observability/server-logger.js';
 /** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
 const BACKLOG = 4_096;
 
-/** How long a client may take for the head of a request, a handshake included, and for all of a request, in milliseconds; then it is answered 408. */
-const HEAD_WITHIN_MS = 10_000;
+/** How long a client may take for all of a request, in milliseconds; then it is answered 408. */
 const REQUEST_WITHIN_MS = 30_000;
 
 /** Bytes of JSON that one byte of content may take, as `\u0001` does, and room for the rest of a body. */
@@ -43,8 +43,8 @@ const FORCED = 1;
 /** Express over an HTTP server that waits for nobody who holds it up; Nest's own waits for a minute, and looks every 30 s. */
 export class ImpatientExpressAdapter extends ExpressAdapter {
   constructor(
-    private readonly headWithinMs = HEAD_WITHIN_MS,
-    private readonly requestWithinMs = REQUEST_WITHIN_MS,
+    private readonly headWithinMs: number,
+    private readonly requestWithinMs = Math.max(REQUEST_WITHIN_MS, headWithinMs),
   ) {
     super();
   }
@@ -75,6 +75,17 @@ function onConnect(_request: IncomingMessage, socket: Duplex): void {
   );
 }
 
+/** A peer that takes its time, or sends what is no request: Node would answer without a body, and count it nowhere. */
+function refusalOf({ code }: NodeJS.ErrnoException): HandshakeRefusal {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new HandshakeRefusal(408, 'REQUEST_TIMEOUT', 'the request took too long; send it at once');
+  }
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return new HandshakeRefusal(431, 'HEADERS_TOO_LONG', 'the headers are longer than 16 KiB; send shorter ones');
+  }
+  return new HandshakeRefusal(400, 'BAD_HANDSHAKE', 'what came is no request of HTTP/1.1; use a WebSocket client');
+}
+
 /** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
 export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressApplication> {
   const logger = new ServerLogger(readLogFormat(env));
@@ -84,7 +95,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   const settings = readEnvironment(env);
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.with(settings),
-    new ImpatientExpressAdapter(),
+    new ImpatientExpressAdapter(settings.chat.handshakeMs),
     {
       abortOnError: false,
       bodyParser: false,
@@ -134,6 +145,11 @@ function addressOf({ authentication: { authenticate } }: Settings): string {
 /** Gives an application what the server has around the chat: the adapter, JSON bodies, the page and what it needs to know, the descriptions. */
 export function equip(app: NestExpressApplication, { path, chat, authentication: { authenticate } }: Settings): void {
   const guard = app.get(AdministratorGuard);
+  const admission = app.get(AdmissionService);
+  app.getHttpServer().on('clientError', (error: Error, socket: Duplex) => {
+    if (socket.writable) admission.onRefused(refuse(socket, refusalOf(error)));
+    else socket.destroy();
+  });
   app.useWebSocketAdapter(new ChatWsAdapter(app));
   // Who asks is known before a body is read: parsing is work that no stranger can give us.
   app.use(path, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {

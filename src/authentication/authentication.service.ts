@@ -11,9 +11,6 @@ import { forbidden, HandshakeRefusal, unauthorized, unavailable } from './refusa
 import { Tickets } from './tickets.js';
 import { trusted } from './trusted.authenticator.js';
 
-/** How long an authenticator may take. It holds a socket of somebody who has proved nothing. */
-const AUTHENTICATE_WITHIN_MS = 10_000;
-
 /** Who makes a REST call. */
 export interface Caller {
   readonly isAdmin: boolean;
@@ -90,9 +87,11 @@ export class AuthenticationService implements OnApplicationBootstrap {
   }
 
   private async answerOf(request: IncomingMessage): Promise<Principal> {
+    const { clock, handshakeMs } = this.chat;
     try {
-      return await within(this.chat.clock, AUTHENTICATE_WITHIN_MS, this.options.authenticate(request), () => {
-        this.logger.warn(`No answer of the authenticator within ${AUTHENTICATE_WITHIN_MS} ms.`);
+      // Until it answers it holds a socket of somebody who has proved nothing.
+      return await within(clock, handshakeMs, this.options.authenticate(request), () => {
+        this.logger.warn(`No answer of the authenticator within ${handshakeMs} ms.`);
         return unavailable();
       });
     } catch (error) {

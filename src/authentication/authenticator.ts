@@ -15,6 +15,6 @@ export interface Principal {
 /**
  * Says who makes a request: before every upgrade, and of every REST call that brings a bearer token which is not the
  * administrator's. It throws for whom it does not know, which is answered with 401; a HandshakeRefusal is answered as it
- * is. An answer that takes more than 10 s is answered with 503. `?ticket=` is not its concern: tickets are redeemed before.
+ * is. An answer that takes more than `handshakeMs` (10 s) is answered with 503. `?ticket=` is not its concern: tickets are redeemed before.
  */
 export type Authenticator = (request: IncomingMessage) => Principal | Promise<Principal>;

@@ -3,7 +3,7 @@ export class HandshakeRefusal extends Error {
   override readonly name = 'HandshakeRefusal';
 
   constructor(
-    readonly statusCode: 400 | 401 | 403 | 404 | 405 | 426 | 429 | 503,
+    readonly statusCode: 400 | 401 | 403 | 404 | 405 | 408 | 426 | 429 | 431 | 503,
     readonly code: string,
     message: string,
     readonly headers: Readonly<Record<string, string>> = {},

@@ -35,6 +35,7 @@ describe('the options of the chat', () => {
       connectionsPerAddress: 50,
       maxConnections: expect.any(Number),
       admissionsPerSecond: null,
+      handshakeMs: 10_000,
       trustedProxies: [],
       allowedOrigins: undefined,
       drainMs: 5_000,

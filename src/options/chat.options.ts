@@ -74,6 +74,9 @@ export class ChatOptions {
   /** Handshakes that are let in per second, 1 or more; others wait in line for up to 5 s, and are then refused with 503. `null` for as many as the machine manages. */
   admissionsPerSecond: number | null = null;
 
+  /** How long a handshake may take, in milliseconds, 1,000 to 600,000: at the standalone server its head, or it is refused with 408, and everywhere the answer of the authenticator, or it is refused with 503. */
+  handshakeMs = 10_000;
+
   /** Proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. */
   trustedProxies: readonly string[] = [];
 
@@ -142,6 +145,7 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   connectionsPerAddress: orNull(whole(1)),
   maxConnections: orNull(whole(1)),
   admissionsPerSecond: orNull(whole(1)),
+  handshakeMs: whole(1_000, 600_000),
   trustedProxies: listOf(isNetwork, 'addresses or networks such as 10.0.0.0/8'),
   allowedOrigins: orUnset(orNull(listOf(isOrigin, 'origins such as https://app.example.com'))),
   drainMs: whole(100, 600_000),

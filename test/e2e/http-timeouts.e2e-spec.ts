@@ -29,6 +29,28 @@ describe('a client that does not finish its request', () => {
     await withDeadline(peer.closed, () => 'the end of the connection');
   });
 
+  it('is counted, and told why in JSON', async () => {
+    const chat = await ChatApp.start({ handshakeMs: 1_000 });
+    const answers = await Promise.all(
+      ['GET /chat?user=bob HTTP/1.1\r\n', `GET / HTTP/1.1\r\nX: ${'x'.repeat(17_000)}`, 'no request\r\n\r\n'].map(
+        async (request) => {
+          const peer = await RawClient.connect(chat.port);
+          await peer.write(Buffer.from(request));
+          return `${await peer.until('\r\n\r\n')}${await peer.until('}')}`;
+        },
+      ),
+    );
+    expect(answers).toEqual([
+      expect.stringMatching(/^HTTP\/1\.1 408 .*Connection: close.*"code":"REQUEST_TIMEOUT"/s),
+      expect.stringMatching(/^HTTP\/1\.1 431 .*Connection: close.*"code":"HEADERS_TOO_LONG"/s),
+      expect.stringMatching(/^HTTP\/1\.1 400 .*Connection: close.*"code":"BAD_HANDSHAKE"/s),
+    ]);
+    const metrics = await (await fetch(`http://127.0.0.1:${chat.port}/metrics`)).text();
+    for (const code of ['REQUEST_TIMEOUT', 'HEADERS_TOO_LONG', 'BAD_HANDSHAKE'])
+      expect(metrics).toContain(`holdfast_handshakes_refused_total{code="${code}"} 1\n`);
+    await chat.dispose();
+  });
+
   it('has 10 s for the head and 30 s for all of it', async () => {
     const chat = await ChatApp.start();
     expect(chat.app.getHttpServer()).toMatchObject({

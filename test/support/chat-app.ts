@@ -51,10 +51,13 @@ export class ChatApp {
       authentication: resolveAuthenticationOptions({ authenticate, adminToken, insecure }),
     };
     const module = await Test.createTestingModule({ imports: [AppModule.with(settings)] }).compile();
-    const app = module.createNestApplication<NestExpressApplication>(new ImpatientExpressAdapter(), {
-      logger: false,
-      bodyParser: false,
-    });
+    const app = module.createNestApplication<NestExpressApplication>(
+      new ImpatientExpressAdapter(settings.chat.handshakeMs),
+      {
+        logger: false,
+        bodyParser: false,
+      },
+    );
     equip(app, settings);
     await app.listen(0, '127.0.0.1');
     return new ChatApp(app, home, options, databaseUrl);
