@@ -34,6 +34,9 @@ const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 /** The description of the REST calls, in all its forms; what is below a path is of it. */
 const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
 
+/** Of every answer: what it is stays what it says, no page of others frames ours, and no address of ours reaches others. */
+const HEADERS = { 'X-Content-Type-Options': 'nosniff', 'X-Frame-Options': 'DENY', 'Referrer-Policy': 'no-referrer' };
+
 /** Signals that ask the server to end. Nest would take those of a crash for a request, too. */
 const ENDING_SIGNALS = [ShutdownSignal.SIGTERM, ShutdownSignal.SIGINT, ShutdownSignal.SIGHUP];
 
@@ -151,8 +154,14 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     else socket.destroy();
   });
   app.useWebSocketAdapter(new ChatWsAdapter(app));
+  app.disable('x-powered-by');
+  app.use((_request: IncomingMessage, response: ServerResponse, next: () => void) => {
+    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+    next();
+  });
   // Who asks is known before a body is read: parsing is work that no stranger can give us.
-  app.use(path, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {
+  app.use(path, (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
+    response.setHeader('Cache-Control', 'no-store'); // What waits is nothing for a browser's disk.
     if (/^\/?(\?|$)/.test(request.url!)) return next(); // The path of the socket, which takes nothing.
     guard.check(request, true).then(() => next(), next);
   });

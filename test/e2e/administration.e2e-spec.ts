@@ -173,6 +173,21 @@ describe('every call that the router serves', () => {
     }
   });
 
+  it('leaves nothing in a cache, lets no page frame it, and does not say what it is made of', async () => {
+    for (const path of ['/', '/docs', '/chat/pending/bob', '/chat/nothing', '/health/live']) {
+      const { headers } = await fetch(`http://127.0.0.1:${chat.port}${path}`, {
+        headers: { Authorization: `Bearer ${ADMIN_TOKEN}` },
+      });
+      expect(Object.fromEntries(headers)).toMatchObject({
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+        'referrer-policy': 'no-referrer',
+        ...(path.startsWith('/chat') ? { 'cache-control': 'no-store' } : {}),
+      });
+      expect(headers.get('x-powered-by')).toBeNull();
+    }
+  });
+
   it('is described in all its forms to administrators only, however the path is written', async () => {
     for (const path of [
       '/docs',
