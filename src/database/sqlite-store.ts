@@ -38,9 +38,9 @@ export async function openSqlite(
   connect: (options: SqliteOptions) => Promise<DataSource>,
 ): Promise<DataSource> {
   const file = fileOf(options);
-  if (file === null) return connect(options);
-  const found = inspectFile(file);
   try {
+    if (file === null) return await connect(options);
+    const found = inspectFile(file);
     // A journal is the rest of a first start that was killed: only a connection that writes can finish with it.
     if (found === 'database' && sizeOf(`${file}-journal`) === null) await checkDatabase(options, file);
     const unlock = await lockStore(options, file);
@@ -53,7 +53,7 @@ export async function openSqlite(
     if (found === 'empty') new Logger('Store').warn(`${file} was an empty file; it is a new store now.`);
     return dataSource;
   } catch (cause) {
-    throw cause instanceof StoreError ? cause : new StoreError(explained(file, cause), { cause });
+    throw cause instanceof StoreError ? cause : new StoreError(explained(options.database, cause), { cause });
   }
 }
 
@@ -115,7 +115,7 @@ function damaged(file: string, detail: unknown): string {
 function explained(file: string, cause: unknown): string {
   const { name, message } = cause as Error;
   if (name === 'MissingDriverError')
-    return `The store ${file} can't be opened: this TypeORM has no sqlite3 any more; give the type better-sqlite3, for the same file.`;
+    return `The store ${file} can't be opened: this TypeORM has no sqlite3 any more; give the type better-sqlite3, with the same database.`;
   const code = codeOf(cause);
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return damaged(file, message);
   if (code.startsWith('SQLITE_BUSY'))

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { isAbsolute, resolve } from 'node:path';
+import { inspect } from 'node:util';
 import type { DataSourceOptions } from 'typeorm';
 import { isDatabaseType } from '../offline-messages/dialect.js';
 import { OfflineMessage } from '../offline-messages/offline-message.entity.js';
@@ -44,6 +45,11 @@ export function completed(options: DataSourceOptions): DataSourceOptions {
   if (!isDatabaseType(options.type)) {
     throw new StoreError(
       `The store can't be on ${options.type}; give a data source of the type postgres, sqlite or better-sqlite3.`,
+    );
+  }
+  if (options.type !== 'postgres' && !(options.database && typeof options.database === 'string')) {
+    throw new StoreError(
+      `The file of the store is ${inspect(options.database)}; give database: { type: '${options.type}', database: 'data/chat.sqlite' }.`,
     );
   }
   return {

@@ -155,3 +155,20 @@ async function idsIn(connection: DataSource): Promise<Set<string>> {
   const rows = (await connection.query('SELECT id FROM holdfast_offline_message')) as { id: string }[];
   return new Set(rows.map(({ id }) => id));
 }
+
+describe("options of a database that can't be a store", () => {
+  it.each([
+    ['no file', { type: 'sqlite' }, "The file of the store is undefined; give database: { type: 'sqlite', database: "],
+    ['no path', { type: 'better-sqlite3', database: 5 }, 'The file of the store is 5; give database: { type: '],
+    [
+      'no driver',
+      { type: 'sqlite', database: ':memory:', driver: {} },
+      "The store :memory: can't be opened: SQLite package",
+    ],
+  ])('are refused with a sentence: %s', async (_what, options, problem) => {
+    await expect(openStore(options as never)).rejects.toMatchObject({
+      name: 'StoreError',
+      message: expect.stringContaining(problem),
+    });
+  });
+});
