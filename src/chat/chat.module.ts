@@ -1,6 +1,7 @@
-import { Module, type DynamicModule, type Type } from '@nestjs/common';
+import { Inject, Module, Optional, type DynamicModule, type Type } from '@nestjs/common';
 import { DiscoveryModule, RouterModule } from '@nestjs/core';
 import { WebSocketGateway } from '@nestjs/websockets';
+import { inspect } from 'node:util';
 import { AdminModule } from '../admin/admin.module.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
 import { openStore, reopenStore } from '../database/store-data-source.js';
@@ -8,10 +9,12 @@ import { storeOptions } from '../database/store-options.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdmissionService } from '../gateway/admission.service.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
+import { normalPath } from '../gateway/gateway-hooks.js';
 import { AUTHORIZE, type Authorize } from '../gateway/policy.js';
 import { OfflineMessagesModule, type StoreDatabase } from '../offline-messages/offline-messages.module.js';
 import { ChatOptionsError } from '../options/chat.options.js';
 import { GIVEN_OPTIONS, OptionsModule } from '../options/options.module.js';
+import { isSocketPath } from '../options/socket-path.js';
 import { ChatEventListeners } from './chat-event.listeners.js';
 import type { ChatModuleAsyncOptions, ChatModuleExtras, ChatModuleOptions } from './chat-module.options.js';
 import { ChatService } from './chat.service.js';
@@ -28,6 +31,14 @@ const DATABASE: StoreDatabase = {
  */
 @Module({})
 export class ChatModule {
+  /** Made by Nest. The class alone, without `forRoot`, is refused where there is no ChatService to inject. */
+  constructor(@Optional() @Inject(ChatService) chat?: ChatService) {
+    if (chat) return;
+    throw new Error(
+      'ChatModule was imported without forRoot; import what ChatModule.forRoot() returns, or call that once with isGlobal: true.',
+    );
+  }
+
   /** An option that does not fit stops the start with a ChatOptionsError. */
   static forRoot({ path, isGlobal, ...options }: ChatModuleOptions & ChatModuleExtras = {}): DynamicModule {
     return assemble(OptionsModule.register(options), { path, isGlobal });
@@ -35,11 +46,15 @@ export class ChatModule {
 
   /** The same, with the options from a factory; what shapes the module, `path` and `isGlobal`, is given beside it. */
   static forRootAsync({ path, isGlobal, ...source }: ChatModuleAsyncOptions): DynamicModule {
+    if (!source.useFactory && !source.useClass && !source.useExisting) {
+      throw new ChatOptionsError('useFactory', 'is not given', 'give it, useClass or useExisting');
+    }
     return assemble(OptionsModule.registerAsync(source), { path, isGlobal });
   }
 }
 
 function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: ChatModuleExtras): DynamicModule {
+  checkPath(path);
   const delivery = DeliveryModule.over(OfflineMessagesModule.over(DATABASE));
   return {
     module: ChatModule,
@@ -55,6 +70,16 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
     providers: [AdmissionService, POLICY, gatewayAt(path), ChatEventListeners, ChatService],
     exports: [ChatService, delivery],
   };
+}
+
+/** Of a path that does not fit, Nest would serve the REST calls somewhere and the socket nowhere. */
+function checkPath(path: unknown): void {
+  if (typeof path === 'string' && isSocketPath(normalPath(path))) return;
+  throw new ChatOptionsError(
+    'path',
+    `is ${inspect(path)}`,
+    "give a path such as '/chat', without parameters or a host",
+  );
 }
 
 const POLICY = {

@@ -1,5 +1,6 @@
 import type { AuthenticationOptions } from '../authentication/authentication.options.js';
 import { ChatOptions, ChatOptionsError, resolveChatOptions } from '../options/chat.options.js';
+import { isSocketPath } from '../options/socket-path.js';
 import { DEFAULT_DATABASE_URL } from '../database/store-options.js';
 import { AUTHENTICATION_VARIABLES, readAuthentication } from './authentication.js';
 import { EnvironmentError } from './environment-error.js';
@@ -20,8 +21,6 @@ export type LogFormat = 'text' | 'json';
 
 /** Variables that are not options of the chat. */
 const OWN = ['CHAT_PATH', ...AUTHENTICATION_VARIABLES];
-/** Segments of `.` and `..` would be resolved by every client before it asks. */
-const PATH = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._~-]+)+$/;
 
 /** Every option of the chat that the environment can set, with its variable: `someOption` is `CHAT_SOME_OPTION`. */
 const VARIABLES: ReadonlyMap<string, string> = new Map(
@@ -37,7 +36,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
   ) as Record<string, string>;
   const host = given['HOST'] ?? '127.0.0.1';
   const path = given['CHAT_PATH'] ?? '/chat';
-  if (!PATH.test(path)) {
+  if (!isSocketPath(path)) {
     throw new EnvironmentError(`CHAT_PATH is '${path}'; give a path such as /chat.`);
   }
   return {

@@ -21,7 +21,7 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModule
       inject: [MODULE_OPTIONS_TOKEN, ModulesContainer],
       useFactory: (given: unknown, modules: ModulesContainer) => {
         refuseSecond(modules);
-        if (typeof given === 'object' && given !== null) return given;
+        if (typeof given === 'object' && given !== null) return withoutShape(given);
         throw new ChatOptionsError('useFactory', 'gave no options', 'return an object, {} for the defaults');
       },
     },
@@ -34,6 +34,14 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModule
   exports: [GIVEN_OPTIONS, CHAT_OPTIONS],
 })
 export class OptionsModule extends ConfigurableModuleClass {}
+
+/** What shapes the module was fixed before a factory is asked. */
+function withoutShape(given: object): object {
+  for (const name of ['path', 'isGlobal'].filter((each) => each in given)) {
+    throw new ChatOptionsError(name, 'comes from the factory', 'give it to forRootAsync, beside the factory');
+  }
+  return given;
+}
 
 /** Two chats would share tables and tokens, and which of them a service got would be chance. */
 function refuseSecond(modules: ModulesContainer): void {

@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger, Module, Scope } from '@nestjs/common';
+import { inspect } from 'node:util';
 import {
   ChatError,
   ChatModule,
@@ -85,6 +86,33 @@ describe('an application that imports ChatModule', () => {
     await expect(
       HostApp.start({ imports: [ChatModule.forRootAsync({ useFactory: () => undefined as never })] }),
     ).rejects.toThrow(ChatOptionsError);
+    expect(() => ChatModule.forRootAsync({ path: '/talk' })).toThrow(
+      'ChatModule option useFactory is not given; give it, useClass or useExisting.',
+    );
+  });
+
+  it.each(['', '/', '/chat/:id', '/chat/*', '/chat?x', '/ch at', 'ws://localhost/chat', 5, null])(
+    'is told that %p is no path for the chat',
+    (path) => {
+      expect(() => ChatModule.forRoot({ path: path as string })).toThrow(
+        `ChatModule option path is ${inspect(path)}; give a path such as '/chat', without parameters or a host.`,
+      );
+    },
+  );
+
+  it.each(['path', 'isGlobal'])('is told where to give %s when its factory gives it', async (name) => {
+    const imports = [ChatModule.forRootAsync({ useFactory: () => ({ ...IN_MEMORY, [name]: '/talk' }) })];
+    await expect(HostApp.start({ imports })).rejects.toThrow(
+      `ChatModule option ${name} comes from the factory; give it to forRootAsync, beside the factory.`,
+    );
+  });
+
+  it('is told so when it imports the class without forRoot, but where the chat is global', async () => {
+    await expect(HostApp.start({ imports: [ChatModule] })).rejects.toThrow(/ChatModule was imported without forRoot; /);
+    const chat = (isGlobal: boolean) => ChatModule.forRoot({ ...IN_MEMORY, isGlobal });
+    await expect(HostApp.start({ imports: [chat(false), ChatModule] })).rejects.toThrow(/without forRoot/);
+    host = await HostApp.start({ imports: [ChatModule, chat(true)] });
+    expect(await host.get('/chat/stats')).toMatchObject({ status: 200 });
   });
 
   it('is refused a second chat', async () => {
