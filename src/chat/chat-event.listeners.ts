@@ -37,24 +37,28 @@ export class ChatEventListeners implements OnApplicationBootstrap {
 
   private find(): void {
     const scanner = new MetadataScanner();
-    for (const { instance, isDependencyTreeStatic } of this.providers()) {
+    for (const [instance, isSingleton] of this.providers()) {
       for (const name of scanner.getAllMethodNames(Object.getPrototypeOf(instance) as object)) {
         const method = instance[name] as (event: unknown) => unknown;
-        const event = Reflect.getMetadata(CHAT_EVENT, method) as keyof ChatEvents | undefined;
-        if (event === undefined) continue;
+        const events = Reflect.getMetadata(CHAT_EVENT, method) as (keyof ChatEvents)[] | undefined;
+        if (events === undefined) continue;
         const title = `${instance.constructor.name}.${name}`;
-        if (!isDependencyTreeStatic) this.logger.warn(`${title} is of the scope of a request and hears no events.`);
-        else this.listenersOf(event).push({ title, call: (happened) => method.call(instance, happened) });
+        const listener: Listener = { title, call: (happened) => method.call(instance, happened) };
+        if (isSingleton) for (const event of events) this.listenersOf(event).push(listener);
+        else this.logger.warn(`${title} is of a provider that is no singleton, and hears no events.`);
       }
     }
   }
 
-  private *providers(): Iterable<{ instance: Record<string, unknown>; isDependencyTreeStatic: boolean }> {
+  /** Each instance once, by however many tokens it is provided, and whether it is the only one of its provider. */
+  private providers(): Map<Record<string, unknown>, boolean> {
+    const providers = new Map<Record<string, unknown>, boolean>();
     for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
       const instance = wrapper.instance as Record<string, unknown> | null | undefined;
       if (typeof instance !== 'object' || instance === null || Object.getPrototypeOf(instance) === null) continue;
-      yield { instance, isDependencyTreeStatic: wrapper.isDependencyTreeStatic() };
+      providers.set(instance, wrapper.isDependencyTreeStatic() && !wrapper.isTransient);
     }
+    return providers;
   }
 
   private listenersOf(event: keyof ChatEvents): Listener[] {

@@ -1,4 +1,3 @@
-import { SetMetadata } from '@nestjs/common';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import type { Message } from '../protocol/message.js';
 
@@ -28,15 +27,15 @@ export interface ChatEvents {
   evicted: MessageHeader;
 }
 
-/** The metadata of a method that listens, which is the name of its event. */
+/** The metadata of a method that listens, which are the names of its events. */
 export const CHAT_EVENT = 'holdfast:event';
 
 type Listener<Name extends keyof ChatEvents> = (event: ChatEvents[Name]) => unknown;
 
 /**
  * Lets a method of a provider hear of an event, after it has happened. Nobody waits for it: what it throws or rejects with
- * is logged, and touches neither the chat nor other listeners. What happens after a kill is not told again. Providers of
- * the scope of a request are not called.
+ * is logged, and touches neither the chat nor other listeners. What happens after a kill is not told again. Of providers
+ * that are no singletons none is called.
  */
 export function OnChatEvent<Name extends keyof ChatEvents>(
   name: Name,
@@ -45,5 +44,8 @@ export function OnChatEvent<Name extends keyof ChatEvents>(
   key: string | symbol,
   descriptor: TypedPropertyDescriptor<Method>,
 ) => void {
-  return SetMetadata(CHAT_EVENT, name);
+  return (_target, _key, { value: method }) => {
+    const others = (Reflect.getMetadata(CHAT_EVENT, method!) ?? []) as string[];
+    Reflect.defineMetadata(CHAT_EVENT, [...others, name], method!);
+  };
 }

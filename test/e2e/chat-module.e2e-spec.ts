@@ -302,6 +302,32 @@ describe('listeners of the application', () => {
     );
     Logger.overrideLogger(false);
   });
+
+  it('hear once of each of their events, by however many tokens they are provided', async () => {
+    const told: string[] = [];
+    @Injectable()
+    class Both {
+      @OnChatEvent('accepted')
+      @OnChatEvent('stored')
+      note({ id }: ChatEvents['accepted']): void {
+        told.push(id);
+      }
+    }
+    @Injectable({ scope: Scope.TRANSIENT })
+    class OneForEach {
+      @OnChatEvent('accepted') never(): void {
+        told.push('one for each');
+      }
+    }
+    const app = await start({}, [Both, { provide: 'alias', useExisting: Both }, OneForEach]);
+    await chatOf(app).send({ from: 'alice', to: 'bob', content: 'x', id: 'm1' });
+    await chatOf(app).send({ from: 'alice', to: 'bob', content: 'x', id: 'm2' });
+    await eventually(
+      () => told.filter((id) => id === 'm2').length === 2,
+      () => `both events of m2; there are ${told.join(', ')}`,
+    );
+    expect(told).toEqual(['m1', 'm1', 'm2', 'm2']);
+  });
 });
 
 describe('authorize', () => {
