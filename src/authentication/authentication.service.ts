@@ -81,7 +81,8 @@ export class AuthenticationService implements OnApplicationBootstrap {
   private async ask(request: IncomingMessage): Promise<Principal> {
     if (this.provesNothing) this.keepToLoopback(request);
     const principal = await this.answerOf(request);
-    const user = parseUserName(principal.user);
+    // What is outside of TypeScript may answer nothing for whom it does not know.
+    const user = parseUserName((principal as Principal | null | undefined)?.user);
     if (user === null) throw unauthorized();
     return { ...principal, user };
   }

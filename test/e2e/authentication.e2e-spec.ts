@@ -547,8 +547,8 @@ describe('an authenticator of the application', () => {
     expect(JSON.stringify(lines)).not.toContain('secret');
   });
 
-  it('may name nobody who is no user', async () => {
-    await start({ authenticate: () => ({ user: 'a\nb' }) });
+  it.each([{ user: 'a\nb' }, { user: 5 }, undefined, null])('may name nobody who is no user: %j', async (principal) => {
+    await start({ authenticate: () => principal as Principal });
     await expectUnauthorized('');
   });
 });
