@@ -3,6 +3,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
 import { inspectFile, sizeOf, StoreError } from './store-file.js';
 import { lockStore } from './store-lock.js';
+import { isNotBuilt, notBuilt } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
 /** `SQLITE_OPEN_READONLY`: what is only looked at stays as it is, byte for byte. */
@@ -114,6 +115,7 @@ function damaged(file: string, detail: unknown): string {
 
 function explained(file: string, cause: unknown): string {
   const { name, message } = cause as Error;
+  if (isNotBuilt(cause)) return notBuilt('better-sqlite3'); // The other one is loaded before.
   if (name === 'MissingDriverError')
     return `The store ${file} can't be opened: this TypeORM has no sqlite3 any more; give the type better-sqlite3, with the same database.`;
   const code = codeOf(cause);

@@ -63,6 +63,15 @@ export function completed(options: DataSourceOptions): DataSourceOptions {
   };
 }
 
+/** Says whether a driver was installed without its binary, as package managers do that ask before a package may build. */
+export function isNotBuilt(error: unknown): boolean {
+  return String(error).includes('Could not locate the bindings file');
+}
+
+export function notBuilt(driver: string): string {
+  return `The package ${driver} is installed, but not built; allow it to build in your package manager, and run npm rebuild ${driver}.`;
+}
+
 /**
  * The driver sqlite3, but for its `verbose()`, which TypeORM calls: from then on every statement would write out all its
  * parameters, contents included, for the stack of an error that hardly ever comes, and that somebody may log.
@@ -74,7 +83,7 @@ function sqliteWithoutTraces(): object | undefined {
     return { ...driver, verbose: () => driver };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return undefined;
-    throw error;
+    throw isNotBuilt(error) ? new StoreError(notBuilt('sqlite3'), { cause: error }) : error;
   }
 }
 

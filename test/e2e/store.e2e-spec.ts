@@ -157,6 +157,11 @@ async function idsIn(connection: DataSource): Promise<Set<string>> {
 }
 
 describe("options of a database that can't be a store", () => {
+  /** Throws as the driver does. */
+  function withoutBinary(): never {
+    throw new Error('Could not locate the bindings file. Tried: …');
+  }
+
   it.each([
     ['no file', { type: 'sqlite' }, "The file of the store is undefined; give database: { type: 'sqlite', database: "],
     ['no path', { type: 'better-sqlite3', database: 5 }, 'The file of the store is 5; give database: { type: '],
@@ -164,6 +169,11 @@ describe("options of a database that can't be a store", () => {
       'no driver',
       { type: 'sqlite', database: ':memory:', driver: {} },
       "The store :memory: can't be opened: SQLite package",
+    ],
+    [
+      'a driver without its binary',
+      { type: 'better-sqlite3', database: ':memory:', driver: withoutBinary },
+      'The package better-sqlite3 is installed, but not built; allow it to build in your package manager, and run',
     ],
   ])('are refused with a sentence: %s', async (_what, options, problem) => {
     await expect(openStore(options as never)).rejects.toMatchObject({
