@@ -7,6 +7,7 @@ import { AuthenticationModule } from '../authentication/authentication.module.js
 import { openStore, reopenStore } from '../database/store-data-source.js';
 import { storeOptions } from '../database/store-options.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
+import { AdapterCheck } from '../gateway/adapter-check.js';
 import { AdmissionService } from '../gateway/admission.service.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
 import { normalPath } from '../gateway/gateway-hooks.js';
@@ -67,7 +68,7 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       RouterModule.register([{ path, module: AdminModule }]),
       DiscoveryModule,
     ],
-    providers: [AdmissionService, POLICY, gatewayAt(path), ChatEventListeners, ChatService],
+    providers: [AdapterCheck, AdmissionService, POLICY, gatewayAt(path), ChatEventListeners, ChatService],
     exports: [ChatService, delivery],
   };
 }

@@ -7,6 +7,7 @@ import { EMPTY, firstValueFrom, fromEvent, isObservable, map, race, ReplaySubjec
 import { WebSocket, type MessageEvent, type WebSocketServer } from 'ws';
 import { HandshakeRefusal } from '../authentication/refusal.js';
 import { CloseCode } from '../protocol/close-code.js';
+import { noteAdapter } from './adapter-check.js';
 import { FrameQueue } from './frame-queue.js';
 import { guardGateways, normalPath, OF_CHAT } from './gateway-hooks.js';
 import { GuardedWebSocketServer, refuse, UpgradeRouter } from './upgrade-router.js';
@@ -56,6 +57,7 @@ export class ChatWsAdapter extends WsAdapter {
   ) {
     super(app, options);
     this.others = others;
+    noteAdapter(this.httpServer as Server);
   }
 
   /** Throws an Error, which stops the start, when two gateways are at one path or one has a namespace. */

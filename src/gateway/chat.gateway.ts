@@ -14,6 +14,7 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError, type ErrorCode } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
+import { ADAPTER_MISSING } from './adapter-check.js';
 import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
 import { ChatSocket } from './chat.socket.js';
@@ -80,9 +81,7 @@ export class ChatGateway
 
   onApplicationBootstrap(): void {
     if (this.server instanceof GuardedWebSocketServer) return;
-    throw new Error(
-      'ChatModule needs its own WebSocket adapter: call app.useWebSocketAdapter(new ChatWsAdapter(app)) before app.listen(); another adapter for the other gateways is given to it as { others: adapter }.',
-    );
+    throw new Error(ADAPTER_MISSING);
   }
 
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */

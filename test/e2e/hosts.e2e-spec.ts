@@ -3,7 +3,11 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { Test } from '@nestjs/testing';
+import type { Server } from 'node:http';
 import { io, type Socket } from 'socket.io-client';
+import { ChatModule } from '../../src/index.js';
+import { IN_MEMORY } from '../../src/testing/index.js';
 import { withDeadline } from '../support/deadline.js';
 import { GatewayHost, signal } from '../support/gateway-host.js';
 import { TestClient } from '../support/test-client.js';
@@ -154,5 +158,16 @@ describe('a host without the adapter of the chat', () => {
     ['none', null],
   ])('but with the one %s does not start, and is told the line to add', async (_, adapter) => {
     await expect(GatewayHost.start({ adapter })).rejects.toThrow('app.useWebSocketAdapter(new ChatWsAdapter(app))');
+  });
+
+  it('is told so before Nest takes one of its own, or ends the process because there is none', async () => {
+    const module = await Test.createTestingModule({ imports: [ChatModule.forRoot(IN_MEMORY)] }).compile();
+    const app = module.createNestApplication({ logger: false });
+    try {
+      await expect(app.init()).rejects.toThrow('app.useWebSocketAdapter(new ChatWsAdapter(app))');
+      expect((app.getHttpServer() as Server).listenerCount('upgrade')).toBe(0);
+    } finally {
+      await app.close();
+    }
   });
 });
