@@ -55,26 +55,48 @@ function typeOf(node) {
 
 function isPublic(member) {
   const hidden = ts.ModifierFlags.Private | ts.ModifierFlags.Protected;
-  return (
-    member.name !== undefined && !ts.isPrivateIdentifier(member.name) && !(ts.getCombinedModifierFlags(member) & hidden)
-  );
+  return !(member.name && ts.isPrivateIdentifier(member.name)) && !(ts.getCombinedModifierFlags(member) & hidden);
 }
 
-/** The members that have something said about them, with what is said. */
+/** What Nest makes is not made by a reader, and what only overrides is described where it comes from. */
+function isForReaders(member) {
+  if (ts.isConstructorDeclaration(member)) {
+    return member.parameters.length > 0 && !member.parameters.some((each) => ts.getDecorators(each));
+  }
+  return docOfNode(member) !== '' || !(ts.getCombinedModifierFlags(member) & ts.ModifierFlags.Override);
+}
+
+function docOfNode(node) {
+  const symbol = node.name && checker.getSymbolAtLocation(node.name);
+  const comments = () => ts.getJSDocCommentsAndTags(node).map(({ comment }) => ts.getTextOfJSDocComment(comment));
+  return (symbol ? docOf(symbol) : comments().join(' ')).replace(/\n/g, ' ');
+}
+
+function textOf(member, declaration) {
+  if (ts.isConstructorDeclaration(member)) {
+    const parameters = member.parameters.map((each) => each.getText().replace(/^((private|readonly) )+/, ''));
+    return `new ${declaration.name.text}(${parameters.join(', ')})`;
+  }
+  if (ts.isPropertyDeclaration(member) || ts.isParameter(member)) {
+    return `${member.name.getText()}: ${member.type ? member.type.getText() : typeOf(member)}`;
+  }
+  return withoutBody(member)
+    .replace(/;$/, '')
+    .replace(/^(override |readonly )+/, '');
+}
+
+/** The public members, with what is said about them. */
 function membersOf(declaration) {
   if (!ts.isClassDeclaration(declaration) && !ts.isInterfaceDeclaration(declaration)) return [];
-  return declaration.members.filter(isPublic).flatMap((member) => {
-    const symbol = checker.getSymbolAtLocation(member.name);
-    const doc = symbol && docOf(symbol);
-    if (!doc) return [];
-    const type = ts.isPropertyDeclaration(member) && !member.type ? `: ${typeOf(member)}` : '';
-    const text = ts.isPropertyDeclaration(member)
-      ? `${member.name.getText()}${member.type ? `: ${member.type.getText()}` : type}`
-      : withoutBody(member)
-          .replace(/;$/, '')
-          .replace(/^(override |readonly )+/, '');
-    return [`- \`${text.replace(/\s+/g, ' ')}\`: ${doc.replace(/\n/g, ' ')}`];
-  });
+  const properties = declaration.members
+    .filter(ts.isConstructorDeclaration)
+    .flatMap(({ parameters }) => parameters.filter((each) => ts.isParameterPropertyDeclaration(each, each.parent)));
+  return [...declaration.members, ...properties]
+    .filter((member) => isPublic(member) && isForReaders(member))
+    .map((member) => {
+      const doc = docOfNode(member);
+      return `- \`${textOf(member, declaration).replace(/\s+/g, ' ')}\`${doc && `: ${doc}`}`;
+    });
 }
 
 function sectionOf(symbol) {

@@ -37,3 +37,17 @@ describe('docs/errors.md', () => {
     for (const cells of [...rowsOf('Exceptions'), ...rowsOf('Close codes')]) expect(cells.at(-2)).toMatch(/\w+.*\.$/);
   });
 });
+
+describe('docs/api.md', () => {
+  const api = readFileSync(join(import.meta.dirname, '../docs/api.md'), 'utf8');
+
+  it.each([
+    'isOnline(user: string): boolean',
+    'code: ErrorCode',
+    'new HandshakeRefusal(',
+    'expectClose(code: number): Promise<Closed>',
+    '[detail: string]: unknown`: Whatever else',
+  ])('has members that need no comment, those of a constructor, and those without a name: %s', (member) => {
+    expect(api).toContain(`- \`${member}`);
+  });
+});
