@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
@@ -13,7 +13,7 @@ interface Listener {
 
 /** Finds the methods that listen and tells them what happens, at the end of the turn in which it did. */
 @Injectable()
-export class ChatEventListeners implements OnApplicationBootstrap {
+export class ChatEventListeners implements OnModuleInit {
   private readonly logger = new Logger('ChatEvents');
   private readonly listeners = new Map<keyof ChatEvents, Listener[]>();
   private happened: (() => void)[] = [];
@@ -25,7 +25,8 @@ export class ChatEventListeners implements OnApplicationBootstrap {
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
   ) {}
 
-  onApplicationBootstrap(): void {
+  /** Before the modules that import the chat, which may send from here on. */
+  onModuleInit(): void {
     this.find();
     // What nobody listens to costs a message nothing.
     if (this.hasAny('connected', 'disconnected')) this.hearConnections();

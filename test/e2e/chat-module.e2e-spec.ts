@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger, Module, Scope } from '@nestjs/common';
+import { Inject, Injectable, Logger, Module, Scope, type OnModuleInit } from '@nestjs/common';
 import { inspect } from 'node:util';
 import {
   ChatError,
@@ -301,6 +301,25 @@ describe('listeners of the application', () => {
       expect.arrayContaining(['Broken.throws failed: Error: first', 'Broken.rejects failed: Error: second']),
     );
     Logger.overrideLogger(false);
+  });
+
+  it('hear of what the application sends while it starts', async () => {
+    const told: string[] = [];
+    @Injectable()
+    class Early implements OnModuleInit {
+      constructor(@Inject(ChatService) private readonly chat: ChatService) {}
+      async onModuleInit(): Promise<void> {
+        await this.chat.send({ from: 'alice', to: 'bob', content: 'x', id: 'm1' });
+      }
+      @OnChatEvent('stored') note({ id }: ChatEvents['stored']): void {
+        told.push(id);
+      }
+    }
+    await start({}, [Early]);
+    await eventually(
+      () => told.length === 1,
+      () => `m1; there are ${told.join(', ')}`,
+    );
   });
 
   it('hear once of each of their events, by however many tokens they are provided', async () => {
