@@ -78,8 +78,9 @@ export class StoreBatch {
 
   private admit(storedAt: number): void {
     for (const request of this.requests) {
-      const { position, bytes, message } = request;
-      const row = { ...message, position, bytes, storedAt };
+      const { position, bytes } = request;
+      const { id, from, to, content, sentAt } = request.message;
+      const row = { id, from, to, content, sentAt, position, bytes, storedAt };
       const error = request.mustKeep ? null : this.tallies.refusal(row);
       if (error) this.turnedDown.set(request, error);
       else {
