@@ -8,8 +8,9 @@ import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
 import { Answer, answerKey, RememberedAnswers, type Sender } from './answer.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
-import { Mailbox, SWEEPS_TO_PERSIST, type MailboxSurroundings } from './mailbox.js';
+import { Mailbox, SWEEPS_TO_PERSIST } from './mailbox.js';
 import type { MailboxReader } from './mailbox-reader.js';
+import type { MailboxSurroundings } from './mailbox-surroundings.js';
 
 /** Pause before a page of the backlog that could not be read is tried again, in milliseconds. */
 const READ_RETRY_MS = 250;

@@ -27,7 +27,8 @@ export class MailboxReader {
   /** A page of the backlog is being read for it. */
   reading = false;
   attached = true;
-  private opened = false;
+  /** It was told how much waits for it. */
+  isOpened = false;
   /** Something of the mailbox waits to be written to it. */
   private behind = true;
   private caughtUp = false;
@@ -60,12 +61,17 @@ export class MailboxReader {
 
   /** Tells the receiver, once, how much waits for it; null when the disk did not say. */
   open(pending: number | null): void {
-    if (!this.opened) this.receiver.onOpened(pending);
-    this.opened = true;
+    if (!this.isOpened) this.receiver.onOpened(pending);
+    this.isOpened = true;
+  }
+
+  /** This message was taken when it was there already. */
+  cameBefore({ position }: HeldMessage): boolean {
+    return position > this.backlogUpTo;
   }
 
   write(held: HeldMessage, late: boolean): void {
-    if (held.position > this.backlogUpTo) this.sayCaughtUp();
+    if (this.cameBefore(held)) this.sayCaughtUp();
     if (!this.caughtUp) this.backlogWritten += 1;
     this.flushBroadcasts(held.position);
     this.cursor = held.position;
@@ -83,13 +89,11 @@ export class MailboxReader {
     return confirmed;
   }
 
-  /** Ends it; answers what it has not confirmed, in order. */
-  detach(): HeldMessage[] {
+  /** Ends it: nothing is in flight to it any more. */
+  detach(): void {
     this.attached = false;
-    const unconfirmed = this.inFlight;
+    this.leave(this.inFlight);
     this.inFlight = [];
-    this.leave(unconfirmed);
-    return unconfirmed;
   }
 
   /** Writes a broadcast, or keeps it in its place behind what waits; answers false when it does neither. `after` is the last position given. */

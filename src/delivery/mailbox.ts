@@ -1,47 +1,14 @@
-import type { Ending } from '../offline-messages/removals.js';
-import type { Page } from '../offline-messages/offline-message.service.js';
-import type { StoreOutcome, StoreRequest } from '../offline-messages/store-batch.js';
+import type { StoreOutcome } from '../offline-messages/store-batch.js';
 import type { StoredHeader, StoredMessage } from '../offline-messages/offline-message.table.js';
 import type { Message } from '../protocol/message.js';
 import type { Answer } from './answer.js';
 import { HeldMessage } from './held-message.js';
 import { HeldMessages } from './held-messages.js';
-import type { Ledger } from './ledger.js';
 import { MailboxReader, type Receiver } from './mailbox-reader.js';
+import type { MailboxSurroundings } from './mailbox-surroundings.js';
 
 /** Sweeps that a message sees before it is stored unconfirmed; they come so many times in `persistAfterMs`. */
 export const SWEEPS_TO_PERSIST = 4;
-
-/** The store, as far as a mailbox needs it. */
-export interface MailboxStore {
-  store(request: StoreRequest): void;
-  cancel(request: StoreRequest): boolean;
-  remove(row: StoredHeader, ending: Ending): void;
-  page(user: string, after: number, upTo: number, limit: number): Promise<Page>;
-  isLeaving(row: StoredHeader): boolean;
-}
-
-/** What all mailboxes share. */
-export interface MailboxSurroundings {
-  readonly store: MailboxStore;
-  readonly ledger: Ledger;
-  readonly ackWindow: number;
-  /** Nothing is written to anybody before it is stored (`persistAfterMs: 0`). */
-  readonly persistFirst: boolean;
-  /** Sweeps so far. */
-  readonly sweeps: number;
-  /** Position of the last message that was accepted into any mailbox. */
-  readonly lastPosition: number;
-  /** The mailbox has messages that are in memory only. */
-  onUnstored(mailbox: Mailbox): void;
-  /** A page could not be read; `retry` is to be called after a while. */
-  onReadFailed(error: unknown, retry: () => void): void;
-  onRefused(message: Message): void;
-  /** A message was read from the disk: a repeat of it is known from here on. */
-  onRead(message: Message): void;
-  /** Nobody reads the mailbox and nothing of it is in memory: it may be thrown away. */
-  onIdle(mailbox: Mailbox): void;
-}
 
 /**
  * All that is in flight or pending for one user, in order. It alone decides whether a message is relayed or stored, and
@@ -49,11 +16,12 @@ export interface MailboxSurroundings {
  *
  * | state    | when                                        | a new message                               | leaves to |
  * | -------- | ------------------------------------------- | ------------------------------------------- | --------- |
- * | offline  | no connection                               | is stored                                   | draining: a connection came |
+ * | offline  | no connection                               | is stored                                   | opening: a connection came |
+ * | opening  | what waits is asked for                     | is kept, no more of them than a window has  | draining; live: nothing waits; offline |
  * | draining | a connection has not got all of the backlog | is stored, behind the backlog               | live: the rest is in memory; offline: the connection left |
  * | live     | all was written, or is about to be          | is written at once; stored when the window is full or no confirmation comes | draining: its window is full and something had to be dropped to the disk; offline |
  *
- * With several connections each has its own state, and a message is stored at once unless it was written to all of them.
+ * With several connections each has its own state, and a message is stored at once unless it was written, or kept, for all.
  *
  * A message is in memory from its acceptance until it is confirmed, or stored and not in flight. What is on the disk
  * alone lies at or below `diskUpTo`, and each reader knows from where on it has to read there (`knownUpTo`): reading
@@ -95,8 +63,10 @@ export class Mailbox {
       else this.detach(reader);
       if (reader.cursor < position) reader.fellBehind();
     }
-    if (held.inFlight > 0 && held.inFlight === this.readers.size) this.shared.onUnstored(this);
-    else this.store(held);
+    if (this.mayStayInMemory(held)) {
+      held.takenLive = true;
+      this.shared.onUnstored(this);
+    } else if (held.disk === 'memory') this.store(held); // Or it is on its way, as a connection left meanwhile.
   }
 
   /** Lets a connection read the mailbox, from its beginning; first it hears how much waits. */
@@ -111,9 +81,8 @@ export class Mailbox {
   /** Ends a connection's reading: what it has not confirmed is stored, in order, and read again by the next one. */
   detach(reader: MailboxReader): void {
     if (!this.readers.delete(reader)) return;
-    for (const held of reader.detach()) {
-      if (!held.gone && held.inFlight === 0 && held.disk === 'memory') this.store(held);
-    }
+    reader.detach();
+    this.storeKept();
     for (const held of this.held) {
       held.takenLive = false;
       this.releaseIfStored(held);
@@ -181,7 +150,21 @@ export class Mailbox {
     this.releaseIfStored(held);
   }
 
+  /** Every connection has it in flight, or will have it as soon as it is known what it has to get before. */
+  private mayStayInMemory(held: HeldMessage): boolean {
+    if (held.inFlight === this.readers.size) return held.inFlight > 0;
+    if (this.shared.persistFirst || this.held.size > this.shared.ackWindow) return false;
+    return [...this.readers].filter((reader) => !reader.isOpened).length === this.readers.size - held.inFlight;
+  }
+
+  private storeKept(): void {
+    for (const held of this.held) {
+      if (!held.gone && held.disk === 'memory' && !this.mayStayInMemory(held)) this.store(held);
+    }
+  }
+
   private store(held: HeldMessage): void {
+    held.takenLive &&= this.shared.persistFirst;
     held.disk = 'storing';
     this.shared.store.store(held);
   }
@@ -202,7 +185,7 @@ export class Mailbox {
       const next = this.held.firstAfter(reader.cursor);
       if (next && next.position <= reader.knownUpTo) {
         if (this.shared.persistFirst && next.disk !== 'stored') return;
-        this.write(reader, next, next !== fresh && !next.takenLive);
+        this.write(reader, next, next !== fresh && !(next.takenLive && reader.cameBefore(next)));
       } else if (reader.isLive) {
         return reader.hasCaughtUp();
       } else if (reader.knownUpTo >= this.diskUpTo) {
@@ -227,6 +210,7 @@ export class Mailbox {
     const after = reader.knownUpTo;
     const upTo = this.diskUpTo;
     const limit = reader.room;
+    const isFirst = !reader.isOpened;
     // While it reads, what is dropped to the disk lowers this again: the page may not have it yet.
     reader.reading = true;
     reader.knownUpTo = Infinity;
@@ -239,11 +223,13 @@ export class Mailbox {
       reader.knownUpTo = Math.min(reader.knownUpTo, pageEnd);
       reader.reading = false;
       this.advance(reader);
+      if (isFirst) this.storeKept();
     } catch (error) {
       if (!reader.attached) return;
       reader.open(null);
       reader.knownUpTo = Math.min(reader.knownUpTo, after);
       reader.reading = false;
+      if (isFirst) this.storeKept();
       this.shared.onReadFailed(error, () => this.advance(reader));
     }
   }

@@ -1,0 +1,38 @@
+import type { Page } from '../offline-messages/offline-message.service.js';
+import type { StoredHeader } from '../offline-messages/offline-message.table.js';
+import type { Ending } from '../offline-messages/removals.js';
+import type { StoreRequest } from '../offline-messages/store-batch.js';
+import type { Message } from '../protocol/message.js';
+import type { Ledger } from './ledger.js';
+import type { Mailbox } from './mailbox.js';
+
+/** The store, as far as a mailbox needs it. */
+export interface MailboxStore {
+  store(request: StoreRequest): void;
+  cancel(request: StoreRequest): boolean;
+  remove(row: StoredHeader, ending: Ending): void;
+  page(user: string, after: number, upTo: number, limit: number): Promise<Page>;
+  isLeaving(row: StoredHeader): boolean;
+}
+
+/** What all mailboxes share. */
+export interface MailboxSurroundings {
+  readonly store: MailboxStore;
+  readonly ledger: Ledger;
+  readonly ackWindow: number;
+  /** Nothing is written to anybody before it is stored (`persistAfterMs: 0`). */
+  readonly persistFirst: boolean;
+  /** Sweeps so far. */
+  readonly sweeps: number;
+  /** Position of the last message that was accepted into any mailbox. */
+  readonly lastPosition: number;
+  /** The mailbox has messages that are in memory only. */
+  onUnstored(mailbox: Mailbox): void;
+  /** A page could not be read; `retry` is to be called after a while. */
+  onReadFailed(error: unknown, retry: () => void): void;
+  onRefused(message: Message): void;
+  /** A message was read from the disk: a repeat of it is known from here on. */
+  onRead(message: Message): void;
+  /** Nobody reads the mailbox and nothing of it is in memory: it may be thrown away. */
+  onIdle(mailbox: Mailbox): void;
+}
