@@ -21,7 +21,7 @@ export class HeldMessage implements StoreRequest {
   inFlight = 0;
   /** How many sweeps there had been when it was taken; so many later it is stored if it is not confirmed. */
   takenAtSweep = 0;
-  /** Nothing stood between it and its recipient but the opening of the mailbox, or its own commit (`persistAfterMs: 0`): it is not late. */
+  /** When it was taken, nothing stood between it and its recipient but its own commit (`persistAfterMs: 0`): it is not late. */
   takenLive = false;
 
   constructor(

@@ -2,7 +2,7 @@ import type { Message } from '../protocol/message.js';
 import type { HeldMessage } from './held-message.js';
 
 /** Content that may be in flight to one connection, in bytes; one message always may. Past it the rest waits in the store. */
-const WINDOW_BYTES = 256 * 1024;
+export const WINDOW_BYTES = 256 * 1024;
 /** Broadcasts kept for a connection that is behind; more are not, as a broadcast is at most once. */
 const HELD_BROADCASTS = 256;
 
@@ -65,7 +65,7 @@ export class MailboxReader {
     this.isOpened = true;
   }
 
-  /** This message was taken when it was there already. */
+  /** Whether this connection was there when the message was taken. */
   cameBefore({ position }: HeldMessage): boolean {
     return position > this.backlogUpTo;
   }

@@ -4,7 +4,7 @@ import type { Message } from '../protocol/message.js';
 import type { Answer } from './answer.js';
 import { HeldMessage } from './held-message.js';
 import { HeldMessages } from './held-messages.js';
-import { MailboxReader, type Receiver } from './mailbox-reader.js';
+import { MailboxReader, WINDOW_BYTES, type Receiver } from './mailbox-reader.js';
 import type { MailboxSurroundings } from './mailbox-surroundings.js';
 
 /** Sweeps that a message sees before it is stored unconfirmed; they come so many times in `persistAfterMs`. */
@@ -63,10 +63,8 @@ export class Mailbox {
       else this.detach(reader);
       if (reader.cursor < position) reader.fellBehind();
     }
-    if (this.mayStayInMemory(held)) {
-      held.takenLive = true;
-      this.shared.onUnstored(this);
-    } else if (held.disk === 'memory') this.store(held); // Or it is on its way, as a connection left meanwhile.
+    if (this.mayStayInMemory(held)) this.shared.onUnstored(this);
+    else if (held.disk === 'memory') this.store(held); // Or it is on its way, as a connection left meanwhile.
   }
 
   /** Lets a connection read the mailbox, from its beginning; first it hears how much waits. */
@@ -153,10 +151,19 @@ export class Mailbox {
   /** Every connection has it in flight, or will have it as soon as it is known what it has to get before. */
   private mayStayInMemory(held: HeldMessage): boolean {
     if (held.inFlight === this.readers.size) return held.inFlight > 0;
-    if (this.shared.persistFirst || this.held.size > this.shared.ackWindow) return false;
-    return [...this.readers].filter((reader) => !reader.isOpened).length === this.readers.size - held.inFlight;
+    if (this.shared.persistFirst) return false;
+    const opening = [...this.readers].filter((reader) => !reader.isOpened).length;
+    return opening > 0 && held.inFlight + opening === this.readers.size && this.fitsWindow;
   }
 
+  /** What is held is no more than may be in flight to one connection. */
+  private get fitsWindow(): boolean {
+    let bytes = 0;
+    for (const held of this.held) bytes += held.bytes;
+    return this.held.size <= this.shared.ackWindow && bytes <= WINDOW_BYTES;
+  }
+
+  /** Stores what was kept for a connection that is open now, or has left, and is not in flight to all. */
   private storeKept(): void {
     for (const held of this.held) {
       if (!held.gone && held.disk === 'memory' && !this.mayStayInMemory(held)) this.store(held);
@@ -164,7 +171,6 @@ export class Mailbox {
   }
 
   private store(held: HeldMessage): void {
-    held.takenLive &&= this.shared.persistFirst;
     held.disk = 'storing';
     this.shared.store.store(held);
   }
@@ -185,7 +191,8 @@ export class Mailbox {
       const next = this.held.firstAfter(reader.cursor);
       if (next && next.position <= reader.knownUpTo) {
         if (this.shared.persistFirst && next.disk !== 'stored') return;
-        this.write(reader, next, next !== fresh && !(next.takenLive && reader.cameBefore(next)));
+        const waited = next.disk !== 'memory' && !next.takenLive;
+        this.write(reader, next, next !== fresh && (waited || !reader.cameBefore(next)));
       } else if (reader.isLive) {
         return reader.hasCaughtUp();
       } else if (reader.knownUpTo >= this.diskUpTo) {
@@ -210,7 +217,6 @@ export class Mailbox {
     const after = reader.knownUpTo;
     const upTo = this.diskUpTo;
     const limit = reader.room;
-    const isFirst = !reader.isOpened;
     // While it reads, what is dropped to the disk lowers this again: the page may not have it yet.
     reader.reading = true;
     reader.knownUpTo = Infinity;
@@ -223,13 +229,13 @@ export class Mailbox {
       reader.knownUpTo = Math.min(reader.knownUpTo, pageEnd);
       reader.reading = false;
       this.advance(reader);
-      if (isFirst) this.storeKept();
+      this.storeKept();
     } catch (error) {
       if (!reader.attached) return;
       reader.open(null);
       reader.knownUpTo = Math.min(reader.knownUpTo, after);
       reader.reading = false;
-      if (isFirst) this.storeKept();
+      this.storeKept();
       this.shared.onReadFailed(error, () => this.advance(reader));
     }
   }
