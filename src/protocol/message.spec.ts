@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { ChatError, ERROR_CODES } from './chat-error.js';
 import { isMessageId, newId, toIsoTime } from './message.js';
 
@@ -33,6 +34,12 @@ describe('a message id', () => {
 
   it('of the server is one that a sender could have given, never twice the same, and sorts by time', () => {
     const ids = Array.from({ length: 10_000 }, newId);
+    // More than a millisecond has numbers for, and then a clock that is set back.
+    const now = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 1_000);
+    ids.push(...Array.from({ length: 10_000 }, newId));
+    now.mockReturnValue(0);
+    ids.push(...Array.from({ length: 10 }, newId));
+    now.mockRestore();
     expect(ids.every(isMessageId)).toBe(true);
     expect(ids.every((id) => /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id))).toBe(
       true,

@@ -3,6 +3,7 @@ import { OfflineMessageService } from '../../src/offline-messages/offline-messag
 import { ChatApp } from '../support/chat-app.js';
 import { eventually } from '../support/deadline.js';
 import { FakeSocket } from '../support/fake-socket.js';
+import { ManualClock } from '../support/manual-clock.js';
 
 describe('a message to somebody whose mailbox is still being opened', () => {
   let chat: ChatApp;
@@ -34,7 +35,7 @@ describe('a message to somebody whose mailbox is still being opened', () => {
   });
 
   it('is stored when more waits than a page has, and when the connection goes', async () => {
-    chat = await ChatApp.start({ ackWindow: 4 });
+    chat = await ChatApp.start({ ackWindow: 4, clock: new ManualClock() }); // No sweep comes that would store it.
     for (const n of [1, 2, 3, 4, 5]) chat.delivery.send('alice', alices(n), nobody);
     await chat.untilPending('bob', 5);
     const first = FakeSocket.open(chat.connections, 'bob');
