@@ -229,15 +229,14 @@ export class Mailbox {
       reader.knownUpTo = Math.min(reader.knownUpTo, pageEnd);
       reader.reading = false;
       this.advance(reader);
-      this.storeKept();
     } catch (error) {
       if (!reader.attached) return;
       reader.open(null);
       reader.knownUpTo = Math.min(reader.knownUpTo, after);
       reader.reading = false;
-      this.storeKept();
       this.shared.onReadFailed(error, () => this.advance(reader));
     }
+    this.storeKept();
   }
 
   /** Puts messages from the disk among those in memory. */

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import type { Connection } from '../../src/connections/connection.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { ChatApp } from '../support/chat-app.js';
@@ -49,6 +50,19 @@ describe('a message to somebody whose mailbox is still being opened', () => {
     leave(second.connection);
     await chat.untilPending('bob', 7);
     expect(second.socket.frames).toEqual([]);
+  });
+
+  it('is stored when the store does not say what waits', async () => {
+    chat = await ChatApp.start({ clock: new ManualClock() });
+    chat.delivery.send('alice', alices(1), nobody);
+    await chat.untilPending('bob', 1);
+    jest.spyOn(chat.app.get(OfflineMessageService), 'page').mockRejectedValueOnce(new Error('no answer'));
+    const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
+    chat.delivery.attach(connection);
+    chat.delivery.send('alice', alices(2), nobody);
+    await chat.untilPending('bob', 2);
+    expect(socket.frames).toMatchObject([{ event: 'welcome', data: { pending: null } }]);
+    leave(connection);
   });
 
   it('is kept in memory only as far as a window goes', async () => {
