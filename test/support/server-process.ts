@@ -42,11 +42,9 @@ export class ServerProcess {
   readonly exited: Promise<Exit>;
   private readonly child: ChildProcess;
 
-  private constructor(env: NodeJS.ProcessEnv, uid?: number, openFiles?: number) {
-    const command = [process.execPath, '--enable-source-maps', MAIN];
-    if (openFiles !== undefined) command.unshift('prlimit', `--nofile=${openFiles}`);
+  private constructor(env: NodeJS.ProcessEnv, wrapper: readonly string[] = []) {
+    const command = [...wrapper, process.execPath, '--enable-source-maps', MAIN];
     this.child = spawn(command[0]!, command.slice(1), {
-      ...(uid === undefined ? {} : { uid, gid: uid }),
       env: { PATH: process.env['PATH'], NO_COLOR: '1', PORT: '0', ...UNLIMITED, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -73,7 +71,7 @@ export class ServerProcess {
     env: NodeJS.ProcessEnv & { readonly DATABASE_URL: string },
     openFiles?: number,
   ): Promise<ServerProcess> {
-    const server = new ServerProcess(env, undefined, openFiles);
+    const server = new ServerProcess(env, openFiles === undefined ? [] : ['prlimit', `--nofile=${openFiles}`]);
     try {
       await withDeadline(server.listening(), () => `the server listens; it wrote ${server.output}`, START_MS);
       return server;
@@ -84,8 +82,11 @@ export class ServerProcess {
   }
 
   /** Starts it where it has to refuse, as this user of the system if one is given, and waits until it has ended. */
-  static async refused(env: NodeJS.ProcessEnv, uid?: number): Promise<{ code: number | null; output: string }> {
-    const server = new ServerProcess(env, uid);
+  static async refused(
+    env: NodeJS.ProcessEnv,
+    wrapper?: readonly string[],
+  ): Promise<{ code: number | null; output: string }> {
+    const server = new ServerProcess(env, wrapper);
     try {
       const exit = await withDeadline(server.exited, () => `the server ends; it wrote ${server.output}`, START_MS);
       return { code: exit.code, output: server.stdout + server.stderr };
