@@ -8,7 +8,7 @@ const asNumber = { to: (value: number) => value, from: (value: string | number) 
  * rows are written and deleted by OfflineMessageTable only, many to a statement.
  */
 @Entity({ name: 'holdfast_offline_message' })
-@Index('holdfast_offline_message_sent', ['recipient', 'sender', 'id'], { unique: true })
+@Index('holdfast_offline_message_sent', ['sender', 'id', 'recipient'], { unique: true })
 @Index('holdfast_offline_message_stored', ['storedAt'])
 export class OfflineMessage {
   @PrimaryColumn({ type: 'varchar', length: 128, primaryKeyConstraintName: 'holdfast_offline_message_order' })

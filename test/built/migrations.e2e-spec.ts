@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DataSource } from 'typeorm';
+import { migrations } from '../../src/database/migrations/index.js';
 import { openStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { DATABASE_KINDS, type DatabaseKind } from '../support/databases.js';
@@ -68,7 +69,7 @@ describe.each(DATABASE_KINDS.filter(([name]) => name !== 'better-sqlite3'))(
         exitCode: 0,
         output: expect.stringContaining('No changes in database schema were found'),
       });
-      expect(await npmRun('migration:revert')).toMatchObject({ exitCode: 0 });
+      for (const _migration of migrations) expect(await npmRun('migration:revert')).toMatchObject({ exitCode: 0 });
       expect(await tables()).toEqual(['holdfast_migrations']);
       expect(await readdir(join(ROOT, 'src/database/migrations'))).not.toContainEqual(expect.stringMatching(/check/i));
     });
