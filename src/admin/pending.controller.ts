@@ -13,6 +13,9 @@ import {
   toPendingMessageDto,
 } from './pending.dto.js';
 
+/** A page ends with the message that brings its content to so many bytes: twice what may wait for a user by default. */
+const PAGE_BYTES = 16 * 1024 * 1024;
+
 /** What waits in the store, and how to purge it. */
 @AdminController('pending', 'pending')
 export class PendingController {
@@ -44,12 +47,12 @@ export class PendingController {
     @Param('user', new SchemaPipe(userName)) user: string,
     @Query(new SchemaPipe(messageQuery)) { limit, cursor = 0 }: z.infer<typeof messageQuery>,
   ): Promise<z.infer<typeof pendingMessagePage>> {
-    const { rows, pending } = await this.offlineMessages.page(user, cursor, Number.MAX_SAFE_INTEGER, limit + 1);
-    const page = rows.slice(0, limit);
+    const page = await this.offlineMessages.page(user, cursor, Number.MAX_SAFE_INTEGER, limit + 1, PAGE_BYTES);
+    const rows = page.rows.slice(0, limit);
     return {
-      items: page.map(toPendingMessageDto),
-      total: pending ?? (await this.offlineMessages.count(user)),
-      nextCursor: rows.length > limit ? encodeCursor(page.at(-1)!.position) : null,
+      items: rows.map(toPendingMessageDto),
+      total: page.pending ?? (await this.offlineMessages.count(user)),
+      nextCursor: page.isLast ? null : encodeCursor(rows.at(-1)!.position),
     };
   }
 

@@ -3,6 +3,8 @@ import type { HeldMessage } from './held-message.js';
 
 /** Content that may be in flight to one connection, in bytes; one message always may. Past it the rest waits in the store. */
 export const WINDOW_BYTES = 256 * 1024;
+/** The most messages that a page has; with more of them a statement would be no cheaper for each. */
+const PAGE_ROWS = 1_024;
 /** Broadcasts kept for a connection that is behind; more are not, as a broadcast is at most once. */
 const HELD_BROADCASTS = 256;
 
@@ -27,6 +29,8 @@ export class MailboxReader {
   /** A page of the backlog is being read for it. */
   reading = false;
   attached = true;
+  /** How many messages the next page may have. */
+  pageRows: number;
   /** It was told how much waits for it. */
   isOpened = false;
   /** Something of the mailbox waits to be written to it. */
@@ -43,7 +47,9 @@ export class MailboxReader {
     private readonly window: number,
     /** Position of the last message that was accepted before it came. */
     private readonly backlogUpTo: number,
-  ) {}
+  ) {
+    this.pageRows = Math.min(window, PAGE_ROWS);
+  }
 
   /** The newest message needs no disk to get to it: it is live. */
   get isLive(): boolean {
@@ -57,6 +63,11 @@ export class MailboxReader {
 
   get inFlightCount(): number {
     return this.inFlight.length;
+  }
+
+  /** After a page of so many messages the next may have twice as many: where they are large a page has few, and a look at more is in vain. */
+  sizePages(rows: number): void {
+    this.pageRows = Math.min(2 * rows, PAGE_ROWS);
   }
 
   /** Tells the receiver, once, how much waits for it; null when the disk did not say. */

@@ -216,17 +216,16 @@ export class Mailbox {
   private async readPage(reader: MailboxReader): Promise<void> {
     const after = reader.knownUpTo;
     const upTo = this.diskUpTo;
-    const limit = reader.room;
     // While it reads, what is dropped to the disk lowers this again: the page may not have it yet.
     reader.reading = true;
     reader.knownUpTo = Infinity;
     try {
-      const { pending, rows } = await this.shared.store.page(this.user, after, upTo, limit);
+      const { pending, rows, isLast } = await this.shared.store.page(this.user, after, upTo, reader.pageRows);
       if (!reader.attached) return;
       reader.open(pending);
       this.hold(rows);
-      const pageEnd = rows.length < limit ? upTo : rows.at(-1)!.position;
-      reader.knownUpTo = Math.min(reader.knownUpTo, pageEnd);
+      if (!isLast) reader.sizePages(rows.length);
+      reader.knownUpTo = Math.min(reader.knownUpTo, isLast ? upTo : rows.at(-1)!.position);
       reader.reading = false;
       this.advance(reader);
     } catch (error) {

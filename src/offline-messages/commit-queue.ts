@@ -231,8 +231,8 @@ export class CommitQueue {
     await endOfTurn();
   }
 
-  /** Runs a statement that changes rows; answers the positions of those that it changed. */
-  private async timed(statement: Commit['statement'], rows: number, run: () => Promise<Set<number>>) {
+  /** Runs a statement that changes rows; answers how many it changed. */
+  private async timed(statement: Commit['statement'], rows: number, run: () => Promise<number>): Promise<number> {
     const begun = performance.now();
     const changed = await run();
     this.listener.onCommitted({ statement, rows, seconds: (performance.now() - begun) / 1000 });
@@ -247,7 +247,8 @@ export class CommitQueue {
     try {
       await batch.commit(this.clock, (row) => this.listener.onStored(row));
     } catch (cause) {
-      if (faultOf(cause) === 'broken') this.handle.distrust(batch.unanswered.map(rowOf));
+      // They may be in the table, and their senders are about to hear that they are not.
+      if (batch.isInserted || faultOf(cause) === 'broken') this.handle.distrust(batch.unanswered.map(rowOf));
       this.stores.putBack(batch.unanswered);
       throw cause;
     }

@@ -12,8 +12,10 @@ export interface Dialect {
   /** Content as the database can hold it, and back. */
   toColumn(content: string): string;
   fromColumn(content: string): string;
-  /** The rows in what the driver answers. */
-  rows(answer: unknown): Record<string, unknown>[];
+  /** All rows as one JSON array of arrays, in the order of their positions, out of a subquery that has them in it. */
+  asJson(columns: string): string;
+  /** Puts right what the driver hands over. */
+  fromDriver<Row>(rows: Row[]): Row[];
   /** How long to wait before a lock that was met is reported, in milliseconds; 0 where the database has waited for it. */
   readonly lockWaitMs: number;
 }
@@ -26,7 +28,8 @@ const SQLITE: Dialect = {
   marked: asItIs,
   toColumn: asItIs,
   fromColumn: asItIs,
-  rows: (answer) => answer as Record<string, unknown>[],
+  asJson: (columns) => `json_group_array(json_array(${columns}))`,
+  fromDriver: asItIs,
   lockWaitMs: 0,
 };
 
@@ -34,7 +37,7 @@ const SQLITE: Dialect = {
 const BETTER_SQLITE3: Dialect = { ...SQLITE, lockWaitMs: 250 };
 
 /** Postgres hands 64-bit integers and sums over as strings; ours stay far below 2^53. */
-const NUMBERS = ['position', 'bytes', 'sentAt', 'storedAt', 'count', 'users', 'lastPosition', 'oldest', 'newest'];
+const NUMBERS = ['position', 'bytes', 'sentAt', 'count', 'users', 'lastPosition', 'oldest', 'newest'];
 
 const POSTGRES: Dialect = {
   items: 'jsonb_array_elements(CAST(? AS jsonb))',
@@ -46,11 +49,10 @@ const POSTGRES: Dialect = {
   // Its texts hold every character but U+0000. U+0001 stands before a digit that says which of the two was meant.
   toColumn: (content) => content.replaceAll('\x01', '\x011').replaceAll('\0', '\x010'),
   fromColumn: (content) => content.replaceAll('\x010', '\0').replaceAll('\x011', '\x01'),
-  rows(answer) {
-    // For a DELETE the driver answers the rows and their number.
-    const [first] = answer as unknown[];
-    const rows = (Array.isArray(first) ? first : answer) as Record<string, unknown>[];
-    for (const row of rows) for (const name of NUMBERS) if (name in row) row[name] = Number(row[name]);
+  asJson: (columns) => `COALESCE(CAST(json_agg(json_build_array(${columns}) ORDER BY position) AS text), '[]')`,
+  fromDriver(rows) {
+    for (const row of rows as Record<string, unknown>[])
+      for (const name of NUMBERS) if (name in row) row[name] = Number(row[name]);
     return rows;
   },
   lockWaitMs: 0,

@@ -21,7 +21,9 @@ const SWEEP_MS = 60_000;
 
 /** So many users are counted in one statement. */
 const COUNTED_AT_ONCE = 1_000;
-/** A backlog of at most so many messages is read with those of so many others: no more rows than a page has. */
+/** A page of a backlog ends with the message that brings its content to so many bytes. */
+const PAGE_BYTES = 1024 * 1024;
+/** A backlog of at most so many messages is read with those of so many others. */
 const SHORT_BACKLOG = 16;
 const SHORT_BACKLOGS_AT_ONCE = 16;
 
@@ -29,6 +31,8 @@ const SHORT_BACKLOGS_AT_ONCE = 16;
 export interface Page {
   /** The messages, in order. */
   readonly rows: readonly StoredMessage[];
+  /** Nothing follows of what was asked for. */
+  readonly isLast: boolean;
   /** How many wait in all, which is asked for with the first page; null in those that follow. */
   readonly pending: number | null;
 }
@@ -146,15 +150,21 @@ export class OfflineMessageService implements CommitListener {
     return this.queue.flush();
   }
 
-  /** The first messages of a mailbox with a position above `after` and up to `upTo`, in order; rejects when the disk can't be read. */
-  async page(user: string, after: number, upTo: number, limit: number): Promise<Page> {
+  /**
+   * The first messages of a mailbox with a position above `after` and up to `upTo`, in order: at most `limit`, and none
+   * behind the one that brings their content to so many bytes. Rejects when the disk can't be read.
+   */
+  async page(user: string, after: number, upTo: number, limit: number, maxBytes = PAGE_BYTES): Promise<Page> {
     const pending = after === 0 ? await this.count(user) : null;
-    if (pending === 0) return { pending, rows: [] };
-    if (pending === null || pending > SHORT_BACKLOG) {
-      return { pending, rows: await this.queue.read(() => this.table.page(user, after, upTo, limit)) };
+    if (pending === 0) return { pending, rows: [], isLast: true };
+    if (pending !== null && this.isShort(pending)) {
+      const backlog = (await this.shortBacklogs.of(user)) ?? [];
+      const rows = backlog.filter(({ position }) => position <= upTo);
+      return { pending, rows: rows.slice(0, limit), isLast: rows.length <= limit };
     }
-    const backlog = (await this.shortBacklogs.of(user)) ?? [];
-    return { pending, rows: backlog.filter(({ position }) => position <= upTo).slice(0, limit) };
+    const rows = await this.queue.read(() => this.table.page(user, after, upTo, limit, maxBytes));
+    const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+    return { pending, rows, isLast: rows.length < limit && bytes < maxBytes };
   }
 
   /** True for a row that `page` answered although it has been deleted since, or is about to be. */
@@ -199,6 +209,10 @@ export class OfflineMessageService implements CommitListener {
     this.counters.pending -= 1;
     this.counters[ending] += 1;
     for (const listener of this.removalListeners) listener(row, ending);
+  }
+
+  private isShort(pending: number): boolean {
+    return pending <= SHORT_BACKLOG && pending * this.options.maxContentBytes <= PAGE_BYTES;
   }
 
   private scheduleSweep(): void {

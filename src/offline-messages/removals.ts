@@ -16,16 +16,14 @@ interface Removal {
   readonly row: StoredHeader;
   readonly ending: Ending;
   watcher: RemovalWatcher | undefined;
-  /** Tried in a commit that was reported failed. */
-  tried: boolean;
 }
 
 /** The deletions that were asked for and are not committed yet. None is ever taken back: whoever reads passes over these rows. */
 export class Removals {
   private readonly waiting = new Map<number, Removal>();
 
-  /** `remove` deletes rows in one commit and answers the positions of those that were still there. */
-  constructor(private readonly remove: (rows: readonly StoredHeader[]) => Promise<Set<number>>) {}
+  /** `remove` deletes rows in one commit. */
+  constructor(private readonly remove: (rows: readonly StoredHeader[]) => Promise<unknown>) {}
 
   get size(): number {
     return this.waiting.size;
@@ -38,23 +36,18 @@ export class Removals {
   /** The first ending of a message counts. */
   add(row: StoredHeader, ending: Ending, watcher: RemovalWatcher | undefined): void {
     if (this.waiting.has(row.position)) watcher?.onEnd(false);
-    else this.waiting.set(row.position, { row, ending, watcher, tried: false });
+    else this.waiting.set(row.position, { row, ending, watcher });
   }
 
-  /** Deletes the first of them in one commit, and tells of each that was still there. */
+  /** Deletes the first of them in one commit, and tells of each. One that is not there any more went with a commit whose answer was lost: nobody else deletes. */
   async commit(limit: number, onRemoved: (row: StoredHeader, ending: Ending) => void): Promise<void> {
     if (this.waiting.size === 0) return;
     const batch = [...this.waiting.values()].slice(0, limit);
-    const triedBefore = new Set(batch.filter(({ tried }) => tried));
-    for (const removal of batch) removal.tried = true;
-    const found = await this.remove(batch.map(({ row }) => row));
-    for (const removal of batch) {
-      const { row, ending, watcher } = removal;
-      // What a failed commit was to delete and is not there any more went with that commit: nobody else deletes.
-      const removed = found.has(row.position) || triedBefore.has(removal);
+    await this.remove(batch.map(({ row }) => row));
+    for (const { row, ending, watcher } of batch) {
       this.waiting.delete(row.position);
-      if (removed) onRemoved(row, ending);
-      watcher?.onEnd(removed);
+      onRemoved(row, ending);
+      watcher?.onEnd(true);
     }
   }
 

@@ -27,6 +27,8 @@ export class StoreBatch {
   private readonly admitted = new Map<StoreRequest, StoredMessage>();
   private readonly turnedDown = new Map<StoreRequest, ChatError>();
   private readonly open: Set<StoreRequest>;
+  /** The statement was committed; which of the messages it took may not be known yet. */
+  isInserted = false;
 
   constructor(
     private readonly requests: readonly StoreRequest[],
@@ -49,10 +51,9 @@ export class StoreBatch {
       await this.tallies.load(this.recipients);
       this.admit(clock.now());
       const rows = [...this.admitted.values()];
-      const inserted = rows.length > 0 ? await this.insert(rows) : new Set<number>();
-      for (const [request, row] of this.admitted) {
-        if (inserted.has(request.position)) this.stored(request, row, onStored);
-      }
+      const inserted = rows.length > 0 ? await this.insert(rows) : 0;
+      this.isInserted = inserted > 0;
+      if (inserted === rows.length) for (const [request, row] of this.admitted) this.stored(request, row, onStored);
       if (this.open.size > 0) await this.answerDoubtful(onStored);
     } catch (cause) {
       this.tallies.forget(this.recipients);
@@ -90,14 +91,14 @@ export class StoreBatch {
     }
   }
 
-  /** A message that did not go in may be a repeat of one that waits already. */
+  /** Some did not go in: repeats of others that wait already. */
   private async answerDoubtful(onStored: (row: StoredMessage) => void): Promise<void> {
     const rows = await this.table.withIds(this.unanswered.map((request) => request.message));
     const known = new Map(rows.map((row) => [keyOf(row), row]));
     for (const request of this.unanswered) {
       const first = known.get(keyOf(request.message));
       const row = this.admitted.get(request);
-      // Found under its own position, it went in with a commit whose answer was lost.
+      // Found under its own position it went in, now or with a commit whose answer was lost.
       if (row && first?.position === request.position) this.stored(request, row, onStored);
       else if (row) {
         this.tallies.subtract(row);

@@ -50,3 +50,41 @@ describe('a crowd that comes back at once', () => {
     }
   });
 });
+
+describe('a backlog of large messages', () => {
+  const SIZE = 500_000;
+  const COUNT = 40;
+  let chat: ChatApp;
+  afterEach(() => chat.dispose());
+
+  it('is read a few at a time, and delivered and listed whole and in order', async () => {
+    chat = await ChatApp.start({ maxContentBytes: SIZE, maxFrameBytes: 2 * SIZE, maxPendingBytesPerUser: null });
+    const heard = { onReceipt: () => undefined, onRefused: () => undefined };
+    const ids = Array.from({ length: COUNT }, (_, n) => `m${n}`);
+    for (const id of ids) chat.delivery.send('alice', { to: 'bob', content: id.padEnd(SIZE, '.'), id }, heard);
+    await chat.untilTotals({ pending: COUNT });
+
+    // 34 of them bring a page of the list to 16 MiB.
+    const first = (await chat.rest('GET', '/chat/pending/bob?limit=1000')).body;
+    expect(first).toMatchObject({ total: COUNT, items: { length: 34 } });
+    const rest = (await chat.rest('GET', `/chat/pending/bob?limit=1000&cursor=${first.nextCursor}`)).body;
+    expect(rest.nextCursor).toBeNull();
+    const listed = [...first.items, ...rest.items] as { id: string; content: string }[];
+    expect(listed.map(({ id, content }) => content.startsWith(id) && content.length)).toEqual(ids.map(() => SIZE));
+    expect(listed.map(({ id }) => id)).toEqual(ids);
+
+    const statements = chat.watchStatements();
+    const { socket, connection } = FakeSocket.open(chat.connections, 'bob');
+    chat.delivery.attach(connection);
+    for (let confirmed = 0; confirmed < COUNT;) {
+      await eventually(() => socket.messages().length > confirmed);
+      chat.delivery.confirm(connection, (confirmed = socket.messages().length));
+    }
+    expect(socket.messages().map(({ id }) => id)).toEqual(ids);
+    // Three of them bring a page of the backlog to 1 MiB.
+    expect(statements.filter((sql) => sql.includes('LIMIT'))).toHaveLength(Math.ceil(COUNT / 3));
+    await chat.untilTotals({ confirmed: COUNT, pending: 0 });
+    chat.delivery.detach(connection);
+    chat.connections.remove(connection);
+  });
+});

@@ -12,6 +12,7 @@ import type { ChatOptions } from '../../src/options/chat.options.js';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually } from '../support/deadline.js';
 import { LockHolder } from '../support/lock-holder.js';
+import { interceptStatements } from '../support/statements.js';
 import type { TestClient } from '../support/test-client.js';
 
 const MIB = 1024 * 1024;
@@ -89,8 +90,13 @@ class Sender {
 async function expectNothingMissing(user: string, sender: Sender): Promise<void> {
   const { receipted } = sender;
   chat = await chat.restart();
-  const { items } = (await chat.rest('GET', `/chat/pending/${user}?limit=1000`)).body as { items: { id: string }[] };
-  const kept = new Set(items.map(({ id }) => id));
+  const kept = new Set<string>();
+  for (let cursor = ''; ;) {
+    const { body } = await chat.rest('GET', `/chat/pending/${user}?limit=1000${cursor}`);
+    for (const { id } of body.items as { id: string }[]) kept.add(id);
+    if (body.nextCursor === null) break;
+    cursor = `&cursor=${body.nextCursor}`;
+  }
   expect([...receipted].filter((id) => id.includes('-') && !kept.has(id))).toEqual([]);
   const [{ integrity_check: verdict }] = (await database().query('PRAGMA integrity_check')) as [
     { integrity_check: string },
@@ -323,6 +329,31 @@ describe('an I/O error', () => {
     chat.expectBalanced();
   });
 
+  it('when repeats were met, and nobody can tell which of a commit went in: what is refused does not stay', async () => {
+    await start();
+    const heard: string[] = [];
+    const sender = {
+      onReceipt: ({ id, status }: { id: string; status: string }) => heard.push(`${id} ${status}`),
+      onRefused: ({ code }: { code: string }, id: string) => heard.push(`${id} ${code}`),
+    };
+    const send = async (...ids: string[]) => {
+      heard.length = 0;
+      for (const id of ids) chat.delivery.send('alice', { to: 'carol', content: 'x', id }, sender);
+      await eventually(() => heard.length === ids.length);
+      return heard;
+    };
+    expect(await send('m1')).toEqual(['m1 stored']);
+    chat = await chat.restart(); // It does not remember m1 now.
+    failNext(/WITH wanted/, 'before', new Error('SQLITE_FULL: database or disk is full'));
+    expect(await send('m1', 'm2')).toEqual(['m1 STORE_UNAVAILABLE', 'm2 STORE_UNAVAILABLE']);
+    expect(await rows()).toBe(2);
+    await untilHealthy(true);
+    expect(await rows()).toBe(1);
+    expect((await send('m1', 'm2')).sort()).toEqual(['m1 stored', 'm2 stored']);
+    expect(await rows()).toBe(2);
+    chat.expectBalanced();
+  });
+
   it('after which the commit is in the file all the same: what had to be kept is stored once', async () => {
     await start({ persistAfterMs: 20 });
     const [alice, dave] = [await Sender.connect('alice'), await chat.connectJson('dave')];
@@ -385,16 +416,14 @@ describe('an I/O error', () => {
   }
 
   /** Makes the next statement of this kind fail: before anything is done, or after it is committed. */
-  function failNext(kind: RegExp, when: 'before' | 'after' = 'before'): void {
-    const dataSource = database();
-    const query = dataSource.query.bind(dataSource) as (sql: string, parameters?: unknown[]) => Promise<unknown>;
+  function failNext(kind: RegExp, when: 'before' | 'after' = 'before', error = IOERR): void {
     let armed = true;
-    jest.spyOn(dataSource, 'query').mockImplementation((async (sql: string, parameters?: unknown[]) => {
-      if (!armed || !kind.test(sql)) return query(sql, parameters);
+    interceptStatements(database(), async (sql, run) => {
+      if (!armed || !kind.test(sql)) return run();
       armed = false;
-      if (when === 'after') await query(sql, parameters);
-      throw IOERR;
-    }) as never);
+      if (when === 'after') await run();
+      throw error;
+    });
   }
 });
 

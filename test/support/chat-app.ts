@@ -19,6 +19,7 @@ import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
 import { equip, ImpatientExpressAdapter } from '../../src/server.js';
 import { eventually } from './deadline.js';
+import { interceptStatements } from './statements.js';
 import { TestClient } from './test-client.js';
 
 /** A test is a flood from one address; one that is about these limits sets them. */
@@ -166,12 +167,11 @@ export class ChatApp {
   /** Answers the statements that begin from here on. */
   watchStatements(): readonly string[] {
     const { table } = this.app.get(OfflineMessageService) as unknown as { table: { dataSource: DataSource } };
-    const query = table.dataSource.query.bind(table.dataSource);
     const statements: string[] = [];
-    table.dataSource.query = (sql: string, parameters) => {
+    interceptStatements(table.dataSource, (sql, run) => {
       statements.push(sql);
-      return query(sql, parameters);
-    };
+      return run();
+    });
     return statements;
   }
 

@@ -10,6 +10,7 @@ import type { HeldMessage } from '../../src/delivery/held-message.js';
 import type { Receipt } from '../../src/protocol/message.js';
 import { FakeSocket } from './fake-socket.js';
 import { ManualClock } from './manual-clock.js';
+import { interceptStatements } from './statements.js';
 
 /** One message as its sender sees it. */
 interface Sent {
@@ -262,16 +263,16 @@ export class RelayWorld {
 
   private async start(): Promise<void> {
     this.dataSource = await openStore(storeOptions(`sqlite:${this.file}`));
-    const query = this.dataSource.query.bind(this.dataSource) as DataSource['query'];
-    this.countRows = async () => ((await query('SELECT COUNT(*) AS count FROM holdfast_offline_message')) as never)[0];
     const generation = this.generation;
-    this.dataSource.query = ((...parameters: Parameters<DataSource['query']>) => {
+    const uncounted = interceptStatements(this.dataSource, (_sql, run) => {
       this.calls += 1;
       if (this.calls === this.failingCall) this.failed += 1;
       return this.diskBroken || this.calls === this.failingCall || generation !== this.generation
         ? Promise.reject(new Error('SQLITE_IOERR'))
-        : query(...parameters);
-    }) as DataSource['query'];
+        : run();
+    });
+    this.countRows = async () =>
+      ((await uncounted().query('SELECT COUNT(*) AS count FROM holdfast_offline_message')) as never)[0];
     this.connections = new ConnectionService(this.options);
     const { dataSource } = this;
     this.store = new OfflineMessageService(dataSource, this.options, () => reopenStore(dataSource));
@@ -296,8 +297,8 @@ export class RelayWorld {
     if (this.sabotage === 'skip-in-page') {
       const page = store.page.bind(store);
       store.page = async (...parameters) => {
-        const { pending, rows } = await page(...parameters);
-        return { pending, rows: rows.slice(1) };
+        const answer = await page(...parameters);
+        return { ...answer, rows: answer.rows.slice(1) };
       };
     }
   }
