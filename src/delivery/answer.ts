@@ -1,6 +1,9 @@
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Message, Receipt } from '../protocol/message.js';
 
+/** What tells a message from all others [protocol 2.5]. */
+type Identity = Pick<Message, 'id' | 'from' | 'to'>;
+
 /** Who sent a message and is told what became of it: a connection, or a REST call. */
 export interface Sender {
   /** `repeated`: the message had been taken before, and this is the receipt of the first. */
@@ -9,18 +12,26 @@ export interface Sender {
 }
 
 /** What the sender of one message is told, once: a receipt or a refusal. A repeat of the message joins and hears the same. */
-export class Answer {
+export class Answer implements Identity {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
   private receipt: Receipt | null = null;
   private joined: Sender[] = [];
 
   constructor(
-    private readonly id: string,
+    { id, from, to }: Identity,
     private readonly sender: Sender | null,
-  ) {}
+  ) {
+    // Not the message itself: the answer is remembered for longer than its content.
+    this.id = id;
+    this.from = from;
+    this.to = to;
+  }
 
   /** The answer to a message that was receipted in an earlier run. */
-  static given(id: string, status: 'stored', sentAt: number): Answer {
-    const answer = new Answer(id, null);
+  static given(message: Identity, status: 'stored', sentAt: number): Answer {
+    const answer = new Answer(message, null);
     answer.receipted(status, sentAt);
     return answer;
   }
@@ -55,28 +66,60 @@ const REMEMBERED = 10_000;
  * look for it among the holes of those before, which cost a fifth of the relay.
  */
 export class RememberedAnswers {
-  private recent = new Map<string, Answer>();
-  private older = new Map<string, Answer>();
+  private recent = new Answers();
+  private older = new Answers();
 
-  find(key: string): Answer | undefined {
-    return this.recent.get(key) ?? this.older.get(key);
+  find(message: Identity): Answer | undefined {
+    return this.recent.find(message) ?? this.older.find(message);
   }
 
-  add(key: string, answer: Answer): void {
+  /** Adds an answer that `find` does not find. */
+  add(answer: Answer): void {
     if (this.recent.size >= REMEMBERED) {
       this.older = this.recent;
-      this.recent = new Map();
+      this.recent = new Answers();
     }
-    this.recent.set(key, answer);
+    this.recent.add(answer);
   }
 
-  forget(key: string): void {
-    this.recent.delete(key);
-    this.older.delete(key);
+  forget(message: Identity): void {
+    this.recent.delete(message);
+    this.older.delete(message);
   }
 }
 
-/** Under which the answer to a message is remembered: no user name holds a line feed. */
-export function answerKey({ from, to, id }: Pick<Message, 'from' | 'to' | 'id'>): string {
-  return `${from}\n${to}\n${id}`;
+/**
+ * One generation, by ids. Most are not used twice, so that one is a key by itself: to put one together of id and users, and
+ * to hash it, cost a twentieth of the relay. Where several messages have the same id they are told apart by their users.
+ */
+class Answers {
+  size = 0;
+  private readonly byId = new Map<string, Answer | Map<string, Answer>>();
+
+  find(message: Identity): Answer | undefined {
+    const found = this.byId.get(message.id);
+    if (found instanceof Map) return found.get(usersOf(message));
+    return found?.from === message.from && found.to === message.to ? found : undefined;
+  }
+
+  add(answer: Answer): void {
+    this.size += 1;
+    const found = this.byId.get(answer.id);
+    if (!found) this.byId.set(answer.id, answer);
+    else if (found instanceof Map) found.set(usersOf(answer), answer);
+    else this.byId.set(answer.id, new Map([found, answer].map((each) => [usersOf(each), each])));
+  }
+
+  delete(message: Identity): void {
+    if (!this.find(message)) return;
+    this.size -= 1;
+    const found = this.byId.get(message.id);
+    if (found instanceof Map) found.delete(usersOf(message));
+    else this.byId.delete(message.id);
+  }
+}
+
+/** Sender and recipient in one text: no user name holds a line feed. */
+function usersOf({ from, to }: Identity): string {
+  return `${from}\n${to}`;
 }

@@ -6,7 +6,7 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
-import { Answer, answerKey, RememberedAnswers, type Sender } from './answer.js';
+import { Answer, RememberedAnswers, type Sender } from './answer.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox, SWEEPS_TO_PERSIST } from './mailbox.js';
 import type { MailboxReader } from './mailbox-reader.js';
@@ -85,12 +85,11 @@ export class DeliveryService implements MailboxSurroundings {
   /** Takes a direct message; the sender hears of a receipt or a refusal when it is due. */
   send(from: string, { to, content, id }: Dispatch, sender: Sender): void {
     const bytes = this.checkedBytes(content, id);
-    const key = id === undefined ? null : answerKey({ from, to, id });
-    const repeated = key === null ? undefined : this.remembered.find(key);
+    const repeated = id === undefined ? undefined : this.remembered.find({ id, from, to });
     if (repeated) return repeated.join(sender);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
-    const answer = new Answer(message.id, sender);
-    if (key !== null) this.remembered.add(key, answer);
+    const answer = new Answer(message, sender);
+    if (id !== undefined) this.remembered.add(answer);
     this.mailboxOf(to).accept(message, ++this.lastPosition, bytes, answer);
   }
 
@@ -176,12 +175,11 @@ export class DeliveryService implements MailboxSurroundings {
   }
 
   onRefused(message: Message): void {
-    this.remembered.forget(answerKey(message));
+    this.remembered.forget(message);
   }
 
   onRead(message: Message): void {
-    const key = answerKey(message);
-    if (!this.remembered.find(key)) this.remembered.add(key, Answer.given(message.id, 'stored', message.sentAt));
+    if (!this.remembered.find(message)) this.remembered.add(Answer.given(message, 'stored', message.sentAt));
   }
 
   onIdle(mailbox: Mailbox): void {

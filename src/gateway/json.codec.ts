@@ -27,7 +27,7 @@ export class JsonCodec implements ServerCodec {
     }
   }
 
-  // A message is the frame that is written most: its envelope is put together by hand, and only what people wrote is escaped.
+  // Messages and receipts are the frames that are written most: they are put together by hand, and only what people wrote is escaped.
   message({ id, from, to, content, sentAt }: Message, seq: number, late: boolean): string {
     return (
       `{"event":"message","data":{"seq":${seq},"id":"${id}","from":${JSON.stringify(from)},"to":${JSON.stringify(to)},` +
@@ -40,10 +40,12 @@ export class JsonCodec implements ServerCodec {
   }
 
   receipts(receipts: readonly Receipt[]): string {
-    return frameOf(
-      'receipts',
-      receipts.map((receipt) => ({ ...receipt, sentAt: toIsoTime(receipt.sentAt) })),
-    );
+    let data = '';
+    for (const { id, status, sentAt, recipients } of receipts) {
+      const count = recipients === undefined ? '' : `,"recipients":${recipients}`;
+      data += `${data && ','}{"id":"${id}","status":"${status}","sentAt":"${toIsoTime(sentAt)}"${count}}`;
+    }
+    return `{"event":"receipts","data":[${data}]}`;
   }
 
   welcome(welcome: Welcome): string {
