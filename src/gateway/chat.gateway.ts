@@ -54,7 +54,6 @@ export class ChatGateway
   implements OnGatewayInit, OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, BeforeApplicationShutdown
 {
   private readonly logger = new Logger('ChatGateway');
-  private readonly admitted = new WeakMap<IncomingMessage, Admission>();
   private readonly clients = new Map<WebSocket, Connection>();
   private readonly policy: Policy | null;
   private server: unknown;
@@ -76,7 +75,7 @@ export class ChatGateway
     const maxBufferedChunks = Math.max(MAX_CHUNKS, Math.ceil(maxFrameBytes / SMALLEST_SEGMENT_BYTES));
     Object.assign(server.options, { maxPayload: maxFrameBytes, maxFragments, maxBufferedChunks });
     server.on('refused', (code: string) => this.admissions.onRefused(code));
-    server.guard = async (request) => void this.admitted.set(request, await this.admissions.admit(request));
+    server.guard = (request) => this.admissions.admit(request);
   }
 
   onApplicationBootstrap(): void {
@@ -85,8 +84,7 @@ export class ChatGateway
   }
 
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
-  handleConnection(socket: WebSocket, request: IncomingMessage): void {
-    const { origin, codec } = this.admitted.get(request)!;
+  handleConnection(socket: WebSocket, request: IncomingMessage, { origin, codec }: Admission): void {
     const connection = this.connections.open(socket, request.socket, codec, origin);
     this.clients.set(socket, connection);
     socket.on('closing', () => connection.endTurn());
@@ -95,6 +93,7 @@ export class ChatGateway
     socket.on('ping', (payload) => connection.onPing(payload));
     socket.on('pong', (payload) => this.onPong(connection, payload));
     this.delivery.attach(connection);
+    connection.endTurn(); // What it is greeted with leaves with the answer to the handshake.
   }
 
   handleDisconnect(socket: WebSocket): void {

@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { HandshakeRefusal } from '../authentication/refusal.js';
 
-/** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. */
-export type UpgradeGuard = (request: IncomingMessage) => void | Promise<void>;
+/** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. What it answers goes with `connection`, behind the request. */
+export type UpgradeGuard = (request: IncomingMessage) => unknown;
 
 /** A WebSocket server whose owner may refuse a connection before it exists. It emits `refused`, with the code, for every handshake that is. */
 export class GuardedWebSocketServer extends WebSocketServer {
@@ -68,9 +68,11 @@ export class UpgradeRouter {
   private async upgrade(server: GuardedWebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer) {
     try {
       checkHandshake(request);
-      await server.guard(request);
+      const admission = await server.guard(request);
       if (socket.destroyed) return; // The peer did not wait for the answer of the guard.
-      server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request));
+      socket.cork(); // The answer to the handshake and what its connection is greeted with leave in one system call.
+      server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request, admission));
+      socket.uncork();
     } catch (error) {
       if (socket.destroyed) return;
       if (!(error instanceof HandshakeRefusal)) this.logger.error(error);
