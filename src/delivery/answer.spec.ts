@@ -1,7 +1,63 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { ChatError } from '../protocol/chat-error.js';
+import type { Receipt } from '../protocol/message.js';
 import { Answer, RememberedAnswers } from './answer.js';
 
 const answerTo = (id: string, from = 'alice', to = 'bob') => new Answer({ id, from, to }, null);
 const REMEMBERED = 10_000;
+
+describe('Answer', () => {
+  const identity = { id: 'm1', from: 'alice', to: 'bob' };
+  /** A sender that notes what it hears. */
+  const listener = () => {
+    const heard: unknown[] = [];
+    const sender = {
+      onReceipt: ({ status, sentAt }: Receipt, repeated: boolean) => heard.push([status, sentAt, repeated]),
+      onRefused: ({ code }: ChatError, id: string) => heard.push([code, id]),
+    };
+    return { sender, heard };
+  };
+
+  it('tells the sender and those who joined of the first receipt, each once', () => {
+    const [first, before, after] = [listener(), listener(), listener()];
+    const answer = new Answer(identity, first.sender);
+    answer.join(before.sender);
+    answer.receipted('stored', 7);
+    answer.receipted('delivered', 8);
+    answer.join(after.sender);
+    expect(first.heard).toEqual([['stored', 7, false]]);
+    expect(before.heard).toEqual([['stored', 7, true]]);
+    expect(after.heard).toEqual([['stored', 7, true]]);
+  });
+
+  it('tells all who wait of a refusal', () => {
+    const [first, joined] = [listener(), listener()];
+    const answer = new Answer(identity, first.sender);
+    answer.join(joined.sender);
+    answer.refused(new ChatError('MAILBOX_FULL', 'full'));
+    expect([first.heard, joined.heard]).toEqual([[['MAILBOX_FULL', 'm1']], [['MAILBOX_FULL', 'm1']]]);
+  });
+
+  it('says of a repeat in the store that it is one, to its only sender, too', () => {
+    const { sender, heard } = listener();
+    new Answer(identity, sender).receipted('stored', 7, true);
+    expect(heard).toEqual([['stored', 7, true]]);
+  });
+
+  it('keeps no sender that was told: it is remembered for longer than a connection lasts', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const [kept, gone] = [new WeakRef(listener().sender), new WeakRef(listener().sender)];
+    const told = new Answer(identity, gone.deref()!);
+    const waiting = new Answer(identity, kept.deref()!);
+    told.receipted('delivered', 7);
+    await new Promise((resolve) => setImmediate(resolve)); // A WeakRef holds on until the turn ends.
+    collect();
+    expect([kept.deref() === undefined, gone.deref() === undefined]).toEqual([false, true]);
+    for (const answer of [told, waiting]) expect(answer).toMatchObject(identity); // They are still here.
+  });
+});
 
 describe('RememberedAnswers', () => {
   it('tells messages apart by id, sender and recipient', () => {

@@ -17,16 +17,15 @@ export class Answer implements Identity {
   readonly from: string;
   readonly to: string;
   private receipt: Receipt | null = null;
-  private joined: Sender[] = [];
+  /** Who waits to be told, the first one in front; null when all were. */
+  private senders: Sender[] | null;
 
-  constructor(
-    { id, from, to }: Identity,
-    private readonly sender: Sender | null,
-  ) {
-    // Not the message itself: the answer is remembered for longer than its content.
+  constructor({ id, from, to }: Identity, sender: Sender | null) {
+    // Not the message itself, and its sender only until it is told: the answer is remembered for longer than either is needed.
     this.id = id;
     this.from = from;
     this.to = to;
+    this.senders = sender && [sender];
   }
 
   /** The answer to a message that was receipted in an earlier run. */
@@ -38,22 +37,25 @@ export class Answer implements Identity {
 
   join(sender: Sender): void {
     if (this.receipt) sender.onReceipt(this.receipt, true);
-    else this.joined.push(sender);
+    else this.senders?.push(sender);
   }
 
   /** The first receipt stands: a message that was stored and is confirmed later gets no second one. */
   receipted(status: 'delivered' | 'stored', sentAt: number, repeated = false): void {
     if (this.receipt) return;
-    this.receipt = { id: this.id, status, sentAt };
-    this.sender?.onReceipt(this.receipt, repeated);
-    for (const sender of this.joined) sender.onReceipt(this.receipt, true);
-    this.joined = [];
+    const receipt = { id: this.id, status, sentAt };
+    this.receipt = receipt;
+    this.tell((sender, joined) => sender.onReceipt(receipt, repeated || joined));
   }
 
   refused(error: ChatError): void {
-    this.sender?.onRefused(error, this.id);
-    for (const sender of this.joined) sender.onRefused(error, this.id);
-    this.joined = [];
+    this.tell((sender) => sender.onRefused(error, this.id));
+  }
+
+  private tell(one: (sender: Sender, joined: boolean) => void): void {
+    const senders = this.senders;
+    this.senders = null;
+    senders?.forEach((sender, index) => one(sender, index > 0));
   }
 }
 
