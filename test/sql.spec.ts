@@ -12,15 +12,16 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   // Words of the dialect, which are constants of its own.
   'offline-messages/offline-message.table.ts': [
     'this.dialect.items',
+    'this.dialect.address',
     'this.dialect.asJson(MESSAGE)',
     'recipientInOrder',
     'whole',
-    'this.dialect.marked',
   ],
+  'offline-messages/statements.ts': ['this.dialect.marked'],
 };
 
 /** Methods that take a statement: what is handed to them is looked at, and not that they hand it on. */
-const TAKES_A_STATEMENT = ['query', 'messages'];
+const TAKES_A_STATEMENT = ['query', 'messages', 'change'];
 
 /** Ways to the database that would not be seen here. */
 const OTHER_WAYS =

@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import type { DataSourceOptions } from 'typeorm';
 import { isDatabaseType } from '../offline-messages/dialect.js';
 import { OfflineMessage } from '../offline-messages/offline-message.entity.js';
+import { StoreState } from '../offline-messages/store-state.entity.js';
 import { migrations } from './migrations/index.js';
 import { StoreError } from './store-file.js';
 
@@ -54,7 +55,7 @@ export function completed(options: DataSourceOptions): DataSourceOptions {
   }
   return {
     ...ofType(options),
-    entities: [OfflineMessage],
+    entities: [OfflineMessage, StoreState],
     migrations,
     migrationsTableName: 'holdfast_migrations',
     migrationsRun: false,

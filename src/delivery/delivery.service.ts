@@ -53,6 +53,7 @@ export class DeliveryService implements MailboxSurroundings {
     store.onRemoval((row, ending) => {
       if (ending !== 'confirmed') this.mailboxes.get(row.to)?.onRemoved(row);
     });
+    store.onDisplacement((above, byServer) => this.renumber(above, byServer));
   }
 
   get ackWindow(): number {
@@ -185,6 +186,13 @@ export class DeliveryService implements MailboxSurroundings {
   onIdle(mailbox: Mailbox): void {
     if (this.mailboxes.get(mailbox.user) === mailbox) this.mailboxes.delete(mailbox.user);
     this.unstored.delete(mailbox);
+  }
+
+  /** A mailbox at a time, so that each keeps its order. What another server had no position for lies where it was given. */
+  private renumber(above: number, byServer: boolean): void {
+    this.lastPosition = Math.max(this.lastPosition, above);
+    const next = () => (this.lastPosition += 1);
+    for (const mailbox of [...this.mailboxes.values()]) mailbox.renumber(above, next, !byServer);
   }
 
   private mailboxOf(user: string): Mailbox {

@@ -27,7 +27,8 @@ export class HeldMessage implements StoreRequest {
   constructor(
     private readonly mailbox: HoldingMailbox,
     readonly message: Message,
-    readonly position: number,
+    /** Its place in the order; another one when somebody else has written into the store before it was there. */
+    public position: number,
     readonly bytes: number,
     /** What its sender is to be told; null when it was read from the disk, as that sender has the receipt. */
     readonly answer: Answer | null,
@@ -51,6 +52,10 @@ export class HeldMessage implements StoreRequest {
 
   get mustKeep(): boolean {
     return this.accepted;
+  }
+
+  get hasEnded(): boolean {
+    return this.gone;
   }
 
   onSettled(outcome: StoreOutcome): void {

@@ -36,6 +36,19 @@ export class HeldMessages implements Iterable<HeldMessage> {
     return this.messages[index];
   }
 
+  /**
+   * Gives every message behind `after` that is not in the table a new position, in their order; answers a function that says
+   * up to where an earlier position reaches now.
+   */
+  renumber(after: number, next: () => number): (position: number) => number {
+    const moved: { readonly from: number; readonly to: number }[] = [];
+    for (const held of this.messages) {
+      if (held.disk === 'stored' || held.released || held.position <= after) continue;
+      moved.push({ from: held.position, to: (held.position = next()) });
+    }
+    return (position) => moved.findLast(({ from }) => from <= position)?.to ?? position;
+  }
+
   at(position: number): HeldMessage | undefined {
     const held = this.firstAfter(position - 1);
     return held?.position === position ? held : undefined;

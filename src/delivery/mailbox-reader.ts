@@ -51,9 +51,9 @@ export class MailboxReader {
     this.pageRows = Math.min(window, PAGE_ROWS);
   }
 
-  /** The newest message needs no disk to get to it: it is live. */
+  /** The newest message needs no disk to get to it: it is live. While a page is read something waits before it. */
   get isLive(): boolean {
-    return this.knownUpTo === Infinity;
+    return this.knownUpTo === Infinity && !this.reading;
   }
 
   /** How many more messages may be written before one is confirmed. */
@@ -118,6 +118,16 @@ export class MailboxReader {
   /** A message could not be written to it at once. */
   fellBehind(): void {
     this.behind = true;
+  }
+
+  /**
+   * Messages that are not on the disk have new positions: `placeOf` answers the one up to which an earlier one reaches now.
+   * What somebody else has put behind the last message that was written is read.
+   */
+  onRenumbered(placeOf: (position: number) => number): void {
+    this.cursor = placeOf(this.cursor);
+    this.broadcasts = this.broadcasts.map(({ message, after }) => ({ message, after: placeOf(after) }));
+    this.knownUpTo = Math.min(this.knownUpTo, this.cursor);
   }
 
   /** Nothing of the mailbox waits any more. */

@@ -34,6 +34,8 @@ export class Mailbox {
   private readonly readers = new Set<MailboxReader>();
   /** The highest position that may be on the disk without being held. */
   private diskUpTo: number;
+  /** Every message up to this position was handed to the store, or has ended. */
+  private handedUpTo = 0;
 
   constructor(
     readonly user: string,
@@ -108,6 +110,18 @@ export class Mailbox {
     return false;
   }
 
+  /**
+   * Somebody else has written into the store, up to `above`: what is not there yet goes behind that, and readers look there.
+   * `writtenToo`: also what is on its way to a connection; it keeps its place otherwise, before what the others stored.
+   */
+  renumber(above: number, next: () => number, writtenToo: boolean): void {
+    const written = writtenToo ? 0 : Math.max(0, ...[...this.readers].map(({ cursor }) => cursor));
+    const placeOf = this.held.renumber(written, next);
+    this.diskUpTo = Math.max(this.diskUpTo, above);
+    for (const reader of this.readers) reader.onRenumbered(placeOf);
+    for (const reader of this.readers) this.advance(reader);
+  }
+
   /** The store ended a message by itself: it expired, was purged or evicted. */
   onRemoved(row: StoredHeader): void {
     const held = this.held.at(row.position);
@@ -126,8 +140,8 @@ export class Mailbox {
     } else if (held.accepted) {
       // It was written to a connection while the store made up its mind, so it is refused no more.
       held.disk = 'memory';
-      if (held.inFlight === 0) this.store(held);
-      else this.shared.onUnstored(this);
+      this.handedUpTo = Math.min(this.handedUpTo, held.position - 1);
+      this.store(held); // At once: younger ones may be stored already.
     } else {
       this.release(held, true);
       this.shared.onRefused(held.message);
@@ -170,8 +184,18 @@ export class Mailbox {
     }
   }
 
+  /** Stores a message, and before it all older ones that are in memory only: after a crash none may be behind it [protocol 2.4]. */
   private store(held: HeldMessage): void {
+    for (let next = this.held.firstAfter(this.handedUpTo); next && next.position < held.position;) {
+      if (next.disk === 'memory' && !next.gone) this.handOver(next);
+      next = this.held.firstAfter(next.position);
+    }
+    this.handOver(held);
+  }
+
+  private handOver(held: HeldMessage): void {
     held.disk = 'storing';
+    this.handedUpTo = Math.max(this.handedUpTo, held.position);
     this.shared.store.store(held);
   }
 

@@ -1,12 +1,13 @@
-import { Logger } from '@nestjs/common';
 import type { Clock } from '../options/clock.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { MailboxTallies } from './mailbox-tally.js';
-import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
+import type { OfflineMessageTable, RowKey, StoredHeader, StoredMessage } from './offline-message.table.js';
+import type { Ownership } from './ownership.js';
 import { Removals, type Ending, type RemovalWatcher } from './removals.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
 import { faultOf, type Fault } from './store-fault.js';
 import type { StoreHandle } from './store-handle.js';
+import { StoreHealth } from './store-health.js';
 import { MAX_BATCH, WaitingStores } from './waiting-stores.js';
 
 /** Pause before the next try after a failure, in milliseconds. */
@@ -16,6 +17,10 @@ const RETRY_MS = 250;
  * backup or another process's commit takes less than the two seconds that this makes.
  */
 const LOCKED_TRIES = 8;
+/** How often a group is tried with new positions before senders are told: a second time means that somebody goes on writing. */
+const DISPLACED_TRIES = 2;
+
+const TRIES: Readonly<Record<Fault, number>> = { locked: LOCKED_TRIES, displaced: DISPLACED_TRIES, refused: 1, broken: 1 };
 
 /** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
 export interface Commit {
@@ -36,6 +41,8 @@ export interface CommitListener {
   onCommitted(commit: Commit): void;
   onStored(row: StoredMessage): void;
   onRemoved(row: StoredHeader, ending: Ending): void;
+  /** Somebody else has written, another server or an outside hand: all positions are to be given anew, above the highest. */
+  onDisplaced(byServer: boolean): Promise<void>;
 }
 
 /**
@@ -46,7 +53,7 @@ export interface CommitListener {
  * It does not promise that a message offered to it is stored: that is what `onSettled` tells.
  */
 export class CommitQueue {
-  private readonly logger = new Logger('OfflineMessages');
+  readonly health = new StoreHealth();
   private readonly stores = new WaitingStores();
   private readonly removals: Removals;
   private reads: (() => Promise<void>)[] = [];
@@ -58,15 +65,11 @@ export class CommitQueue {
   private resting = false;
   private roomListeners: (() => void)[] = [];
   private flushListeners: (() => void)[] = [];
-  private cause: unknown;
-  /** False from a failure to the next message, or probe, that is committed. */
-  healthy = true;
-  /** How often a commit failed, with every try to recover that did. */
-  failures = 0;
 
   constructor(
     private readonly table: OfflineMessageTable,
     private readonly tallies: MailboxTallies,
+    private readonly ownership: Ownership,
     private readonly handle: StoreHandle,
     private readonly clock: Clock,
     private readonly listener: CommitListener,
@@ -79,7 +82,7 @@ export class CommitQueue {
    * refused within half a second then, and from a sender that is held up no confirmation would be read either.
    */
   get isFull(): boolean {
-    return this.healthy && this.stores.isFull;
+    return this.health.isWell && this.stores.isFull;
   }
 
   get depth(): QueueDepth {
@@ -124,8 +127,8 @@ export class CommitQueue {
   }
 
   /** Says whether this row is on its way out of the store. */
-  isLeaving(position: number): boolean {
-    return this.removals.has(position);
+  isLeaving(row: RowKey): boolean {
+    return this.removals.has(row);
   }
 
   /** Waits until all that was asked for is committed. What the store refuses even now is tried once, then given up and logged. */
@@ -133,11 +136,7 @@ export class CommitQueue {
     this.closing = true;
     this.wake?.();
     await this.idle;
-    if (this.stores.size + this.removals.size > 0) {
-      this.logger.error(
-        `The store failed to the end: ${this.stores.size} messages were in memory only and are lost, none with a receipt; ${this.removals.size} that had left are still in the file and may come again.`,
-      );
-    }
+    if (this.stores.size + this.removals.size > 0) this.health.onLeft(this.stores.size, this.removals.size);
   }
 
   private start(): void {
@@ -149,16 +148,17 @@ export class CommitQueue {
 
   private async run(): Promise<void> {
     await endOfTurn();
-    for (let lockedTries = 0; ;) {
+    for (let last: Fault | null = null, tries = 0; ;) {
       // Before the commit, which waits for the disk: whoever reads a backlog would wait with it for every page.
-      if (this.healthy) await this.serveReads();
+      if (this.health.isWell) await this.serveReads();
       const fault = await this.commit();
-      lockedTries = fault === 'locked' ? lockedTries + 1 : 0;
-      const failed = fault === 'locked' ? !this.healthy || lockedTries >= LOCKED_TRIES : fault !== null;
+      tries = fault === last ? tries + 1 : 1;
+      last = fault;
+      const failed = fault !== null && (!this.health.isWell || tries >= TRIES[fault]);
       if (failed) this.onFailed();
-      else if (fault === null) this.onWorks();
-      if (!this.healthy) await this.serveReads();
-      const done = (this.healthy || this.closing) && this.stores.size === 0 && this.removals.size === 0;
+      else if (fault === null) this.health.onWorks();
+      if (!this.health.isWell) await this.serveReads();
+      const done = (this.health.isWell || this.closing) && this.stores.size === 0 && this.removals.size === 0;
       if (done || failed) this.callFlushListeners();
       if (done ? this.reads.length === 0 && this.flushListeners.length === 0 : failed && this.closing) break;
       if (failed) await this.pause();
@@ -168,15 +168,15 @@ export class CommitQueue {
 
   /** One round of commits; answers what the first failure among them says about the next try. */
   private async commit(): Promise<Fault | null> {
-    const broken = await this.attempt(() => this.handle.mend());
+    const broken = await this.attempt(() => this.handle.mend((byServer) => this.settle(byServer)));
     if (broken) return broken;
     const stores = await this.attempt(() => this.commitStores());
-    if (stores === 'locked') return stores;
+    if (stores === 'locked' || stores === 'displaced') return stores;
     // On a full disk they may still go, and make room.
     const removals = await this.attempt(() => this.commitRemovals());
     if (stores ?? removals) return stores ?? removals;
     // Senders may have gone elsewhere since they were refused: nobody but us would find out that it works again.
-    return this.healthy ? null : this.attempt(() => this.table.probe());
+    return this.health.isWell ? null : this.attempt(() => this.table.probe());
   }
 
   private async attempt(work: () => Promise<void>): Promise<Fault | null> {
@@ -184,37 +184,40 @@ export class CommitQueue {
       await work();
       return null;
     } catch (cause) {
-      this.failures += 1;
-      this.cause = cause;
-      const fault = faultOf(cause);
-      if (fault === 'broken') this.handle.distrust();
-      return fault;
+      this.health.onFailure(cause);
+      return this.note(cause);
     }
+  }
+
+  /** Says what a failure means for the next try, and has the connection mended before that if it takes it. */
+  private note(cause: unknown): Fault {
+    const fault = faultOf(cause);
+    if (fault === 'broken') this.handle.distrust();
+    if (fault === 'displaced') this.handle.onDisplaced();
+    return fault;
+  }
+
+  /** What is on its way out goes first: then all that is counted in memory is counted anew. */
+  private async settle(byServer: boolean): Promise<void> {
+    while (this.removals.size > 0) await this.commitRemovals();
+    this.tallies.forgetAll();
+    await this.listener.onDisplaced(byServer);
   }
 
   /** Tells everybody who waits for a commit: only what was taken already is kept, and tried again. */
   private onFailed(): void {
-    this.onUnhealthy(this.cause);
-    const error = unavailable('the message was not stored; send it again later', this.cause);
+    const { cause } = this.health;
+    this.health.onUnwell(cause);
+    const error = unavailable('the message was not stored; send it again later', cause);
     for (const request of this.stores.takeRefusable()) request.onSettled({ status: 'refused', error });
-    this.removals.fail(unavailable('the store fails; what was found is deleted when it works again', this.cause));
+    this.removals.fail(unavailable('the store fails; what was found is deleted when it works again', cause));
     this.callRoomListeners();
   }
 
   private onReadFailed(cause: unknown): ChatError {
-    if (faultOf(cause) === 'broken') this.handle.distrust();
-    this.onUnhealthy(cause);
+    this.note(cause);
+    this.health.onUnwell(cause);
     return unavailable('the store can not be read; try again later', cause);
-  }
-
-  private onUnhealthy(cause: unknown): void {
-    if (this.healthy) this.logger.error(`The store fails: ${String(cause)}`);
-    this.healthy = false;
-  }
-
-  private onWorks(): void {
-    if (!this.healthy) this.logger.log('The store works again.');
-    this.healthy = true;
   }
 
   /** Lets a while pass after a failure; with nothing to commit, until something is asked for. */
@@ -242,14 +245,19 @@ export class CommitQueue {
   private async commitStores(): Promise<void> {
     const requests = this.stores.takeBatch();
     if (requests.length === 0) return;
-    const insert = (rows: readonly StoredMessage[]) => this.timed('insert', rows.length, () => this.table.insert(rows));
+    const insert = async (rows: readonly StoredMessage[]) => {
+      await this.ownership.cover(rows.reduce((highest, { position }) => Math.max(highest, position), 0));
+      return this.timed('insert', rows.length, () => this.table.insert(rows));
+    };
     const batch = new StoreBatch(requests, this.table, this.tallies, insert);
     try {
       await batch.commit(this.clock, (row) => this.listener.onStored(row));
     } catch (cause) {
       // They may be in the table, and their senders are about to hear that they are not.
       if (batch.isInserted || faultOf(cause) === 'broken') this.handle.distrust(batch.unanswered.map(rowOf));
-      this.stores.putBack(batch.unanswered);
+      const error = unavailable('the message was not stored; send it again later', cause);
+      for (const request of batch.unanswered) if (request.hasEnded) request.onSettled({ status: 'refused', error });
+      this.stores.putBack(batch.unanswered.filter((request) => !request.hasEnded));
       throw cause;
     }
     this.tallies.trim();
@@ -288,8 +296,8 @@ function unavailable(message: string, cause: unknown): ChatError {
   return new ChatError('STORE_UNAVAILABLE', message, { cause });
 }
 
-function rowOf({ message, position }: StoreRequest): Pick<StoredMessage, 'to' | 'position'> {
-  return { to: message.to, position };
+function rowOf({ message: { to, from, id }, position }: StoreRequest): RowKey {
+  return { to, from, id, position };
 }
 
 /** Lets a turn of the event loop end: all that its other callbacks ask for goes into the same commit. */

@@ -5,6 +5,8 @@ export type DatabaseType = 'sqlite' | 'better-sqlite3' | 'postgres';
 export interface Dialect {
   /** A table whose column `value` holds the items of a JSON array, which is the next parameter. */
   readonly items: string;
+  /** The address of a row, by which it is found at once in the statement that read it. */
+  readonly address: string;
   /** The recipient, compared and sorted by its bytes. */
   readonly recipientInOrder: string;
   /** SQL with a `?` for each parameter, with the marks that the driver takes. */
@@ -24,6 +26,7 @@ const asItIs = <Value>(value: Value) => value;
 
 const SQLITE: Dialect = {
   items: 'json_each(?)',
+  address: 'rowid',
   recipientInOrder: 'recipient',
   marked: asItIs,
   toColumn: asItIs,
@@ -37,10 +40,11 @@ const SQLITE: Dialect = {
 const BETTER_SQLITE3: Dialect = { ...SQLITE, lockWaitMs: 250 };
 
 /** Postgres hands 64-bit integers and sums over as strings; ours stay far below 2^53. */
-const NUMBERS = ['position', 'bytes', 'sentAt', 'count', 'users', 'lastPosition', 'oldest', 'newest'];
+const NUMBERS = ['position', 'bytes', 'sentAt', 'count', 'users', 'lastPosition', 'sweepAfter', 'oldest', 'newest'];
 
 const POSTGRES: Dialect = {
   items: 'jsonb_array_elements(CAST(? AS jsonb))',
+  address: 'ctid',
   recipientInOrder: 'recipient COLLATE "C"',
   marked(sql) {
     let count = 0;

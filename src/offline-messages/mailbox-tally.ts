@@ -94,6 +94,11 @@ export class MailboxTallies {
     for (const recipient of recipients) this.tallies.delete(recipient);
   }
 
+  /** Somebody else has written into the store: all of them are counted anew when next needed. */
+  forgetAll(): void {
+    this.tallies.clear();
+  }
+
   /** Drops the counts that were longest unused. */
   trim(): void {
     for (const recipient of this.tallies.keys()) {

@@ -1,7 +1,7 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-// Postgres hands 64-bit integers over as strings; ours stay far below 2^53.
-const asNumber = { to: (value: number) => value, from: (value: string | number) => Number(value) };
+/** For 64-bit integers: Postgres hands them over as strings; ours stay far below 2^53. */
+export const asNumber = { to: (value: number) => value, from: (value: string | number) => Number(value) };
 
 /**
  * A message that is committed and waits for its recipient. The columns are of kinds that every driver of TypeORM has;

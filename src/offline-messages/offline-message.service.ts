@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { ChatOptions } from '../options/chat.options.js';
 import { CommitQueue, type Commit, type CommitListener, type QueueDepth } from './commit-queue.js';
@@ -7,6 +7,9 @@ import type { StoreRequest } from './store-batch.js';
 import { StoreHandle, type Reopen } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import { MergedRead } from './merged-read.js';
+import { Ownership } from './ownership.js';
+import { Retention, type SweptStore } from './retention.js';
+import { Statements } from './statements.js';
 import {
   OfflineMessageTable,
   type PendingOfUser,
@@ -16,8 +19,9 @@ import {
 
 /** Rows that one sweep of expired messages deletes before others may go on. */
 const SWEEP_ROWS = 500;
-/** Longest time between two sweeps, in milliseconds; with a short retention they come four times in it. */
-const SWEEP_MS = 60_000;
+
+/** How often the store is asked whether it is still ours, in milliseconds; on Postgres it also keeps the session, and so the lock, from lapsing. */
+const CHECK_MS = 1_000;
 
 /** So many users are counted in one statement. */
 const COUNTED_AT_ONCE = 1_000;
@@ -44,11 +48,19 @@ export type StoreCounts = Readonly<Record<Ending | 'pending' | 'recovered', numb
 export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
 
 /**
+ * Hears that somebody else has written into the store, between two commits: what is not on the disk needs positions above
+ * this one. `byServer`: it was another server, which was given none of the positions that were given here.
+ */
+export type DisplacementListener = (above: number, byServer: boolean) => void;
+
+/**
  * The messages that wait on disk. It commits in groups, keeps the caps of a mailbox, expires what nobody fetched, and
  * counts every way out. Which messages have to wait, and when one may go, is not its business: delivery knows.
  */
 @Injectable()
-export class OfflineMessageService implements CommitListener {
+export class OfflineMessageService implements CommitListener, SweptStore {
+  private readonly logger = new Logger('OfflineMessages');
+  private readonly ownership: Ownership;
   private readonly table: OfflineMessageTable;
   private readonly queue: CommitQueue;
   private readonly waitingCounts: MergedRead<number>;
@@ -56,8 +68,10 @@ export class OfflineMessageService implements CommitListener {
   private readonly counters = { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0 };
   private readonly removalListeners: RemovalListener[] = [];
   private readonly commitListeners: ((commit: Commit) => void)[] = [];
-  private cancelSweep: (() => void) | null = null;
-  private highestPosition = 0;
+  private readonly displacementListeners: DisplacementListener[] = [];
+  private readonly retention: Retention;
+  private cancelCheck: (() => void) | null = null;
+  private firstPosition = 0;
   private closing = false;
 
   constructor(
@@ -65,32 +79,39 @@ export class OfflineMessageService implements CommitListener {
     private readonly options: ChatOptions,
     reopen: Reopen = () => Promise.resolve(),
   ) {
-    this.table = new OfflineMessageTable(dataSource);
-    const handle = new StoreHandle(this.table, reopen);
-    this.queue = new CommitQueue(this.table, new MailboxTallies(this.table, options), handle, options.clock, this);
+    const statements = new Statements(dataSource);
+    this.ownership = new Ownership(statements);
+    this.table = new OfflineMessageTable(statements, this.ownership.token);
+    const tallies = new MailboxTallies(this.table, options);
+    const handle = new StoreHandle(this.table, this.ownership, reopen);
+    this.queue = new CommitQueue(this.table, tallies, this.ownership, handle, options.clock, this);
+    this.retention = new Retention(this, options);
     this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
     this.shortBacklogs = new MergedRead(this.queue, SHORT_BACKLOGS_AT_ONCE, (users) => this.table.backlogs(users));
   }
 
-  /** Reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest one found. */
+  /** Takes the store and reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest that was ever given. */
   async open(): Promise<void> {
+    await this.ownership.take();
     await this.table.removeProbe();
     const { count, lastPosition } = await this.table.summary();
     this.counters.pending = this.counters.recovered = count;
-    this.highestPosition = lastPosition;
-    this.scheduleSweep();
+    this.firstPosition = await this.ownership.raise(lastPosition);
+    this.retention.start();
+    this.scheduleCheck();
   }
 
   /** Commits what was asked for and stops the sweeps. */
   async close(): Promise<void> {
     this.closing = true;
-    this.cancelSweep?.();
+    this.retention.stop();
+    this.cancelCheck?.();
     await this.queue.close();
   }
 
-  /** The highest position in the store when it was opened. */
+  /** The highest position that was given before the store was opened. */
   get lastPosition(): number {
-    return this.highestPosition;
+    return this.firstPosition;
   }
 
   get counts(): StoreCounts {
@@ -99,12 +120,12 @@ export class OfflineMessageService implements CommitListener {
 
   /** False while the disk does not take messages, or could not be read; true again as soon as it takes one. */
   get isHealthy(): boolean {
-    return this.queue.healthy;
+    return this.queue.health.isWell;
   }
 
   /** How often a commit failed, with every try to recover that did. */
   get failures(): number {
-    return this.queue.failures;
+    return this.queue.health.failures;
   }
 
   /** What is asked for and not committed. */
@@ -123,6 +144,10 @@ export class OfflineMessageService implements CommitListener {
 
   onRemoval(listener: RemovalListener): void {
     this.removalListeners.push(listener);
+  }
+
+  onDisplacement(listener: DisplacementListener): void {
+    this.displacementListeners.push(listener);
   }
 
   /** Hears of every commit, after what it changed is counted or while it is. */
@@ -169,7 +194,7 @@ export class OfflineMessageService implements CommitListener {
 
   /** True for a row that `page` answered although it has been deleted since, or is about to be. */
   isLeaving(row: StoredHeader): boolean {
-    return this.queue.isLeaving(row.position);
+    return this.queue.isLeaving(row);
   }
 
   /** How many messages wait for this user. */
@@ -197,6 +222,18 @@ export class OfflineMessageService implements CommitListener {
     return this.removeWhile(() => this.table.oldest(user, SWEEP_ROWS), 'purged');
   }
 
+  async expire(before: number): Promise<void> {
+    await this.removeWhile(() => this.table.storedBefore(before, SWEEP_ROWS), 'expired');
+  }
+
+  sweepAfter(): Promise<number> {
+    return this.queue.read(() => this.ownership.sweepAfter());
+  }
+
+  deferSweep(until: number): Promise<void> {
+    return this.queue.read(() => this.ownership.deferSweep(until));
+  }
+
   onCommitted(commit: Commit): void {
     for (const listener of this.commitListeners) listener(commit);
   }
@@ -211,24 +248,27 @@ export class OfflineMessageService implements CommitListener {
     for (const listener of this.removalListeners) listener(row, ending);
   }
 
-  private isShort(pending: number): boolean {
-    return pending <= SHORT_BACKLOG && pending * this.options.maxContentBytes <= PAGE_BYTES;
+  async onDisplaced(byServer: boolean): Promise<void> {
+    const { count, lastPosition } = await this.table.summary();
+    const above = await this.ownership.raise(lastPosition);
+    this.logger.warn(
+      `${byServer ? 'Another server was' : 'Somebody else has written'} in this store: ${count} messages wait in it now, where ${this.counters.pending} did. One server to a store; what both had receipted is in it.`,
+    );
+    this.counters.recovered += count - this.counters.pending;
+    this.counters.pending = count;
+    for (const listener of this.displacementListeners) listener(above, byServer);
   }
 
-  private scheduleSweep(): void {
-    const { retentionMs, clock } = this.options;
-    if (retentionMs === null || this.closing) return;
-    this.cancelSweep = clock.after(Math.min(SWEEP_MS, retentionMs / 4), () => {
-      this.sweep(retentionMs).then(
-        () => this.scheduleSweep(),
-        () => this.scheduleSweep(),
-      );
+  private scheduleCheck(): void {
+    if (this.closing) return;
+    this.cancelCheck = this.options.clock.after(CHECK_MS, () => {
+      const next = () => this.scheduleCheck();
+      this.queue.read(() => this.ownership.check()).then(next, next); // What fails in it turns the store unhealthy.
     });
   }
 
-  private async sweep(retentionMs: number): Promise<void> {
-    const before = this.options.clock.now() - retentionMs;
-    await this.removeWhile(() => this.table.storedBefore(before, SWEEP_ROWS), 'expired');
+  private isShort(pending: number): boolean {
+    return pending <= SHORT_BACKLOG && pending * this.options.maxContentBytes <= PAGE_BYTES;
   }
 
   /** Deletes what `find` answers, until that is less than a full batch: others have their turn in between. */

@@ -3,6 +3,7 @@ import type { ChatError } from '../protocol/chat-error.js';
 import type { Message } from '../protocol/message.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
+import { Displaced } from './store-fault.js';
 
 export type StoreOutcome =
   | { readonly status: 'stored' }
@@ -13,10 +14,13 @@ export type StoreOutcome =
 /** A message on its way to the disk. */
 export interface StoreRequest {
   readonly message: Message;
+  /** Its place in the order; another one when somebody else has written into the store. Read when its turn comes. */
   readonly position: number;
   readonly bytes: number;
   /** Taken already, so that no cap applies and no failure ends it: it is tried again until it is stored. Read when its turn comes. */
   readonly mustKeep: boolean;
+  /** It has come to its end on another way, so that a commit that failed need not be tried again for it. */
+  readonly hasEnded: boolean;
   /** Called once, after the commit. */
   onSettled(outcome: StoreOutcome): void;
 }
@@ -91,7 +95,10 @@ export class StoreBatch {
     }
   }
 
-  /** Some did not go in: repeats of others that wait already. */
+  /**
+   * Some did not go in: repeats of others that wait already. One that is in the table neither so nor so has no row and gets
+   * no receipt: the store is another server's by now.
+   */
   private async answerDoubtful(onStored: (row: StoredMessage) => void): Promise<void> {
     const rows = await this.table.withIds(this.unanswered.map((request) => request.message));
     const known = new Map(rows.map((row) => [keyOf(row), row]));
@@ -99,10 +106,11 @@ export class StoreBatch {
       const first = known.get(keyOf(request.message));
       const row = this.admitted.get(request);
       // Found under its own position it went in, now or with a commit whose answer was lost.
-      if (row && first?.position === request.position) this.stored(request, row, onStored);
+      if (row && !first) throw new Displaced();
+      if (row && first!.position === request.position) this.stored(request, row, onStored);
       else if (row) {
         this.tallies.subtract(row);
-        this.settle(request, { status: 'duplicate', sentAt: first?.sentAt ?? row.sentAt });
+        this.settle(request, { status: 'duplicate', sentAt: first!.sentAt });
       } else if (first) this.settle(request, { status: 'duplicate', sentAt: first.sentAt });
       else this.settle(request, { status: 'refused', error: this.turnedDown.get(request)! });
     }

@@ -1,5 +1,17 @@
-/** What a failure says about the next try: wait for the lock, try on the same handle, or trust the handle no more. */
-export type Fault = 'locked' | 'refused' | 'broken';
+/**
+ * What a failure says about the next try: wait for the lock, try on the same handle, trust the handle no more, or, when
+ * somebody else has written into the store, take it anew and give new positions.
+ */
+export type Fault = 'locked' | 'refused' | 'broken' | 'displaced';
+
+/** Another server has taken the store, so this one may write nothing until it has taken it back. */
+export class Displaced extends Error {
+  override readonly name = 'Displaced';
+
+  constructor() {
+    super('another server has written into this store');
+  }
+}
 
 /** A lock that somebody else holds: SQLite's; a deadlock, a serialization failure, a lock timeout of Postgres. */
 const LOCKED = /^(SQLITE_(BUSY|LOCKED)(_\w+)?|40001|40P01|55P03)$/;
@@ -13,9 +25,19 @@ const CLEAN =
 
 /** All but what is known to be clean is taken for broken: an unneeded opening costs milliseconds, a bad handle messages. */
 export function faultOf(error: unknown): Fault {
+  if (error instanceof Displaced || isTaken(error)) return 'displaced';
   const code = codeOf(error);
   if (LOCKED.test(code)) return 'locked';
   return CLEAN.test(code) ? 'refused' : 'broken';
+}
+
+/**
+ * Says whether a row with this position is there already. Repeats of a message are no errors, so that positions are all that
+ * a constraint on uniqueness can mean.
+ */
+export function isTaken(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === '23505' || (code.startsWith('SQLITE_CONSTRAINT') && String(error).includes('UNIQUE constraint'));
 }
 
 /** The code that a driver gave its error: `SQLITE_FULL`, a SQLSTATE such as `53100`, `ECONNRESET`; empty when there is none. */

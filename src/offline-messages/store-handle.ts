@@ -1,34 +1,54 @@
-import type { OfflineMessageTable, StoredMessage } from './offline-message.table.js';
+import type { OfflineMessageTable, RowKey } from './offline-message.table.js';
+import type { Ownership } from './ownership.js';
 
 /** Opens the store's connection anew, on the same database. */
 export type Reopen = () => Promise<void>;
 
-/** The connection of the store, as far as it can be believed. After an I/O error, or one of the network, it is opened anew before it is used again. */
+/**
+ * The connection of the store, as far as it can be believed. After an I/O error, or one of the network, it is opened anew
+ * before it is used again; the lock may have been somebody else's meanwhile, and then so was the store.
+ *
+ * | state     | what is known                                                        |
+ * | --------- | -------------------------------------------------------------------- |
+ * | trusted   | all that is in the table came from here                              |
+ * | broken    | nobody knows what became of the last statement                       |
+ * | displaced | somebody else has written: what is in memory has no place any more   |
+ */
 export class StoreHandle {
-  private broken = false;
+  private state: 'trusted' | 'broken' | 'displaced' = 'trusted';
   /** Rows whose commit was reported failed, and which may be in the table all the same. */
-  private doubtful: Pick<StoredMessage, 'to' | 'position'>[] = [];
+  private doubtful: RowKey[] = [];
 
   constructor(
     private readonly table: OfflineMessageTable,
+    private readonly ownership: Ownership,
     private readonly reopen: Reopen,
   ) {}
 
-  distrust(doubtful: readonly Pick<StoredMessage, 'to' | 'position'>[] = []): void {
-    this.broken = true;
+  distrust(doubtful: readonly RowKey[] = []): void {
+    if (this.state === 'trusted') this.state = 'broken';
     this.doubtful.push(...doubtful);
+  }
+
+  /** A row lay where one of ours was to be, or the store is another's. */
+  onDisplaced(): void {
+    this.state = 'displaced';
   }
 
   /**
    * Makes the connection one that can be trusted; rejects when that can't be done yet. A commit whose fsync failed lies in
    * the log, complete to the eye, and opening the file brings it back; one whose answer was lost on the way is in the table.
-   * Its senders were refused, so it is taken out again.
+   * Its senders were refused, so it is taken out again. `settle` puts right what is in memory when somebody else has
+   * written; it hears whether that was another server.
    */
-  async mend(): Promise<void> {
-    if (!this.broken) return;
+  async mend(settle: (byServer: boolean) => Promise<void>): Promise<void> {
+    if (this.state === 'trusted') return;
     await this.reopen();
     if (this.doubtful.length > 0) await this.table.remove(this.doubtful);
     this.doubtful = [];
-    this.broken = false;
+    const byServer = await this.ownership.take();
+    if (byServer) this.state = 'displaced';
+    if (this.state === 'displaced') await settle(byServer);
+    this.state = 'trusted';
   }
 }

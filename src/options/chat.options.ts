@@ -149,7 +149,7 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   trustedProxies: listOf(isNetwork, 'addresses or networks such as 10.0.0.0/8'),
   allowedOrigins: orUnset(orNull(listOf(isOrigin, 'origins such as https://app.example.com'))),
   drainMs: whole(100, 600_000),
-  clock: (value) => (isClock(value) ? null : 'a Clock with now() and after()'),
+  clock: (value) => (isClock(value) ? null : 'a Clock with now(), monotonic() and after()'),
 };
 
 /** An option that does not fit; it stops the start. Its message names the option, the value and what to give instead. */
@@ -237,7 +237,7 @@ function isOrigin(item: string): boolean {
 
 function isClock(value: unknown): value is Clock {
   const clock = value as Partial<Clock> | null | undefined;
-  return typeof clock?.now === 'function' && typeof clock.after === 'function';
+  return [clock?.now, clock?.monotonic, clock?.after].every((method) => typeof method === 'function');
 }
 
 // Not JSON, in which Infinity is `null`: the very value that it has to be told apart from.

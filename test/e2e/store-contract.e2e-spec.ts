@@ -3,9 +3,10 @@ import { migrations } from '../../src/database/migrations/index.js';
 import { openStore, reopenStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { faultOf } from '../../src/offline-messages/store-fault.js';
-import { OfflineMessageTable, type StoredMessage } from '../../src/offline-messages/offline-message.table.js';
+import type { OfflineMessageTable, StoredMessage } from '../../src/offline-messages/offline-message.table.js';
 import { ChatApp } from '../support/chat-app.js';
 import { DATABASE_KINDS, type DatabaseKind } from '../support/databases.js';
+import { ownedTable } from '../support/owned-table.js';
 
 const ALL = Number.MAX_SAFE_INTEGER;
 /** Above what 32 bits hold, as the times are. */
@@ -37,7 +38,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     let table: OfflineMessageTable;
     beforeEach(async () => {
       store = await openStore(storeOptions(await kind.create()));
-      table = new OfflineMessageTable(store);
+      table = await ownedTable(store);
     });
     afterEach(() => store.destroy());
 
@@ -88,13 +89,35 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect(await table.withIds([{ to: 'bob', from: 'nobody', id: first.id }])).toEqual([]);
     });
 
-    it('answers how many rows a deletion found', async () => {
+    it('answers how many rows a deletion found, and deletes no other message than the one that is named', async () => {
       await table.insert([message(1), message(2), { ...message(3), to: 'cat' }]);
-      const gone = [message(1), message(3), { to: 'cat', position: 3 }, { to: 'bob', position: 9 }];
+      const others = [{ id: 'other' }, { from: 'eve' }, { to: 'cat' }, { position: 9 }];
+      expect(await table.remove(others.map((part) => ({ ...message(2), ...part })))).toBe(0);
+      const gone = [message(1), message(3), { ...message(3), to: 'cat' }, message(9)];
       expect(await table.remove(gone)).toBe(2);
       expect(await table.remove(gone)).toBe(0);
       expect(await table.remove([])).toBe(0);
       expect((await table.page('bob', 0, ALL, 10, ALL)).map((row) => row.position)).toEqual([2]);
+    });
+
+    it.each([
+      ['alone', (taken: StoredMessage) => [taken]],
+      ['among others', (taken: StoredMessage) => [message(7), taken, message(8)]],
+      ['beside a repeat', (taken: StoredMessage) => [message(1), taken]],
+    ])('takes no message for a repeat whose position is another one’s: it is told %s', async (_where, rowsWith) => {
+      await table.insert([message(1)]);
+      const failure = await table.insert(rowsWith({ ...message(1), id: 'another' })).catch((error: unknown) => error);
+      expect(faultOf(failure)).toBe('displaced');
+      expect((await table.page('bob', 0, ALL, 9, ALL)).map((row) => row.id)).toEqual(['m1']);
+      expect(await table.insert([{ ...message(1), to: 'cat', id: 'another' }])).toBe(1); // Each mailbox has its own.
+    });
+
+    it('stores nothing of a process that is its owner no more', async () => {
+      const successor = await ownedTable(store);
+      expect(await table.insert([message(1)])).toBe(0);
+      expect(faultOf(await table.probe().catch((error: unknown) => error))).toBe('displaced');
+      expect(await successor.insert([message(1)])).toBe(1);
+      expect(await table.remove([message(1)])).toBe(1); // What was confirmed may go, whoever says so.
     });
 
     it('reads a mailbox in order, in pages', async () => {
@@ -187,11 +210,17 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
 
     it('keeps what waits when its structure changes, back and forth', async () => {
       await table.insert([message(1)]);
-      await store.undoLastMigration();
-      expect(await table.insert([message(1), message(2)])).toBe(1);
-      await store.runMigrations();
-      expect((await table.page('bob', 0, ALL, 9, ALL)).map((row) => row.position)).toEqual([1, 2]);
-      expect(await table.insert([{ ...message(3), id: message(1).id }])).toBe(0);
+      for (let undone = 1; undone < migrations.length; undone += 1) {
+        for (let n = 0; n < undone; n += 1) await store.undoLastMigration();
+        await store.query(
+          `INSERT INTO holdfast_offline_message (recipient, position, sender, id, content, bytes, "sentAt", "storedAt")
+           VALUES ('bob', ${undone + 1}, 'ann', 'm${undone + 1}', 'x', 1, ${undone + 1}, 1)`, // As an earlier version did.
+        );
+        await store.runMigrations();
+      }
+      table = await ownedTable(store);
+      expect((await table.page('bob', 0, ALL, 9, ALL)).map((row) => row.position)).toEqual([1, 2, 3]);
+      expect(await table.insert([{ ...message(4), id: message(1).id }])).toBe(0);
     });
   });
 
@@ -229,7 +258,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     };
     for (const expected of [0, 1]) {
       const store = await openStore(given as never);
-      const table = new OfflineMessageTable(store);
+      const table = await ownedTable(store);
       expect(await countOf(table, 'bob')).toBe(expected);
       await table.insert([message(1)]);
       await store.destroy();

@@ -127,6 +127,7 @@ async function sendBeside(host: DataSource, connection: DataSource): Promise<{ s
         position,
         bytes: 1,
         mustKeep: false,
+        hasEnded: false,
         onSettled: (outcome: StoreOutcome) => {
           if (outcome.status === 'stored') stored.push(id);
           else refused += 1;

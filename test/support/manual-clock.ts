@@ -3,10 +3,21 @@ import type { Clock } from '../../src/options/clock.js';
 /** A clock that stands still until a test turns it. */
 export class ManualClock implements Clock {
   private time = Date.parse('2026-11-23T09:30:00.000Z');
+  /** How far it was set, which is no time that has passed. */
+  private set = 0;
   private readonly alarms = new Set<{ at: number; callback: () => void }>();
 
   now(): number {
+    return this.time + this.set;
+  }
+
+  monotonic(): number {
     return this.time;
+  }
+
+  /** Sets it by so many milliseconds, as people and networks do; nothing that waits becomes due by that. */
+  setBy(ms: number): void {
+    this.set += ms;
   }
 
   after(ms: number, callback: () => void): () => void {

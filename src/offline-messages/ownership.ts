@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto';
+import type { Statements } from './statements.js';
+import { Displaced } from './store-fault.js';
+
+/** So many positions are reserved at once: a commit of its own for a million messages, and 2^53 of them last for ever. */
+const BLOCK = 2 ** 20;
+
+const TABLE = 'holdfast_store';
+
+/**
+ * Whose the store is, and which positions this process may give. Its token is the fence: whoever takes the store writes
+ * theirs into it, and from then on no statement of an earlier owner stores a message. The lock of the database keeps two
+ * servers apart; the fence is for those who lose that lock without a word.
+ *
+ * Positions are reserved in the table before a message is stored under one: none is ever given twice, also when the table
+ * is empty at a start, or another server was here meanwhile.
+ */
+export class Ownership {
+  /** Names this process as the owner. */
+  readonly token = randomUUID();
+  private reserved: number | null = null;
+
+  constructor(private readonly statements: Statements) {}
+
+  /**
+   * Makes this process the owner, to be called whenever the store was opened. Answers whether another server was the owner
+   * since this one was: then nothing that is in memory of the store can be believed.
+   */
+  async take(): Promise<boolean> {
+    const found = await this.read();
+    if (this.reserved !== null && found?.owner === this.token) return false;
+    const isReturn = this.reserved !== null;
+    await this.write(Math.max(this.reserved ?? 0, found?.lastPosition ?? 0));
+    return isReturn;
+  }
+
+  /** Reserves positions above this one, and above all that were; answers the highest that must not be given. */
+  async raise(atLeast: number): Promise<number> {
+    const floor = Math.max(this.reserved ?? 0, atLeast);
+    await this.reserve(floor + BLOCK);
+    return floor;
+  }
+
+  /** Makes sure that a message may be stored at this position; rejects with Displaced when another server is the owner. */
+  async cover(position: number): Promise<void> {
+    if (position > this.reserved!) await this.reserve(position + BLOCK);
+  }
+
+  /** Rejects with Displaced when another server is the owner. */
+  async check(): Promise<void> {
+    if ((await this.read())?.owner !== this.token) throw new Displaced();
+  }
+
+  /** Until when nothing may expire, in milliseconds since 1970; 0 when everything may. */
+  async sweepAfter(): Promise<number> {
+    return (await this.read())?.sweepAfter ?? 0;
+  }
+
+  /** Has nothing expire until that time, in milliseconds since 1970, whichever server sweeps. */
+  async deferSweep(until: number): Promise<void> {
+    await this.change(`UPDATE ${TABLE} SET "sweepAfter" = CAST(? AS bigint) WHERE id = 1 AND owner = ?`, until);
+  }
+
+  private async reserve(upTo: number): Promise<void> {
+    await this.change(`UPDATE ${TABLE} SET "lastPosition" = CAST(? AS bigint) WHERE id = 1 AND owner = ?`, upTo);
+    this.reserved = upTo;
+  }
+
+  private async change(sql: string, value: number): Promise<void> {
+    const { affected } = await this.statements.query(sql, [value, this.token]);
+    if (affected === 0) throw new Displaced();
+  }
+
+  private async write(lastPosition: number): Promise<void> {
+    await this.statements.query(
+      `INSERT INTO ${TABLE} (id, owner, "lastPosition", "sweepAfter") VALUES (1, ?, CAST(? AS bigint), 0)
+       ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, "lastPosition" = excluded."lastPosition"`,
+      [this.token, lastPosition],
+    );
+    this.reserved = lastPosition;
+  }
+
+  private async read(): Promise<{ owner: string; lastPosition: number; sweepAfter: number } | undefined> {
+    const { records } = await this.statements.query<{ owner: string; lastPosition: number; sweepAfter: number }>(
+      `SELECT owner, "lastPosition", "sweepAfter" FROM ${TABLE} WHERE id = 1`,
+      [],
+    );
+    return records[0];
+  }
+}

@@ -1,0 +1,87 @@
+import { Logger } from '@nestjs/common';
+import type { ChatOptions } from '../options/chat.options.js';
+
+/** Longest time between two sweeps, in milliseconds; with a short retention they come four times in it. */
+const SWEEP_MS = 60_000;
+/** Longest time before the first sweep, in milliseconds: a machine without a clock of its own has asked the network by then. */
+const FIRST_SWEEP_MS = 600_000;
+/** A clock that was set by more than this, in milliseconds, decides no more; by less, a message ends so much too early or late. */
+const JUMP_MS = 60_000;
+
+/** What the sweeps need of the store. */
+export interface SweptStore {
+  /** Deletes what was stored before that time, in milliseconds since 1970. */
+  expire(before: number): Promise<void>;
+  /** Until when nothing may expire, in milliseconds since 1970; 0 when everything may. */
+  sweepAfter(): Promise<number>;
+  deferSweep(until: number): Promise<void>;
+}
+
+/**
+ * Has messages expire that waited for longer than `retentionMs`. When they were stored is known by a clock that people and
+ * networks set, and an end that can't be undone is not decided by one reading of it: when it goes other than the time in
+ * this process, nothing expires for one more `retentionMs`, over which everything will truly have waited.
+ */
+export class Retention {
+  private readonly logger = new Logger('OfflineMessages');
+  private cancel: (() => void) | null = null;
+  private isStopped = false;
+  private at: { readonly wall: number; readonly monotonic: number };
+  /** A deferral that is not in the store yet. */
+  private unsaved: number | null = null;
+
+  constructor(
+    private readonly store: SweptStore,
+    private readonly options: Pick<ChatOptions, 'retentionMs' | 'clock'>,
+  ) {
+    this.at = this.read();
+  }
+
+  start(): void {
+    this.at = this.read();
+    this.schedule(FIRST_SWEEP_MS);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.cancel?.();
+  }
+
+  private schedule(longestMs = SWEEP_MS): void {
+    const { retentionMs, clock } = this.options;
+    if (retentionMs === null || this.isStopped) return;
+    const next = () => this.schedule(); // The store itself says when it fails; the next sweep finds what this one left.
+    this.cancel = clock.after(Math.min(longestMs, retentionMs / 4), () => this.sweep(retentionMs).then(next, next));
+  }
+
+  private async sweep(retentionMs: number): Promise<void> {
+    const now = this.options.clock.now();
+    const jumpMs = this.jump();
+    if (Math.abs(jumpMs) > Math.min(JUMP_MS, retentionMs / 4)) this.defer(now + retentionMs, jumpMs);
+    if (this.unsaved !== null) await this.store.deferSweep(this.unsaved);
+    this.unsaved = null;
+    const until = await this.store.sweepAfter();
+    // It was written when the clock was ahead.
+    if (until > now + retentionMs) await this.store.deferSweep(now + retentionMs);
+    if (until <= now) await this.store.expire(now - retentionMs);
+  }
+
+  private defer(until: number, jumpMs: number): void {
+    this.unsaved = until;
+    this.logger.warn(
+      `The clock was set ${jumpMs > 0 ? 'forward' : 'back'} by ${Math.round(Math.abs(jumpMs) / 1000)} s; no message expires for one retentionMs, as nobody knows how long each has waited.`,
+    );
+  }
+
+  /** By how much the clock was set since it was last asked, in milliseconds. */
+  private jump(): number {
+    const before = this.at;
+    this.at = this.read();
+    return this.at.wall - before.wall - (this.at.monotonic - before.monotonic);
+  }
+
+  private read() {
+    const { clock } = this.options;
+    return { wall: clock.now(), monotonic: clock.monotonic() };
+  }
+}
