@@ -192,7 +192,7 @@ export class DeliveryService implements MailboxSurroundings {
   private renumber(above: number, byServer: boolean): void {
     this.lastPosition = Math.max(this.lastPosition, above);
     const next = () => (this.lastPosition += 1);
-    for (const mailbox of [...this.mailboxes.values()]) mailbox.renumber(above, next, !byServer);
+    for (const mailbox of this.mailboxes.values()) mailbox.renumber(above, next, !byServer);
   }
 
   private mailboxOf(user: string): Mailbox {

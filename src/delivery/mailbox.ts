@@ -119,6 +119,7 @@ export class Mailbox {
     const placeOf = this.held.renumber(written, next);
     this.diskUpTo = Math.max(this.diskUpTo, above);
     for (const reader of this.readers) reader.onRenumbered(placeOf);
+    this.persist(Infinity); // Younger ones are stored already.
     for (const reader of this.readers) this.advance(reader);
   }
 

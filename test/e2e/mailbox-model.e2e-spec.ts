@@ -96,6 +96,20 @@ const commands = [
       (model) => !model.broken,
     ),
   ),
+  fc.tuple(user, fc.integer({ min: 1, max: 4 })).map(([to, count]) =>
+    command(
+      `another server stores ${count} for ${to}`,
+      (_model, world) => world.visit(to, count),
+      (model) => !model.broken,
+    ),
+  ),
+  fc.tuple(user, fc.integer({ min: 1, max: 4 })).map(([to, ahead]) =>
+    command(
+      `a row for ${to} is put where the next but ${ahead - 1} would be`,
+      (_model, world) => world.squat(to, ahead),
+      (model) => !model.broken,
+    ),
+  ),
   fc.constant(
     command('break the disk', (model, world) => {
       world.breakDisk();
@@ -168,6 +182,7 @@ describe('the check of the mailbox notices', () => {
     ['receipt-before-commit', /was lost|answered too often|refused and receipted/],
     ['forget-on-drop', /was lost|not confirmed/],
     ['skip-in-page', /was lost|out of order|not delivered/],
+    ['store-alone', /which is older/],
   ] as const)(
     '%s',
     async (sabotage, complaint) => {

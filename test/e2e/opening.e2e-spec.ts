@@ -71,8 +71,11 @@ describe('a message to somebody whose mailbox is still being opened', () => {
     await chat.untilPending('bob', 1);
     const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
-    for (let n = 1; n <= 20; n += 1) chat.delivery.send('alice', alices(n), nobody);
-    expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(20 - 4);
+    for (let n = 1; n <= 4; n += 1) chat.delivery.send('alice', alices(n), nobody);
+    expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(0);
+    for (let n = 5; n <= 20; n += 1) chat.delivery.send('alice', alices(n), nobody);
+    // What does not fit is stored, and what is older goes before it [protocol 2.4].
+    expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(20);
     for (let confirmed = 0; confirmed < 21;) {
       await eventually(() => socket.messages().length > confirmed);
       confirmed = socket.messages().length;
@@ -90,11 +93,38 @@ describe('a message to somebody whose mailbox is still being opened', () => {
     const { connection } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
     const content = 'x'.repeat(50_000);
-    for (let n = 1; n <= 8; n += 1) chat.delivery.send('alice', { ...alices(n), content }, nobody);
+    for (let n = 1; n <= 5; n += 1) chat.delivery.send('alice', { ...alices(n), content }, nobody);
     // Five of them are the most in 256 KiB.
-    expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(8 - 5);
+    expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(0);
+    for (let n = 6; n <= 8; n += 1) chat.delivery.send('alice', { ...alices(n), content }, nobody);
+    expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(8);
     leave(connection);
     await chat.untilPending('bob', 9);
+  });
+
+  it('is late with persistAfterMs 0, as it waits for the disk behind what waited, however far that has been read', async () => {
+    chat = await ChatApp.start({ persistAfterMs: 0, ackWindow: 4 });
+    for (let n = 1; n <= 12; n += 1) chat.delivery.send('alice', alices(n), nobody);
+    await chat.untilPending('bob', 12);
+    const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
+    chat.delivery.attach(connection);
+    let sent = 12;
+    for (let confirmed = 0; confirmed < sent;) {
+      if (sent < 20) chat.delivery.send('alice', alices((sent += 1)), nobody); // While a page is read.
+      await eventually(() => socket.messages().length > confirmed);
+      if (sent < 20) chat.delivery.send('alice', alices((sent += 1)), nobody); // While none is.
+      await chat.delivery.flush();
+      confirmed = socket.messages().length;
+      chat.delivery.confirm(connection, confirmed);
+    }
+    expect(socket.messages().map(({ content }) => Number(content))).toEqual(
+      Array.from({ length: 20 }, (_, n) => n + 1),
+    );
+    expect(socket.messages().filter(({ stored }) => !stored)).toEqual([]);
+    chat.delivery.send('alice', alices(21), nobody); // Behind nothing but its own commit.
+    await eventually(() => socket.messages().length === 21);
+    expect(socket.messages().at(-1)).toMatchObject({ content: '21', stored: false });
+    leave(connection);
   });
 
   it('is no second one when it repeats what waits', async () => {

@@ -190,6 +190,24 @@ describe('a file that can only be read', () => {
   });
 });
 
+describe('a purge of more than one batch while the store fails', () => {
+  it.each(['one after the other', 'at the same time'])('is answered, and so is another: %s', async (how) => {
+    await start({ maxPendingPerUser: null, maxPendingPerSender: null });
+    const alice = await Sender.connect('alice');
+    for (let n = 0; n < 1_200; n += 1) alice.send('carol');
+    await alice.untilAnswered();
+    await database().query('PRAGMA query_only = ON');
+    const purge = () => chat.rest('DELETE', '/chat/pending/carol').then(({ status }) => status);
+    const answers: number[] = how === 'at the same time' ? await Promise.all([purge(), purge(), purge()]) : [];
+    if (answers.length === 0) for (let n = 0; n < 3; n += 1) answers.push(await purge());
+    expect(answers).toEqual([503, 503, 503]);
+    await database().query('PRAGMA query_only = OFF');
+    await untilHealthy(true);
+    expect((await chat.rest('DELETE', '/chat/pending/carol')).status).toBe(200);
+    await chat.untilTotals({ purged: 1_200, pending: 0 });
+  });
+});
+
 describe('a file that another process has locked', () => {
   it.each(['BEGIN IMMEDIATE', 'BEGIN EXCLUSIVE'])('%s: everybody is answered in time', async (begin) => {
     await start({ persistAfterMs: 20 });

@@ -38,7 +38,7 @@ export class FakeSocket {
   }
 
   /** The direct messages that came, in order. */
-  messages(): { seq: number; id: string; from: string; to: string; content: string }[] {
+  messages(): { seq: number; id: string; from: string; to: string; content: string; stored: boolean }[] {
     return this.frames.filter(({ event }) => event === 'message').map(({ data }) => data as never);
   }
 }

@@ -1,10 +1,11 @@
-import type { DataSource } from 'typeorm';
+import { DataSource } from 'typeorm';
 import type { Connection } from '../../src/connections/connection.js';
 import { ConnectionService } from '../../src/connections/connection.service.js';
 import { openStore, reopenStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
+import { faultOf } from '../../src/offline-messages/store-fault.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
 import type { HeldMessage } from '../../src/delivery/held-message.js';
 import type { Receipt } from '../../src/protocol/message.js';
@@ -32,7 +33,7 @@ interface Sent {
 }
 
 /** Faults that are put in on purpose, to see that the checks find them. */
-export type Sabotage = 'delete-on-write' | 'receipt-before-commit' | 'forget-on-drop' | 'skip-in-page';
+export type Sabotage = 'delete-on-write' | 'receipt-before-commit' | 'forget-on-drop' | 'skip-in-page' | 'store-alone';
 
 interface Peer {
   readonly socket: FakeSocket;
@@ -44,6 +45,7 @@ interface Peer {
 /** The relay without its network, on a real SQLite file, and a history of everything that went in and came out. */
 export class RelayWorld {
   private dataSource!: DataSource;
+  private outsider: DataSource | null = null;
   private connections!: ConnectionService;
   private store!: OfflineMessageService;
   private delivery!: DeliveryService;
@@ -54,6 +56,8 @@ export class RelayWorld {
   private lastOf = new Map<string, Sent>();
   private generation = 0;
   private diskBroken = false;
+  /** Somebody has put rows into the file that no server counts. */
+  private hasSquatters = false;
   private calls = 0;
   private failingCall = Infinity;
   /** Calls of the store that were made to fail by `failCall`. */
@@ -106,24 +110,8 @@ export class RelayWorld {
 
   send(from: string, to: string, count: number, length: number): void {
     for (let n = 0; n < count; n += 1) {
-      const id = `m${(this.lastId += 1)}`;
-      const content = `${id}${'.'.repeat(length)}`;
-      const sent: Sent = {
-        id,
-        from,
-        to,
-        content,
-        handedIn: 0,
-        receipts: [],
-        refusals: [],
-        confirmed: false,
-        orphaned: false,
-        ended: false,
-      };
-      this.sent.set(id, sent);
+      const sent = this.register(from, to, length);
       this.lastOf.set(from, sent);
-      const pair = `${from}>${to}`;
-      this.order.set(pair, [...(this.order.get(pair) ?? []), id]);
       this.handIn(sent);
     }
   }
@@ -192,6 +180,40 @@ export class RelayWorld {
     await this.start();
   }
 
+  /** Another server has the store for a while, and stores messages of its own in it. */
+  async visit(to: string, count: number): Promise<void> {
+    const store = new OfflineMessageService(await this.outside(), this.options);
+    this.noteEnds(store);
+    try {
+      await store.open();
+    } catch (error) {
+      if (faultOf(error) !== 'displaced') throw error;
+      return store.close(); // The server of this world was faster, which takes it back.
+    }
+    const delivery = new DeliveryService(this.options, new ConnectionService(this.options), store);
+    for (let n = 0; n < count; n += 1) this.handIn(this.register('visitor', to, 1), delivery);
+    await delivery.flush();
+    await delivery.close();
+  }
+
+  /** Somebody puts a message into the file by hand, where one of the next of this server would be. */
+  async squat(to: string, ahead: number): Promise<void> {
+    const position = this.delivery.lastPosition + ahead;
+    const outside = await this.outside();
+    const there = 'SELECT id FROM holdfast_offline_message WHERE recipient = ? AND position = ?';
+    if (((await outside.query(there, [to, position])) as unknown[]).length > 0) return;
+    this.hasSquatters = true;
+    // Each from somebody else: nobody gives them an order.
+    const { id, from, content, receipts } = this.register(`squatter-${this.lastId}`, to, 1);
+    await outside.query(
+      `INSERT INTO holdfast_offline_message (recipient, position, sender, id, content, bytes, "sentAt", "storedAt")
+       VALUES (?, ?, ?, ?, ?, 1, ?, ?)`,
+      [to, position, from, id, content, this.clock.now(), this.clock.now()],
+    );
+    receipts.push({ id, status: 'stored', sentAt: this.clock.now(), generation: this.generation });
+    this.sent.get(id)!.handedIn += 1;
+  }
+
   /** A turn of the event loop ends: receipts leave, commits begin. */
   async turn(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
@@ -205,6 +227,7 @@ export class RelayWorld {
       throw new Error(`the books do not balance: ${JSON.stringify(this.delivery.totals)}`);
     }
     for (const peers of this.peers.values()) for (const peer of peers) this.checkPeer(peer);
+    this.checkPrefix();
     for (const { id, receipts, refusals, handedIn } of this.sent.values()) {
       if (receipts.length + refusals.length > handedIn) throw new Error(`${id} was answered too often`);
     }
@@ -212,6 +235,7 @@ export class RelayWorld {
 
   /** What the counters say waits is what is in the file. */
   async checkFile(): Promise<void> {
+    if (this.hasSquatters) return;
     const { count } = await this.countRows();
     const { pending } = this.delivery.totals;
     if (count !== pending) throw new Error(`${count} rows in the file, and the counters say ${pending}`);
@@ -220,11 +244,18 @@ export class RelayWorld {
   /** Everybody comes back and confirms everything, on a disk that works. */
   async finish(): Promise<void> {
     this.mendDisk();
-    this.clock.advance(500);
+    this.clock.advance(1_500); // It is asked once a second whose the store is.
     await this.flush();
     for (const user of this.peers.keys()) this.drop(user);
     await this.flush();
     await this.checkFile();
+    await this.deliverAll();
+    if (!this.hasSquatters) return;
+    await this.killAndReopen(); // What was put above all positions is known at the next start.
+    await this.deliverAll();
+  }
+
+  private async deliverAll(): Promise<void> {
     const recipients = new Set([...this.sent.values()].map(({ to }) => to));
     for (const user of recipients) this.connect(user);
     let rounds = 0;
@@ -259,6 +290,7 @@ export class RelayWorld {
     this.generation += 1;
     await this.delivery.close();
     await this.dataSource.destroy();
+    await this.outsider?.destroy();
   }
 
   private async start(): Promise<void> {
@@ -279,7 +311,16 @@ export class RelayWorld {
     await this.store.open();
     this.sabotageStore();
     this.delivery = new DeliveryService(this.options, this.connections, this.store);
-    this.store.onRemoval((row, ending) => {
+    if (this.sabotage === 'store-alone') {
+      const delivery = this.delivery as unknown as { mailboxOf(user: string): { store: unknown; handOver: unknown } };
+      const mailboxOf = delivery.mailboxOf.bind(delivery);
+      delivery.mailboxOf = (user) => Object.assign(mailboxOf(user), { store: mailboxOf(user).handOver });
+    }
+    this.noteEnds(this.store);
+  }
+
+  private noteEnds(store: OfflineMessageService): void {
+    store.onRemoval((row, ending) => {
       // Also while the process dies: what was committed stays so.
       if (ending !== 'confirmed') this.sent.get(row.id)!.ended = true;
     });
@@ -303,10 +344,38 @@ export class RelayWorld {
     }
   }
 
-  private handIn(sent: Sent): void {
+  /** A connection to the file that nobody here knows of. */
+  private async outside(): Promise<DataSource> {
+    return (this.outsider ??= await new DataSource({
+      ...this.dataSource.options,
+      name: 'outside',
+    } as never).initialize());
+  }
+
+  private register(from: string, to: string, length: number): Sent {
+    const id = `m${(this.lastId += 1)}`;
+    const sent: Sent = {
+      id,
+      from,
+      to,
+      content: `${id}${'.'.repeat(length)}`,
+      handedIn: 0,
+      receipts: [],
+      refusals: [],
+      confirmed: false,
+      orphaned: false,
+      ended: false,
+    };
+    this.sent.set(id, sent);
+    const pair = `${from}>${to}`;
+    this.order.set(pair, [...(this.order.get(pair) ?? []), id]);
+    return sent;
+  }
+
+  private handIn(sent: Sent, delivery = this.delivery): void {
     const generation = this.generation;
     sent.handedIn += 1;
-    this.delivery.send(sent.from, sent, {
+    delivery.send(sent.from, sent, {
       onReceipt: (receipt) => {
         if (generation !== this.generation) return;
         if (receipt.status === 'delivered' && !sent.confirmed)
@@ -323,6 +392,20 @@ export class RelayWorld {
     const peers = this.peers.get(user) ?? [];
     this.peers.delete(user);
     return peers;
+  }
+
+  /** Nothing of a mailbox is stored, or about to be, while an older message of it is in memory only [protocol 2.4]. */
+  private checkPrefix(): void {
+    if (this.hasSquatters) return;
+    const { mailboxes } = this.delivery as unknown as { mailboxes: Map<string, { held: Iterable<HeldMessage> }> };
+    for (const { held } of mailboxes.values()) {
+      let oldest: HeldMessage | undefined;
+      for (const each of held) {
+        if (each.gone) continue;
+        if (each.disk === 'memory') oldest ??= each;
+        else if (oldest) throw new Error(`${each.id} is ${each.disk} before ${oldest.id}, which is older`);
+      }
+    }
   }
 
   /** The messages of one connection are in the order of each sender, none is cut, and no more are on their way than its window. */
