@@ -20,7 +20,12 @@ const LOCKED_TRIES = 8;
 /** How often a group is tried with new positions before senders are told: a second time means that somebody goes on writing. */
 const DISPLACED_TRIES = 2;
 
-const TRIES: Readonly<Record<Fault, number>> = { locked: LOCKED_TRIES, displaced: DISPLACED_TRIES, refused: 1, broken: 1 };
+const TRIES: Readonly<Record<Fault, number>> = {
+  locked: LOCKED_TRIES,
+  displaced: DISPLACED_TRIES,
+  refused: 1,
+  broken: 1,
+};
 
 /** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
 export interface Commit {

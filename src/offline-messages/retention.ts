@@ -51,7 +51,10 @@ export class Retention {
     const { retentionMs, clock } = this.options;
     if (retentionMs === null || this.isStopped) return;
     const next = () => this.schedule(); // The store itself says when it fails; the next sweep finds what this one left.
-    this.cancel = clock.after(Math.min(longestMs, retentionMs / 4), () => void this.sweep(retentionMs).then(next, next));
+    this.cancel = clock.after(
+      Math.min(longestMs, retentionMs / 4),
+      () => void this.sweep(retentionMs).then(next, next),
+    );
   }
 
   private async sweep(retentionMs: number): Promise<void> {
