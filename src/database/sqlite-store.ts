@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
+import { FileWatch } from './file-watch.js';
 import { inspectFile, sizeOf, StoreError } from './store-file.js';
 import { lockStore } from './store-lock.js';
 import { isNotBuilt, notBuilt } from './store-options.js';
@@ -33,6 +34,9 @@ export function isSqlite(options: DataSourceOptions): options is SqliteOptions {
   return options.type === 'sqlite' || options.type === 'better-sqlite3';
 }
 
+/** Of each store that is open and a file, what it looks for. */
+export const watches = new WeakMap<DataSource, FileWatch>();
+
 /** Opens the file with `connect`, when it is one that may be opened; rejects with a StoreError, and leaves the file as it is, otherwise. */
 export async function openSqlite(
   options: SqliteOptions,
@@ -51,6 +55,7 @@ export async function openSqlite(
       }),
     );
     unlockAtEnd(dataSource, unlock);
+    watches.set(dataSource, new FileWatch(file));
     if (found === 'empty') new Logger('Store').warn(`${file} was an empty file; it is a new store now.`);
     return dataSource;
   } catch (cause) {
@@ -64,12 +69,6 @@ function unlockAtEnd(dataSource: DataSource, unlock: () => Promise<void>): void 
     await destroy();
     await unlock();
   };
-}
-
-/** Throws a StoreError when the file has gone: opening it again would make a new store. */
-export function expectFile(options: SqliteOptions): void {
-  const file = fileOf(options);
-  if (file !== null && !sizeOf(file)) throw new StoreError(`The store ${file} has gone; put it back.`);
 }
 
 /** The path of a store that is a file; null for one in memory, which ends with its connection. */

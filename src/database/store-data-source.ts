@@ -1,6 +1,6 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { openPostgres } from './postgres-store.js';
-import { expectFile, fileOf, isSqlite, makeDurable, openSqlite } from './sqlite-store.js';
+import { fileOf, isSqlite, makeDurable, openSqlite, watches } from './sqlite-store.js';
 import { completed } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
@@ -28,11 +28,17 @@ export async function reopenStore(dataSource: DataSource): Promise<void> {
   const { options } = dataSource;
   // In memory the store would end with its connection.
   if (isSqlite(options) && fileOf(options) === null) return;
+  // Before anything is closed: whoever puts the file back finds in it what this handle still has.
+  checkStore(dataSource);
   // Not its own `destroy`: that gives the file free for others.
   if (dataSource.isInitialized) await DataSource.prototype.destroy.call(dataSource);
-  if (isSqlite(options)) expectFile(options);
   await dataSource.initialize();
   if (isSqlite(options)) await makeDurable(dataSource, options);
+}
+
+/** Throws a StoreError when the files of the store are not those that were opened. It waits for nothing. */
+export function checkStore(dataSource: DataSource): void {
+  watches.get(dataSource)?.check();
 }
 
 async function connect(options: DataSourceOptions): Promise<DataSource> {

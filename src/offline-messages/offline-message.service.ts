@@ -4,7 +4,7 @@ import type { ChatOptions } from '../options/chat.options.js';
 import { CommitQueue, type Commit, type CommitListener, type QueueDepth } from './commit-queue.js';
 import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
-import { StoreHandle, type Reopen } from './store-handle.js';
+import { StoreHandle, type HandledDatabase } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import { MergedRead } from './merged-read.js';
 import {
@@ -18,6 +18,11 @@ import {
 const SWEEP_ROWS = 500;
 /** Longest time between two sweeps, in milliseconds; with a short retention they come four times in it. */
 const SWEEP_MS = 60_000;
+
+/** Between two looks at the database, in milliseconds: a file that has gone is told within a second. */
+const CHECK_MS = 1_000;
+/** A database that nobody can take away. */
+const UNWATCHED: HandledDatabase = { reopen: () => Promise.resolve(), check: () => undefined };
 
 /** So many users are counted in one statement. */
 const COUNTED_AT_ONCE = 1_000;
@@ -57,16 +62,17 @@ export class OfflineMessageService implements CommitListener {
   private readonly removalListeners: RemovalListener[] = [];
   private readonly commitListeners: ((commit: Commit) => void)[] = [];
   private cancelSweep: (() => void) | null = null;
+  private cancelCheck: (() => void) | null = null;
   private highestPosition = 0;
   private closing = false;
 
   constructor(
     dataSource: DataSource,
     private readonly options: ChatOptions,
-    reopen: Reopen = () => Promise.resolve(),
+    private readonly database: HandledDatabase = UNWATCHED,
   ) {
     this.table = new OfflineMessageTable(dataSource);
-    const handle = new StoreHandle(this.table, reopen);
+    const handle = new StoreHandle(this.table, database);
     this.queue = new CommitQueue(this.table, new MailboxTallies(this.table, options), handle, options.clock, this);
     this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
     this.shortBacklogs = new MergedRead(this.queue, SHORT_BACKLOGS_AT_ONCE, (users) => this.table.backlogs(users));
@@ -79,12 +85,14 @@ export class OfflineMessageService implements CommitListener {
     this.counters.pending = this.counters.recovered = count;
     this.highestPosition = lastPosition;
     this.scheduleSweep();
+    this.scheduleCheck();
   }
 
   /** Commits what was asked for and stops the sweeps. */
   async close(): Promise<void> {
     this.closing = true;
     this.cancelSweep?.();
+    this.cancelCheck?.();
     await this.queue.close();
   }
 
@@ -100,6 +108,16 @@ export class OfflineMessageService implements CommitListener {
   /** False while the disk does not take messages, or could not be read; true again as soon as it takes one. */
   get isHealthy(): boolean {
     return this.queue.healthy;
+  }
+
+  /** Looks whether the database is still there and ours, and answers whether messages can be stored just now. */
+  look(): boolean {
+    try {
+      this.database.check();
+    } catch (cause) {
+      this.queue.distrust(cause);
+    }
+    return this.isHealthy;
   }
 
   /** How often a commit failed, with every try to recover that did. */
@@ -213,6 +231,14 @@ export class OfflineMessageService implements CommitListener {
 
   private isShort(pending: number): boolean {
     return pending <= SHORT_BACKLOG && pending * this.options.maxContentBytes <= PAGE_BYTES;
+  }
+
+  private scheduleCheck(): void {
+    if (this.closing) return;
+    this.cancelCheck = this.options.clock.after(CHECK_MS, () => {
+      this.look();
+      this.scheduleCheck();
+    });
   }
 
   private scheduleSweep(): void {

@@ -1,3 +1,5 @@
+import { ChatError } from '../protocol/chat-error.js';
+
 /** What a failure says about the next try: wait for the lock, try on the same handle, or trust the handle no more. */
 export type Fault = 'locked' | 'refused' | 'broken';
 
@@ -23,4 +25,9 @@ export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return '';
   const { code } = error as { code?: unknown };
   return typeof code === 'string' ? code : (/^SQLITE_\w+/.exec(error.message)?.[0] ?? '');
+}
+
+/** What a failure is to whoever asked for something. */
+export function unavailable(message: string, cause: unknown): ChatError {
+  return new ChatError('STORE_UNAVAILABLE', message, { cause });
 }

@@ -1,7 +1,12 @@
 import type { OfflineMessageTable, StoredMessage } from './offline-message.table.js';
 
-/** Opens the store's connection anew, on the same database. */
-export type Reopen = () => Promise<void>;
+/** What a handle needs of its database. */
+export interface HandledDatabase {
+  /** Opens the store's connection anew, on the same database; rejects when that is not there, or somebody else's now. */
+  reopen(): Promise<void>;
+  /** Looks whether the database is still the one that was opened, and throws what the operator has to know when it is not. Waits for nothing. */
+  check(): void;
+}
 
 /** The connection of the store, as far as it can be believed. After an I/O error, or one of the network, it is opened anew before it is used again. */
 export class StoreHandle {
@@ -11,12 +16,17 @@ export class StoreHandle {
 
   constructor(
     private readonly table: OfflineMessageTable,
-    private readonly reopen: Reopen,
+    private readonly database: HandledDatabase,
   ) {}
 
   distrust(doubtful: readonly Pick<StoredMessage, 'to' | 'position'>[] = []): void {
     this.broken = true;
     this.doubtful.push(...doubtful);
+  }
+
+  /** Throws when what the handle has open is not the store any more: a commit there would be in nobody's file. */
+  check(): void {
+    this.database.check();
   }
 
   /**
@@ -25,8 +35,8 @@ export class StoreHandle {
    * Its senders were refused, so it is taken out again.
    */
   async mend(): Promise<void> {
-    if (!this.broken) return;
-    await this.reopen();
+    if (!this.broken) return this.database.check();
+    await this.database.reopen();
     if (this.doubtful.length > 0) await this.table.remove(this.doubtful);
     this.doubtful = [];
     this.broken = false;
