@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
-import { inspectFile, sizeOf, StoreError } from './store-file.js';
-import { lockStore } from './store-lock.js';
+import { OpenFile } from './open-file.js';
+import { inspectFile, realPathOf, sizeOf, StoreError } from './store-file.js';
+import { StoreLock } from './store-lock.js';
 import { isNotBuilt, notBuilt } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
@@ -26,6 +27,8 @@ const LOG_PAGES = 4_000; // Of 4,096 bytes and a head of 24: just below the limi
 /** The settings under which SQLite has a commit on the disk before it answers. */
 const DURABLE = { synchronous: 2 /* FULL */, secure_delete: 1, journal_mode: 'wal' } as const;
 
+const logger = new Logger('Store');
+
 /** The options of a store that is on SQLite, by either driver. */
 export type SqliteOptions = Extract<DataSourceOptions, { type: 'sqlite' | 'better-sqlite3' }>;
 
@@ -38,38 +41,39 @@ export async function openSqlite(
   options: SqliteOptions,
   connect: (options: SqliteOptions) => Promise<DataSource>,
 ): Promise<DataSource> {
-  const file = fileOf(options);
+  const given = fileOf(options);
   try {
-    if (file === null) return await connect(options);
-    const found = inspectFile(file);
-    // A journal is the rest of a first start that was killed: only a connection that writes can finish with it.
-    if (found === 'database' && sizeOf(`${file}-journal`) === null) await checkDatabase(options, file);
-    const unlock = await lockStore(options, file);
-    const dataSource = await connect(options).catch((error: unknown) =>
-      unlock().then(() => {
-        throw error;
-      }),
-    );
-    unlockAtEnd(dataSource, unlock);
-    if (found === 'empty') new Logger('Store').warn(`${file} was an empty file; it is a new store now.`);
-    return dataSource;
+    return given === null ? await connect(options) : await openFile(options, given, connect);
   } catch (cause) {
     throw cause instanceof StoreError ? cause : new StoreError(explained(options.database, cause), { cause });
   }
 }
 
-function unlockAtEnd(dataSource: DataSource, unlock: () => Promise<void>): void {
-  const destroy = dataSource.destroy.bind(dataSource);
-  dataSource.destroy = async () => {
-    await destroy();
-    await unlock();
-  };
-}
-
-/** Throws a StoreError when the file has gone: opening it again would make a new store. */
-export function expectFile(options: SqliteOptions): void {
-  const file = fileOf(options);
-  if (file !== null && !sizeOf(file)) throw new StoreError(`The store ${file} has gone; put it back.`);
+async function openFile(
+  options: SqliteOptions,
+  given: string,
+  connect: (options: SqliteOptions) => Promise<DataSource>,
+): Promise<DataSource> {
+  const path = realPathOf(given);
+  const found = inspectFile(path);
+  const wasLocked = sizeOf(`${path}.lock`) !== null;
+  const lock = await StoreLock.take(options, path);
+  try {
+    // A journal is the rest of a first start that was killed: only a connection that writes can finish with it.
+    if (found === 'database' && sizeOf(`${path}-journal`) === null) await checkDatabase(options, path);
+    const dataSource = await connect({ ...options, database: path });
+    await OpenFile.keep(dataSource, lock, given, path);
+    if (found === 'empty') logger.warn(`${given} was an empty file; it is a new store now.`);
+    else if (found === 'nothing' && wasLocked) {
+      logger.warn(
+        `There is a new store at ${given} now, where there was one before: ${path}.lock is left of it. If it was not deleted on purpose, stop the server and put it back.`,
+      );
+    }
+    return dataSource;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
 }
 
 /** The path of a store that is a file; null for one in memory, which ends with its connection. */
@@ -119,7 +123,9 @@ function explained(file: string, cause: unknown): string {
   if (name === 'MissingDriverError')
     return `The store ${file} can't be opened: this TypeORM has no sqlite3 any more; give the type better-sqlite3, with the same database.`;
   const code = codeOf(cause);
-  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return damaged(file, message);
+  if (code === 'SQLITE_NOTADB')
+    return `The store ${file} is no SQLite database, or is damaged; nothing was changed in it.`;
+  if (code.startsWith('SQLITE_CORRUPT')) return damaged(file, message);
   if (code.startsWith('SQLITE_BUSY'))
     return `The store ${file} is locked by another process; stop that, and start again.`;
   return `The store ${file} can't be opened: ${message}`;

@@ -1,6 +1,7 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { openPostgres } from './postgres-store.js';
-import { expectFile, fileOf, isSqlite, makeDurable, openSqlite } from './sqlite-store.js';
+import { OpenFile } from './open-file.js';
+import { isSqlite, makeDurable, openSqlite } from './sqlite-store.js';
 import { completed } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
@@ -22,17 +23,25 @@ export async function openStore(options: DataSourceOptions): Promise<DataSource>
  * Closes the connection and opens it again on the same database, in the same object. After an I/O error nobody knows what
  * a handle believes of the file: the kernel reports a failed fsync once and forgets the pages. Nor does anybody know what
  * becomes of a statement on a network connection that is silent: on Postgres the session that had it is ended first.
- * A file that has gone missing meanwhile is an error, not a new store.
+ * A file that has gone or was replaced meanwhile is an error, not a new store.
  */
 export async function reopenStore(dataSource: DataSource): Promise<void> {
   const { options } = dataSource;
+  const connect = async () => {
+    await dataSource.initialize();
+    if (isSqlite(options)) await makeDurable(dataSource, options);
+  };
+  const file = OpenFile.of(dataSource);
+  if (file) return file.reopen(connect);
   // In memory the store would end with its connection.
-  if (isSqlite(options) && fileOf(options) === null) return;
-  // Not its own `destroy`: that gives the file free for others.
-  if (dataSource.isInitialized) await DataSource.prototype.destroy.call(dataSource);
-  if (isSqlite(options)) expectFile(options);
-  await dataSource.initialize();
-  if (isSqlite(options)) await makeDurable(dataSource, options);
+  if (isSqlite(options)) return;
+  if (dataSource.isInitialized) await dataSource.destroy();
+  await connect();
+}
+
+/** Throws a StoreError when the files of the store are not those that were opened. It waits for nothing. */
+export function checkStore(dataSource: DataSource): void {
+  OpenFile.of(dataSource)?.check();
 }
 
 async function connect(options: DataSourceOptions): Promise<DataSource> {

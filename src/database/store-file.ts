@@ -1,8 +1,21 @@
-import { accessSync, constants, mkdirSync, openSync, readSync, closeSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 
-/** The first bytes of every SQLite file [sqlite.org/fileformat2.html 1.3]. */
-const MAGIC = 'SQLite format 3\0';
+/** Symbolic links that lead to a file, at most, as on Linux. */
+const MAX_LINKS = 40;
+/** SQLite opens no path that is longer than 512 bytes with all it appends. */
+const MAX_PATH_BYTES = 500;
+/** What lies beside the file of a store: the log, its index, the journal of a first start, and the lock. */
+const BESIDE = ['-wal', '-shm', '-journal', '.lock'];
 
 /** The store can't be used; its message tells the operator why, and what to do. */
 export class StoreError extends Error {
@@ -13,26 +26,51 @@ export class StoreError extends Error {
 export type FoundFile = 'nothing' | 'empty' | 'database';
 
 /**
+ * Where the file of a store is in truth, with no link on the way: beside that, SQLite keeps its log, and the store its lock.
+ * A folder that is missing is made; throws a StoreError when it can't be.
+ */
+export function realPathOf(given: string): string {
+  let path = resolve(given);
+  for (let links = 0; ; links += 1) {
+    const folder = dirname(path);
+    attempt(`The folder ${folder} of the store can't be made`, () => makeFolder(folder));
+    path = join(
+      attempt(`The folder ${folder} of the store can't be found`, () => realpathSync.native(folder)),
+      basename(path),
+    );
+    const target = attempt(`The store ${given} can't be looked at`, () => linkAt(path));
+    if (target === null) break;
+    if (links === MAX_LINKS)
+      throw new StoreError(`The store ${given} is a link that leads to itself; give the path of a file.`);
+    path = resolve(dirname(path), target);
+  }
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw new StoreError(`The path of the store is longer than ${MAX_PATH_BYTES} bytes; give a shorter one.`);
+  }
+  return path;
+}
+
+/**
  * Looks at the file of a store before SQLite does, as SQLite makes a new database where it finds none: over an empty
  * file it throws away the log with what was committed last, and a file that is missing it replaces without a word.
- * Throws a StoreError when no store can be here; a folder that is missing is made.
+ * Nothing is opened: closing it again would take away whatever locks this process has on it. Throws a StoreError when no
+ * store can be here.
  */
 export function inspectFile(path: string): FoundFile {
-  const folder = dirname(path);
-  attempt(`The folder ${folder} of the store can't be made`, () => mkdirSync(folder, { recursive: true }));
   const size = sizeOf(path);
+  const besides = BESIDE.filter((suffix) => sizeOf(path + suffix) !== null).map((suffix) => path + suffix);
   if (size === null || size === 0) {
     if ((sizeOf(`${path}-wal`) ?? 0) > 0) {
       throw new StoreError(
         `The store ${path} is ${size === null ? 'missing' : 'empty'}, but its log ${path}-wal holds messages; put the file back that belongs to it, or move the log away.`,
       );
     }
-  } else {
-    attempt(`The store ${path} can't be read and written`, () => accessSync(path, constants.R_OK | constants.W_OK));
-    if (startOf(path) !== MAGIC) {
-      throw new StoreError(`The store ${path} is no SQLite database, or is damaged; nothing was changed in it.`);
-    }
   }
+  if (size !== null) expectOneName(path);
+  for (const file of size === null ? besides : [path, ...besides]) {
+    attempt(`The store ${file} can't be read and written`, () => accessSync(file, constants.R_OK | constants.W_OK));
+  }
+  const folder = dirname(path);
   attempt(`The folder ${folder} of the store can't be written to, and the log of the store has to be in it`, () =>
     accessSync(folder, constants.W_OK | constants.X_OK),
   );
@@ -48,20 +86,52 @@ export function sizeOf(path: string): number | null {
   return found.size;
 }
 
-function startOf(path: string): string {
-  const start = Buffer.alloc(MAGIC.length);
-  attempt(`The store ${path} can't be read`, () => {
-    const file = openSync(path, 'r');
-    try {
-      readSync(file, start, 0, start.length, 0);
-    } finally {
-      closeSync(file);
-    }
-  });
-  return start.toString('latin1');
+/** By another name, or in another place, the same file has another log beside it, and each opens it without the other's commits. */
+function expectOneName(path: string): void {
+  const folder = dirname(path);
+  const { nlink, dev } = statSync(path, { bigint: true });
+  if (nlink > 1n) {
+    throw new StoreError(
+      `The store ${path} has ${nlink} names (hard links), and SQLite would keep a log for each; delete the others, or give the path of a copy.`,
+    );
+  }
+  if (dev !== statSync(folder, { bigint: true }).dev || isMounted(path)) {
+    throw new StoreError(
+      `The store ${path} is mounted by itself, and its log beside it would stay behind; mount the folder ${folder} instead.`,
+    );
+  }
 }
 
-function attempt<Result>(problem: string, run: () => Result): Result {
+/** Says whether something is mounted at just this path. A file that is bound from the same disk shows it nowhere else. */
+function isMounted(path: string): boolean {
+  let mounts: string;
+  try {
+    mounts = readFileSync('/proc/self/mountinfo', 'utf8');
+  } catch {
+    return false; // Not on Linux.
+  }
+  const unescaped = (text = '') => text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
+  return mounts.split('\n').some((line) => unescaped(line.split(' ')[4]) === path);
+}
+
+/** Not `recursive`: where a folder is there and takes no other, as /proc, Node tries for ever. */
+function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (!statSync(dirname(folder), { throwIfNoEntry: false })) makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (cause) {
+    // Somebody else may have made it meanwhile.
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw cause;
+  }
+}
+
+function linkAt(path: string): string | null {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(path) : null;
+}
+
+/** Runs it; what the system says against it is said after the problem. */
+export function attempt<Result>(problem: string, run: () => Result): Result {
   try {
     return run();
   } catch (cause) {

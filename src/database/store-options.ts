@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-import { isAbsolute, resolve } from 'node:path';
 import { inspect } from 'node:util';
 import type { DataSourceOptions } from 'typeorm';
 import { isDatabaseType } from '../offline-messages/dialect.js';
@@ -27,11 +26,8 @@ export const DEFAULT_DATABASE_URL = 'sqlite:data/holdfast.sqlite';
  * `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Throws an Error for any other; it never repeats what may be a password.
  */
 export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOptions {
-  const [, type, path] = /^(sqlite|better-sqlite3):(?!\/\/)(.+)$/.exec(url) ?? [];
-  if (path) {
-    const database = path === ':memory:' || isAbsolute(path) ? path : resolve(path);
-    return completed({ type, database } as DataSourceOptions);
-  }
+  const [, type, path] = /^(sqlite|better-sqlite3):(?!\/\/)(.+)$/s.exec(url) ?? [];
+  if (path) return completed({ type, database: path } as DataSourceOptions);
   if (/^postgres(ql)?:/.test(url)) return completed({ type: 'postgres', url: checkedUrl(url) });
   throw new Error(
     `DATABASE_URL begins with '${url.split(':')[0]}:'; give sqlite:PATH, such as ${DEFAULT_DATABASE_URL}, or postgres://USER:PASSWORD@HOST:PORT/DATABASE.`,
@@ -53,6 +49,7 @@ export function completed(options: DataSourceOptions): DataSourceOptions {
       `The file of the store is ${inspect(options.database)}; give database: { type: '${options.type}', database: 'data/chat.sqlite' }.`,
     );
   }
+  if (options.type !== 'postgres') checkFileName(options.database as string);
   return {
     ...ofType(options),
     entities: [OfflineMessage, StoreState],
@@ -111,6 +108,30 @@ function ofType(options: DataSourceOptions): DataSourceOptions {
       idleTimeoutMillis: 0,
     },
   };
+}
+
+/** What is no plain path, with the reason: SQLite, a shell or another tool would take it for something else than a file of that name. */
+const ODD_NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^\s|\s$/, 'begins or ends with a blank'],
+  // eslint-disable-next-line no-control-regex
+  [/[\x00-\x1f\x7f]/, 'has a control character in it'],
+  [/^["'`]|["'`]$/, 'begins or ends with a quotation mark'],
+  [/^:/, "begins with a ':'; only :memory: does, in small letters"],
+  [/^file:/i, 'is an address'],
+  [/\?/, "has a '?' in it, but takes no parameters"],
+  [/^~|^\$|\$\{/, 'has something in it that only a shell replaces'],
+  [/[/\\]$/, 'is the name of a folder'],
+];
+
+/** Throws a StoreError when the name of a file is none that somebody meant. */
+function checkFileName(name: string): void {
+  if (name === ':memory:') return;
+  const [, problem] = ODD_NAMES.find(([pattern]) => pattern.test(name)) ?? [];
+  if (problem) {
+    throw new StoreError(
+      `The file of the store is ${inspect(name)}, which ${problem}; give a plain path, such as data/holdfast.sqlite.`,
+    );
+  }
 }
 
 function checkedUrl(url: string): string {

@@ -2,7 +2,7 @@ import { Controller, Get, HttpException, HttpStatus, Inject, type OnModuleDestro
 import { HealthCheck, HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 
-/** What an orchestrator asks. It names nobody and asks the disk nothing: the store knows by itself how it is. */
+/** What an orchestrator asks. It names nobody, and asks of the disk only whether the store is still there: the rest the store knows by itself. */
 @Controller('health')
 export class HealthController implements OnModuleDestroy {
   private goingAway = false;
@@ -29,7 +29,7 @@ export class HealthController implements OnModuleDestroy {
   @Get('ready')
   @HealthCheck({ noCache: true, swaggerDocumentation: false })
   async ready(): Promise<HealthCheckResult> {
-    const claims = { store: this.store.isHealthy, server: !this.goingAway };
+    const claims = { store: this.store.look(), server: !this.goingAway };
     const checks = Object.entries(claims).map(([name, holds]) => {
       const indicator = this.indicators.check(name);
       return () => (holds ? indicator.up() : indicator.down());

@@ -1,11 +1,12 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Clock } from '../options/clock.js';
-import { ChatError } from '../protocol/chat-error.js';
+import type { ChatError } from '../protocol/chat-error.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, RowKey, StoredHeader, StoredMessage } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
 import { Removals, type Ending, type RemovalWatcher } from './removals.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
-import { faultOf, type Fault } from './store-fault.js';
+import { faultOf, unavailable, type Fault } from './store-fault.js';
 import type { StoreHandle } from './store-handle.js';
 import { StoreHealth } from './store-health.js';
 import { MAX_BATCH, WaitingStores } from './waiting-stores.js';
@@ -131,6 +132,15 @@ export class CommitQueue {
     });
   }
 
+  /** Hears from whoever looked that what is open is not the store any more: nothing is committed before it is opened anew. */
+  distrust(cause: unknown): void {
+    if (this.closing) return;
+    this.health.cause = cause;
+    this.handle.distrust();
+    this.health.onUnwell(cause);
+    this.start();
+  }
+
   /** Says whether this row is on its way out of the store. */
   isLeaving(row: RowKey): boolean {
     return this.removals.has(row);
@@ -152,7 +162,7 @@ export class CommitQueue {
   }
 
   private async run(): Promise<void> {
-    await endOfTurn();
+    await endOfTurn(); // All that this turn asks for goes into the same commit.
     for (let last: Fault | null = null, tries = 0; ;) {
       // Before the commit, which waits for the disk: whoever reads a backlog would wait with it for every page.
       if (this.health.isWell) await this.serveReads();
@@ -243,6 +253,7 @@ export class CommitQueue {
   private async timed(statement: Commit['statement'], rows: number, run: () => Promise<number>): Promise<number> {
     const begun = performance.now();
     const changed = await run();
+    this.handle.check(); // A receipt is for what is in the file that the next start opens.
     this.listener.onCommitted({ statement, rows, seconds: (performance.now() - begun) / 1000 });
     return changed;
   }
@@ -297,15 +308,6 @@ export class CommitQueue {
   }
 }
 
-function unavailable(message: string, cause: unknown): ChatError {
-  return new ChatError('STORE_UNAVAILABLE', message, { cause });
-}
-
 function rowOf({ message: { to, from, id }, position }: StoreRequest): RowKey {
   return { to, from, id, position };
-}
-
-/** Lets a turn of the event loop end: all that its other callbacks ask for goes into the same commit. */
-function endOfTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -4,7 +4,7 @@ import type { ChatOptions } from '../options/chat.options.js';
 import { CommitQueue, type Commit, type CommitListener, type QueueDepth } from './commit-queue.js';
 import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
-import { StoreHandle, type Reopen } from './store-handle.js';
+import { StoreHandle, type HandledDatabase } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import { MergedRead } from './merged-read.js';
 import { Ownership } from './ownership.js';
@@ -19,9 +19,13 @@ import {
 
 /** Rows that one sweep of expired messages deletes before others may go on. */
 const SWEEP_ROWS = 500;
-
-/** How often the store is asked whether it is still ours, in milliseconds; on Postgres it also keeps the session, and so the lock, from lapsing. */
+/**
+ * Between two looks at the store, in milliseconds: whether the file is still there, and the store still ours. On Postgres
+ * they also keep the session, and with it the lock, from lapsing.
+ */
 const CHECK_MS = 1_000;
+/** A database that nobody can take away. */
+const UNWATCHED: HandledDatabase = { reopen: () => Promise.resolve(), check: () => undefined };
 
 /** So many users are counted in one statement. */
 const COUNTED_AT_ONCE = 1_000;
@@ -77,13 +81,13 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   constructor(
     dataSource: DataSource,
     private readonly options: ChatOptions,
-    reopen: Reopen = () => Promise.resolve(),
+    private readonly database: HandledDatabase = UNWATCHED,
   ) {
     const statements = new Statements(dataSource);
     this.ownership = new Ownership(statements);
     this.table = new OfflineMessageTable(statements, this.ownership.token);
     const tallies = new MailboxTallies(this.table, options);
-    const handle = new StoreHandle(this.table, this.ownership, reopen);
+    const handle = new StoreHandle(this.table, this.ownership, database);
     this.queue = new CommitQueue(this.table, tallies, this.ownership, handle, options.clock, this);
     this.retention = new Retention(this, options);
     this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
@@ -121,6 +125,16 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   /** False while the disk does not take messages, or could not be read; true again as soon as it takes one. */
   get isHealthy(): boolean {
     return this.queue.health.isWell;
+  }
+
+  /** Looks whether the database is still there and ours, and answers whether messages can be stored just now. */
+  look(): boolean {
+    try {
+      this.database.check();
+    } catch (cause) {
+      this.queue.distrust(cause);
+    }
+    return this.isHealthy;
   }
 
   /** How often a commit failed, with every try to recover that did. */
@@ -261,8 +275,9 @@ export class OfflineMessageService implements CommitListener, SweptStore {
 
   private scheduleCheck(): void {
     if (this.closing) return;
+    const next = () => this.scheduleCheck();
     this.cancelCheck = this.options.clock.after(CHECK_MS, () => {
-      const next = () => this.scheduleCheck();
+      this.look();
       this.queue.read(() => this.ownership.check()).then(next, next); // What fails in it turns the store unhealthy.
     });
   }

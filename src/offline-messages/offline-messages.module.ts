@@ -14,8 +14,10 @@ export interface StoreDatabase {
   options(given: DataSourceOptions | undefined): DataSourceOptions;
   /** Connects and brings the tables up to date; what it rejects with stops the start. */
   open(options: DataSourceOptions): Promise<DataSource>;
-  /** Connects anew, after an I/O error. */
+  /** Connects anew, after an I/O error or when `check` has thrown. */
   reopen(dataSource: DataSource): Promise<void>;
+  /** Throws an Error for the operator when what is open is not what lies at the address any more. */
+  check(dataSource: DataSource): void;
 }
 
 /** The store, on a connection of its own. */
@@ -44,7 +46,10 @@ export class OfflineMessagesModule {
           inject: [getDataSourceToken(STORE_NAME), CHAT_OPTIONS],
           // Opened before anybody gets it: positions go on from what an earlier run left.
           useFactory: async (dataSource: DataSource, chatOptions: ChatOptions) => {
-            const service = new OfflineMessageService(dataSource, chatOptions, () => database.reopen(dataSource));
+            const service = new OfflineMessageService(dataSource, chatOptions, {
+              reopen: () => database.reopen(dataSource),
+              check: () => database.check(dataSource),
+            });
             await service.open();
             return service;
           },

@@ -1,8 +1,13 @@
 import type { OfflineMessageTable, RowKey } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
 
-/** Opens the store's connection anew, on the same database. */
-export type Reopen = () => Promise<void>;
+/** What a handle needs of its database. */
+export interface HandledDatabase {
+  /** Opens the store's connection anew, on the same database; rejects when that is not there, or somebody else's now. */
+  reopen(): Promise<void>;
+  /** Looks whether the database is still the one that was opened, and throws what the operator has to know when it is not. Waits for nothing. */
+  check(): void;
+}
 
 /**
  * The connection of the store, as far as it can be believed. After an I/O error, or one of the network, it is opened anew
@@ -22,7 +27,7 @@ export class StoreHandle {
   constructor(
     private readonly table: OfflineMessageTable,
     private readonly ownership: Ownership,
-    private readonly reopen: Reopen,
+    private readonly database: HandledDatabase,
   ) {}
 
   distrust(doubtful: readonly RowKey[] = []): void {
@@ -35,6 +40,11 @@ export class StoreHandle {
     this.state = 'displaced';
   }
 
+  /** Throws when what the handle has open is not the store any more: a commit there would be in nobody's file. */
+  check(): void {
+    this.database.check();
+  }
+
   /**
    * Makes the connection one that can be trusted; rejects when that can't be done yet. A commit whose fsync failed lies in
    * the log, complete to the eye, and opening the file brings it back; one whose answer was lost on the way is in the table.
@@ -42,8 +52,8 @@ export class StoreHandle {
    * written; it hears whether that was another server.
    */
   async mend(settle: (byServer: boolean) => Promise<void>): Promise<void> {
-    if (this.state === 'trusted') return;
-    await this.reopen();
+    if (this.state === 'trusted') return this.database.check();
+    await this.database.reopen();
     if (this.doubtful.length > 0) await this.table.remove(this.doubtful);
     this.doubtful = [];
     const byServer = await this.ownership.take();

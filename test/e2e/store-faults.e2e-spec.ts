@@ -1,7 +1,7 @@
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { jest } from '@jest/globals';
 import { statSync } from 'node:fs';
-import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdtemp, rename } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -416,9 +416,9 @@ describe('an I/O error', () => {
     failNext(/INSERT INTO/);
     expect((await alice.ask('carol')).stored).toBe(false);
     expect((await alice.ask('carol')).stored).toBe(false);
-    expect((await chat.rest('GET', '/chat/pending')).status).toBe(503);
+    // The handle is kept until then, so what it has can still be read.
+    expect((await chat.rest('GET', '/chat/pending')).status).toBe(200);
     expect(() => statSync(chat.databaseFile)).toThrow('ENOENT');
-    await rm(`${chat.databaseFile}-wal`, { force: true });
     await rename(`${chat.databaseFile}.away`, chat.databaseFile);
     await untilHealthy(true);
     expect((await alice.ask('carol')).stored).toBe(true);

@@ -1,7 +1,7 @@
 import { DataSource } from 'typeorm';
 import type { Connection } from '../../src/connections/connection.js';
 import { ConnectionService } from '../../src/connections/connection.service.js';
-import { openStore, reopenStore } from '../../src/database/store-data-source.js';
+import { checkStore, openStore, reopenStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
@@ -307,7 +307,10 @@ export class RelayWorld {
       ((await uncounted().query('SELECT COUNT(*) AS count FROM holdfast_offline_message')) as never)[0];
     this.connections = new ConnectionService(this.options);
     const { dataSource } = this;
-    this.store = new OfflineMessageService(dataSource, this.options, () => reopenStore(dataSource));
+    this.store = new OfflineMessageService(dataSource, this.options, {
+      reopen: () => reopenStore(dataSource),
+      check: () => checkStore(dataSource),
+    });
     await this.store.open();
     this.sabotageStore();
     this.delivery = new DeliveryService(this.options, this.connections, this.store);
