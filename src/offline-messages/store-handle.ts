@@ -45,6 +45,15 @@ export class StoreHandle {
     this.database.check();
   }
 
+  private isGood(): boolean {
+    try {
+      if (this.state === 'trusted') this.database.check();
+    } catch {
+      this.state = 'broken';
+    }
+    return this.state === 'trusted';
+  }
+
   /**
    * Makes the connection one that can be trusted; rejects when that can't be done yet. A commit whose fsync failed lies in
    * the log, complete to the eye, and opening the file brings it back; one whose answer was lost on the way is in the table.
@@ -52,8 +61,8 @@ export class StoreHandle {
    * written; it hears whether that was another server.
    */
   async mend(settle: (byServer: boolean) => Promise<void>): Promise<void> {
-    if (this.state === 'trusted') return this.database.check();
-    await this.database.reopen();
+    if (this.isGood()) return;
+    await this.database.reopen(); // Which says what is wrong when it can't be put right.
     if (this.doubtful.length > 0) await this.table.remove(this.doubtful);
     this.doubtful = [];
     const byServer = await this.ownership.take();
