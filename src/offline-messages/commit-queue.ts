@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
+import type { CommitListener, Commit } from './commit-listener.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
 import { Removals, type Ending, type RemovalWatcher } from './removals.js';
@@ -18,25 +19,11 @@ const RETRY_MS = 250;
  */
 const LOCKED_TRIES = 8;
 
-/** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
-export interface Commit {
-  readonly statement: 'insert' | 'delete';
-  readonly rows: number;
-  readonly seconds: number;
-}
-
 /** What is not committed yet: messages to insert, their content in bytes, and rows to delete. */
 export interface QueueDepth {
   readonly inserts: number;
   readonly bytes: number;
   readonly deletes: number;
-}
-
-/** What the owner of the queue hears, in the order of the commits. */
-export interface CommitListener {
-  onCommitted(commit: Commit): void;
-  onStored(row: StoredMessage): void;
-  onRemoved(row: StoredHeader, ending: Ending): void;
 }
 
 /**
@@ -72,7 +59,10 @@ export class CommitQueue {
     private readonly clock: Clock,
     private readonly listener: CommitListener,
   ) {
-    this.removals = new Removals((rows) => this.timed('delete', rows.length, () => table.remove(rows)));
+    this.removals = new Removals(
+      (rows) => this.timed('delete', rows.length, () => table.remove(rows)),
+      (hasFailed) => handle.database.makeRoomForRemovals(hasFailed),
+    );
   }
 
   /**
@@ -186,7 +176,7 @@ export class CommitQueue {
     const removals = await this.attempt(() => this.commitRemovals());
     if (stores ?? removals) return stores ?? removals;
     // Senders may have gone elsewhere since they were refused: nobody but us would find out that it works again.
-    return this.healthy ? null : this.attempt(() => this.table.probe());
+    return this.healthy ? null : this.attempt(() => this.probe());
   }
 
   private async attempt(work: () => Promise<void>): Promise<Fault | null> {
@@ -245,14 +235,14 @@ export class CommitQueue {
   private async timed(statement: Commit['statement'], rows: number, run: () => Promise<number>): Promise<number> {
     const begun = performance.now();
     const changed = await run();
-    this.handle.check(); // A receipt is for what is in the file that the next start opens.
+    this.handle.database.check(); // A receipt is for what is in the file that the next start opens.
     this.listener.onCommitted({ statement, rows, seconds: (performance.now() - begun) / 1000 });
     return changed;
   }
 
   private async commitStores(): Promise<void> {
-    const requests = this.stores.takeBatch();
-    if (requests.length === 0) return;
+    if (this.stores.size === 0) return;
+    const requests = this.stores.takeBatch(await this.handle.database.roomForInserts());
     const insert = (rows: readonly StoredMessage[]) => this.timed('insert', rows.length, () => this.table.insert(rows));
     const batch = new StoreBatch(requests, this.table, this.tallies, insert);
     try {
@@ -268,11 +258,20 @@ export class CommitQueue {
     this.callRoomListeners();
   }
 
-  private commitRemovals(): Promise<void> {
-    return this.removals.commit(MAX_BATCH, (row, ending) => {
-      this.tallies.subtract(row);
-      this.listener.onRemoved(row, ending);
-    });
+  /** While the store fails as much as there is time for until the next try: it may be what makes room. */
+  private async commitRemovals(): Promise<void> {
+    const end = performance.now() + RETRY_MS;
+    do {
+      await this.removals.commit((row, ending) => {
+        this.tallies.subtract(row);
+        this.listener.onRemoved(row, ending);
+      });
+    } while (!this.healthy && this.removals.size > 0 && performance.now() < end);
+  }
+
+  private async probe(): Promise<void> {
+    await this.handle.database.roomForInserts();
+    await this.table.probe();
   }
 
   private async serveReads(): Promise<void> {

@@ -1,5 +1,7 @@
 import type { ChatError } from '../protocol/chat-error.js';
 import type { StoredHeader } from './offline-message.table.js';
+import { isFull } from './store-fault.js';
+import { MAX_BATCH } from './waiting-stores.js';
 
 /** How a message left the store [protocol 2.3]. */
 export type Ending = 'confirmed' | 'expired' | 'purged' | 'evicted';
@@ -12,6 +14,11 @@ export interface RemovalWatcher {
   onFail(error: ChatError): void;
 }
 
+/** What one statement may overwrite, in bytes: all of it goes through the log first. */
+const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+/** A row is on one, among others. */
+const PAGE_BYTES = 4_096;
+
 interface Removal {
   readonly row: StoredHeader;
   readonly ending: Ending;
@@ -22,8 +29,14 @@ interface Removal {
 export class Removals {
   private readonly waiting = new Map<number, Removal>();
 
-  /** `remove` deletes rows in one commit. */
-  constructor(private readonly remove: (rows: readonly StoredHeader[]) => Promise<unknown>) {}
+  /** What the next statement may overwrite: less while the disk is full, and then more with each that went through. */
+  private batchBytes = MAX_BATCH_BYTES;
+
+  /** `remove` deletes rows in one commit; `makeRoom` is asked before it, and again when the disk was full. */
+  constructor(
+    private readonly remove: (rows: readonly StoredHeader[]) => Promise<unknown>,
+    private readonly makeRoom: (hasFailed: boolean) => Promise<void>,
+  ) {}
 
   get size(): number {
     return this.waiting.size;
@@ -40,15 +53,44 @@ export class Removals {
   }
 
   /** Deletes the first of them in one commit, and tells of each. One that is not there any more went with a commit whose answer was lost: nobody else deletes. */
-  async commit(limit: number, onRemoved: (row: StoredHeader, ending: Ending) => void): Promise<void> {
+  async commit(onRemoved: (row: StoredHeader, ending: Ending) => void): Promise<void> {
     if (this.waiting.size === 0) return;
-    const batch = [...this.waiting.values()].slice(0, limit);
-    await this.remove(batch.map(({ row }) => row));
+    const batch = await this.removeFirst();
     for (const { row, ending, watcher } of batch) {
       this.waiting.delete(row.position);
       onRemoved(row, ending);
       watcher?.onEnd(true);
     }
+  }
+
+  /** Deletes as many as the disk has room for; answers which. */
+  private async removeFirst(): Promise<Removal[]> {
+    await this.makeRoom(false);
+    for (;;) {
+      const batch = this.first();
+      try {
+        await this.remove(batch.map(({ row }) => row));
+        this.batchBytes = Math.min(MAX_BATCH_BYTES, this.batchBytes * 2);
+        return batch;
+      } catch (cause) {
+        if (!isFull(cause)) throw cause;
+        this.batchBytes = Math.ceil(this.batchBytes / 4);
+        await this.makeRoom(true);
+        if (batch.length === 1) throw cause;
+      }
+    }
+  }
+
+  /** The first of them, as many as go into one statement. */
+  private first(): Removal[] {
+    const batch: Removal[] = [];
+    let bytes = 0;
+    for (const removal of this.waiting.values()) {
+      bytes += removal.row.bytes + PAGE_BYTES;
+      if (batch.length >= MAX_BATCH || (batch.length > 0 && bytes > this.batchBytes)) break;
+      batch.push(removal);
+    }
+    return batch;
   }
 
   /** Tells those who wait that it takes longer. */

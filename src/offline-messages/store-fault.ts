@@ -20,6 +20,11 @@ export function faultOf(error: unknown): Fault {
   return CLEAN.test(code) ? 'refused' : 'broken';
 }
 
+/** Says whether there was no room on the disk. */
+export function isFull(error: unknown): boolean {
+  return codeOf(error) === 'SQLITE_FULL';
+}
+
 /** The code that a driver gave its error: `SQLITE_FULL`, a SQLSTATE such as `53100`, `ECONNRESET`; empty when there is none. */
 export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return '';

@@ -6,6 +6,10 @@ export interface HandledDatabase {
   reopen(): Promise<void>;
   /** Looks whether the database is still the one that was opened, and throws what the operator has to know when it is not. Waits for nothing. */
   check(): void;
+  /** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when only deletions may go on. */
+  roomForInserts(): Promise<number>;
+  /** Sees to room for a deletion, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
+  makeRoomForRemovals(hasFailed: boolean): Promise<void>;
 }
 
 /** The connection of the store, as far as it can be believed. After an I/O error, or one of the network, it is opened anew before it is used again. */
@@ -16,17 +20,12 @@ export class StoreHandle {
 
   constructor(
     private readonly table: OfflineMessageTable,
-    private readonly database: HandledDatabase,
+    readonly database: HandledDatabase,
   ) {}
 
   distrust(doubtful: readonly Pick<StoredMessage, 'to' | 'position'>[] = []): void {
     this.broken = true;
     this.doubtful.push(...doubtful);
-  }
-
-  /** Throws when what the handle has open is not the store any more: a commit there would be in nobody's file. */
-  check(): void {
-    this.database.check();
   }
 
   /**
