@@ -42,6 +42,11 @@ export function isTaken(error: unknown): boolean {
   return code === '23505' || (code.startsWith('SQLITE_CONSTRAINT') && String(error).includes('UNIQUE constraint'));
 }
 
+/** Says whether there was no room on the disk. */
+export function isFull(error: unknown): boolean {
+  return codeOf(error) === 'SQLITE_FULL';
+}
+
 /** The code that a driver gave its error: `SQLITE_FULL`, a SQLSTATE such as `53100`, `ECONNRESET`; empty when there is none. */
 export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return '';
