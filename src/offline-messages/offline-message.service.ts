@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import type { ChatOptions } from '../options/chat.options.js';
+import { STORED_MESSAGE_BYTES, type ChatOptions } from '../options/chat.options.js';
 import type { Commit, CommitListener } from './commit-listener.js';
 import { CommitQueue, type QueueDepth } from './commit-queue.js';
 import type { Ending } from './removals.js';
@@ -51,8 +51,8 @@ export interface Page {
   readonly pending: number | null;
 }
 
-/** How many messages wait, and how many left the store in which way since the start. */
-export type StoreCounts = Readonly<Record<Ending | 'pending' | 'recovered', number>>;
+/** How many messages wait, with how many bytes of content, and how many left the store in which way since the start. */
+export type StoreCounts = Readonly<Record<Ending | 'pending' | 'pendingBytes' | 'recovered', number>>;
 
 /** Hears of every row that leaves the store, after the commit. */
 export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
@@ -72,10 +72,19 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   private readonly logger = new Logger('OfflineMessages');
   private readonly ownership: Ownership;
   private readonly table: OfflineMessageTable;
+  private readonly tallies: MailboxTallies;
   private readonly queue: CommitQueue;
   private readonly waitingCounts: MergedRead<number>;
   private readonly shortBacklogs: MergedRead<StoredMessage[]>;
-  private readonly counters = { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0 };
+  private readonly counters = {
+    pending: 0,
+    pendingBytes: 0,
+    recovered: 0,
+    confirmed: 0,
+    expired: 0,
+    purged: 0,
+    evicted: 0,
+  };
   private readonly removalListeners: RemovalListener[] = [];
   private readonly commitListeners: ((commit: Commit) => void)[] = [];
   private readonly displacementListeners: DisplacementListener[] = [];
@@ -92,9 +101,9 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     const statements = new Statements(dataSource);
     this.ownership = new Ownership(statements);
     this.table = new OfflineMessageTable(statements, this.ownership.token);
-    const tallies = new MailboxTallies(this.table, options);
+    this.tallies = new MailboxTallies(this.table, options, () => this.storedBytes);
     const handle = new StoreHandle(this.table, this.ownership, database);
-    this.queue = new CommitQueue(this.table, tallies, this.ownership, handle, options.clock, this);
+    this.queue = new CommitQueue(this.table, this.tallies, this.ownership, handle, options.clock, this);
     this.retention = new Retention(this, options);
     this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
     this.shortBacklogs = new MergedRead(this.queue, SHORT_BACKLOGS_AT_ONCE, (users) => this.table.backlogs(users));
@@ -104,8 +113,9 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   async open(): Promise<void> {
     await this.ownership.take();
     await this.table.removeProbe();
-    const { count, lastPosition } = await this.table.summary();
+    const { count, bytes, lastPosition } = await this.table.summary();
     this.counters.pending = this.counters.recovered = count;
+    this.counters.pendingBytes = bytes;
     this.firstPosition = await this.ownership.raise(lastPosition);
     this.retention.start();
     this.scheduleCheck();
@@ -126,6 +136,11 @@ export class OfflineMessageService implements CommitListener, SweptStore {
 
   get counts(): StoreCounts {
     return this.counters;
+  }
+
+  /** The room that what waits takes, in bytes: its content, and what each message counts besides. */
+  get storedBytes(): number {
+    return this.counters.pendingBytes + this.counters.pending * STORED_MESSAGE_BYTES;
   }
 
   /** False while the disk does not take messages, or could not be read; true again as soon as it takes one. */
@@ -229,7 +244,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   ): Promise<{ items: PendingOfUser[]; total: number }> {
     return this.queue.read(async () => ({
       items: await this.table.mailboxes(limit, below),
-      total: (await this.table.summary()).users,
+      total: await this.table.users(),
     }));
   }
 
@@ -258,24 +273,27 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     for (const listener of this.commitListeners) listener(commit);
   }
 
-  onStored(): void {
+  onStored(row: StoredMessage): void {
     this.counters.pending += 1;
+    this.counters.pendingBytes += row.bytes;
   }
 
   onRemoved(row: StoredHeader, ending: Ending): void {
     this.counters.pending -= 1;
+    this.counters.pendingBytes -= row.bytes;
     this.counters[ending] += 1;
     for (const listener of this.removalListeners) listener(row, ending);
   }
 
   async onDisplaced(byServer: boolean): Promise<void> {
-    const { count, lastPosition } = await this.table.summary();
+    const { count, bytes, lastPosition } = await this.table.summary();
     const above = await this.ownership.raise(lastPosition);
     this.logger.warn(
       `${byServer ? 'Another server was' : 'Somebody else has written'} in this store: ${count} messages wait in it now, where ${this.counters.pending} did. One server to a store; what both had receipted is in it.`,
     );
     this.counters.recovered += count - this.counters.pending;
     this.counters.pending = count;
+    this.counters.pendingBytes = bytes;
     for (const listener of this.displacementListeners) listener(above, byServer);
   }
 
