@@ -12,6 +12,11 @@ export class HeldMessages implements Iterable<HeldMessage> {
     return this.messages.length;
   }
 
+  /** Says whether all of them together are no more than this. */
+  fit(count: number, bytes: number): boolean {
+    return this.messages.length <= count && this.messages.reduce((sum, held) => sum + held.bytes, 0) <= bytes;
+  }
+
   /** All of them, and perhaps a few that were released. */
   [Symbol.iterator](): Iterator<HeldMessage> {
     return this.messages[Symbol.iterator]();

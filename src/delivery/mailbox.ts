@@ -44,10 +44,6 @@ export class Mailbox {
     this.diskUpTo = shared.lastPosition;
   }
 
-  get isIdle(): boolean {
-    return this.readers.size === 0 && this.held.size === 0;
-  }
-
   get state(): 'offline' | 'draining' | 'live' {
     if (this.readers.size === 0) return 'offline';
     return [...this.readers].every((reader) => reader.isLive) ? 'live' : 'draining';
@@ -126,7 +122,7 @@ export class Mailbox {
   /** The store ended a message by itself: it expired, was purged or evicted. */
   onRemoved(row: StoredHeader): void {
     const held = this.held.at(row.position);
-    if (held) this.release(held, true);
+    if (held?.id === row.id && held.from === row.from) this.release(held, true);
     this.trim();
   }
 
@@ -167,15 +163,10 @@ export class Mailbox {
   private mayStayInMemory(held: HeldMessage): boolean {
     if (held.inFlight === this.readers.size) return held.inFlight > 0;
     if (this.shared.persistFirst) return false;
-    const opening = [...this.readers].filter((reader) => !reader.isOpened).length;
-    return opening > 0 && held.inFlight + opening === this.readers.size && this.fitsWindow;
-  }
-
-  /** What is held is no more than may be in flight to one connection. */
-  private get fitsWindow(): boolean {
-    let bytes = 0;
-    for (const held of this.held) bytes += held.bytes;
-    return this.held.size <= this.shared.ackWindow && bytes <= WINDOW_BYTES;
+    const opening = [...this.readers].filter(({ isOpened }) => !isOpened).length;
+    return (
+      opening > 0 && held.inFlight + opening === this.readers.size && this.held.fit(this.shared.ackWindow, WINDOW_BYTES)
+    );
   }
 
   /** Stores what was kept for a connection that is open now, or has left, and is not in flight to all. */
@@ -303,6 +294,6 @@ export class Mailbox {
 
   private trim(): void {
     this.held.trim();
-    if (this.isIdle) this.shared.onIdle(this);
+    if (this.readers.size === 0 && this.held.size === 0) this.shared.onIdle(this);
   }
 }

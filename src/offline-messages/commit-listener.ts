@@ -16,3 +16,19 @@ export interface CommitListener {
   /** Somebody else has written, another server or an outside hand: all positions are to be given anew, above the highest. */
   onDisplaced(byServer: boolean): Promise<void>;
 }
+
+/** What is not committed yet: messages to insert, their content in bytes, and rows to delete. */
+export interface QueueDepth {
+  readonly inserts: number;
+  readonly bytes: number;
+  readonly deletes: number;
+}
+
+/** Hears of every row that leaves the store, after the commit. */
+export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
+
+/**
+ * Hears that somebody else has written into the store, between two commits: what is not on the disk needs positions above
+ * this one. `byServer`: it was another server, which was given none of the positions that were given here.
+ */
+export type DisplacementListener = (above: number, byServer: boolean) => void;

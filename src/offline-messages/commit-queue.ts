@@ -1,41 +1,19 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
-import type { CommitListener, Commit } from './commit-listener.js';
+import type { Commit, CommitListener, QueueDepth } from './commit-listener.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, RowKey, StoredHeader, StoredMessage } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
 import { Removals, type Ending, type RemovalWatcher } from './removals.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
-import { faultOf, unavailable, type Fault } from './store-fault.js';
+import { faultOf, TRIES, unavailable, type Fault } from './store-fault.js';
 import type { StoreHandle } from './store-handle.js';
 import { StoreHealth } from './store-health.js';
 import { MAX_BATCH, WaitingStores } from './waiting-stores.js';
 
 /** Pause before the next try after a failure, in milliseconds. */
 const RETRY_MS = 250;
-/**
- * How often a locked file is tried before senders are told, with reads in between. SQLite waits 250 ms each time: a
- * backup or another process's commit takes less than the two seconds that this makes.
- */
-const LOCKED_TRIES = 8;
-/** How often a group is tried with new positions before senders are told: a second time means that somebody goes on writing. */
-const DISPLACED_TRIES = 2;
-
-const TRIES: Readonly<Record<Fault, number>> = {
-  locked: LOCKED_TRIES,
-  displaced: DISPLACED_TRIES,
-  refused: 1,
-  broken: 1,
-};
-
-/** What is not committed yet: messages to insert, their content in bytes, and rows to delete. */
-export interface QueueDepth {
-  readonly inserts: number;
-  readonly bytes: number;
-  readonly deletes: number;
-}
-
 /**
  * The one way to the table: group commit. What gathers while a commit is under way goes into the next, one statement
  * for all inserts and one for all deletes, each committed by itself; then come the reads. Nothing here opens a

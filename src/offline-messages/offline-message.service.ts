@@ -1,16 +1,18 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { STORED_MESSAGE_BYTES, type ChatOptions } from '../options/chat.options.js';
-import type { Commit, CommitListener } from './commit-listener.js';
-import { CommitQueue, type QueueDepth } from './commit-queue.js';
+import type { Commit, CommitListener, DisplacementListener, QueueDepth, RemovalListener } from './commit-listener.js';
+import { CommitQueue } from './commit-queue.js';
 import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
 import { StoreHandle, type HandledDatabase } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
+import { MassRemoval, REMOVED_AT_ONCE } from './mass-removal.js';
 import { MergedRead } from './merged-read.js';
 import { Ownership } from './ownership.js';
 import { Retention, type SweptStore } from './retention.js';
 import { Statements } from './statements.js';
+import { StoreWatch } from './store-watch.js';
 import {
   OfflineMessageTable,
   type PendingOfUser,
@@ -18,13 +20,6 @@ import {
   type StoredMessage,
 } from './offline-message.table.js';
 
-/** Rows that one sweep of expired messages deletes before others may go on. */
-const SWEEP_ROWS = 500;
-/**
- * Between two looks at the store, in milliseconds: whether the file is still there, and the store still ours. On Postgres
- * they also keep the session, and with it the lock, from lapsing.
- */
-const CHECK_MS = 1_000;
 /** A database that nobody can take away or fill up. */
 const IN_MEMORY: HandledDatabase = {
   reopen: () => Promise.resolve(),
@@ -54,15 +49,6 @@ export interface Page {
 /** How many messages wait, with how many bytes of content, and how many left the store in which way since the start. */
 export type StoreCounts = Readonly<Record<Ending | 'pending' | 'pendingBytes' | 'recovered', number>>;
 
-/** Hears of every row that leaves the store, after the commit. */
-export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
-
-/**
- * Hears that somebody else has written into the store, between two commits: what is not on the disk needs positions above
- * this one. `byServer`: it was another server, which was given none of the positions that were given here.
- */
-export type DisplacementListener = (above: number, byServer: boolean) => void;
-
 /**
  * The messages that wait on disk. It commits in groups, keeps the caps of a mailbox, expires what nobody fetched, and
  * counts every way out. Which messages have to wait, and when one may go, is not its business: delivery knows.
@@ -89,9 +75,9 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   private readonly commitListeners: ((commit: Commit) => void)[] = [];
   private readonly displacementListeners: DisplacementListener[] = [];
   private readonly retention: Retention;
-  private cancelCheck: (() => void) | null = null;
+  private readonly massRemoval: MassRemoval;
+  private readonly watch: StoreWatch;
   private firstPosition = 0;
-  private closing = false;
 
   constructor(
     dataSource: DataSource,
@@ -105,6 +91,11 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     const handle = new StoreHandle(this.table, this.ownership, database);
     this.queue = new CommitQueue(this.table, this.tallies, this.ownership, handle, options.clock, this);
     this.retention = new Retention(this, options);
+    this.massRemoval = new MassRemoval(this.queue);
+    this.watch = new StoreWatch(options.clock, async () => {
+      this.look();
+      await this.queue.read(() => this.ownership.check()); // What fails in it turns the store unhealthy.
+    });
     this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
     this.shortBacklogs = new MergedRead(this.queue, SHORT_BACKLOGS_AT_ONCE, (users) => this.table.backlogs(users));
   }
@@ -118,14 +109,13 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     this.counters.pendingBytes = bytes;
     this.firstPosition = await this.ownership.raise(lastPosition);
     this.retention.start();
-    this.scheduleCheck();
+    this.watch.start();
   }
 
   /** Commits what was asked for and stops the sweeps. */
   async close(): Promise<void> {
-    this.closing = true;
     this.retention.stop();
-    this.cancelCheck?.();
+    this.watch.stop();
     await this.queue.close();
   }
 
@@ -253,12 +243,16 @@ export class OfflineMessageService implements CommitListener, SweptStore {
    * fails it rejects with STORE_UNAVAILABLE; what it had found by then is deleted as soon as the store works.
    */
   async purge(user: string, one?: { from: string; id: string }): Promise<number> {
-    if (one) return this.removeAll(await this.queue.read(() => this.table.withIds([{ to: user, ...one }])), 'purged');
-    return this.removeWhile(() => this.table.oldest(user, SWEEP_ROWS), 'purged');
+    if (one)
+      return this.massRemoval.removeAll(
+        await this.queue.read(() => this.table.withIds([{ to: user, ...one }])),
+        'purged',
+      );
+    return this.massRemoval.removeWhile(() => this.table.oldest(user, REMOVED_AT_ONCE), 'purged');
   }
 
   async expire(before: number): Promise<void> {
-    await this.removeWhile(() => this.table.storedBefore(before, SWEEP_ROWS), 'expired');
+    await this.massRemoval.removeWhile(() => this.table.storedBefore(before, REMOVED_AT_ONCE), 'expired');
   }
 
   sweepAfter(): Promise<number> {
@@ -297,36 +291,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     for (const listener of this.displacementListeners) listener(above, byServer);
   }
 
-  private scheduleCheck(): void {
-    if (this.closing) return;
-    const next = () => this.scheduleCheck();
-    this.cancelCheck = this.options.clock.after(CHECK_MS, () => {
-      this.look();
-      this.queue.read(() => this.ownership.check()).then(next, next); // What fails in it turns the store unhealthy.
-    });
-  }
-
   private isShort(pending: number): boolean {
     return pending <= SHORT_BACKLOG && pending * this.options.maxContentBytes <= PAGE_BYTES;
-  }
-
-  /** Deletes what `find` answers, until that is less than a full batch: others have their turn in between. */
-  private async removeWhile(find: () => Promise<StoredHeader[]>, ending: Ending): Promise<number> {
-    let removed = 0;
-    for (;;) {
-      const rows = await this.queue.read(find);
-      removed += await this.removeAll(rows, ending);
-      if (rows.length < SWEEP_ROWS) return removed;
-    }
-  }
-
-  private async removeAll(rows: readonly StoredHeader[], ending: Ending): Promise<number> {
-    const removed = await Promise.all(
-      rows.map(
-        (row) =>
-          new Promise<boolean>((resolve, reject) => this.queue.remove(row, ending, { onEnd: resolve, onFail: reject })),
-      ),
-    );
-    return removed.filter(Boolean).length;
   }
 }

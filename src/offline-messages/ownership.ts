@@ -58,15 +58,15 @@ export class Ownership {
 
   /** Has nothing expire until that time, in milliseconds since 1970, whichever server sweeps. */
   async deferSweep(until: number): Promise<void> {
-    await this.change(`UPDATE ${TABLE} SET "sweepAfter" = CAST(? AS bigint) WHERE id = 1 AND owner = ?`, until);
+    await this.execute(`UPDATE ${TABLE} SET "sweepAfter" = CAST(? AS bigint) WHERE id = 1 AND owner = ?`, until);
   }
 
   private async reserve(upTo: number): Promise<void> {
-    await this.change(`UPDATE ${TABLE} SET "lastPosition" = CAST(? AS bigint) WHERE id = 1 AND owner = ?`, upTo);
+    await this.execute(`UPDATE ${TABLE} SET "lastPosition" = CAST(? AS bigint) WHERE id = 1 AND owner = ?`, upTo);
     this.reserved = upTo;
   }
 
-  private async change(sql: string, value: number): Promise<void> {
+  private async execute(sql: string, value: number): Promise<void> {
     const { affected } = await this.statements.query(sql, [value, this.token]);
     if (affected === 0) throw new Displaced();
   }

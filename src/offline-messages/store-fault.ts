@@ -6,6 +6,13 @@ import { ChatError } from '../protocol/chat-error.js';
  */
 export type Fault = 'locked' | 'refused' | 'broken' | 'displaced';
 
+/**
+ * How often a group is tried before senders are told, with reads in between. SQLite waits 250 ms for a lock each time: a backup
+ * or another process's commit takes less than the two seconds that this makes. Who meets a second row in its place after it
+ * has given new positions meets somebody who goes on writing.
+ */
+export const TRIES: Readonly<Record<Fault, number>> = { locked: 8, displaced: 2, refused: 1, broken: 1 };
+
 /** Another server has taken the store, so this one may write nothing until it has taken it back. */
 export class Displaced extends Error {
   override readonly name = 'Displaced';

@@ -108,8 +108,8 @@ describe('the options of the chat', () => {
     ['maxStoredBytes', '9', "is '9'", 'give a whole number of at least 1, or null for no limit'],
     ['retentionMs', 999, 'is 999', 'give a whole number of at least 1000, or null for no limit'],
     ['admissionsPerSecond', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
-    ['clock', null, 'is null', 'give a Clock with now() and after()'],
-    ['clock', { now: Date.now }, 'is { now: [Function: now] }', 'give a Clock with now() and after()'],
+    ['clock', null, 'is null', 'give a Clock with now(), monotonic() and after()'],
+    ['clock', { now: Date.now }, 'is { now: [Function: now] }', 'give a Clock with now(), monotonic() and after()'],
   ])('stop the start when %s is %p, with a sentence', (option, value, problem, remedy) => {
     const error = refusal({ [option]: value });
     expect(error.message).toBe(`ChatModule option ${option} ${problem}; ${remedy}.`);
