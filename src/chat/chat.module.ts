@@ -4,7 +4,13 @@ import { WebSocketGateway } from '@nestjs/websockets';
 import { inspect } from 'node:util';
 import { AdminModule } from '../admin/admin.module.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
-import { checkStore, openStore, reopenStore } from '../database/store-data-source.js';
+import {
+  checkStore,
+  makeRoomForRemovals,
+  openStore,
+  reopenStore,
+  roomForInserts,
+} from '../database/store-data-source.js';
 import { storeOptions } from '../database/store-options.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdapterCheck } from '../gateway/adapter-check.js';
@@ -25,6 +31,8 @@ const DATABASE: StoreDatabase = {
   open: openStore,
   reopen: reopenStore,
   check: checkStore,
+  roomForInserts,
+  makeRoomForRemovals,
 };
 
 /**

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { DataSource } from 'typeorm';
+import { DiskRoom } from './disk-room.js';
 import { FileWatch, identityOf } from './file-watch.js';
 import { StoreError } from './store-file.js';
 import type { StoreLock } from './store-lock.js';
@@ -12,11 +13,15 @@ export class OpenFile {
   /** Somebody else had the store while the log here was another one than at its path: what is in this one belongs to no file. */
   private logIsForeign = false;
 
+  readonly room: DiskRoom;
+
   private constructor(
     private readonly dataSource: DataSource,
     private readonly lock: StoreLock,
     private readonly watch: FileWatch,
-  ) {}
+  ) {
+    this.room = new DiskRoom(dataSource, watch.path);
+  }
 
   /** Watches the file from now on, and gives the lock up with the connection. */
   static async keep(dataSource: DataSource, lock: StoreLock, given: string, path: string): Promise<void> {

@@ -1,6 +1,8 @@
 import { Logger } from '@nestjs/common';
+import { dirname } from 'node:path';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
+import { logLimitIn, makeRoomToOpen } from './disk-room.js';
 import { OpenFile } from './open-file.js';
 import { inspectFile, realPathOf, sizeOf, StoreError } from './store-file.js';
 import { StoreLock } from './store-lock.js';
@@ -14,16 +16,8 @@ const READ_ONLY = { sqlite: { flags: 1 }, 'better-sqlite3': { readonly: true } }
  * better-sqlite3 would hold up the event loop, and the store waits itself.
  */
 const LOCK_WAIT_MS = { sqlite: 250, 'better-sqlite3': 0 };
-/**
- * To so many bytes the log is cut when it begins anew. It grows without bound while a reader in another process stays in
- * one transaction, and SQLite alone would leave it at that length for good.
- */
-const LOG_LIMIT_BYTES = 16 * 1024 * 1024;
-/**
- * At so many pages the log is carried over into the file. Messages for many users touch many pages: at SQLite's 1,000 that
- * came with every third commit, and cost up to a quarter of the CPU of storing a row.
- */
-const LOG_PAGES = 4_000; // Of 4,096 bytes and a head of 24: just below the limit.
+/** What a page takes in the log with its head of 24 bytes, and a little more: it is carried over just below its limit. */
+const LOGGED_PAGE_BYTES = 4_194;
 /** The settings under which SQLite has a commit on the disk before it answers. */
 const DURABLE = { synchronous: 2 /* FULL */, secure_delete: 1, journal_mode: 'wal' } as const;
 
@@ -59,6 +53,7 @@ async function openFile(
   const wasLocked = sizeOf(`${path}.lock`) !== null;
   const lock = await StoreLock.take(options, path);
   try {
+    makeRoomToOpen(path);
     // A journal is the rest of a first start that was killed: only a connection that writes can finish with it.
     if (found === 'database' && sizeOf(`${path}-journal`) === null) await checkDatabase(options, path);
     const dataSource = await connect({ ...options, database: path });
@@ -87,8 +82,13 @@ export async function makeDurable(dataSource: DataSource, options: SqliteOptions
   // What was delivered is overwritten in the file, not only forgotten.
   await dataSource.query('PRAGMA secure_delete = ON');
   if (fileOf(options) === null) return;
-  await dataSource.query(`PRAGMA journal_size_limit = ${LOG_LIMIT_BYTES}`);
-  await dataSource.query(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
+  // To so many bytes the log is cut when it begins anew. It grows without bound while a reader in another process stays in
+  // one transaction, and SQLite alone would leave it at that length for good.
+  const logBytes = logLimitIn(dirname(options.database));
+  await dataSource.query(`PRAGMA journal_size_limit = ${logBytes}`);
+  // Messages for many users touch many pages: at SQLite's 1,000 the log was carried over with every third commit, which
+  // cost up to a quarter of the CPU of storing a row.
+  await dataSource.query(`PRAGMA wal_autocheckpoint = ${Math.floor(logBytes / LOGGED_PAGE_BYTES)}`);
   for (const [name, wanted] of Object.entries(DURABLE)) {
     const [row] = (await dataSource.query(`PRAGMA ${name}`)) as Record<string, unknown>[];
     if (row?.[name] === wanted) continue;

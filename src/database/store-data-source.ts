@@ -44,6 +44,17 @@ export function checkStore(dataSource: DataSource): void {
   OpenFile.of(dataSource)?.check();
 }
 
+/** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when none. */
+export async function roomForInserts(dataSource: DataSource): Promise<number> {
+  return (await OpenFile.of(dataSource)?.room.forInserts()) ?? Infinity;
+}
+
+/** Makes room for a deletion, before it or after one that was too large; rejects with SQLITE_FULL when there is none. */
+export async function makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void> {
+  const room = OpenFile.of(dataSource)?.room;
+  await (hasFailed ? room?.forSmallerRemovals() : room?.forRemovals());
+}
+
 async function connect(options: DataSourceOptions): Promise<DataSource> {
   const dataSource = await new DataSource(options).initialize();
   try {

@@ -14,8 +14,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 const MAX_LINKS = 40;
 /** SQLite opens no path that is longer than 512 bytes with all it appends. */
 const MAX_PATH_BYTES = 500;
-/** What lies beside the file of a store: the log, its index, the journal of a first start, and the lock. */
-const BESIDE = ['-wal', '-shm', '-journal', '.lock'];
+/** What lies beside the file of a store: the log, its index, the journal of a first start, the lock and the ballast. */
+const BESIDE = ['-wal', '-shm', '-journal', '.lock', '.ballast'];
 
 /** The store can't be used; its message tells the operator why, and what to do. */
 export class StoreError extends Error {

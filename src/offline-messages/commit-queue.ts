@@ -1,54 +1,24 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
+import type { CommitListener, Commit } from './commit-listener.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, RowKey, StoredHeader, StoredMessage } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
 import { Removals, type Ending, type RemovalWatcher } from './removals.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
-import { faultOf, unavailable, type Fault } from './store-fault.js';
+import { faultOf, TRIES, unavailable, type Fault } from './store-fault.js';
 import type { StoreHandle } from './store-handle.js';
 import { StoreHealth } from './store-health.js';
 import { MAX_BATCH, WaitingStores } from './waiting-stores.js';
 
 /** Pause before the next try after a failure, in milliseconds. */
 const RETRY_MS = 250;
-/**
- * How often a locked file is tried before senders are told, with reads in between. SQLite waits 250 ms each time: a
- * backup or another process's commit takes less than the two seconds that this makes.
- */
-const LOCKED_TRIES = 8;
-/** How often a group is tried with new positions before senders are told: a second time means that somebody goes on writing. */
-const DISPLACED_TRIES = 2;
-
-const TRIES: Readonly<Record<Fault, number>> = {
-  locked: LOCKED_TRIES,
-  displaced: DISPLACED_TRIES,
-  refused: 1,
-  broken: 1,
-};
-
-/** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
-export interface Commit {
-  readonly statement: 'insert' | 'delete';
-  readonly rows: number;
-  readonly seconds: number;
-}
-
 /** What is not committed yet: messages to insert, their content in bytes, and rows to delete. */
 export interface QueueDepth {
   readonly inserts: number;
   readonly bytes: number;
   readonly deletes: number;
-}
-
-/** What the owner of the queue hears, in the order of the commits. */
-export interface CommitListener {
-  onCommitted(commit: Commit): void;
-  onStored(row: StoredMessage): void;
-  onRemoved(row: StoredHeader, ending: Ending): void;
-  /** Somebody else has written, another server or an outside hand: all positions are to be given anew, above the highest. */
-  onDisplaced(byServer: boolean): Promise<void>;
 }
 
 /**
@@ -80,7 +50,10 @@ export class CommitQueue {
     private readonly clock: Clock,
     private readonly listener: CommitListener,
   ) {
-    this.removals = new Removals((rows) => this.timed('delete', rows.length, () => table.remove(rows)));
+    this.removals = new Removals(
+      (rows) => this.timed('delete', rows.length, () => table.remove(rows)),
+      (hasFailed) => handle.database.makeRoomForRemovals(hasFailed),
+    );
   }
 
   /**
@@ -191,7 +164,7 @@ export class CommitQueue {
     const removals = await this.attempt(() => this.commitRemovals());
     if (stores ?? removals) return stores ?? removals;
     // Senders may have gone elsewhere since they were refused: nobody but us would find out that it works again.
-    return this.health.isWell ? null : this.attempt(() => this.table.probe());
+    return this.health.isWell ? null : this.attempt(() => this.probe());
   }
 
   private async attempt(work: () => Promise<void>): Promise<Fault | null> {
@@ -253,14 +226,14 @@ export class CommitQueue {
   private async timed(statement: Commit['statement'], rows: number, run: () => Promise<number>): Promise<number> {
     const begun = performance.now();
     const changed = await run();
-    this.handle.check(); // A receipt is for what is in the file that the next start opens.
+    this.handle.database.check(); // A receipt is for what is in the file that the next start opens.
     this.listener.onCommitted({ statement, rows, seconds: (performance.now() - begun) / 1000 });
     return changed;
   }
 
   private async commitStores(): Promise<void> {
-    const requests = this.stores.takeBatch();
-    if (requests.length === 0) return;
+    if (this.stores.size === 0) return;
+    const requests = this.stores.takeBatch(await this.handle.database.roomForInserts());
     const insert = async (rows: readonly StoredMessage[]) => {
       await this.ownership.cover(rows.reduce((highest, { position }) => Math.max(highest, position), 0));
       return this.timed('insert', rows.length, () => this.table.insert(rows));
@@ -281,11 +254,20 @@ export class CommitQueue {
     this.callRoomListeners();
   }
 
-  private commitRemovals(): Promise<void> {
-    return this.removals.commit(MAX_BATCH, (row, ending) => {
-      this.tallies.subtract(row);
-      this.listener.onRemoved(row, ending);
-    });
+  /** While the store fails as much as there is time for until the next try: it may be what makes room. */
+  private async commitRemovals(): Promise<void> {
+    const end = performance.now() + RETRY_MS;
+    do {
+      await this.removals.commit((row, ending) => {
+        this.tallies.subtract(row);
+        this.listener.onRemoved(row, ending);
+      });
+    } while (!this.health.isWell && this.removals.size > 0 && performance.now() < end);
+  }
+
+  private async probe(): Promise<void> {
+    await this.handle.database.roomForInserts();
+    await this.table.probe();
   }
 
   private async serveReads(): Promise<void> {

@@ -1,7 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { ChatOptions } from '../options/chat.options.js';
-import { CommitQueue, type Commit, type CommitListener, type QueueDepth } from './commit-queue.js';
+import type { Commit, CommitListener } from './commit-listener.js';
+import { CommitQueue, type QueueDepth } from './commit-queue.js';
 import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
 import { StoreHandle, type HandledDatabase } from './store-handle.js';
@@ -24,8 +25,13 @@ const SWEEP_ROWS = 500;
  * they also keep the session, and with it the lock, from lapsing.
  */
 const CHECK_MS = 1_000;
-/** A database that nobody can take away. */
-const UNWATCHED: HandledDatabase = { reopen: () => Promise.resolve(), check: () => undefined };
+/** A database that nobody can take away or fill up. */
+const IN_MEMORY: HandledDatabase = {
+  reopen: () => Promise.resolve(),
+  check: () => undefined,
+  roomForInserts: () => Promise.resolve(Infinity),
+  makeRoomForRemovals: () => Promise.resolve(),
+};
 
 /** So many users are counted in one statement. */
 const COUNTED_AT_ONCE = 1_000;
@@ -81,7 +87,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   constructor(
     dataSource: DataSource,
     private readonly options: ChatOptions,
-    private readonly database: HandledDatabase = UNWATCHED,
+    private readonly database: HandledDatabase = IN_MEMORY,
   ) {
     const statements = new Statements(dataSource);
     this.ownership = new Ownership(statements);

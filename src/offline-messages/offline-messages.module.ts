@@ -18,6 +18,10 @@ export interface StoreDatabase {
   reopen(dataSource: DataSource): Promise<void>;
   /** Throws an Error for the operator when what is open is not what lies at the address any more. */
   check(dataSource: DataSource): void;
+  /** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when the disk has to be emptied first. */
+  roomForInserts(dataSource: DataSource): Promise<number>;
+  /** Sees to room for a deletion, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
+  makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void>;
 }
 
 /** The store, on a connection of its own. */
@@ -49,6 +53,8 @@ export class OfflineMessagesModule {
             const service = new OfflineMessageService(dataSource, chatOptions, {
               reopen: () => database.reopen(dataSource),
               check: () => database.check(dataSource),
+              roomForInserts: () => database.roomForInserts(dataSource),
+              makeRoomForRemovals: (hasFailed) => database.makeRoomForRemovals(dataSource, hasFailed),
             });
             await service.open();
             return service;

@@ -1,5 +1,7 @@
 import type { ChatError } from '../protocol/chat-error.js';
 import type { RowKey, StoredHeader } from './offline-message.table.js';
+import { isFull } from './store-fault.js';
+import { MAX_BATCH } from './waiting-stores.js';
 
 /** How a message left the store [protocol 2.3]. */
 export type Ending = 'confirmed' | 'expired' | 'purged' | 'evicted';
@@ -11,6 +13,11 @@ export interface RemovalWatcher {
   /** The store fails. The message is deleted all the same, when the store works again. */
   onFail(error: ChatError): void;
 }
+
+/** What one statement may overwrite, in bytes: all of it goes through the log first. */
+const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+/** A row is on one, among others. */
+const PAGE_BYTES = 4_096;
 
 interface Removal {
   readonly row: StoredHeader;
@@ -24,8 +31,14 @@ export class Removals {
   // By the whole of it: rows of two mailboxes may have one position, when two servers had given it.
   private readonly waiting = new Map<string, Removal>();
 
-  /** `remove` deletes rows in one commit. */
-  constructor(private readonly remove: (rows: readonly StoredHeader[]) => Promise<unknown>) {}
+  /** What the next statement may overwrite: less while the disk is full, and then more with each that went through. */
+  private batchBytes = MAX_BATCH_BYTES;
+
+  /** `remove` deletes rows in one commit; `makeRoom` is asked before it, and again when the disk was full. */
+  constructor(
+    private readonly remove: (rows: readonly StoredHeader[]) => Promise<unknown>,
+    private readonly makeRoom: (hasFailed: boolean) => Promise<void>,
+  ) {}
 
   get size(): number {
     return this.waiting.size;
@@ -44,15 +57,43 @@ export class Removals {
   }
 
   /** Deletes the first of them in one commit, and tells of each. One that is not there any more went with a commit whose answer was lost: nobody else deletes. */
-  async commit(limit: number, onRemoved: (row: StoredHeader, ending: Ending) => void): Promise<void> {
+  async commit(onRemoved: (row: StoredHeader, ending: Ending) => void): Promise<void> {
     if (this.waiting.size === 0) return;
-    const batch = [...this.waiting].slice(0, limit);
-    await this.remove(batch.map(([, { row }]) => row));
-    for (const [key, { row, ending, watchers }] of batch) {
-      this.waiting.delete(key);
+    for (const { row, ending, watchers } of await this.removeFirst()) {
+      this.waiting.delete(keyOf(row));
       onRemoved(row, ending);
       for (const watcher of watchers) watcher.onEnd(true);
     }
+  }
+
+  /** Deletes as many as the disk has room for; answers which. */
+  private async removeFirst(): Promise<Removal[]> {
+    await this.makeRoom(false);
+    for (;;) {
+      const batch = this.first();
+      try {
+        await this.remove(batch.map(({ row }) => row));
+        this.batchBytes = Math.min(MAX_BATCH_BYTES, this.batchBytes * 2);
+        return batch;
+      } catch (cause) {
+        if (!isFull(cause)) throw cause;
+        this.batchBytes = Math.ceil(this.batchBytes / 4);
+        await this.makeRoom(true);
+        if (batch.length === 1) throw cause;
+      }
+    }
+  }
+
+  /** The first of them, as many as go into one statement. */
+  private first(): Removal[] {
+    const batch: Removal[] = [];
+    let bytes = 0;
+    for (const removal of this.waiting.values()) {
+      bytes += removal.row.bytes + PAGE_BYTES;
+      if (batch.length >= MAX_BATCH || (batch.length > 0 && bytes > this.batchBytes)) break;
+      batch.push(removal);
+    }
+    return batch;
   }
 
   /** Tells those who wait that it takes longer. */

@@ -7,6 +7,10 @@ export interface HandledDatabase {
   reopen(): Promise<void>;
   /** Looks whether the database is still the one that was opened, and throws what the operator has to know when it is not. Waits for nothing. */
   check(): void;
+  /** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when only deletions may go on. */
+  roomForInserts(): Promise<number>;
+  /** Sees to room for a deletion, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
+  makeRoomForRemovals(hasFailed: boolean): Promise<void>;
 }
 
 /**
@@ -27,7 +31,7 @@ export class StoreHandle {
   constructor(
     private readonly table: OfflineMessageTable,
     private readonly ownership: Ownership,
-    private readonly database: HandledDatabase,
+    readonly database: HandledDatabase,
   ) {}
 
   distrust(doubtful: readonly RowKey[] = []): void {
@@ -38,11 +42,6 @@ export class StoreHandle {
   /** A row lay where one of ours was to be, or the store is another's. */
   onDisplaced(): void {
     this.state = 'displaced';
-  }
-
-  /** Throws when what the handle has open is not the store any more: a commit there would be in nobody's file. */
-  check(): void {
-    this.database.check();
   }
 
   private isGood(): boolean {

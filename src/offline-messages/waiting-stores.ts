@@ -4,6 +4,8 @@ import type { StoreRequest } from './store-batch.js';
 export const MAX_BATCH = 1_000;
 /** Content in one statement, in bytes, so that its JSON parameter stays small. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+/** What a row takes beside its content, in bytes: names, keys and their places in the indices. */
+export const ROW_BYTES = 1_024;
 /** From here on senders are paused: more would only wait longer, in memory. */
 const FULL_ROWS = 8_000;
 const FULL_BYTES = 16 * 1024 * 1024;
@@ -40,12 +42,14 @@ export class WaitingStores {
     return true;
   }
 
-  /** Takes out the first of them, as many as go into one statement. */
-  takeBatch(): StoreRequest[] {
+  /** Takes out the first of them, as many as go into one statement of at most so many bytes; one in any case. */
+  takeBatch(room: number): StoreRequest[] {
     let size = 0;
     let bytes = 0;
     for (const request of this.requests) {
-      if (size >= MAX_BATCH || (size > 0 && bytes + request.bytes > MAX_BATCH_BYTES)) break;
+      const isTooMuch =
+        bytes + request.bytes > MAX_BATCH_BYTES || bytes + request.bytes + (size + 1) * ROW_BYTES > room;
+      if (size >= MAX_BATCH || (size > 0 && isTooMuch)) break;
       size += 1;
       bytes += request.bytes;
     }

@@ -1,7 +1,13 @@
 import { DataSource } from 'typeorm';
 import type { Connection } from '../../src/connections/connection.js';
 import { ConnectionService } from '../../src/connections/connection.service.js';
-import { checkStore, openStore, reopenStore } from '../../src/database/store-data-source.js';
+import {
+  checkStore,
+  makeRoomForRemovals,
+  openStore,
+  reopenStore,
+  roomForInserts,
+} from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
@@ -310,6 +316,8 @@ export class RelayWorld {
     this.store = new OfflineMessageService(dataSource, this.options, {
       reopen: () => reopenStore(dataSource),
       check: () => checkStore(dataSource),
+      roomForInserts: () => roomForInserts(dataSource),
+      makeRoomForRemovals: (hasFailed) => makeRoomForRemovals(dataSource, hasFailed),
     });
     await this.store.open();
     this.sabotageStore();
