@@ -5,7 +5,7 @@ import type { Commit, CommitListener } from './commit-listener.js';
 import { CommitQueue, type QueueDepth } from './commit-queue.js';
 import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
-import { StoreHandle, type HandledDatabase } from './store-handle.js';
+import { IN_MEMORY, StoreHandle, type HandledDatabase } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import { MergedRead } from './merged-read.js';
 import { Ownership } from './ownership.js';
@@ -25,14 +25,6 @@ const SWEEP_ROWS = 500;
  * they also keep the session, and with it the lock, from lapsing.
  */
 const CHECK_MS = 1_000;
-/** A database that nobody can take away or fill up. */
-const IN_MEMORY: HandledDatabase = {
-  reopen: () => Promise.resolve(),
-  check: () => undefined,
-  roomForInserts: () => Promise.resolve(Infinity),
-  makeRoomForRemovals: () => Promise.resolve(),
-};
-
 /** So many users are counted in one statement. */
 const COUNTED_AT_ONCE = 1_000;
 /** A page of a backlog ends with the message that brings its content to so many bytes. */
