@@ -105,13 +105,17 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
       logger,
     },
   );
-  equip(app, settings);
-  app.enableShutdownHooks(ENDING_SIGNALS, { useProcessExit: true });
-  forceAtSecondSignal();
-  await app.init();
+  try {
+    equip(app, settings);
+    app.enableShutdownHooks(ENDING_SIGNALS, { useProcessExit: true });
+    forceAtSecondSignal();
+    await app.init();
+    await listen(app.getHttpServer() as Server, settings);
+  } catch (error) {
+    await app.close(); // Nothing else would give the store free.
+    throw error;
+  }
   const server = app.getHttpServer() as Server;
-  server.listen({ host: settings.host, port: settings.port, backlog: BACKLOG });
-  await once(server, 'listening');
   logger.setLogLevels(['log', 'warn', 'error', 'fatal']);
   const { address, family, port } = server.address() as AddressInfo;
   const host = family === 'IPv6' ? `[${address}]` : address;
@@ -120,6 +124,28 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   );
   return app;
 }
+
+/** Rejects with what the operator can do when the system does not let it listen there. */
+async function listen(server: Server, { host, port }: Settings): Promise<void> {
+  server.listen({ host, port, backlog: BACKLOG });
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    const { code = String(cause) } = cause as NodeJS.ErrnoException;
+    const remedy = NOT_LISTENING[code] ?? 'give another HOST or PORT';
+    throw new Error(`The server can't listen on ${host}, port ${port}: ${code}; ${remedy}.`, { cause });
+  }
+}
+
+/** What to do when the system does not let it listen, by what the system says. */
+const NOT_LISTENING: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program does; end that, or give another PORT',
+  EACCES: 'give a PORT of 1024 or more, and let the proxy in front of it have the lower one',
+  ENOTFOUND: 'HOST is the name of no machine; give an address of this one, such as 127.0.0.1',
+  EAI_AGAIN: 'HOST is a name that can not be looked up; give an address of this machine, such as 127.0.0.1',
+  EADDRNOTAVAIL: 'HOST is no address of this machine; give one, such as 127.0.0.1 or 0.0.0.0',
+  EINVAL: 'HOST is no address that can be listened on; give one, such as 127.0.0.1 or 0.0.0.0',
+};
 
 /** Nest passes over the second signal. Whoever sends it does not want to wait; what has a receipt is on the disk. */
 function forceAtSecondSignal(): void {

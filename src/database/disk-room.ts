@@ -10,6 +10,9 @@ const MIB = 1024 * 1024;
 /** To so many bytes the log may grow before it is carried over into the file, and on a small disk to its 32nd part. */
 const MAX_LOG_BYTES = 16 * MIB;
 const MIN_LOG_BYTES = MIB / 4;
+/** The ballast begins with so much, and grows in chunks as the log does. */
+const FIRST_BALLAST_BYTES = MIB;
+const CHUNK_BYTES = 64 * 1024;
 /** Less than a message with all its pages is no room, in bytes. */
 const MIN_ROOM_BYTES = 32 * 1024;
 /** What a message takes in the log, index pages and all, as a multiple of its content; and in the free pages of the file. */
@@ -19,7 +22,7 @@ const CARE = 4;
 /** How long the log of a store in this folder may get, in bytes. */
 export function logLimitIn(folder: string): number {
   const { blocks, bsize } = statfsSync(folder);
-  return Math.min(MAX_LOG_BYTES, Math.max(MIN_LOG_BYTES, Math.floor((blocks * bsize) / 32 / 4_096) * 4_096));
+  return Math.min(MAX_LOG_BYTES, Math.max(MIN_LOG_BYTES, Math.floor((blocks * bsize) / 32)));
 }
 
 /** Gives up the ballast where opening the store would find no room at all. */
@@ -39,8 +42,6 @@ export class DiskRoom {
   private readonly folder: string;
   private readonly logLimit: number;
   private readonly ballast: string;
-  /** As much as the log may hold when it can't be carried over, with the last commit. */
-  private readonly ballastBytes: number;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -49,14 +50,13 @@ export class DiskRoom {
     this.folder = dirname(path);
     this.logLimit = logLimitIn(this.folder);
     this.ballast = ballastOf(path);
-    this.ballastBytes = 2 * this.logLimit;
   }
 
   /** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when none. */
   async forInserts(): Promise<number> {
     if (this.spare <= 0 && this.isLogLong) await this.carryOver();
     const { spare } = this;
-    if (spare > 0 && (await this.hasBallast(spare))) return Math.min(spare / GROWTH, this.logLimit / 2);
+    if (spare > 0 && (await this.hasBallast(spare))) return Math.min(spare / GROWTH, this.covered);
     const freed = (await this.pragma('freelist_count')) * (await this.pragma('page_size'));
     const bytes = Math.min(freed, this.logLimit) / CARE;
     if (bytes >= MIN_ROOM_BYTES) return bytes;
@@ -81,6 +81,21 @@ export class DiskRoom {
     if (this.isLogLong) return this.forRemovals();
     this.giveUpBallast();
     await this.carryOver();
+  }
+
+  /** What one commit may add to the log so that the ballast is enough to carry that over. */
+  private get covered(): number {
+    const covered = (this.ballastBytes - this.logBytes) / GROWTH;
+    return Math.max(this.logLimit / 8, Math.min(this.logLimit / 2, covered));
+  }
+
+  /** The longest ballast: for as much as the log may hold when it can't be carried over, with the last commit. */
+  private get maxBallast(): number {
+    return 2 * this.logLimit;
+  }
+
+  private get ballastBytes(): number {
+    return sizeOf(this.ballast) ?? 0;
   }
 
   private get free(): number {
@@ -123,30 +138,30 @@ export class DiskRoom {
     return row![name]!;
   }
 
-  /** Says whether the ballast is there, and makes it when there is room for it. */
+  /** Says whether there is ballast for what the log holds, and makes it when there is room for it. */
   private async hasBallast(spare: number): Promise<boolean> {
-    if (sizeOf(this.ballast) === this.ballastBytes) return true;
-    if (spare < this.ballastBytes) return false;
-    // No zeros, which some file systems do not store.
-    const chunk = randomFillSync(Buffer.alloc(this.ballastBytes / 32));
+    let wanted = Math.min(FIRST_BALLAST_BYTES, this.maxBallast);
+    while (wanted < 2 * this.logBytes && wanted < this.maxBallast) wanted = Math.min(2 * wanted, this.maxBallast);
+    const length = this.ballastBytes;
+    if (length >= wanted) return true;
+    if (spare < wanted - length) return false;
+    const file = await open(this.ballast, 'a', 0o600);
     try {
-      const file = await open(this.ballast, 'w', 0o600);
-      try {
-        for (let at = 0; at < this.ballastBytes; at += chunk.length) await file.write(chunk, 0, chunk.length, at);
-      } finally {
-        await file.close();
-      }
+      // No zeros, which some file systems do not store.
+      const chunk = randomFillSync(Buffer.alloc(CHUNK_BYTES));
+      for (let left = wanted - length; left > 0; left -= chunk.length) await file.write(chunk);
       return true;
     } catch (cause) {
-      this.giveUpBallast();
       if (codeOf(cause) === 'ENOSPC') return false;
       throw cause;
+    } finally {
+      await file.close();
     }
   }
 
   /** Answers false when there is none. */
   private giveUpBallast(): boolean {
-    const isThere = sizeOf(this.ballast) !== null;
+    const isThere = this.ballastBytes > 0;
     rmSync(this.ballast, { force: true });
     return isThere;
   }

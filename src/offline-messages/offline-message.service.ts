@@ -5,7 +5,7 @@ import type { Commit, CommitListener, DisplacementListener, QueueDepth, RemovalL
 import { CommitQueue } from './commit-queue.js';
 import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
-import { StoreHandle, type HandledDatabase } from './store-handle.js';
+import { IN_MEMORY, StoreHandle, type HandledDatabase } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import { MassRemoval, REMOVED_AT_ONCE } from './mass-removal.js';
 import { MergedRead } from './merged-read.js';
@@ -19,14 +19,6 @@ import {
   type StoredHeader,
   type StoredMessage,
 } from './offline-message.table.js';
-
-/** A database that nobody can take away or fill up. */
-const IN_MEMORY: HandledDatabase = {
-  reopen: () => Promise.resolve(),
-  check: () => undefined,
-  roomForInserts: () => Promise.resolve(Infinity),
-  makeRoomForRemovals: () => Promise.resolve(),
-};
 
 /** So many users are counted in one statement. */
 const COUNTED_AT_ONCE = 1_000;

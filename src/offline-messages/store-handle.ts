@@ -13,6 +13,14 @@ export interface HandledDatabase {
   makeRoomForRemovals(hasFailed: boolean): Promise<void>;
 }
 
+/** A database that nobody can take away or fill up. */
+export const IN_MEMORY: HandledDatabase = {
+  reopen: () => Promise.resolve(),
+  check: () => undefined,
+  roomForInserts: () => Promise.resolve(Infinity),
+  makeRoomForRemovals: () => Promise.resolve(),
+};
+
 /**
  * The connection of the store, as far as it can be believed. After an I/O error, or one of the network, it is opened anew
  * before it is used again; the lock may have been somebody else's meanwhile, and then so was the store.
