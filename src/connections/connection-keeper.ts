@@ -6,6 +6,8 @@ import type { Connection } from './connection.js';
 /** What a connection asks of whoever keeps the connections. */
 export interface ConnectionKeeper {
   now(): number;
+  /** Calls back once after so many milliseconds; answers how to cancel it. */
+  after(ms: number, callback: () => void): () => void;
   /** Calls `endTurn` of the connection once, at the end of this turn of the event loop. */
   atEndOfTurn(connection: Connection): void;
   /** The frame of a broadcast in the words of this codec. */

@@ -104,6 +104,10 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     return this.options.clock.now();
   }
 
+  after(ms: number, callback: () => void): () => void {
+    return this.options.clock.after(ms, callback);
+  }
+
   atEndOfTurn(connection: Connection): void {
     if (this.turn.push(connection) === 1) setImmediate(() => this.endTurn());
   }
@@ -154,7 +158,9 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
 
   private checkHeartbeats(): void {
     for (const connection of this.connections.values()) {
-      if (!connection.heartbeat()) connection.abandon(CloseCode.NO_PONG, 'no pong within the heartbeat');
+      const code = connection.heartbeat();
+      if (code === CloseCode.NO_PONG) connection.abandon(code, 'no pong within the heartbeat');
+      else if (code) connection.hangUp(code, 'too much waits to be taken, and no pong; reconnect later');
     }
     this.cancelHeartbeat = this.connections.size > 0 ? this.scheduleHeartbeat() : null;
   }

@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals';
+import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { resolveChatOptions } from '../options/chat.options.js';
@@ -18,10 +19,10 @@ function connectionThatBuffers() {
     terminate: jest.fn(),
     close: jest.fn(() => void (socket.readyState = WebSocket.CLOSING)),
   };
-  let drain = () => undefined as void;
-  const stream = { write: jest.fn(), once: (_: string, listener: () => void) => (drain = listener) };
+  const stream = Object.assign(new EventEmitter(), { write: jest.fn(), end: jest.fn(), resume: jest.fn() });
   const keeper = {
     now: () => 0,
+    after: () => () => undefined,
     atEndOfTurn: jest.fn(),
     onRefused: jest.fn(),
     onClosed: jest.fn(),
@@ -45,7 +46,7 @@ function connectionThatBuffers() {
     socket.bufferedAmount = kib * KIB;
     connection.endTurn();
   };
-  return { connection, socket, keeper, turn, drain: () => drain() };
+  return { connection, socket, keeper, turn, drain: () => stream.emit('drain') };
 }
 
 describe('what waits to leave to a connection', () => {

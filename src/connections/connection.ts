@@ -7,9 +7,11 @@ import type { ServerCodec } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
 import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
 import type { ConnectionKeeper } from './connection-keeper.js';
+import { Heartbeat, type Ending } from './heartbeat.js';
 import { Outbox, pingFrame, pongFrame } from './outbox.js';
 import { Pace, type PaceLimits } from './pace.js';
 import { PongConfirmation } from './pong-confirmation.js';
+import { Hold, Reading } from './reading.js';
 
 /** How much a peer may send, null being no limit, and how much may wait to leave to it. */
 export type ConnectionLimits = PaceLimits &
@@ -36,20 +38,21 @@ export class Connection implements ConnectionInfo {
   sent = 0;
   /** Frames that came from it. */
   received = 0;
-  /** A heartbeat's ping is unanswered. */
-  private pingUnanswered = false;
+  /** How fast its peer sends. */
+  readonly pace: Pace;
+  /** Whether it is read. */
+  readonly reading: Reading;
+  private readonly pulse: Heartbeat;
   private turnOpen = false;
   private readonly outbox = new Outbox();
   private receipts: Receipt[] = [];
   private writtenSeq = 0;
   private askedSeq = 0;
   private readonly pongs = new PongConfirmation();
-  private pauses = 0;
   /** Too much waits to leave; and did so at the heartbeat before. */
   private choked: false | 'now' | 'for a heartbeat' = false;
   /** How much waited at the end of the turn that brought too much; null until it ends. */
   private chokedAtBytes: number | null = null;
-  private readonly pace: Pace;
   private revoked = false;
   private endCounted = false;
 
@@ -65,9 +68,11 @@ export class Connection implements ConnectionInfo {
     this.remoteAddress = origin.remoteAddress;
     this.principal = origin.principal;
     this.connectedAt = this.lastSeenAt = keeper.now();
-    this.pace = new Pace(limits, this.connectedAt);
+    this.pace = new Pace(limits, keeper);
+    this.reading = new Reading(socket, stream);
+    this.pulse = new Heartbeat(this.reading);
     // The first frame of a JSON connection is the welcome: what comes from the client waits until it is written.
-    if (this.protocol === 'json') this.pause();
+    if (this.protocol === 'json') this.reading.hold(Hold.OPENING);
   }
 
   get protocol(): 'text' | 'json' {
@@ -101,7 +106,7 @@ export class Connection implements ConnectionInfo {
     this.write(
       this.codec.welcome({ user, connectionId, pending, ackWindow, maxContentBytes, heartbeatMs, serverTime }),
     );
-    this.resume();
+    this.reading.release(Hold.OPENING);
   }
 
   onMessage(message: Message, seq: number, late: boolean): void {
@@ -142,55 +147,42 @@ export class Connection implements ConnectionInfo {
     this.lastSeenAt = this.keeper.now();
   }
 
-  /** Says whether the peer may send this frame now; after as many refusals in a row as its burst it is closed with 4429. */
-  mayFrame(): boolean {
-    const may = this.pace.takeFrame(this.keeper.now());
-    if (this.pace.isFlood && !this.revoked) this.revoke(CloseCode.TOO_MANY_FRAMES, 'too many frames');
+  /** Counts a frame that brings nothing to send, and says whether to handle it; over their rate the connection is closed with 4429. */
+  mayOverhead(): boolean {
+    const may = this.pace.takeOverhead();
+    if (!may) this.revoke(CloseCode.TOO_MANY_FRAMES, 'too many pings, pongs, unreadable frames or acks of nothing');
     return may;
   }
 
-  /** Says whether the peer may broadcast now. */
-  mayBroadcast(): boolean {
-    return this.pace.takeBroadcast(this.keeper.now());
-  }
-
-  /** Answers a ping, behind the answers to the frames before it: a client may wait for it to know that they were handled. */
+  /** Answers a ping, behind the answers to the frames before it that did not have to wait. */
   onPing(payload: Buffer): void {
+    if (this.revoked) return;
     this.lastSeenAt = this.keeper.now();
-    if (this.isOpen) this.writeFrame(pongFrame(payload));
+    if (this.mayOverhead() && this.isOpen) this.writeFrame(pongFrame(payload));
   }
 
   /** Notes a pong; answers the seq that it confirms, if it does. Only a text connection confirms this way [protocol 3.2]. */
   onPong(payload: Buffer): number | null {
+    if (this.revoked) return null;
     this.lastSeenAt = this.keeper.now();
-    this.pingUnanswered = false;
+    this.pulse.onPong();
     const seq = this.pongs.confirmedBy(payload);
+    if (seq === null) this.mayOverhead();
     if (this.codec.protocol !== 'text') return null;
     if (this.askedSeq < this.writtenSeq) this.openTurn(); // A ping was held back; now one may go.
     return seq;
   }
 
-  /** Asks for a pong; closes nothing. Answers false when the last one asked for has not come: the peer is dead. */
-  heartbeat(): boolean {
-    if (!this.isOpen) return true;
-    if (this.choked === 'for a heartbeat') return false; // All the time it took nothing from us.
+  /** Asks for a pong, and closes nothing; answers why to end the connection, or null. */
+  heartbeat(): Ending | null {
+    if (!this.isOpen) return null;
+    if (this.choked === 'for a heartbeat') return CloseCode.NO_PONG; // All the time it took nothing from us.
     if (this.choked) this.choked = 'for a heartbeat';
-    if (this.pauses > 0) return true; // It may have answered already: we do not listen.
-    if (this.pingUnanswered) return false;
-    this.pingUnanswered = true;
-    const nonce = this.pongs.ask(this.writtenSeq);
-    // With too many unanswered one of those serves. It goes behind what waits for the end of the turn: its pong confirms that.
-    if (nonce) this.writeFrame(pingFrame(nonce));
-    return true;
-  }
-
-  /** Stops reading from the peer, until `resume` was called as often. */
-  pause(): void {
-    if (this.pauses++ === 0) this.socket.pause();
-  }
-
-  resume(): void {
-    if (--this.pauses === 0) this.socket.resume();
+    return this.pulse.beat(() => {
+      const nonce = this.pongs.ask(this.writtenSeq);
+      // With too many unanswered one of those serves. It goes behind what waits for the end of the turn: its pong confirms that.
+      if (nonce) this.writeFrame(pingFrame(nonce));
+    });
   }
 
   /** Says goodbye with a close code and a reason; what was written before leaves first. */
@@ -198,13 +190,21 @@ export class Connection implements ConnectionInfo {
     if (this.isOpen) this.countEnd(code);
     this.endTurn();
     this.socket.close(code, reason);
-    this.socket.resume(); // Paused, it would not hear the peer's goodbye.
+    this.reading.releaseAll();
   }
 
-  /** Closes it, and takes nothing more from it: a peer may go on to write for as long as it does not answer the goodbye. */
+  /** Closes it and takes nothing more from it, be it read or not: a peer may go on to write for as long as it likes. */
   revoke(code: number, reason: string): void {
+    if (this.revoked) return;
     this.revoked = true;
+    this.hangUp(code, reason);
+  }
+
+  /** Closes it and reads nothing more from it; what was read is taken. */
+  hangUp(code: number, reason: string): void {
     this.close(code, reason);
+    this.revoked = true;
+    this.reading.stop((ms, callback) => this.keeper.after(ms, callback));
   }
 
   /** Notes that `ws` closes it with this code: what came is no frame, or none that may come. */
@@ -266,10 +266,10 @@ export class Connection implements ConnectionInfo {
   private choke(): void {
     this.choked = 'now';
     this.chokedAtBytes = null;
-    this.pause();
+    this.reading.hold(Hold.CHOKED);
     this.stream.once('drain', () => {
       this.choked = false;
-      this.resume();
+      this.reading.release(Hold.CHOKED);
     });
   }
 

@@ -12,6 +12,18 @@ describe('TokenBucket', () => {
     expect(taken(1_000_000, 100)).toBe(60);
   });
 
+  it.each([1, 3, 7, 20, 999, 5_000])('says in how many milliseconds there is one more, at %d a second', (perSecond) => {
+    const bucket = new TokenBucket(perSecond, 1, 0);
+    let now = 0;
+    for (let n = 0; n < 50; n += 1) {
+      while (bucket.take(now)) continue;
+      expect(bucket.waitMs).toBeGreaterThanOrEqual(1);
+      now += bucket.waitMs;
+      expect(bucket.take(now) || (bucket.waitMs === 1 && bucket.take(now + 1))).toBe(true);
+    }
+    expect(now).toBeLessThanOrEqual(50 * Math.ceil(1_000 / perSecond));
+  });
+
   it('is not upset by a clock that is set back', () => {
     const bucket = new TokenBucket(1, 1, 10_000);
     expect(bucket.take(10_000)).toBe(true);

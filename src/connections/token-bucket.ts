@@ -25,4 +25,9 @@ export class TokenBucket {
     this.tokens -= 1;
     return true;
   }
+
+  /** In how many milliseconds there will be one, when `take` has just found none: 1 or more. */
+  get waitMs(): number {
+    return Math.max(1, Math.ceil(((1 - this.tokens) * 1000) / this.perSecond));
+  }
 }

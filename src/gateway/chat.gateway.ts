@@ -11,7 +11,7 @@ import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { ChatError, type ErrorCode } from '../protocol/chat-error.js';
+import { ChatError } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
 import type { Command } from '../protocol/frames.js';
 import { ADAPTER_MISSING } from './adapter-check.js';
@@ -19,8 +19,9 @@ import { AdmissionService, chooseSubprotocol, type Admission } from './admission
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
 import { ChatSocket } from './chat.socket.js';
 import { OF_CHAT } from './gateway-hooks.js';
-import { sayGoodbye } from './goodbye.js';
-import { AUTHORIZE, Policy, type Authorize, type SendCommand } from './policy.js';
+import { sayGoodbye, type Client } from './goodbye.js';
+import { AUTHORIZE, Policy, type Authorize } from './policy.js';
+import { SendQueue, type SendQueueSurroundings } from './send-queue.js';
 import { GuardedWebSocketServer } from './upgrade-router.js';
 
 /**
@@ -47,22 +48,29 @@ export function serverOptions(path: string): Record<PropertyKey, unknown> {
 
 /**
  * Where clients come in: it decodes frames into commands, hands them to delivery, and turns errors into frames and close
- * codes. Frames are handled one after the other, in the turn of the event loop in which they came.
+ * codes. Frames are handled one after the other, in the turn of the event loop in which they came; only what a client
+ * sends to others may have to wait.
  */
 @WebSocketGateway(serverOptions('/chat'))
 export class ChatGateway
-  implements OnGatewayInit, OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, BeforeApplicationShutdown
+  implements
+    OnGatewayInit,
+    OnGatewayConnection,
+    OnGatewayDisconnect,
+    OnApplicationBootstrap,
+    BeforeApplicationShutdown,
+    SendQueueSurroundings
 {
   private readonly logger = new Logger('ChatGateway');
-  private readonly clients = new Map<WebSocket, Connection>();
-  private readonly policy: Policy | null;
+  private readonly clients = new Map<WebSocket, Client>();
+  readonly policy: Policy | null;
   private server: unknown;
 
   constructor(
-    @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
+    @Inject(CHAT_OPTIONS) readonly options: ChatOptions,
     @Inject(AdmissionService) private readonly admissions: AdmissionService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
-    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+    @Inject(DeliveryService) readonly delivery: DeliveryService,
     @Inject(AUTHORIZE) authorize: Authorize | null,
   ) {
     this.policy = authorize && new Policy(authorize, options.clock);
@@ -86,9 +94,13 @@ export class ChatGateway
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
   handleConnection(socket: WebSocket, request: IncomingMessage, { origin, codec }: Admission): void {
     const connection = this.connections.open(socket, request.socket, codec, origin);
-    this.clients.set(socket, connection);
-    socket.on('closing', () => connection.endTurn());
-    socket.on('message', (data, isBinary) => this.onFrame(connection, codec, data, isBinary));
+    const queue = new SendQueue(connection, this);
+    this.clients.set(socket, { connection, queue });
+    socket.on('closing', () => {
+      void queue.flush(); // What was read is taken, whichever side begins the goodbye.
+      connection.endTurn();
+    });
+    socket.on('message', (data, isBinary) => this.onFrame(connection, queue, codec, data, isBinary));
     socket.on('error', (error) => onBadFrame(connection, error));
     socket.on('ping', (payload) => connection.onPing(payload));
     socket.on('pong', (payload) => this.onPong(connection, payload));
@@ -97,9 +109,11 @@ export class ChatGateway
   }
 
   handleDisconnect(socket: WebSocket): void {
-    const connection = this.clients.get(socket);
-    if (!connection) return;
+    const client = this.clients.get(socket);
+    if (!client) return;
+    const { connection, queue } = client;
     this.clients.delete(socket);
+    void queue.flush();
     this.connections.remove(connection);
     this.delivery.detach(connection);
   }
@@ -111,46 +125,38 @@ export class ChatGateway
     await this.delivery.close();
   }
 
-  private onFrame(connection: Connection, codec: Admission['codec'], data: RawData, isBinary: boolean): void {
+  onError(connection: Connection, error: unknown): void {
+    if (error instanceof ChatError) return connection.onRefused(error);
+    this.logger.error(error);
+    connection.revoke(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
+  }
+
+  private onFrame(
+    connection: Connection,
+    queue: SendQueue,
+    codec: Admission['codec'],
+    data: RawData,
+    isBinary: boolean,
+  ): void {
     if (connection.isRevoked) return;
     connection.onFrame();
     const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
     if (text === null) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
-    this.answering(connection, () => this.handle(connection, codec.decode(text)));
-  }
-
-  /** Whatever fails in it is answered. */
-  private answering(connection: Connection, work: () => void): void {
+    let command: Command;
     try {
-      work();
+      command = codec.decode(text);
     } catch (error) {
-      this.onError(connection, error);
+      if (connection.mayOverhead()) this.onError(connection, error);
+      return;
     }
-    if (this.delivery.isFull) this.holdUp(connection);
-  }
-
-  private handle(connection: Connection, command: Command): void {
-    if (command.type === 'ack') return this.acknowledge(connection, command.seq);
-    if (!connection.mayFrame()) throw tooMany('frames', command.id);
-    if (command.type === 'broadcast' && !connection.mayBroadcast()) throw tooMany('broadcasts', command.id);
-    if (!this.policy) return this.take(connection, command);
-    this.policy.ask(
-      connection,
-      command,
-      (allowed) => this.answering(connection, () => this.take(connection, allowed)),
-      (error) => connection.onRefused(error),
-    );
-  }
-
-  private take(connection: Connection, command: SendCommand): void {
-    if (command.type === 'send') this.delivery.send(connection.user, command, connection);
-    else this.delivery.broadcast(connection.user, command.content, command.id, connection);
+    if (command.type === 'ack') this.acknowledge(connection, command.seq);
+    else queue.push(command);
   }
 
   private acknowledge(connection: Connection, seq: number): void {
     const confirmed = this.delivery.confirm(connection, seq);
     // Acks that confirm something are as many as the messages; only others can be a flood.
-    if (confirmed === 0 && !connection.mayFrame()) throw tooMany('frames', undefined);
+    if (confirmed === 0) connection.mayOverhead();
     if (confirmed !== null) return;
     connection.onRefused(new ChatError('BAD_FRAME', 'this seq was never sent to you; acknowledge what has come'));
     connection.revoke(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
@@ -160,33 +166,10 @@ export class ChatGateway
     const seq = connection.onPong(payload);
     if (seq !== null) this.delivery.confirm(connection, seq);
   }
-
-  private onError(connection: Connection, error: unknown): void {
-    if (error instanceof ChatError) {
-      // What could not even be read counts as a frame, too.
-      const counted = UNREADABLE.has(error.code) && !connection.mayFrame();
-      return connection.onRefused(counted ? tooMany('frames', error.id) : error);
-    }
-    this.logger.error(error);
-    connection.revoke(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
-  }
-
-  /** The disk can't keep up: this sender waits, in its own socket, rather than in our memory. */
-  private holdUp(connection: Connection): void {
-    connection.pause();
-    this.delivery.whenRoom(() => connection.resume());
-  }
 }
 
 function onBadFrame(connection: Connection, error: NodeJS.ErrnoException): void {
   if (error.code?.startsWith('WS_ERR_')) connection.onBadFrame(FRAME_ERRORS[error.code] ?? BROKEN_FRAME);
-}
-
-/** Refusals from before a command was known. */
-const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['BAD_FRAME', 'UNKNOWN_EVENT', 'BAD_RECIPIENT', 'NO_RECIPIENT']);
-
-function tooMany(what: string, id: string | undefined): ChatError {
-  return new ChatError('RATE_LIMITED', `too many ${what} in a short time; send again more slowly`, { id });
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

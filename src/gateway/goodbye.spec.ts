@@ -1,10 +1,9 @@
 import { EventEmitter } from 'node:events';
 import type { WebSocket } from 'ws';
 import { ManualClock } from '../../test/support/manual-clock.js';
-import type { Connection } from '../connections/connection.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import { resolveChatOptions } from '../options/chat.options.js';
-import { sayGoodbye } from './goodbye.js';
+import { sayGoodbye, type Client } from './goodbye.js';
 
 const DRAIN_MS = 5_000;
 const REASON = /^the server is going away; retry-after=([1-9]\d*)$/;
@@ -12,11 +11,12 @@ const REASON = /^the server is going away; retry-after=([1-9]\d*)$/;
 /** So many clients, who answer the close frame or not, and what they are told and when. */
 class Crowd {
   readonly clock = new ManualClock();
-  readonly clients = new Map<WebSocket, Connection>();
+  readonly clients = new Map<WebSocket, Client>();
   /** Milliseconds after the beginning at which each was told; and in how many seconds to come back. */
   readonly toldAt: number[] = [];
   readonly hints: number[] = [];
   cutOff = 0;
+  taken: Promise<void> = Promise.resolve();
   settled: Promise<void> = Promise.resolve();
   over = false;
   private readonly begun = this.clock.now();
@@ -57,7 +57,8 @@ class Crowd {
       this.hints.push(Number(REASON.exec(reason)![1]));
       if (answers) end();
     };
-    this.clients.set(socket, { pause: () => undefined, close } as unknown as Connection);
+    const connection = { reading: { hold: () => undefined }, close };
+    this.clients.set(socket, { connection, queue: { flush: () => this.taken } } as unknown as Client);
   }
 }
 
@@ -119,9 +120,9 @@ describe('a goodbye', () => {
     expect(crowd.over).toBe(true);
   });
 
-  it('reaches everybody though the disk hangs', async () => {
+  it.each(['settled', 'taken'] as const)('reaches everybody though what they sent is never %s', async (what) => {
     const crowd = new Crowd(500, true);
-    crowd.settled = new Promise(() => undefined);
+    crowd[what] = new Promise(() => undefined);
     await crowd.run(DRAIN_MS);
     expect(crowd.toldAt).toHaveLength(500);
     expect(crowd.toldAt[0]).toBe(DRAIN_MS / 2);

@@ -1,8 +1,10 @@
 import type { WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.js';
+import { Hold } from '../connections/reading.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
+import type { SendQueue } from './send-queue.js';
 
 /** Time between two groups that are told, in milliseconds. */
 const STEP_MS = 50;
@@ -13,16 +15,23 @@ const LEAST_PER_STEP = 100;
 const LEAST_SPREAD_SECONDS = 4;
 const RETURNS_PER_SECOND = 1_000;
 
+/** A connection, and what it sent that was not taken yet. */
+export interface Client {
+  readonly connection: Connection;
+  readonly queue: SendQueue;
+}
+
 /**
  * Says goodbye to every client, with 1001 and when to come back, and waits until they are gone: group after group, over the
  * first half of `drainMs` at most, so that neither their goodbyes nor their returns come in one turn. At the end of
  * `drainMs` whoever has not answered is cut off.
  *
- * What was read from a client has its receipt before its goodbye, unless the disk takes longer than half of `drainMs`. What
- * comes from it behind the goodbye is taken and stored, and its receipt has no way left: the sender sends it again.
+ * What was read from a client has its receipt before its goodbye, unless the disk, or the policy of the application, takes
+ * longer than half of `drainMs`. What comes from it behind the goodbye is taken and stored, and its receipt has no way
+ * left: the sender sends it again.
  */
 export async function sayGoodbye(
-  clients: ReadonlyMap<WebSocket, Connection>,
+  clients: ReadonlyMap<WebSocket, Client>,
   delivery: DeliveryService,
   { clock, drainMs }: ChatOptions,
 ): Promise<void> {
@@ -45,12 +54,13 @@ export async function sayGoodbye(
     stepsLeft = Math.max(1, stepsLeft - 1);
     const isLast = group.length === waiting.length;
     const nextStep = isLast ? null : new Promise<void>((resolve) => clock.after(STEP_MS, resolve));
-    for (const [socket, connection] of group) {
+    const taken = group.map(([socket, { connection, queue }]) => {
       gone.set(socket, ended(socket));
-      connection.pause(); // Read while it is settled, a message would miss its receipt.
-    }
-    await Promise.race([delivery.settle(), halfOver]);
-    for (const [, connection] of group) connection.close(CloseCode.GOING_AWAY, goodbye(spreadSeconds));
+      connection.reading.hold(Hold.GOODBYE); // Read while it is settled, a message would miss its receipt.
+      return queue.flush();
+    });
+    await Promise.race([Promise.all(taken).then(() => delivery.settle()), halfOver]);
+    for (const [, { connection }] of group) connection.close(CloseCode.GOING_AWAY, goodbye(spreadSeconds));
     await nextStep;
   }
   await Promise.all(gone.values());

@@ -32,22 +32,6 @@ const LOCKED = /^(SQLITE_(BUSY|LOCKED)(_\w+)?|40001|40P01|55P03)$/;
 const CLEAN =
   /^(SQLITE_(FULL|READONLY|NOMEM|TOOBIG|CONSTRAINT(_\w+)?)|22\w{3}|23\w{3}|25006|42\w{3}|53100|53200|54\w{3}|57014)$/;
 
-/**
- * How often a locked file is tried before senders are told, with reads in between. SQLite waits 250 ms each time: a
- * backup or another process's commit takes less than the two seconds that this makes.
- */
-const LOCKED_TRIES = 8;
-/** How often a group is tried with new positions before senders are told: a second time means that somebody goes on writing. */
-const DISPLACED_TRIES = 2;
-
-/** How often what failed is tried before senders are told. */
-export const TRIES: Readonly<Record<Fault, number>> = {
-  locked: LOCKED_TRIES,
-  displaced: DISPLACED_TRIES,
-  refused: 1,
-  broken: 1,
-};
-
 /** All but what is known to be clean is taken for broken: an unneeded opening costs milliseconds, a bad handle messages. */
 export function faultOf(error: unknown): Fault {
   if (error instanceof Displaced || isTaken(error)) return 'displaced';

@@ -41,7 +41,7 @@ export class ChatOptions {
   /** Bytes that wait to leave to one connection which did not read before either, 1,025 or more: beyond, it is closed with 1013. What came at once, such as one long message, is no reason. */
   maxBufferedBytes = MIB;
 
-  /** Milliseconds between two pings to a connection, 1,000 to 600,000; one that answers none within that time is closed with 4408. */
+  /** Milliseconds between two pings to a connection, 1,000 to 600,000; one that answers none within that time is closed with 4408, or with 1013 when it sent more than it may for two of them. */
   heartbeatMs = 25_000;
 
   /** How many messages may wait for one user, 1 or more; `null` for no limit. */
@@ -65,13 +65,13 @@ export class ChatOptions {
   /** How long a message waits in the store before it expires, in milliseconds, 1,000 or more; `null` for ever. */
   retentionMs: number | null = 30 * DAY_MS;
 
-  /** Frames that one connection may send per second, 1 or more, but for acks that confirm something; more are refused with RATE_LIMITED, and the connection is closed with 4429 when as many as `frameBurst` were refused in a row. `null` for no limit. */
+  /** Messages that are taken from one connection per second, 1 or more; more wait in order for their turn. Five times as many pings, unsolicited pongs, unreadable frames and acks that confirm nothing may come; beyond, the connection is closed with 4429. `null` for no limit on any of them. */
   framesPerSecond: number | null = 20;
 
-  /** Frames that one connection may send at once, 1 or more. */
+  /** Messages that are taken from one connection at once, 1 or more. */
   frameBurst = 60;
 
-  /** Broadcasts that one connection may send per second, 1 or more, and ten times as many at once; `null` for no limit. */
+  /** Broadcasts that one connection may send per second, 1 or more, and ten times as many at once; more are refused with RATE_LIMITED. `null` for no limit. */
   broadcastsPerSecond: number | null = 1;
 
   /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429. `null` for no limit. */

@@ -9,7 +9,7 @@ export const CloseCode = {
   BAD_UTF8: 1007,
   /** A fault of ours: reconnect with backoff. */
   SERVER_ERROR: 1011,
-  /** The client does not read, and too much waits for it: reconnect with backoff. */
+  /** The client does not read, and too much waits for it, or it sends too much and answers no ping: reconnect with backoff. */
   TOO_SLOW: 1013,
   /** An ack above the last `seq` sent: stop. */
   PROTOCOL_ERROR: 4400,
@@ -21,7 +21,7 @@ export const CloseCode = {
   NO_PONG: 4408,
   /** Replaced by a newer connection of the same user: stop. */
   REPLACED: 4409,
-  /** Too many frames, again and again: reconnect with backoff. */
+  /** Too many pings, unsolicited pongs, unreadable frames, or acks of nothing: reconnect with backoff. */
   TOO_MANY_FRAMES: 4429,
 } as const;
 

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import type { ConnectionService } from '../../src/connections/connection.service.js';
@@ -16,7 +17,11 @@ export class FakeSocket {
   /** Enters such a connection. */
   static open(connections: ConnectionService, user: string): { socket: FakeSocket; connection: Connection } {
     const socket = new FakeSocket();
-    const stream = { write: (frames: Buffer) => socket.reader.write(frames), once: () => undefined };
+    const stream = Object.assign(new EventEmitter(), {
+      write: (frames: Buffer) => socket.reader.write(frames),
+      end: () => undefined,
+      resume: () => undefined,
+    });
     const connection = connections.open(socket as unknown as WebSocket, stream as unknown as Duplex, new JsonCodec(), {
       user,
       remoteAddress: '',
