@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { fstatSync, writeSync } from 'node:fs';
 
 /** How much may wait for a reader that is slower than the log, in bytes; what is written then is lost. */
 const WAITING_BYTES = 1024 * 1024;
@@ -13,6 +14,7 @@ type Write = (chunk: string | Uint8Array, encoding?: BufferEncoding | Written, w
  */
 export function loseLinesOnly(): void {
   const logger = new Logger('Log');
+  for (const stream of [process.stdout, process.stderr]) if (fstatSync(stream.fd).isFile()) writeWholeLines(stream);
   guard(process.stdout, (loss) => logger.warn(loss));
   guard(process.stderr, (loss) => logger.error(loss));
 }
@@ -49,6 +51,23 @@ function guard(stream: NodeJS.WriteStream, report: (loss: string) => void): void
       callback?.(error);
     });
   }) as Write as typeof stream.write;
+}
+
+/** Node takes a line that a full disk has cut for written. It is lost, and what comes next is no part of it. */
+function writeWholeLines(stream: NodeJS.WriteStream & { readonly fd: number }): void {
+  let isCut = false;
+  stream._write = (chunk: Uint8Array, _encoding, done) => {
+    const bytes = Buffer.concat([Buffer.from(isCut ? '\n' : ''), chunk]);
+    let at = 0;
+    try {
+      while (at < bytes.length) at += writeSync(stream.fd, bytes, at);
+      isCut = false;
+      done();
+    } catch (error) {
+      isCut ||= at > 0;
+      done(error as Error);
+    }
+  };
 }
 
 function linesOf(chunk: string | Uint8Array): number {
