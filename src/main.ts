@@ -1,6 +1,14 @@
 import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
 import { createRequire } from 'node:module';
+import { loseLinesOnly } from './process/log-streams.js';
+import { outliveTerminals } from './process/signals.js';
+
+/** How long what is said of a failed start may take to be written, in milliseconds: its reader may never read. */
+const LAST_WORDS_MS = 2_000;
+
+loseLinesOnly();
+outliveTerminals();
 
 // By `require`, which reads one file after the other: `import` opens all of a graph at once, 500 and more, so that the
 // server would not start where the limit on open files is lower.
@@ -12,4 +20,5 @@ const insecure = process.argv.includes('--insecure') ? { CHAT_INSECURE: '1' } : 
 startServer({ ...process.env, ...insecure }).catch((error: unknown) => {
   new Logger('Holdfast').fatal(error instanceof Error ? error.message : error);
   process.exitCode = 1;
+  setTimeout(() => process.exit(), LAST_WORDS_MS).unref();
 });

@@ -1,4 +1,4 @@
-import { Logger, ShutdownSignal } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import * as swagger from '@nestjs/swagger';
@@ -19,6 +19,7 @@ import { refuse } from './gateway/upgrade-router.js';
 import { HealthController } from './observability/health.controller.js';
 import { MetricsController } from './observability/metrics.controller.js';
 import { ServerLogger } from './observability/server-logger.js';
+import { endAtSignals } from './process/signals.js';
 
 /** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
 const BACKLOG = 4_096;
@@ -36,12 +37,6 @@ const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
 
 /** Of every answer: what it is stays what it says, no page of others frames ours, and no address of ours reaches others. */
 const HEADERS = { 'X-Content-Type-Options': 'nosniff', 'X-Frame-Options': 'DENY', 'Referrer-Policy': 'no-referrer' };
-
-/** Signals that ask the server to end. Nest would take those of a crash for a request, too. */
-const ENDING_SIGNALS = [ShutdownSignal.SIGTERM, ShutdownSignal.SIGINT, ShutdownSignal.SIGHUP];
-
-/** Exit code of a server that was not given the time to say goodbye. */
-const FORCED = 1;
 
 /** Express over an HTTP server that waits for nobody who holds it up; Nest's own waits for a minute, and looks every 30 s. */
 export class ImpatientExpressAdapter extends ExpressAdapter {
@@ -107,8 +102,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   );
   try {
     equip(app, settings);
-    app.enableShutdownHooks(ENDING_SIGNALS, { useProcessExit: true });
-    forceAtSecondSignal();
+    endAtSignals(app);
     await app.init();
     await listen(app.getHttpServer() as Server, settings);
   } catch (error) {
@@ -146,21 +140,6 @@ const NOT_LISTENING: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'HOST is no address of this machine; give one, such as 127.0.0.1 or 0.0.0.0',
   EINVAL: 'HOST is no address that can be listened on; give one, such as 127.0.0.1 or 0.0.0.0',
 };
-
-/** Nest passes over the second signal. Whoever sends it does not want to wait; what has a receipt is on the disk. */
-function forceAtSecondSignal(): void {
-  const logger = new Logger('Holdfast');
-  let asked = false;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (asked) {
-      logger.warn(`${signal} again: ends at once, without a goodbye; nothing that has a receipt is lost`);
-      process.exit(FORCED);
-    }
-    asked = true;
-    logger.log(`${signal}: says goodbye and ends; a second signal ends it at once`);
-  };
-  for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
-}
 
 function howUsersAreKnown({ authentication: { authenticate, insecure } }: Settings): string {
   if (authenticate !== trusted) return '(users are known by their tokens)';

@@ -6,8 +6,8 @@ const SRC = join(ROOT, 'src');
 
 /** The rooms, from the top down, and which of those below each may import. Every room may also import `options` and `protocol`. */
 const ARROWS: Record<string, readonly string[]> = {
-  main: ['server'],
-  server: ['app.module', 'admin', 'authentication', 'config', 'gateway', 'observability'],
+  main: ['server', 'process'],
+  server: ['app.module', 'admin', 'authentication', 'config', 'gateway', 'observability', 'process'],
   index: ['chat', 'authentication', 'gateway', 'connections', 'offline-messages'],
   testing: ['chat'],
   openapi: ['admin'],
@@ -23,6 +23,7 @@ const ARROWS: Record<string, readonly string[]> = {
   'offline-messages': [],
   authentication: [],
   options: [],
+  process: [],
   protocol: [],
 };
 const MAX_LINES = 300;
@@ -66,6 +67,8 @@ describe('the source', () => {
       'reflect-metadata',
       '@nestjs/common',
       'node:module',
+      './process/log-streams.js',
+      './process/signals.js',
       './server.js',
       './server.js', // Its type.
     ]);

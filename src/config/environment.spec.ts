@@ -183,6 +183,57 @@ describe('the environment of the server', () => {
   );
 
   it.each([
+    ['CHAT_ACKWINDOW', 'CHAT_ACK_WINDOW'],
+    ['CHAT_ack_windwo', 'CHAT_ACK_WINDOW'],
+    ['CHAT_SESSION', 'CHAT_SESSIONS'],
+    ['CHAT_RETENTION', 'CHAT_RETENTION_MS'],
+    ['CHAT_ADMINTOKEN', 'CHAT_ADMIN_TOKEN'],
+    ['CHAT_MAX_PENDING_PER_SENDRE', 'CHAT_MAX_PENDING_PER_SENDER'],
+    ['CHAT_PTAH', 'CHAT_PATH'],
+  ])('asks whether %s was meant to be %s', (variable, meant) => {
+    expect(refusal({ [variable]: '1' })).toMatch(new RegExp(`; known are [^.]*\\. Did you mean ${meant}\\?$`));
+  });
+
+  it.each([
+    'CHAT_',
+    'CHAT_CLOCK',
+    'CHAT_COLOUR',
+    'CHAT_SERVICE',
+    'CHAT_SERVICE_NAME',
+    'CHAT_NAME',
+    'CHAT_PORT',
+    'CHAT_PORT_80',
+  ])('does not ask what %s was meant to be', (variable) =>
+    expect(refusal({ [variable]: '/' })).toMatch(/^\w+ is not known; known are [^.]*\.$/),
+  );
+
+  it.each(['CHAT', 'CHAT_XYZ', 'CHAT_MAX', 'CHAT_1'])(
+    'lets be what orchestrators set for a Service or a link of the name that makes %s',
+    (name) => {
+      const address = '://10.0.0.1:80';
+      const env = {
+        [`${name}_SERVICE_HOST`]: '10.0.0.1',
+        [`${name}_SERVICE_PORT`]: '80',
+        [`${name}_SERVICE_PORT_HTTP`]: '80',
+        [`${name}_SERVICE_PORT_WEB_SOCKET_2`]: '80',
+        [`${name}_PORT`]: `tcp${address}`,
+        ...Object.fromEntries(
+          ['TCP', 'UDP', 'SCTP'].flatMap((kind) => [
+            [`${name}_PORT_80_${kind}`, `${kind.toLowerCase()}${address}`],
+            [`${name}_PORT_80_${kind}_PROTO`, kind.toLowerCase()],
+            [`${name}_PORT_80_${kind}_PORT`, '80'],
+            [`${name}_PORT_80_${kind}_ADDR`, '10.0.0.1'],
+          ]),
+        ),
+        [`${name}_NAME`]: '/web/chat',
+        [`${name}_ENV_NODE_VERSION`]: '20.19.0',
+      };
+      expect(readEnvironment(env)).toEqual(readEnvironment({}));
+      expect(readEnvironment({ [`${name}_PORT`]: `udp${address}` })).toEqual(readEnvironment({}));
+    },
+  );
+
+  it.each([
     ['CHAT_SESSIONS', 'both', "give 'replace' or 'multiple'"],
     ['CHAT_SESSIONS', 'none', "give 'replace' or 'multiple'"],
     ['CHAT_OVERFLOW', '1', "give 'reject' or 'evict-oldest'"],

@@ -3,7 +3,9 @@ import { ChatOptions, ChatOptionsError, resolveChatOptions } from '../options/ch
 import { isSocketPath } from '../options/socket-path.js';
 import { DEFAULT_DATABASE_URL } from '../database/store-options.js';
 import { AUTHENTICATION_VARIABLES, readAuthentication } from './authentication.js';
+import { closest } from './closest.js';
 import { EnvironmentError } from './environment-error.js';
+import { isForeign } from './foreign.js';
 
 /** What the standalone server is told. */
 export interface Settings {
@@ -68,9 +70,8 @@ function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
   for (const [variable, value] of Object.entries(given)) {
     if (!variable.startsWith('CHAT_') || OWN.includes(variable)) continue;
     const name = known.get(variable);
-    if (!name) {
-      throw new EnvironmentError(`${variable} is not known; known are ${[...OWN, ...known.keys()].join(', ')}.`);
-    }
+    if (!name && isForeign(variable, value)) continue;
+    if (!name) throw unknown(variable, [...OWN, ...known.keys()]);
     options[name] = LISTS.includes(name) ? listed(value) : parsed(value);
   }
   try {
@@ -78,6 +79,12 @@ function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
   } catch (error) {
     throw error instanceof ChatOptionsError ? inVariables(error, given) : error;
   }
+}
+
+function unknown(variable: string, known: readonly string[]): EnvironmentError {
+  const meant = closest(variable, known);
+  const question = meant ? ` Did you mean ${meant}?` : '';
+  return new EnvironmentError(`${variable} is not known; known are ${known.join(', ')}.${question}`);
 }
 
 /** Options that are lists; in the environment their items stand between commas. */

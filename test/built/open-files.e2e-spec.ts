@@ -14,7 +14,10 @@ describe('a server that may open few files', () => {
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
   it('starts, refuses whom it has no room for in HTTP, and stores what comes meanwhile', async () => {
-    const server = await ServerProcess.start({ DATABASE_URL: `sqlite:${join(folder, 'holdfast.sqlite')}` }, OPEN_FILES);
+    const server = await ServerProcess.start({ DATABASE_URL: `sqlite:${join(folder, 'holdfast.sqlite')}` }, [
+      'prlimit',
+      `--nofile=${OPEN_FILES}`,
+    ]);
     const clients: TestClient[] = [];
     try {
       for (let n = 0; n < OPEN_FILES - SPARE; n += 1)

@@ -108,9 +108,32 @@ describe('SIGTERM', () => {
     expect((await alice.expectClose(1001)).reason).toMatch(HINT);
   });
 
+  it.each([
+    ['SIGTERM', ['SIGTERM', 'SIGTERM']],
+    ['SIGTERM', ['SIGHUP', 'SIGTERM']],
+    ['SIGINT', ['SIGTERM']],
+  ] as const)(
+    '%s and then %j says goodbye to everybody, as supervisors and groups repeat themselves',
+    async (first, more) => {
+      await start();
+      crowd = new DrainCrowd(250, new History());
+      await crowd.enter(server.socketUrl);
+      const one = await enter('one');
+      process.kill(server.pid, first);
+      process.kill(server.pid, first); // As `timeout` does, or npm beside the terminal.
+      await one.closed; // It is in the middle of it.
+      for (const signal of more) process.kill(server.pid, signal);
+      const endings = await crowd.endings();
+      expect(endings.filter((ending) => ending.code !== 1001)).toEqual([]);
+      expect(await server.exited).toEqual({ code: 0, signal: null });
+      expect(server.stdout.match(/says goodbye/g)).toHaveLength(1);
+    },
+    60_000,
+  );
+
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'waits for mute clients, until a second signal, %s, ends it at once; what has a receipt is kept',
-    async (second) => {
+    'waits for mute clients when it is %s, until somebody presses Ctrl-C, which ends it at once; what has a receipt is kept',
+    async (first) => {
       await start({ CHAT_DRAIN_MS: '60000' });
       const mute = await enter('mute');
       const alice = await enter('alice', ['chat.v1.json']);
@@ -118,16 +141,16 @@ describe('SIGTERM', () => {
       for (let n = 1; n <= 20; n += 1)
         alice.sendJson('send', { to: n % 2 ? 'bob' : 'mute', content: `x${n}`, id: `m-${n}` });
       for (let receipts = 0; receipts < 20;) receipts += (await alice.until('receipts')).data.length;
-      process.kill(server.pid, 'SIGTERM');
+      process.kill(server.pid, first);
       await alice.expectClose(1001);
       expect((await fetch(`${server.url}/health/live`)).status).toBe(200); // It waits.
       const askedAt = performance.now();
-      process.kill(server.pid, second);
+      process.kill(server.pid, 'SIGINT');
       const exit = await withDeadline(server.exited, () => 'the server ends', 2_000);
-      process.stdout.write(`a second ${second}: ended after ${Math.round(performance.now() - askedAt)} ms\n`);
+      process.stdout.write(`SIGINT after ${first}: ended after ${Math.round(performance.now() - askedAt)} ms\n`);
       expect(exit).toEqual({ code: 1, signal: null });
       const told = `${server.stdout}${server.stderr}`.split('\n').filter((line) => /again/.test(line));
-      expect(told).toEqual([expect.stringMatching(`WARN \\[Holdfast\\] ${second} again: ends at once`)]);
+      expect(told).toEqual([expect.stringMatching('WARN \\[Holdfast\\] SIGINT again: ends at once')]);
       await start();
       for (const [user, odd] of [
         ['bob', 1],

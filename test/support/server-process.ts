@@ -64,14 +64,14 @@ export class ServerProcess {
   }
 
   /**
-   * Starts it, where the system lets it open so many files if a number is given, and waits until it listens; rejects with
-   * what it wrote when it ends before. `DATABASE_URL` has to be given.
+   * Starts it, by this command if one is given, and waits until it listens; rejects with what it wrote when it ends before.
+   * `DATABASE_URL` has to be given.
    */
   static async start(
     env: NodeJS.ProcessEnv & { readonly DATABASE_URL: string },
-    openFiles?: number,
+    wrapper?: readonly string[],
   ): Promise<ServerProcess> {
-    const server = new ServerProcess(env, openFiles === undefined ? [] : ['prlimit', `--nofile=${openFiles}`]);
+    const server = new ServerProcess(env, wrapper);
     try {
       await withDeadline(server.listening(), () => `the server listens; it wrote ${server.output}`, START_MS);
       return server;
@@ -81,7 +81,7 @@ export class ServerProcess {
     }
   }
 
-  /** Starts it where it has to refuse, as this user of the system if one is given, and waits until it has ended. */
+  /** Starts it where it has to refuse, by this command if one is given, and waits until it has ended. */
   static async refused(
     env: NodeJS.ProcessEnv,
     wrapper?: readonly string[],
@@ -111,6 +111,16 @@ export class ServerProcess {
   async kill(): Promise<Exit> {
     this.child.kill('SIGKILL');
     return this.exited;
+  }
+
+  /** Reads nothing more of what it writes, as a reader does that is stuck; or closes the pipes, as one that has gone. */
+  stopReading(how: 'stuck' | 'gone'): void {
+    for (const stream of [this.child.stdout!, this.child.stderr!]) how === 'stuck' ? stream.pause() : stream.destroy();
+  }
+
+  /** Reads on. */
+  readOn(): void {
+    for (const stream of [this.child.stdout!, this.child.stderr!]) stream.resume();
   }
 
   private get output(): string {
