@@ -3,6 +3,7 @@ import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { HandshakeRefusal } from '../authentication/refusal.js';
+import { ignoreForeignUpgrades } from './foreign-upgrades.js';
 
 /** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. What it answers goes with `connection`, behind the request. */
 export type UpgradeGuard = (request: IncomingMessage) => unknown;
@@ -18,16 +19,18 @@ const MAX_HEADERS = 1_000;
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
- * The upgrades of one HTTP server: each goes to the WebSocket server of its path, or is left to the other listeners, or is
+ * The upgrades of one HTTP server to WebSocket: each goes to the server of its path, or is left to the other listeners, or is
  * answered with a complete 404 when there are none. A peer that resets in the middle harms nobody.
  */
 export class UpgradeRouter {
   private readonly logger = new Logger('ChatWsAdapter');
   private readonly servers = new Map<string, GuardedWebSocketServer>();
   private readonly neighbours: UpgradeListener[] = [];
+  private readonly heedForeignUpgrades: () => void;
 
   constructor(readonly httpServer: Server) {
     httpServer.on('upgrade', this.onUpgrade);
+    this.heedForeignUpgrades = ignoreForeignUpgrades(httpServer);
   }
 
   /** Throws an Error when the path is taken. */
@@ -52,6 +55,7 @@ export class UpgradeRouter {
   }
 
   stop(): void {
+    this.heedForeignUpgrades();
     this.httpServer.off('upgrade', this.onUpgrade);
   }
 

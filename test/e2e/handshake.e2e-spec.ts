@@ -75,7 +75,13 @@ describe('the handshake', () => {
     it.each([
       ['a POST', 'GET ', 'POST ', 405, 'NOT_GET'],
       ['a CONNECT', /GET \S+/, 'CONNECT other:443', 405, 'NOT_GET'],
-      ['an upgrade to something else', 'Upgrade: websocket', 'Upgrade: h2c', 426, 'UPGRADE_REQUIRED'],
+      [
+        'an upgrade to something else as well',
+        'Upgrade: websocket',
+        'Upgrade: h2c, websocket',
+        426,
+        'UPGRADE_REQUIRED',
+      ],
       ['an old version', 'Version: 13', 'Version: 12', 426, 'BAD_VERSION'],
       ['no key', /Sec-WebSocket-Key: .*\r\n/, '', 400, 'BAD_HANDSHAKE'],
       ['a short key', /Key: .*\r\n/, 'Key: abc\r\n', 400, 'BAD_HANDSHAKE'],
