@@ -81,7 +81,7 @@ function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
 }
 
 /** Options that are lists; in the environment their items stand between commas. */
-const LISTS = ['trustedProxies', 'allowedOrigins'];
+const LISTS = ['trustedProxies', 'allowedOrigins', 'allowedHosts'];
 
 function listed(text: string): string[] | null {
   return text === 'none' ? null : text.split(',').map((item) => item.trim());

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Since 24.9 and 22.21 Node asks this of a request with an `Upgrade`; on false the request is handled as any other. */
+/** Since 24.9 and 22.21 Node asks this of a request with an `Upgrade`; on false it goes the way of all requests. */
 interface AskingServer extends Server {
   shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
 }
