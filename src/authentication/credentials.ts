@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+import { explainUserName, parseUserName } from '../protocol/user-name.js';
 import { HandshakeRefusal } from './refusal.js';
 
 const SUBPROTOCOL_PREFIX = 'bearer.';
@@ -32,5 +32,5 @@ export function userNamedBy(query: URLSearchParams): string | null {
   if (names.length === 0) return null;
   const user = parseUserName(names[0]);
   if (names.length === 1 && user !== null) return user;
-  throw new HandshakeRefusal(400, 'BAD_USER', `${USER_NAME_RULE}; connect to …?user=NAME with one such name`);
+  throw new HandshakeRefusal(400, 'BAD_USER', `${explainUserName(names[0])}; connect to …?user=NAME with one such name, percent-encoded`);
 }

@@ -46,6 +46,9 @@ describe('the handshake', () => {
       ['a user with a zero-width space', '/chat?user=b%E2%80%8Bob', 400, 'BAD_USER'],
       ['a user written from right to left', '/chat?user=b%E2%80%AEob', 400, 'BAD_USER'],
       ['a user with an invisible filler', '/chat?user=bob%E3%85%A4', 400, 'BAD_USER'],
+      ['a user that is a folder to browsers', '/chat?user=..', 400, 'BAD_USER'],
+      ['a user with two blanks', '/chat?user=a++b', 400, 'BAD_USER'],
+      ['a user with a blank that does not break', '/chat?user=a%C2%A0b', 400, 'BAD_USER'],
       ['a user that is not UTF-8', '/chat?user=%ff', 400, 'BAD_USER'],
       ['a user with half a character', '/chat?user=%ED%A0%80', 400, 'BAD_USER'],
       ['two users', '/chat?user=alice&user=bob', 400, 'BAD_USER'],
@@ -184,7 +187,7 @@ describe('the handshake', () => {
       await upper.expectNothingElse('Bob');
     });
 
-    it.each(['__proto__', 'constructor', 'toString', 'a/b', '..', '100%', 'a&b=c', 'x'.repeat(128), '\u{1f642}'])(
+    it.each(['__proto__', 'constructor', 'toString', 'a/b', '...', '100%', 'a&b=c', 'x'.repeat(128), '\u{1f642}'])(
       'named %j like any other',
       async (name) => {
         const client = await chat.connect(name);
