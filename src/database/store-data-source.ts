@@ -1,5 +1,5 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { openPostgres } from './postgres-store.js';
+import { openPostgres, type PostgresOptions } from './postgres-store.js';
 import { expectFile, fileOf, isSqlite, makeDurable, openSqlite } from './sqlite-store.js';
 import { completed } from './store-options.js';
 import { refuseNewer } from './store-version.js';
@@ -15,7 +15,7 @@ import { refuseNewer } from './store-version.js';
  */
 export async function openStore(options: DataSourceOptions): Promise<DataSource> {
   const own = completed(options);
-  return isSqlite(own) ? openSqlite(own, connect) : openPostgres(own, connect);
+  return isSqlite(own) ? openSqlite(own, connect) : openPostgres(own as PostgresOptions, connect);
 }
 
 /**
