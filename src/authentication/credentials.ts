@@ -32,5 +32,9 @@ export function userNamedBy(query: URLSearchParams): string | null {
   if (names.length === 0) return null;
   const user = parseUserName(names[0]);
   if (names.length === 1 && user !== null) return user;
-  throw new HandshakeRefusal(400, 'BAD_USER', `${explainUserName(names[0])}; connect to …?user=NAME with one such name, percent-encoded`);
+  throw new HandshakeRefusal(
+    400,
+    'BAD_USER',
+    `${explainUserName(names[0])}; connect to …?user=NAME with one such name, percent-encoded`,
+  );
 }
