@@ -27,6 +27,9 @@ const BACKLOG = 4_096;
 /** How long a client may take for all of a request, in milliseconds; then it is answered 408. */
 const REQUEST_WITHIN_MS = 30_000;
 
+/** How long a connection may wait for its next request, in milliseconds: longer than the 60 s for which load balancers keep theirs, or one of them sends a request into a connection that ends. */
+const KEEP_ALIVE_MS = 65_000;
+
 /** Bytes of JSON that one byte of content may take, as `\u0001` does, and room for the rest of a body. */
 const JSON_GROWTH = 6;
 const JSON_ENVELOPE_BYTES = 4_096;
@@ -61,6 +64,7 @@ export class ImpatientExpressAdapter extends ExpressAdapter {
       headersTimeout: this.headWithinMs,
       requestTimeout: this.requestWithinMs,
       connectionsCheckingInterval: this.headWithinMs / 10,
+      keepAliveTimeout: KEEP_ALIVE_MS,
     };
     this.setHttpServer(createServer(timeouts, this.getInstance()).on('connect', onConnect));
   }

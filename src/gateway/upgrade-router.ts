@@ -117,9 +117,16 @@ function checkRequest({ httpVersion, headers, rawHeaders }: IncomingMessage): vo
   }
 }
 
-/** The path of a request as it was sent: only one slash leads it, so that no proxy's rule for `/chat` is side-stepped by `//x/chat`. */
+/** What an absolute target has before its path [RFC 9112 3.2.2]. */
+const AUTHORITY = /^(?:https?|wss?):\/\/[^/?#]*/i;
+
+/**
+ * The path of a request as it was sent, but for one slash behind it, as routes of Express have it. Only one slash leads it, so
+ * that no proxy's rule for `/chat` is side-stepped by `//x/chat`.
+ */
 function pathOf(request: IncomingMessage): string {
-  return request.url!.split('?', 1)[0]!;
+  const path = request.url!.replace(AUTHORITY, '').split('?', 1)[0]!;
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 /** Answers an upgrade with a complete HTTP response, and ends it; answers the code that it gave. */

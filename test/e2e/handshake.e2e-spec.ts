@@ -57,6 +57,8 @@ describe('the handshake', () => {
       ['a path below', '/chat/more?user=alice', 404, 'NO_SUCH_PATH'],
       ['the path in other letters', '/CHAT?user=alice', 404, 'NO_SUCH_PATH'],
       ['a path behind two slashes', '//x/chat?user=alice', 404, 'NO_SUCH_PATH'],
+      ['a path before two slashes', '/chat//?user=alice', 404, 'NO_SUCH_PATH'],
+      ['the root', '/?user=alice', 404, 'NO_SUCH_PATH'],
     ])('%s', async (_, target, status, code) => {
       const { body, headers, ...refused } = await refusal(target);
       expect(refused.status).toBe(status);
@@ -204,6 +206,33 @@ describe('the handshake', () => {
       const client = await open('/chat?v=1&user=alice&x=?user=bob');
       await client.expectNothingElse('alice');
     });
+  });
+
+  it.each([
+    '/chat/?user=alice',
+    'http://localhost/chat?user=alice',
+    'HTTP://127.0.0.1:80/chat/?user=alice',
+    'ws://localhost/chat?user=alice',
+    'https://localhost:443/chat?user=alice&x=http://evil.example/',
+  ])('takes the target %s', async (target) => {
+    const peer = await RawClient.connect(chat.port);
+    await peer.write(RawClient.handshake(target));
+    expect(await peer.until('\r\n')).toBe('HTTP/1.1 101 Switching Protocols\r\n');
+    await chat.untilOnline('alice');
+    peer.reset();
+    await chat.untilOffline('alice');
+  });
+
+  it.each([
+    'http:///other?user=alice',
+    'http://localhost/other?user=alice',
+    'http://localhost?/chat',
+    'ftp://localhost/chat',
+    'http:/chat',
+    'localhost/chat',
+  ])('finds nothing at the target %s', async (target) => {
+    expect(await answerTo(RawClient.handshake(target))).toMatch(/^HTTP\/1\.1 40[04] /);
+    expect(chat.connections.count).toBe(0);
   });
 
   describe('shares its HTTP server', () => {
