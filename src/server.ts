@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { AdministratorGuard, isKnown } from './admin/administrator.guard.js';
 import { describeApi } from './admin/api.js';
+import { bodyLimitOf, RestEntry } from './admin/rest-entry.js';
 import { AppModule } from './app.module.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
 import { HandshakeRefusal } from './authentication/refusal.js';
@@ -30,9 +31,6 @@ const REQUEST_WITHIN_MS = 30_000;
 /** How long a connection may wait for its next request, in milliseconds: longer than the 60 s for which load balancers keep theirs, or one of them sends a request into a connection that ends. */
 const KEEP_ALIVE_MS = 65_000;
 
-/** Bytes of JSON that one byte of content may take, as `\u0001` does, and room for the rest of a body. */
-const JSON_GROWTH = 6;
-const JSON_ENVELOPE_BYTES = 4_096;
 const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 
 /** The description of the REST calls, in all its forms; what is below a path is of it. */
@@ -164,6 +162,7 @@ function addressOf({ authentication: { authenticate } }: Settings): string {
 export function equip(app: NestExpressApplication, { path, chat, authentication: { authenticate } }: Settings): void {
   const guard = app.get(AdministratorGuard);
   const admission = app.get(AdmissionService);
+  const entry = app.get(RestEntry);
   const authentication = app.get(AuthenticationService);
   app.getHttpServer().on('clientError', (error: Error, socket: Duplex) => {
     if (socket.writable) admission.onRefused(refuse(socket, refusalOf(error)));
@@ -176,7 +175,7 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     if (request.httpVersionMajor !== 1) throw notHttp1();
     // A probe asks by whatever name it likes, and learns of nobody.
     if (!HEALTH.test(request.url!)) authentication.checkHost(request);
-    next();
+    if (!entry.answersPage(request, response)) next();
   });
   // Who asks is known before a body is read: parsing is work that no stranger can give us.
   app.use(path, (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
@@ -185,7 +184,7 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     guard.check(request, true).then(() => next(), next);
   });
   app.useBodyParser('json', {
-    limit: chat.maxContentBytes * JSON_GROWTH + JSON_ENVELOPE_BYTES,
+    limit: bodyLimitOf(chat),
     // JSON only: a form could be posted here by any page that the operator visits.
     type: (request) => isKnown(request) && JSON_TYPE.test(request.headers['content-type'] ?? ''),
   });
