@@ -23,7 +23,7 @@ const PREFLIGHT_SECONDS = 600;
 /** What an absolute target has before its path [RFC 9112 3.2.2]. */
 const AUTHORITY = /^https?:\/\/[^/?#]*/i;
 
-/** Longest body of a REST call, in bytes: any content that the chat takes fits, however it is escaped. */
+/** Longest body of a REST call, in bytes: whatever content the chat takes fits, however it is escaped. */
 export function bodyLimitOf({ maxContentBytes }: Pick<ChatOptions, 'maxContentBytes'>): number {
   return maxContentBytes * JSON_GROWTH + JSON_ENVELOPE_BYTES;
 }
