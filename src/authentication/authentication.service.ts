@@ -7,7 +7,7 @@ import { parseUserName } from '../protocol/user-name.js';
 import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
 import type { Principal } from './authenticator.js';
 import { bearerOf, queryOf, userNamedBy } from './credentials.js';
-import { asksForOwnMachine, cameByLoopback, isOwnOrigin } from './own-machine.js';
+import { asksForOwnMachine, cameByLoopback } from './own-machine.js';
 import { forbidden, HandshakeRefusal, unauthorized, unavailable } from './refusal.js';
 import { Tickets } from './tickets.js';
 import { trusted } from './trusted.authenticator.js';
@@ -102,11 +102,6 @@ export class AuthenticationService implements OnApplicationBootstrap {
       this.logger.debug(`A request was not authenticated: ${error instanceof Error ? error.name : typeof error}`);
       throw unauthorized();
     }
-  }
-
-  /** Whether a page of this origin may connect where nothing is proved and `allowedOrigins` is not given. */
-  mayComeFrom(origin: string): boolean {
-    return this.options.insecure || isOwnOrigin(origin, this.chat.allowedHosts);
   }
 
   /** Throws a HandshakeRefusal where nothing is proved and a request asks for another host than the own machine. */

@@ -23,11 +23,6 @@ export function asksForOwnMachine({ headers: { host }, url }: IncomingMessage, a
   return asked.every((each) => isOwnHost(each!, allowed));
 }
 
-/** Whether a page comes from the own machine, or from a host that is named in `allowed`. */
-export function isOwnOrigin(origin: string, allowed: readonly string[]): boolean {
-  return URL.canParse(origin) && isOwnHost(new URL(origin).host, allowed);
-}
-
 function isOwnHost(host: string, allowed: readonly string[]): boolean {
   const url = `http://${host}`;
   if (!HOST.test(host) || !URL.canParse(url)) return false;

@@ -92,14 +92,9 @@ export class AdmissionService {
   }
 
   private checkOrigin({ headers: { origin, host } }: IncomingMessage): void {
-    if (origin === undefined || this.isAllowed(origin, host)) return;
+    const { allowedOrigins = this.authentication.provesNothing ? null : ofHost(origin, host) } = this.options;
+    if (origin === undefined || allowedOrigins === null || allowedOrigins.includes(origin)) return;
     throw new HandshakeRefusal(403, 'ORIGIN_NOT_ALLOWED', 'pages of this origin may not connect here');
-  }
-
-  private isAllowed(origin: string, host: string | undefined): boolean {
-    const { allowedOrigins } = this.options;
-    if (allowedOrigins !== undefined) return allowedOrigins === null || allowedOrigins.includes(origin);
-    return this.authentication.provesNothing ? this.authentication.mayComeFrom(origin) : isOfHost(origin, host);
   }
 
   private takePlace(remoteAddress: string, { socket }: IncomingMessage): Place {
@@ -118,12 +113,12 @@ export class AdmissionService {
   }
 }
 
-/** Whether a page is of this host: of the one name at which a browser asks for both. */
-function isOfHost(origin: string, host = ''): boolean {
-  if (!URL.canParse(origin)) return false;
+/** The origin, if it is of a page of this host: of the one name at which a browser asks for both. */
+function ofHost(origin = '', host = ''): readonly string[] {
+  if (!URL.canParse(origin)) return [];
   const { protocol, host: itsHost } = new URL(origin);
   const asked = `${protocol}//${host}`; // With its protocol, which says what port needs no word.
-  return URL.canParse(asked) && new URL(asked).host === itsHost;
+  return URL.canParse(asked) && new URL(asked).host === itsHost ? [origin] : [];
 }
 
 function tooManyConnections(whose: string): HandshakeRefusal {

@@ -80,7 +80,7 @@ export class ChatOptions {
   /** Proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. */
   trustedProxies: readonly string[] = [];
 
-  /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. Unless given, those of the host that they connect to; with `trusted` those of the own machine and of `allowedHosts`, any with `insecure`. What comes without an `Origin` is no page, and may. */
+  /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. Unless given, any with `trusted`, and else those of the host that they connect to. What comes without an `Origin` is no page, and may. */
   allowedOrigins: readonly string[] | null | undefined = undefined;
 
   /** Hosts at which the chat answers without authentication, beside those of the own machine (`localhost`, `127.0.0.1`, `[::1]`), such as `chat.test`; others are refused with 403. Without a port. With `authenticate` or `insecure` any host is answered. */

@@ -434,9 +434,13 @@ describe('a page, where nobody has said which may connect', () => {
     expect(await refusal('', [], headers)).toMatchObject({ status: 403, body: { code: 'ORIGIN_NOT_ALLOWED' } });
   });
 
-  it('may from anywhere when the application says so', async () => {
+  it('may from anywhere when the application says so, or believes everybody', async () => {
     await start({ allowedOrigins: null });
     await expect(from('https://elsewhere.example')).resolves.toBeInstanceOf(TestClient);
+    await chat.dispose();
+    chat = await ChatApp.start();
+    const Origin = 'https://elsewhere.example';
+    await expect(open('?user=alice', [], { Origin })).resolves.toBeInstanceOf(TestClient);
   });
 });
 
