@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 
 const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
 /** As URLs spell them: names that lead every browser to its own machine, whatever a name server says [RFC 6761 6.3]. */
-const LOOPBACK_HOST = /^((.+\.)?localhost\.?|127(\.\d{1,3}){3}|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/;
+const LOOPBACK_HOST = /(^|\.)localhost\.?$|^127(\.\d{1,3}){3}$|^\[::1\]$|^\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]$/;
 /** What may stand in `Host`; a URL would take what is before an `@` for a user. */
 const HOST = /^[^\s/?#@\\]+$/;
 /** A target that names its host itself [RFC 9112 3.2.2]. */
