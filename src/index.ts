@@ -14,6 +14,7 @@ export { AuthenticationOptions } from './authentication/authentication.options.j
 export { jwt, type JwtOptions } from './authentication/jwt.authenticator.js';
 export { HandshakeRefusal } from './authentication/refusal.js';
 export { trusted } from './authentication/trusted.authenticator.js';
+export { storeMigrations } from './database/migrations/index.js';
 export type { ConnectionInfo } from './connections/connection-info.js';
 export { OfflineMessage } from './offline-messages/offline-message.entity.js';
 export { ChatOptions, ChatOptionsError } from './options/chat.options.js';

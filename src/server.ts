@@ -9,7 +9,9 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { AdministratorGuard, isKnown } from './admin/administrator.guard.js';
 import { describeApi } from './admin/api.js';
+import { bodyLimitOf, RestEntry } from './admin/rest-entry.js';
 import { AppModule } from './app.module.js';
+import { AuthenticationService } from './authentication/authentication.service.js';
 import { HandshakeRefusal } from './authentication/refusal.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
@@ -27,13 +29,16 @@ const BACKLOG = 4_096;
 /** How long a client may take for all of a request, in milliseconds; then it is answered 408. */
 const REQUEST_WITHIN_MS = 30_000;
 
-/** Bytes of JSON that one byte of content may take, as `\u0001` does, and room for the rest of a body. */
-const JSON_GROWTH = 6;
-const JSON_ENVELOPE_BYTES = 4_096;
+/** How long a connection may wait for its next request, in milliseconds: longer than the 60 s for which load balancers keep theirs, or one of them sends a request into a connection that ends. */
+const KEEP_ALIVE_MS = 65_000;
+
 const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 
 /** The description of the REST calls, in all its forms; what is below a path is of it. */
 const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
+
+/** What orchestrators ask. */
+const HEALTH = /^\/health\/(live|ready)$/;
 
 /** Of every answer: what it is stays what it says, no page of others frames ours, and no address of ours reaches others. */
 const HEADERS = { 'X-Content-Type-Options': 'nosniff', 'X-Frame-Options': 'DENY', 'Referrer-Policy': 'no-referrer' };
@@ -52,6 +57,7 @@ export class ImpatientExpressAdapter extends ExpressAdapter {
       headersTimeout: this.headWithinMs,
       requestTimeout: this.requestWithinMs,
       connectionsCheckingInterval: this.headWithinMs / 10,
+      keepAliveTimeout: KEEP_ALIVE_MS,
     };
     this.setHttpServer(createServer(timeouts, this.getInstance()).on('connect', onConnect));
   }
@@ -81,7 +87,14 @@ function refusalOf({ code }: NodeJS.ErrnoException): HandshakeRefusal {
   if (code === 'HPE_HEADER_OVERFLOW') {
     return new HandshakeRefusal(431, 'HEADERS_TOO_LONG', 'the headers are longer than 16 KiB; send shorter ones');
   }
-  return new HandshakeRefusal(400, 'BAD_HANDSHAKE', 'what came is no request of HTTP/1.1; use a WebSocket client');
+  return notHttp1();
+}
+
+/** Node takes HTTP/0.9, and 2.0 by the letters of 1.1. */
+function notHttp1(): HandshakeRefusal {
+  return new HandshakeRefusal(400, 'BAD_HANDSHAKE', 'what came is no request of HTTP/1.1; use a WebSocket client', {
+    Connection: 'close',
+  });
 }
 
 /** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
@@ -154,15 +167,20 @@ function addressOf({ authentication: { authenticate } }: Settings): string {
 export function equip(app: NestExpressApplication, { path, chat, authentication: { authenticate } }: Settings): void {
   const guard = app.get(AdministratorGuard);
   const admission = app.get(AdmissionService);
+  const entry = app.get(RestEntry);
+  const authentication = app.get(AuthenticationService);
   app.getHttpServer().on('clientError', (error: Error, socket: Duplex) => {
     if (socket.writable) admission.onRefused(refuse(socket, refusalOf(error)));
     else socket.destroy();
   });
   app.useWebSocketAdapter(new ChatWsAdapter(app));
   app.disable('x-powered-by');
-  app.use((_request: IncomingMessage, response: ServerResponse, next: () => void) => {
+  app.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
-    next();
+    if (request.httpVersionMajor !== 1) throw notHttp1();
+    // A probe asks by whatever name it likes, and learns of nobody.
+    if (!HEALTH.test(request.url!)) authentication.checkHost(request);
+    if (!entry.answersPage(request, response)) next();
   });
   // Who asks is known before a body is read: parsing is work that no stranger can give us.
   app.use(path, (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
@@ -171,7 +189,7 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     guard.check(request, true).then(() => next(), next);
   });
   app.useBodyParser('json', {
-    limit: chat.maxContentBytes * JSON_GROWTH + JSON_ENVELOPE_BYTES,
+    limit: bodyLimitOf(chat),
     // JSON only: a form could be posted here by any page that the operator visits.
     type: (request) => isKnown(request) && JSON_TYPE.test(request.headers['content-type'] ?? ''),
   });

@@ -8,7 +8,7 @@ const SRC = join(ROOT, 'src');
 const ARROWS: Record<string, readonly string[]> = {
   main: ['server', 'process'],
   server: ['app.module', 'admin', 'authentication', 'config', 'gateway', 'observability', 'process'],
-  index: ['chat', 'authentication', 'gateway', 'connections', 'offline-messages'],
+  index: ['chat', 'authentication', 'gateway', 'database', 'connections', 'offline-messages'],
   testing: ['chat'],
   openapi: ['admin'],
   'app.module': ['observability', 'admin', 'chat', 'config', 'database'],

@@ -64,7 +64,8 @@ describe('the regular expressions of the source', () => {
     const made = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'))
       .filter((path) => /\bRegExp\(/.test(readFileSync(join(SRC, path), 'utf8')));
-    expect(made).toEqual([]);
+    // Of the flag v, which no literal has before ES2024. They see names of 128 bytes at most, and their own test runs them on those.
+    expect(made).toEqual(['protocol/user-name.ts']);
   });
 
   it('come to an end on 64 KiB of whatever they might run in circles over', () => {

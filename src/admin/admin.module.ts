@@ -4,6 +4,7 @@ import { AdministratorGuard } from './administrator.guard.js';
 import { ConnectionsController } from './connections.controller.js';
 import { MessagesController } from './messages.controller.js';
 import { PendingController } from './pending.controller.js';
+import { REST_PATH, RestEntry } from './rest-entry.js';
 import { SocketPathController } from './socket-path.controller.js';
 import { StatsController } from './stats.controller.js';
 import { TicketsController } from './tickets.controller.js';
@@ -12,7 +13,7 @@ import { UsersController } from './users.controller.js';
 /** The REST calls of an operator, below the path of the chat [protocol 7]. */
 @Module({})
 export class AdminModule {
-  static over(delivery: DynamicModule): DynamicModule {
+  static over(delivery: DynamicModule, path: string): DynamicModule {
     return {
       module: AdminModule,
       imports: [delivery, AuthenticationModule],
@@ -25,7 +26,7 @@ export class AdminModule {
         TicketsController,
         SocketPathController,
       ],
-      providers: [AdministratorGuard],
+      providers: [AdministratorGuard, RestEntry, { provide: REST_PATH, useValue: path }],
     };
   }
 }

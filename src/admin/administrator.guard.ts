@@ -17,14 +17,19 @@ const callers = new WeakMap<object, Caller>();
 /** Opens a call to every user who proves to be one. */
 export const ForUsers = (): CustomDecorator => SetMetadata(FOR_USERS, true);
 
+/** Fastify has a request of its own around the one of Node, which is known before it is made. */
+function rawOf(request: object): object {
+  return (request as { raw?: object }).raw ?? request;
+}
+
 /** Who makes a call that the guard has let in. */
 export function callerOf(request: object): Caller {
-  return callers.get(request)!;
+  return callers.get(rawOf(request))!;
 }
 
 /** Whether somebody known makes this request: the guard has let it in. */
 export function isKnown(request: object): boolean {
-  return callers.has(request);
+  return callers.has(rawOf(request));
 }
 
 /** Lets administrators in, and nobody else: to the REST calls, and to whatever the server puts behind it. */
@@ -43,8 +48,9 @@ export class AdministratorGuard implements CanActivate {
 
   /** Throws a HandshakeRefusal for whom it does not let in. Who was asked before the body was read is not asked again. */
   async check(request: IncomingMessage, forUsers = false): Promise<void> {
-    const caller = callers.get(request) ?? (await this.authentication.identify(request));
+    const raw = rawOf(request);
+    const caller = callers.get(raw) ?? (await this.authentication.identify(request));
     if (!caller.isAdmin && !forUsers) throw forbidden('this is for administrators');
-    callers.set(request, caller);
+    callers.set(raw, caller);
   }
 }

@@ -1,21 +1,26 @@
 import { BadRequestException, type ArgumentMetadata, type PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
 import { isMessageId } from '../protocol/message.js';
-import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
 /** A user name in a path, a query or a body: trimmed and in NFC [protocol 1]. */
 export const userName = z.string().transform((raw, context) => {
   const name = parseUserName(raw);
   if (name !== null) return name;
-  context.addIssue({ code: 'custom', message: USER_NAME_RULE });
+  context.addIssue({ code: 'custom', message: explainUserName(raw) });
   return z.NEVER;
 });
 
 /** A message id in a path or a body. */
 export const messageId = z.string().refine(isMessageId, 'has to be 1 to 64 of A-Z a-z 0-9 _ -');
 
-/** How many items a page has. */
-export const pageLimit = z.coerce.number().int().min(1).max(1000).default(100);
+/** How many items a page has: decimal digits, as `Number` would also read `0x10`, `1e2` and a blank. */
+export const pageLimit = z
+  .preprocess(
+    (written) => (typeof written === 'string' && /^\d{1,4}$/.test(written) ? Number(written) : written),
+    z.int('has to be a whole number, given once').min(1).max(1000),
+  )
+  .default(100);
 
 /** Checks a part of a request against its schema, or answers 400 naming the field and what is wanted there. */
 export class SchemaPipe<Output> implements PipeTransform<unknown, Output> {

@@ -6,7 +6,8 @@ import { within } from '../options/clock.js';
 import { parseUserName } from '../protocol/user-name.js';
 import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
 import type { Principal } from './authenticator.js';
-import { bearerOf, cameByLoopback, queryOf, userNamedBy } from './credentials.js';
+import { bearerOf, queryOf, userNamedBy } from './credentials.js';
+import { asksForOwnMachine, cameByLoopback } from './own-machine.js';
 import { forbidden, HandshakeRefusal, unauthorized, unavailable } from './refusal.js';
 import { Tickets } from './tickets.js';
 import { trusted } from './trusted.authenticator.js';
@@ -103,10 +104,22 @@ export class AuthenticationService implements OnApplicationBootstrap {
     }
   }
 
+  /** Throws a HandshakeRefusal where nothing is proved and a request asks for another host than the own machine. */
+  checkHost(request: IncomingMessage): void {
+    if (!this.provesNothing || this.options.insecure || asksForOwnMachine(request, this.chat.allowedHosts)) return;
+    throw new HandshakeRefusal(
+      403,
+      'HOST_NOT_ALLOWED',
+      'without authentication only localhost is answered; ask for http://localhost, or have the operator name this host in allowedHosts',
+    );
+  }
+
   /** The last line for an application that listens on every address without having thought of it. */
   private keepToLoopback(request: IncomingMessage): void {
-    if (this.options.insecure || cameByLoopback(request)) return;
-    throw forbidden('without authentication only the own machine is served; its operator can set up authentication');
+    if (!this.options.insecure && !cameByLoopback(request)) {
+      throw forbidden('without authentication only the own machine is served; its operator can set up authentication');
+    }
+    this.checkHost(request);
   }
 }
 

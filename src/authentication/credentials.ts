@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+import { explainUserName, parseUserName } from '../protocol/user-name.js';
 import { HandshakeRefusal } from './refusal.js';
 
 const SUBPROTOCOL_PREFIX = 'bearer.';
 /** [RFC 6750 2.1] */
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
-const LOOPBACK = /^(::ffff:)?127\.|^::1$/;
 
 /** The query of a request, which may have any target. */
 export function queryOf(request: IncomingMessage): URLSearchParams {
@@ -33,10 +32,9 @@ export function userNamedBy(query: URLSearchParams): string | null {
   if (names.length === 0) return null;
   const user = parseUserName(names[0]);
   if (names.length === 1 && user !== null) return user;
-  throw new HandshakeRefusal(400, 'BAD_USER', `${USER_NAME_RULE}; connect to …?user=NAME with one such name`);
-}
-
-/** Whether a request came to an address that nobody but this machine reaches. A socket of the file system has no address. */
-export function cameByLoopback({ socket: { localAddress } }: IncomingMessage): boolean {
-  return localAddress === undefined || LOOPBACK.test(localAddress);
+  throw new HandshakeRefusal(
+    400,
+    'BAD_USER',
+    `${explainUserName(names[0])}; connect to …?user=NAME with one such name, percent-encoded`,
+  );
 }

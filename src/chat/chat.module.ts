@@ -73,7 +73,7 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       options,
       delivery,
       AuthenticationModule,
-      AdminModule.over(delivery),
+      AdminModule.over(delivery, path),
       RouterModule.register([{ path, module: AdminModule }]),
       DiscoveryModule,
     ],

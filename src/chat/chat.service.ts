@@ -7,7 +7,7 @@ import { dispatch } from '../delivery/dispatch.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { isMessageId, type Receipt } from '../protocol/message.js';
-import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
 /** A direct message of the application's. */
 export interface DirectMessage {
@@ -77,7 +77,7 @@ export class ChatService {
 function nameOf(written: string, field: string): string {
   const name = typeof written === 'string' ? parseUserName(written) : null;
   if (name !== null) return name;
-  throw new ChatError('BAD_RECIPIENT', `${USER_NAME_RULE}; correct "${field}"`);
+  throw new ChatError('BAD_RECIPIENT', `${explainUserName(written)}; correct "${field}"`);
 }
 
 function textOf(content: string): string {

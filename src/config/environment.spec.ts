@@ -67,6 +67,7 @@ describe('the environment of the server', () => {
       CHAT_HANDSHAKE_MS: '1900',
       CHAT_TRUSTED_PROXIES: 'loopback, 10.0.0.0/8',
       CHAT_ALLOWED_ORIGINS: 'https://a.example,https://b.example',
+      CHAT_ALLOWED_HOSTS: 'a.test, b.test',
       CHAT_DRAIN_MS: '1800',
     });
     const { clock, ...set } = chat;
@@ -97,6 +98,7 @@ describe('the environment of the server', () => {
       handshakeMs: 1900,
       trustedProxies: ['loopback', '10.0.0.0/8'],
       allowedOrigins: ['https://a.example', 'https://b.example'],
+      allowedHosts: ['a.test', 'b.test'],
       drainMs: 1800,
     });
     expect(clock).toBe(new ChatOptions().clock);

@@ -88,7 +88,7 @@ function unknown(variable: string, known: readonly string[]): EnvironmentError {
 }
 
 /** Options that are lists; in the environment their items stand between commas. */
-const LISTS = ['trustedProxies', 'allowedOrigins'];
+const LISTS = ['trustedProxies', 'allowedOrigins', 'allowedHosts'];
 
 function listed(text: string): string[] | null {
   return text === 'none' ? null : text.split(',').map((item) => item.trim());

@@ -1,6 +1,6 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { openPostgres } from './postgres-store.js';
 import { OpenFile } from './open-file.js';
+import { openPostgres, type PostgresOptions } from './postgres-store.js';
 import { isSqlite, makeDurable, openSqlite } from './sqlite-store.js';
 import { completed } from './store-options.js';
 import { refuseNewer } from './store-version.js';
@@ -16,7 +16,7 @@ import { refuseNewer } from './store-version.js';
  */
 export async function openStore(options: DataSourceOptions): Promise<DataSource> {
   const own = completed(options);
-  return isSqlite(own) ? openSqlite(own, connect) : openPostgres(own, connect);
+  return isSqlite(own) ? openSqlite(own, connect) : openPostgres(own as PostgresOptions, connect);
 }
 
 /**

@@ -4,7 +4,7 @@ import type { DataSourceOptions } from 'typeorm';
 import { isDatabaseType } from '../offline-messages/dialect.js';
 import { OfflineMessage } from '../offline-messages/offline-message.entity.js';
 import { StoreState } from '../offline-messages/store-state.entity.js';
-import { migrations } from './migrations/index.js';
+import { storeMigrations } from './migrations/index.js';
 import { StoreError } from './store-file.js';
 
 /** Longest wait at the start for a lock that another process holds on the file, in milliseconds. */
@@ -50,15 +50,32 @@ export function completed(options: DataSourceOptions): DataSourceOptions {
     );
   }
   if (options.type !== 'postgres') checkFileName(options.database as string);
+  refuseUnknown(options);
   return {
     ...ofType(options),
+    ...storeMigrations,
     entities: [OfflineMessage, StoreState],
-    migrations,
-    migrationsTableName: 'holdfast_migrations',
+    subscribers: [],
     migrationsRun: false,
     synchronize: false,
     dropSchema: false,
   };
+}
+
+/** What would change the names or the places of tables: the statements of the store know nothing of it. */
+const UNKNOWN: Readonly<Record<string, string>> = {
+  entityPrefix: 'its tables begin with holdfast_; on Postgres give them a schema of their own',
+  namingStrategy: 'its tables and columns have the names that its migrations give them',
+  replication: 'it reads what it has just written; give the primary alone',
+};
+const UNKNOWN_TO_SQLITE = { ...UNKNOWN, schema: 'SQLite has none; give it a file of its own' };
+
+function refuseUnknown(options: DataSourceOptions): void {
+  const unknown = options.type === 'postgres' ? UNKNOWN : UNKNOWN_TO_SQLITE;
+  for (const [name, reason] of Object.entries(unknown)) {
+    if (!(options as unknown as Record<string, unknown>)[name]) continue;
+    throw new StoreError(`The store can't be given ${name}: ${reason}. Leave it out of database.`);
+  }
 }
 
 /** Says whether a driver was installed without its binary, as package managers do that ask before a package may build. */

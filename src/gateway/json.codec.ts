@@ -1,7 +1,7 @@
 import { ChatError } from '../protocol/chat-error.js';
 import type { Command, ServerCodec, Welcome } from '../protocol/frames.js';
 import { isMessageId, toIsoTime, type Message, type Receipt } from '../protocol/message.js';
-import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
 /**
  * The JSON protocol, `chat.v1.json` [protocol 4]. Frames are checked by hand: they are two or three strings, and a schema
@@ -88,7 +88,7 @@ function decodeSend(data: Data): Command {
   const content = contentOf(data);
   if (typeof data['to'] !== 'string') throw new ChatError('BAD_FRAME', '"to" has to be a string', id);
   const to = parseUserName(data['to']);
-  if (to === null) throw new ChatError('BAD_RECIPIENT', `${USER_NAME_RULE}; correct "to"`, id);
+  if (to === null) throw new ChatError('BAD_RECIPIENT', `${explainUserName(data['to'])}; correct "to"`, id);
   return { type: 'send', to, content, ...id };
 }
 

@@ -1,7 +1,7 @@
 import { ChatError } from '../protocol/chat-error.js';
 import type { Command, ServerCodec } from '../protocol/frames.js';
 import { toIsoTime, type Message } from '../protocol/message.js';
-import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
 /** The text protocol, for any WebSocket client without a library [protocol 3]. There is one for each connection, as it knows the last recipient. */
 export class TextCodec implements ServerCodec {
@@ -20,7 +20,7 @@ export class TextCodec implements ServerCodec {
       // After a name that is none, nobody is the last recipient: what follows was not meant for the one before.
       this.lastRecipient = parseUserName(written);
       if (this.lastRecipient === null) {
-        throw new ChatError('BAD_RECIPIENT', `${USER_NAME_RULE}; correct what stands before the first "|"`);
+        throw new ChatError('BAD_RECIPIENT', `${explainUserName(written)}; correct what stands before the first "|"`);
       }
     }
     if (this.lastRecipient === null) {

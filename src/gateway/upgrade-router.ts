@@ -3,6 +3,7 @@ import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { HandshakeRefusal } from '../authentication/refusal.js';
+import { ignoreForeignUpgrades } from './foreign-upgrades.js';
 
 /** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. What it answers goes with `connection`, behind the request. */
 export type UpgradeGuard = (request: IncomingMessage) => unknown;
@@ -18,16 +19,18 @@ const MAX_HEADERS = 1_000;
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
- * The upgrades of one HTTP server: each goes to the WebSocket server of its path, or is left to the other listeners, or is
+ * The upgrades of one HTTP server to WebSocket: each goes to the server of its path, or is left to the other listeners, or is
  * answered with a complete 404 when there are none. A peer that resets in the middle harms nobody.
  */
 export class UpgradeRouter {
   private readonly logger = new Logger('ChatWsAdapter');
   private readonly servers = new Map<string, GuardedWebSocketServer>();
   private readonly neighbours: UpgradeListener[] = [];
+  private readonly heedForeignUpgrades: () => void;
 
   constructor(readonly httpServer: Server) {
     httpServer.on('upgrade', this.onUpgrade);
+    this.heedForeignUpgrades = ignoreForeignUpgrades(httpServer);
   }
 
   /** Throws an Error when the path is taken. */
@@ -52,6 +55,7 @@ export class UpgradeRouter {
   }
 
   stop(): void {
+    this.heedForeignUpgrades();
     this.httpServer.off('upgrade', this.onUpgrade);
   }
 
@@ -113,9 +117,16 @@ function checkRequest({ httpVersion, headers, rawHeaders }: IncomingMessage): vo
   }
 }
 
-/** The path of a request as it was sent: only one slash leads it, so that no proxy's rule for `/chat` is side-stepped by `//x/chat`. */
+/** What an absolute target has before its path [RFC 9112 3.2.2]. */
+const AUTHORITY = /^(?:https?|wss?):\/\/[^/?#]*/i;
+
+/**
+ * The path of a request as it was sent, but for one slash behind it, as routes of Express have it. Only one slash leads it, so
+ * that no proxy's rule for `/chat` is side-stepped by `//x/chat`.
+ */
 function pathOf(request: IncomingMessage): string {
-  return request.url!.split('?', 1)[0]!;
+  const path = request.url!.replace(AUTHORITY, '').split('?', 1)[0]!;
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 /** Answers an upgrade with a complete HTTP response, and ends it; answers the code that it gave. */

@@ -40,6 +40,7 @@ describe('the options of the chat', () => {
       handshakeMs: 10_000,
       trustedProxies: [],
       allowedOrigins: undefined,
+      allowedHosts: [],
       drainMs: 5_000,
       clock: systemClock,
     });
@@ -60,6 +61,11 @@ describe('the options of the chat', () => {
       ['allowedOrigins', ['app.example.com']],
       ['allowedOrigins', ['https://app.example.com/']],
       ['allowedOrigins', [1]],
+      ['allowedHosts', ['chat.test:3000']],
+      ['allowedHosts', ['http://chat.test']],
+      ['allowedHosts', ['Chat.test']],
+      ['allowedHosts', ['user@chat.test']],
+      ['allowedHosts', null],
     ]) {
       expect(() => resolveChatOptions({ [option as string]: wrong })).toThrow(
         new RegExp(`^ChatModule option ${option as string} is .*; give a list of `),

@@ -95,6 +95,9 @@ export class ChatOptions {
   /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. Unless given, any with `trusted`, and else those of the host that they connect to. What comes without an `Origin` is no page, and may. */
   allowedOrigins: readonly string[] | null | undefined = undefined;
 
+  /** Hosts at which the chat answers without authentication, beside those of the own machine (`localhost`, `127.0.0.1`, `[::1]`), such as `chat.test`; others are refused with 403. Without a port. With `authenticate` or `insecure` any host is answered. */
+  allowedHosts: readonly string[] = [];
+
   /** How long the goodbye may take when the server goes away, in milliseconds, 100 to 600,000: clients are told over the first half at most, and cut off at the end. With few clients it is over at once. */
   drainMs = 5_000;
 
@@ -162,6 +165,7 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   handshakeMs: whole(1_000, 600_000),
   trustedProxies: listOf(isNetwork, 'addresses or networks such as 10.0.0.0/8'),
   allowedOrigins: orUnset(orNull(listOf(isOrigin, 'origins such as https://app.example.com'))),
+  allowedHosts: listOf(isHost, 'hosts such as chat.test, in lower case and without a port'),
   drainMs: whole(100, 600_000),
   clock: (value) => (isClock(value) ? null : 'a Clock with now(), monotonic() and after()'),
 };
@@ -267,6 +271,11 @@ function isNetwork(item: string): boolean {
 
 function isOrigin(item: string): boolean {
   return URL.canParse(item) && new URL(item).origin === item;
+}
+
+function isHost(item: string): boolean {
+  const url = `http://${item}`;
+  return URL.canParse(url) && new URL(url).hostname === item;
 }
 
 function isClock(value: unknown): value is Clock {

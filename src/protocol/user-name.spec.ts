@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { MAX_USER_NAME_BYTES, parseUserName, USER_NAME_RULE } from './user-name.js';
+import { explainUserName, MAX_USER_NAME_BYTES, parseUserName, USER_NAME_RULE } from './user-name.js';
 
 describe('a user name', () => {
   it.each([
@@ -20,10 +20,33 @@ describe('a user name', () => {
     ['__proto__', '__proto__', 'that objects have'],
     ['constructor', 'constructor', 'that objects have'],
     ['toString', 'toString', 'that objects have'],
-    ['.', '.', 'of a folder'],
-    ['..', '..', 'of a folder'],
+    ['...', '...', 'of three dots'],
+    ['.a', '.a', 'that begins with a dot'],
     ['../admin', '../admin', 'that looks like a path'],
     ['%2e%2e%2f', '%2e%2e%2f', 'that looks like an escape'],
+    ['علی\u200cرضا', 'علی\u200cرضا', 'in Persian, with letters that are not joined'],
+    ['می\u200cخواهم', 'می\u200cخواهم', 'in Persian, with letters that are not joined'],
+    ['بِ\u200cبِ', 'بِ\u200cبِ', 'with marks on the letters that are not joined'],
+    ['ශ්\u200dරී', 'ශ්\u200dරී', 'in Sinhala, with letters that are joined'],
+    ['ක්\u200dෂ', 'ක්\u200dෂ', 'in Sinhala, with letters that are joined'],
+    ['ജോണ്\u200d', 'ജോണ്\u200d', 'in Malayalam, with a joined form at its end'],
+    ['क्\u200cष', 'क्\u200cष', 'in Hindi, with letters that are not joined'],
+    ['क़्\u200cष', 'क़्\u200cष'.normalize('NFC'), 'with a dot below a letter that is not joined'],
+    ['👨\u200d👩\u200d👧', '👨\u200d👩\u200d👧', 'of a family'],
+    ['🏳\ufe0f\u200d🌈', '🏳\ufe0f\u200d🌈', 'of a flag'],
+    ['🏳\u200d🌈', '🏳\ufe0f\u200d🌈', 'of a flag, as some write it'],
+    ['🤷🏽\u200d♂', '🤷🏽\u200d♂\ufe0f', 'of somebody who shrugs, as some write it'],
+    ['Anna ❤\ufe0f', 'Anna ❤\ufe0f', 'with a heart'],
+    ['Anna ❤', 'Anna ❤\ufe0f', 'with a heart as text, which is the same'],
+    ['1\ufe0f\u20e3', '1\ufe0f\u20e3', 'of a key'],
+    ['1\u20e3', '1\ufe0f\u20e3', 'of a key, as some write it'],
+    ['☝🏽', '☝🏽', 'of a hand with its colour'],
+    [
+      '🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}',
+      '🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}',
+      'of a flag that is spelled in tags',
+    ],
+    ['🇩🇪', '🇩🇪', 'of a flag'],
     ['*', '*', 'that looks like a pattern'],
     ['x'.repeat(128), 'x'.repeat(128), 'of 128 bytes'],
     ['\u00e9'.repeat(64), '\u00e9'.repeat(64), 'of 128 bytes in 64 characters'],
@@ -73,8 +96,124 @@ describe('a user name', () => {
     ['x'.repeat(1_000), '1,000 bytes'],
     ['\u00e9'.repeat(65), '130 bytes in 65 characters'],
     [`a${'\u0301'.repeat(1_000)}`, 'a thousand accents'],
+    ['.', 'a folder'],
+    ['..', 'a folder'],
+    [' .. ', 'a folder'],
+    ['%2e', 'a folder'],
+    ['%2E%2e', 'a folder'],
+    ['.%2e', 'a folder'],
+    ['%2e.', 'a folder'],
+    ['a  b', 'two blanks'],
+    ['a   b', 'three blanks'],
+    ['a\u00a0b', 'a blank that does not break'],
+    ['a\u00a0 b', 'two blanks of two kinds'],
+    ['a\u3000b', 'a wide blank'],
+    ['a\u1680b', 'a blank of Ogham'],
+    ['a\u202fb', 'a narrow blank'],
+    ['a\u2009b', 'a thin blank'],
+    ['bob\u{1d159}', 'a note without a head'],
+    ['bob\u{13441}', 'a blank of hieroglyphs'],
+    ['bob\u{16fe4}', 'a filler of Khitan'],
+    ['bob\ufffc', 'what stands for a picture'],
+    ['علی\u200c', 'a non-joiner with nothing behind it'],
+    ['ا\u200cب', 'a non-joiner behind a letter that never joins'],
+    ['علی\u200c\u200cرضا', 'two non-joiners'],
+    ['علی\u200dرضا', 'a joiner between letters that join'],
+    ['क्\u200c', 'a non-joiner at the end'],
+    ['क\u200dष', 'a joiner without a virama'],
+    ['ක්\u200d\u200dෂ', 'two joiners'],
+    ['b\u094d\u200dob', 'a joiner behind a virama on another alphabet'],
+    ['👨\u200d🐶', 'emoji that have no picture together'],
+    ['👨\u200d', 'a joiner with nothing behind it'],
+    ['😀\ufe0f', 'a selector on what has its colour'],
+    ['❤\ufe0e', 'a selector of text'],
+    ['❤\ufe0f\ufe0f', 'two selectors'],
+    ['❤\ufe0f\u0301', 'an accent on an emoji'],
+    ['a\ufe0f', 'a selector on a letter'],
+    ['1\ufe0f', 'a selector on a digit'],
   ])('%j is none: %s', (raw) => {
     expect(parseUserName(raw)).toBeNull();
+  });
+
+  it.each([
+    ['a\u200bb', 'U+200B'],
+    ['secret\u{e0041}', 'U+E0041'],
+    ['secret\u00a0x', 'U+00A0'],
+    ['secret\u0007', 'U+0007'],
+    ['secret\ud800', 'U+D800'],
+    ['secret  name', 'U+0020'],
+    ['se|cret', 'U+007C'],
+    ['secret❤\u200d', 'U+200D'],
+  ])('that is none is refused with the character that it may not have: %j', (raw, character) => {
+    expect(explainUserName(raw)).toBe(`${USER_NAME_RULE}; this one has ${character}`);
+  });
+
+  it.each(['', 'secret'.repeat(100), '..', 42, null, 'bob'])('%j has no such character', (raw) => {
+    expect(explainUserName(raw)).toBe(USER_NAME_RULE);
+  });
+
+  it('has nothing that is drawn as nothing, or as a blank, between letters that it means nothing to', () => {
+    const taken: string[] = [];
+    for (let code = 0; code <= 0x10ffff; code += 1) {
+      const character = String.fromCodePoint(code);
+      if (!/[\p{Cc}\p{Cf}\p{Cs}\p{DI}\p{Z}]/u.test(character) || character === ' ') continue;
+      if (parseUserName(`a${character}b`) !== null || parseUserName(`\u5c71${character}\u7530`) !== null)
+        taken.push(`U+${code.toString(16)}`);
+    }
+    expect(taken).toEqual([]);
+  });
+
+  it('with something invisible in it is another name to the eye, or none', () => {
+    const visible = [
+      'a',
+      ' ',
+      '.',
+      '山',
+      'ب',
+      'ی',
+      'ا',
+      '\u0650',
+      'क',
+      'ष',
+      '\u094d',
+      '\u093e',
+      '❤',
+      '👨',
+      '👩',
+      '🏳',
+      '🌈',
+      '1',
+      '\u20e3',
+      '🏽',
+      '\u0301',
+    ];
+    const invisible = ['\u200c', '\u200d', '\ufe0f', '\ufe0e', '\u200b', '\u00a0', '  ', '\u{e007f}'];
+    const units = fc.array(fc.constantFrom(...visible, ...visible, ...invisible), { maxLength: 12 });
+    fc.assert(
+      fc.property(units, (written) => {
+        const name = parseUserName(written.join(''));
+        if (name === null) return;
+        expect(parseUserName(name)).toBe(name);
+        expect(parseUserName(name.normalize('NFD'))).toBe(name);
+        // Read by hand, one character after the other: whatever is invisible has its reason on both sides.
+        for (const { 0: character, index } of name.matchAll(/\u200c|\u200d|\ufe0f|[\u{e0000}-\u{e0fff}]/gu)) {
+          const [before, after] = [name.slice(0, index), name.slice(index + character.length)];
+          const reasons = {
+            '\u200c': [/[بیकष]\p{M}*$/u, /^\p{M}*[باییकष]/u],
+            '\u200d': [/([कष]\u094d|👨|👩|🏽|🏳|\ufe0f)$/u, /^((?!\p{M}|\u200c|\u200d).|$)/u],
+            '\ufe0f': [/[❤🏳1]$/u, /^(\P{M}|\u20e3|$)/u],
+          }[character];
+          expect([name, character, reasons?.[0]!.test(before), reasons?.[1]!.test(after)]).toEqual([
+            name,
+            character,
+            true,
+            true,
+          ]);
+        }
+        expect(name).not.toMatch(/ {2}|^ | $/);
+      }),
+      { numRuns: 4_000 },
+    );
   });
 
   it.each([undefined, null, 1, true, {}, ['bob'], { toString: () => 'bob' }])('%p is none', (raw) => {
@@ -110,7 +249,26 @@ describe('a user name', () => {
 
   it('takes no time to check, however it is made', () => {
     const before = performance.now();
-    for (const unit of ['a', ' ', '|', 'e\u0301', '\u200b', '\ud800']) parseUserName(unit.repeat(65_536));
+    const units = [
+      'a',
+      ' ',
+      '|',
+      'e\u0301',
+      '\u200b',
+      '\ud800',
+      '\u0628\u0650',
+      'क्',
+      '\u094d',
+      '❤',
+      '👨\u200d',
+      '1\u20e3',
+    ];
+    for (const unit of units) {
+      for (const length of [20, 42, 64, 500, 65_536]) {
+        parseUserName(unit.repeat(length));
+        explainUserName(`${unit.repeat(length)}\u200c`);
+      }
+    }
     expect(performance.now() - before).toBeLessThan(100);
   });
 });

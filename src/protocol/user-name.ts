@@ -1,27 +1,95 @@
+import { JOIN_NEXT, JOIN_PREVIOUS, SILENCED } from './joining-letters.js';
+
 /** Longest user name, in bytes of UTF-8 [protocol 1]. */
 export const MAX_USER_NAME_BYTES = 128;
 
 // Control (Cc), invisible formatting (Cf), private use (Co), unassigned (Cn) and unpaired surrogates (Cs) cannot be
 // told apart by eye, nor can what is drawn as nothing whatever its category (DI: variation selectors, fillers; and the
-// blank of Braille): `bob` would have doubles. The line and paragraph separators (Zl, Zp) break log lines. U+FFFD is what
-// a decoder puts in the place of bytes that were not UTF-8: two different broken names would become one user.
-const FORBIDDEN = /[|\uFFFD\u2800\p{C}\p{DI}\p{Zl}\p{Zp}]/u;
+// blanks of Braille, of notes, of Khitan and of hieroglyphs): `bob` would have doubles. Of the blanks (Z) only one U+0020 at a
+// time, for the same reason. U+FFFD is what a decoder puts in the place of bytes that were not UTF-8, and U+FFFC what an
+// editor puts in the place of a picture: two different broken names would become one user.
+const FORBIDDEN = new RegExp(
+  '[[\\p{C}\\p{DI}\\p{Z}\\u{16FE4}\\u{1D159}\\u{13441}\\u{13442}\\u2800\\uFFFC\\uFFFD\\|]--[\\x20]]|\\x20(?<=\\x20{2})',
+  'v',
+);
+
+// What a browser takes for a folder and resolves before it asks: `/pending/bob/../alice` is `/pending/alice` [WHATWG URL 4.4].
+const FOLDER = /^(\.|%2e){1,2}$/i;
 
 // Printable ASCII without a blank or `|`: most names, which have one spelling and need no look at the tables of Unicode.
 const PLAIN = /^[!-{}~]{1,128}$/;
 
+// Signs that are drawn as text or in colour, and the bases of keycaps. Each has one spelling here, the one of keyboards.
+const UNQUALIFIED = new RegExp(
+  '[\\p{Emoji}--\\p{Emoji_Presentation}--[0-9#*]](?![\\uFE0E\\uFE0F\\p{Emoji_Modifier}])|[0-9#*](?=\\u20E3)',
+  'gv',
+);
+
+// Where Unicode has a use for what is invisible otherwise, it can be seen: in the emoji that it lists [UTS 51], between letters
+// that would join, and behind a mark that takes the vowel away from a letter, so that the next one joins or does not
+// [RFC 5892 A.1, A.2; UAX 31 2.3.1]. Marks may stand on such letters; on an emoji they could hide what is invisible.
+const PARTS = '[\\p{Emoji_Modifier}\\uFE0F\\u20E3\\u{E0020}-\\u{E007F}]*';
+const EMOJI = new RegExp(`\\p{Emoji}${PARTS}(?:\\u200D\\p{Emoji}${PARTS})*(?!\\p{M})`, 'gv');
+const LISTED = new RegExp('^\\p{RGI_Emoji}$', 'v');
+const MARKS = '[\\p{Mn}\\p{Me}]*';
+const JOINER = new RegExp(
+  `\\u200C(?:(?<=[${JOIN_NEXT}]${MARKS}\\u200C)(?=${MARKS}[${JOIN_PREVIOUS}])|(?<=(?:${SILENCED})\\u200C)(?=\\p{L}))` +
+    `|\\u200D(?<=(?:${SILENCED})\\u200D)(?![\\p{M}\\u200C\\u200D])`,
+  'gv',
+);
+
 /**
  * The one check of user names: the same for the query of a connect, the recipient of a frame, the path of a REST
- * call and its body. Answers the name in its only spelling (trimmed, NFC), or null when it is not a name:
- * empty, over 128 bytes, or with a `|`, a control or an invisible character.
+ * call and its body. Answers the name in its only spelling (trimmed, NFC, emoji fully qualified), or null when it is not a
+ * name: empty, over 128 bytes, `.` or `..`, or with a `|`, a control, a blank or an invisible character that may not be there.
  */
 export function parseUserName(raw: unknown): string | null {
   if (typeof raw !== 'string' || raw.length > MAX_USER_NAME_BYTES * 4) return null;
-  if (PLAIN.test(raw)) return raw;
-  const name = raw.trim().normalize('NFC');
-  if (name === '' || Buffer.byteLength(name) > MAX_USER_NAME_BYTES || FORBIDDEN.test(name)) return null;
-  return name;
+  if (PLAIN.test(raw)) return isFolder(raw) ? null : raw;
+  const name = spelled(raw);
+  return isShort(name) && !isFolder(name) && forbiddenIn(name) === null ? name : null;
 }
 
 /** What a valid user name is, for error texts. */
-export const USER_NAME_RULE = 'a user name is 1 to 128 bytes of UTF-8 without "|", control or invisible characters';
+export const USER_NAME_RULE =
+  'a user name is 1 to 128 bytes of UTF-8 without "|", control or invisible characters, or blanks but single spaces, and not "." or ".."';
+
+/** The same, with the character that this one has and may not have, which nobody sees; the name itself is not repeated. */
+export function explainUserName(raw: unknown): string {
+  if (typeof raw !== 'string' || raw.length > MAX_USER_NAME_BYTES * 4) return USER_NAME_RULE;
+  const name = spelled(raw);
+  const forbidden = isShort(name) ? forbiddenIn(name) : null;
+  if (forbidden === null) return USER_NAME_RULE;
+  const code = forbidden.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0');
+  return `${USER_NAME_RULE}; this one has U+${code}`;
+}
+
+function spelled(raw: string): string {
+  const name = raw.trim().normalize('NFC');
+  return name.search(UNQUALIFIED) < 0 ? name : name.replace(UNQUALIFIED, '$&\uFE0F');
+}
+
+function isShort(name: string): boolean {
+  return name !== '' && Buffer.byteLength(name) <= MAX_USER_NAME_BYTES;
+}
+
+function isFolder(name: string): boolean {
+  return (name.startsWith('.') || name.startsWith('%')) && FOLDER.test(name);
+}
+
+/** The first character that may not be where it is; null when all may. */
+function forbiddenIn(name: string): string | null {
+  if (!FORBIDDEN.test(name)) return null;
+  const rest = name.replace(EMOJI, (emoji) => (isListed(emoji) ? '_' : emoji)).replace(JOINER, '_');
+  return FORBIDDEN.exec(rest)?.[0] ?? null;
+}
+
+/** Those that were looked up, which takes a while as they are thousands. */
+const listed = new Set<string>();
+
+function isListed(emoji: string): boolean {
+  if (listed.has(emoji)) return true;
+  if (!FORBIDDEN.test(emoji) || !LISTED.test(emoji)) return false;
+  listed.add(emoji);
+  return true;
+}

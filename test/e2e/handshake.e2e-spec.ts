@@ -46,6 +46,9 @@ describe('the handshake', () => {
       ['a user with a zero-width space', '/chat?user=b%E2%80%8Bob', 400, 'BAD_USER'],
       ['a user written from right to left', '/chat?user=b%E2%80%AEob', 400, 'BAD_USER'],
       ['a user with an invisible filler', '/chat?user=bob%E3%85%A4', 400, 'BAD_USER'],
+      ['a user that is a folder to browsers', '/chat?user=..', 400, 'BAD_USER'],
+      ['a user with two blanks', '/chat?user=a++b', 400, 'BAD_USER'],
+      ['a user with a blank that does not break', '/chat?user=a%C2%A0b', 400, 'BAD_USER'],
       ['a user that is not UTF-8', '/chat?user=%ff', 400, 'BAD_USER'],
       ['a user with half a character', '/chat?user=%ED%A0%80', 400, 'BAD_USER'],
       ['two users', '/chat?user=alice&user=bob', 400, 'BAD_USER'],
@@ -54,6 +57,8 @@ describe('the handshake', () => {
       ['a path below', '/chat/more?user=alice', 404, 'NO_SUCH_PATH'],
       ['the path in other letters', '/CHAT?user=alice', 404, 'NO_SUCH_PATH'],
       ['a path behind two slashes', '//x/chat?user=alice', 404, 'NO_SUCH_PATH'],
+      ['a path before two slashes', '/chat//?user=alice', 404, 'NO_SUCH_PATH'],
+      ['the root', '/?user=alice', 404, 'NO_SUCH_PATH'],
     ])('%s', async (_, target, status, code) => {
       const { body, headers, ...refused } = await refusal(target);
       expect(refused.status).toBe(status);
@@ -75,7 +80,13 @@ describe('the handshake', () => {
     it.each([
       ['a POST', 'GET ', 'POST ', 405, 'NOT_GET'],
       ['a CONNECT', /GET \S+/, 'CONNECT other:443', 405, 'NOT_GET'],
-      ['an upgrade to something else', 'Upgrade: websocket', 'Upgrade: h2c', 426, 'UPGRADE_REQUIRED'],
+      [
+        'an upgrade to something else as well',
+        'Upgrade: websocket',
+        'Upgrade: h2c, websocket',
+        426,
+        'UPGRADE_REQUIRED',
+      ],
       ['an old version', 'Version: 13', 'Version: 12', 426, 'BAD_VERSION'],
       ['no key', /Sec-WebSocket-Key: .*\r\n/, '', 400, 'BAD_HANDSHAKE'],
       ['a short key', /Key: .*\r\n/, 'Key: abc\r\n', 400, 'BAD_HANDSHAKE'],
@@ -178,7 +189,7 @@ describe('the handshake', () => {
       await upper.expectNothingElse('Bob');
     });
 
-    it.each(['__proto__', 'constructor', 'toString', 'a/b', '..', '100%', 'a&b=c', 'x'.repeat(128), '\u{1f642}'])(
+    it.each(['__proto__', 'constructor', 'toString', 'a/b', '...', '100%', 'a&b=c', 'x'.repeat(128), '\u{1f642}'])(
       'named %j like any other',
       async (name) => {
         const client = await chat.connect(name);
@@ -195,6 +206,33 @@ describe('the handshake', () => {
       const client = await open('/chat?v=1&user=alice&x=?user=bob');
       await client.expectNothingElse('alice');
     });
+  });
+
+  it.each([
+    '/chat/?user=alice',
+    'http://localhost/chat?user=alice',
+    'HTTP://127.0.0.1:80/chat/?user=alice',
+    'ws://localhost/chat?user=alice',
+    'https://localhost:443/chat?user=alice&x=http://evil.example/',
+  ])('takes the target %s', async (target) => {
+    const peer = await RawClient.connect(chat.port);
+    await peer.write(RawClient.handshake(target));
+    expect(await peer.until('\r\n')).toBe('HTTP/1.1 101 Switching Protocols\r\n');
+    await chat.untilOnline('alice');
+    peer.reset();
+    await chat.untilOffline('alice');
+  });
+
+  it.each([
+    'http:///other?user=alice',
+    'http://localhost/other?user=alice',
+    'http://localhost?/chat',
+    'ftp://localhost/chat',
+    'http:/chat',
+    'localhost/chat',
+  ])('finds nothing at the target %s', async (target) => {
+    expect(await answerTo(RawClient.handshake(target))).toMatch(/^HTTP\/1\.1 40[04] /);
+    expect(chat.connections.count).toBe(0);
   });
 
   describe('shares its HTTP server', () => {

@@ -29,6 +29,21 @@ describe('a client that does not finish its request', () => {
     await withDeadline(peer.closed, () => 'the end of the connection');
   });
 
+  it('is waited for between two requests for longer than for one', async () => {
+    const peer = await RawClient.connect(port);
+    server.on('request', (_request, response) => response.end('answer'));
+    for (let round = 0; round < 2; round += 1) {
+      await peer.write(Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'));
+      await peer.until('answer');
+      // Others that come meanwhile and never finish are cut off, each after its time.
+      if (round > 0) break;
+      const late = await RawClient.connect(port);
+      await late.write(Buffer.from('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf'));
+      await late.closed;
+    }
+    peer.reset();
+  });
+
   it('is counted, and told why in JSON', async () => {
     const chat = await ChatApp.start({ handshakeMs: 1_000 });
     const answers = await Promise.all(
@@ -51,12 +66,13 @@ describe('a client that does not finish its request', () => {
     await chat.dispose();
   });
 
-  it('has 10 s for the head and 30 s for all of it', async () => {
+  it('has 10 s for the head, 30 s for all of it, and 65 s until the next one', async () => {
     const chat = await ChatApp.start();
     expect(chat.app.getHttpServer()).toMatchObject({
       headersTimeout: 10_000,
       requestTimeout: 30_000,
       connectionsCheckingInterval: 1_000,
+      keepAliveTimeout: 65_000,
     });
     await chat.dispose();
   });

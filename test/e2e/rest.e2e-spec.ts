@@ -1,10 +1,10 @@
 import { jest } from '@jest/globals';
-import { request } from 'node:http';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
 import type { ChatOptions } from '../../src/options/chat.options.js';
 import { ChatApp } from '../support/chat-app.js';
 import { ApiDocument } from '../support/openapi.js';
+import { RawClient } from '../support/raw-client.js';
 
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -18,12 +18,26 @@ const NAMES = [
   ['__proto__', '__proto__'],
   ['constructor', 'constructor'],
   ['%2e%2e%2f', '%2e%2e%2f'],
+  ['\u0639\u0644\u06cc\u200c\u0631\u0636\u0627', '\u0639\u0644\u06cc\u200c\u0631\u0636\u0627'],
+  ['Anna \u2764', 'Anna \u2764\ufe0f'],
   ["'; DROP TABLE holdfast_offline_message; --", "'; DROP TABLE holdfast_offline_message; --"],
   ['\u00e9'.repeat(64), '\u00e9'.repeat(64)],
 ] as const;
 
 /** Names that are none, at any door. */
-const NO_NAMES = ['  ', 'a|b', 'a\0', 'a\nb', 'b\u200bob', 'b\u202eob', 'b\ufeffob', '\ufffd', '\u00e9'.repeat(65)];
+const NO_NAMES = [
+  '  ',
+  'a|b',
+  'a\0',
+  'a\nb',
+  'b\u200bob',
+  'b\u202eob',
+  'b\ufeffob',
+  '\ufffd',
+  'a  b',
+  'a\u00a0b',
+  '\u00e9'.repeat(65),
+];
 
 let chat: ChatApp;
 let api: ApiDocument;
@@ -614,6 +628,15 @@ describe('a REST request that does not fit', () => {
     ['limit=1001', /^limit: /],
     ['limit=1.5', /^limit: /],
     ['limit=many', /^limit: /],
+    ['limit=', /^limit: /],
+    ['limit=1e2', /^limit: /],
+    ['limit=0x10', /^limit: /],
+    ['limit=5.0', /^limit: /],
+    ['limit=%205', /^limit: /],
+    ['limit=+5', /^limit: /],
+    ['limit=-5', /^limit: /],
+    ['limit=Infinity', /^limit: /],
+    ['limit=%D9%A5', /^limit: /],
     ['limit=1&limit=2', /^limit: /],
     ['cursor=nonsense', /^cursor: /],
     ['cursor=', /^cursor: /],
@@ -725,20 +748,18 @@ describe('a user name in a REST call', () => {
     }
   });
 
-  it('of two dots is a user like any other for clients that do not resolve it', async () => {
-    await post('alice', '..', 'x');
-    const answer = await new Promise<string>((resolve, reject) => {
-      const asked = request(
-        { host: '127.0.0.1', port: chat.port, path: '/chat/pending/..', agent: false },
-        (response) => {
-          let text = '';
-          response.on('data', (chunk: Buffer) => (text += chunk.toString()));
-          response.on('end', () => resolve(text));
-        },
-      );
-      asked.on('error', reject).end();
-    });
-    expect(JSON.parse(answer)).toMatchObject({ items: [{ to: '..', content: 'x' }], total: 1 });
+  it.each(['.', '..', '%2e', '.%2E', '%2e%2e'])('%s, which clients resolve in a path, is none', async (name) => {
+    await post('bob', 'alice', 'x', 'waits');
+    const body = { from: name, to: 'bob', content: 'x', id: 'alice' };
+    expect(await refused(400, 'BAD_REQUEST', 'POST', '/chat/messages', body)).toMatch(/^from: a user name is /);
+    // As it comes from a client that resolves nothing.
+    for (const written of [name, encodeURIComponent(name)]) {
+      const peer = await RawClient.connect(chat.port);
+      await peer.write(Buffer.from(`DELETE /chat/pending/bob/${written}/alice HTTP/1.1\r\nHost: localhost\r\n\r\n`));
+      expect(await peer.until('\r\n')).toBe('HTTP/1.1 400 Bad Request\r\n');
+      peer.reset();
+    }
+    expect(await chat.delivery.pendingOf('alice')).toBe(1);
   });
 
   it('and a message id are checked when one message is purged', async () => {

@@ -1,0 +1,78 @@
+/** Of Fastify, what is needed to look at its routes as they are made. */
+export interface FastifyInstance {
+  readonly initialConfig: { readonly bodyLimit?: number };
+  addHook(name: 'onRoute', hook: (this: FastifyInstance, route: FastifyRoute) => void): unknown;
+  route(route: FastifyRoute): unknown;
+}
+
+type Handler = (this: unknown, request: FastifyRequest, reply: unknown) => unknown;
+
+interface FastifyRoute {
+  readonly method: string | readonly string[];
+  readonly url: string;
+  readonly handler: Handler;
+  readonly constraints?: object;
+  readonly exposeHeadRoute?: boolean;
+  bodyLimit?: number;
+}
+
+interface FastifyRequest {
+  readonly raw: { readonly url?: string };
+  params: unknown;
+}
+
+/** Which routes are the chat's. */
+export interface OurRoutes {
+  readonly isOurs: (url: string) => boolean;
+  readonly takesBody: (url: string) => boolean;
+  readonly bodyLimit: number;
+}
+
+/** What Fastify takes unless it is told otherwise, in bytes. */
+const BODY_LIMIT = 1024 * 1024;
+const NAME = ':user';
+
+/**
+ * Lets the routes of the chat take on Fastify what they take on Express: a body of any content, and names of any length. A
+ * parameter of more than 100 characters is refused there (`maxParamLength`, which only the application can set); what stands in
+ * the place of a `*` is not. So each route with a name in it gets a second one, for what the first one does not take.
+ */
+export function equipFastify(fastify: FastifyInstance, { isOurs, takesBody, bodyLimit }: OurRoutes): void {
+  const seconds = new Map<string, FastifyRoute[]>();
+  fastify.addHook('onRoute', function (route) {
+    if (takesBody(route.url)) route.bodyLimit = Math.max(bodyLimit, this.initialConfig.bodyLimit ?? BODY_LIMIT);
+    const at = route.url.indexOf(NAME);
+    if (at < 0 || !isOurs(route.url)) return;
+    const url = `${route.url.slice(0, at)}*`;
+    const key = `${String(route.method)} ${url}`;
+    const firsts = seconds.get(key);
+    if (firsts) return void firsts.push(route);
+    const own = [route];
+    seconds.set(key, own);
+    this.route({
+      method: route.method,
+      url,
+      exposeHeadRoute: false,
+      ...(route.constraints ? { constraints: route.constraints } : {}),
+      handler(request, reply) {
+        for (const first of own) {
+          const params = paramsOf(first.url, request.raw.url!);
+          if (!params) continue;
+          request.params = params;
+          return first.handler.call(this, request, reply);
+        }
+        return (reply as { callNotFound(): unknown }).callNotFound();
+      },
+    });
+  });
+}
+
+/** The parameters of a path that fits the pattern; null for one that does not. */
+function paramsOf(pattern: string, url: string): Record<string, string> | null {
+  const [names, parts] = [pattern, url.split('?', 1)[0]!].map((path) => path.split('/')) as [string[], string[]];
+  // An absolute target has three parts more; what is before the path does not matter, it was found by it.
+  const path = parts.slice(-names.length);
+  if (path.length < names.length || names.some((name, n) => !name.startsWith(':') && name !== path[n])) return null;
+  const named = names.map((name, n) => [name, path[n]!] as const).filter(([name]) => name.startsWith(':'));
+  return Object.fromEntries(named.map(([name, part]) => [name.slice(1), decodeURIComponent(part)]));
+}
