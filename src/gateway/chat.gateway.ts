@@ -5,6 +5,7 @@ import {
   type OnGatewayDisconnect,
   type OnGatewayInit,
 } from '@nestjs/websockets';
+import { AsyncResource } from 'node:async_hooks';
 import type { IncomingMessage } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.js';
@@ -88,7 +89,9 @@ export class ChatGateway
     const connection = this.connections.open(socket, request.socket, codec, origin);
     this.clients.set(socket, connection);
     socket.on('closing', () => connection.endTurn());
-    socket.on('message', (data, isBinary) => this.onFrame(connection, codec, data, isBinary));
+    const onFrame = (data: RawData, isBinary: boolean) => this.onFrame(connection, codec, data, isBinary);
+    // A policy is asked in the async context of the upgrade, wherever the bytes of the frame were read.
+    socket.on('message', this.policy ? AsyncResource.bind(onFrame) : onFrame);
     socket.on('error', (error) => onBadFrame(connection, error));
     socket.on('ping', (payload) => connection.onPing(payload));
     socket.on('pong', (payload) => this.onPong(connection, payload));

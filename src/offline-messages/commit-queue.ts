@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { Clock } from '../options/clock.js';
+import { inNoContext } from '../options/no-context.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
@@ -144,7 +145,7 @@ export class CommitQueue {
     if (this.resting) this.wake?.();
     if (this.running) return;
     this.running = true;
-    this.idle = this.run();
+    this.idle = inNoContext(() => this.run());
   }
 
   private async run(): Promise<void> {
