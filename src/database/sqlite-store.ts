@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
+import { isNotBuilt, notBuilt } from './sqlite-driver.js';
 import { inspectFile, sizeOf, StoreError } from './store-file.js';
 import { lockStore } from './store-lock.js';
-import { isNotBuilt, notBuilt } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
 /** `SQLITE_OPEN_READONLY`: what is only looked at stays as it is, byte for byte. */
