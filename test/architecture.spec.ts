@@ -9,7 +9,7 @@ const ARROWS: Record<string, readonly string[]> = {
   main: ['server'],
   server: ['app.module', 'admin', 'authentication', 'config', 'gateway', 'observability'],
   index: ['chat', 'authentication', 'gateway', 'connections', 'offline-messages'],
-  testing: ['chat'],
+  testing: ['chat', 'database'],
   openapi: ['admin'],
   'app.module': ['observability', 'admin', 'chat', 'config', 'database'],
   config: ['authentication', 'database'],

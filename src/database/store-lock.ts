@@ -20,7 +20,7 @@ export async function lockStore(options: SqliteOptions, file: string): Promise<(
     await lock.destroy();
     if (!codeOf(cause).startsWith('SQLITE_BUSY')) throw cause;
     throw new StoreError(
-      `The store ${file} is used by another Holdfast; stop that one, or give each a file of its own.`,
+      `The store ${file} is used by another Holdfast; stop that one, give each a file of its own, or send through its REST call POST /chat/messages.`,
       { cause },
     );
   }
