@@ -192,7 +192,7 @@ describe('the types of the package', () => {
     const written = (value: unknown) =>
       typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? 'undefined');
     const described = ['clock', 'maxConnections', 'authenticate']; // What they are can't be written.
-    const defaults = Object.entries({ ...new ChatOptions(), ...new AuthenticationOptions() });
+    const defaults = [...Object.entries(new ChatOptions()), ...Object.entries(new AuthenticationOptions())];
     for (const [name, value] of defaults.filter(([each]) => !described.includes(each))) {
       expect([name, said[name]!.replaceAll(/(\d)_/g, '$1')]).toEqual([name, written(value)]);
     }
