@@ -11,14 +11,55 @@ import {
 } from 'holdfast';
 import { database } from './store.js';
 
-/** Tells people who are away, by other means, that something waits for them. */
+/** Stands for the service that wakes phones up. */
 @Injectable()
-export class PushNotifications {
+export class PushService {
   readonly sent: string[] = [];
 
+  async send(to: string, text: string): Promise<void> {
+    this.sent.push(`${to}: ${text}`);
+  }
+}
+
+/**
+ * Tells people who are away, by other means, that something waits for them: once until they are back, however much comes.
+ * A phone that fell silent counts as here until the heartbeat finds out, and is told then.
+ */
+@Injectable()
+export class PushNotifications {
+  /** Who was told, and has not been here since. */
+  private readonly told = new Set<string>();
+
+  constructor(
+    @Inject(ChatService) private readonly chat: ChatService,
+    @Inject(PushService) private readonly push: PushService,
+  ) {}
+
   @OnChatEvent('stored')
-  notify({ to, from, online }: ChatEvents['stored']): void {
-    if (!online) this.sent.push(`${to}: ${from} wrote to you`);
+  async onStored({ to, online }: ChatEvents['stored']): Promise<void> {
+    if (!online) await this.tell(to);
+  }
+
+  @OnChatEvent('disconnected')
+  async onDisconnected({ user, online }: ChatEvents['disconnected']): Promise<void> {
+    // What was stored while it seemed to be here, and was never confirmed.
+    if (!online && (await this.chat.pending(user)) > 0 && !this.chat.isOnline(user)) await this.tell(user);
+  }
+
+  @OnChatEvent('connected')
+  onConnected({ user }: ChatEvents['connected']): void {
+    this.told.delete(user);
+  }
+
+  private async tell(user: string): Promise<void> {
+    if (this.told.has(user)) return;
+    this.told.add(user);
+    try {
+      await this.push.send(user, 'something waits for you');
+    } catch (error) {
+      this.told.delete(user); // The next message tries again; the error goes to the log.
+      throw error;
+    }
   }
 }
 
@@ -39,9 +80,9 @@ const authorize: Authorize = (command, { user }) => command.type === 'send' || u
 @Module({
   imports: [ChatModule.forRootAsync({ useFactory: () => ({ database, authorize }) })],
   controllers: [OrdersController],
-  providers: [PushNotifications],
+  providers: [PushService, PushNotifications],
 })
-class AppModule {}
+export class AppModule {}
 
 /** Notifications: the application sends through ChatService, listens, and has a policy. */
 export async function createApp(): Promise<INestApplication> {

@@ -72,6 +72,11 @@ function docOfNode(node) {
   return (symbol ? docOf(symbol) : comments().join(' ')).replace(/\n/g, ' ');
 }
 
+function defaultOf(member) {
+  const tags = ts.getJSDocTags(member).filter(({ tagName }) => tagName.text === 'default');
+  return tags.map(({ comment }) => `Default: ${ts.getTextOfJSDocComment(comment)}.`);
+}
+
 function textOf(member, declaration) {
   if (ts.isConstructorDeclaration(member)) {
     const parameters = member.parameters.map((each) => each.getText().replace(/^((private|readonly) )+/, ''));
@@ -94,7 +99,7 @@ function membersOf(declaration) {
   return [...declaration.members, ...properties]
     .filter((member) => isPublic(member) && isForReaders(member))
     .map((member) => {
-      const doc = docOfNode(member);
+      const doc = [docOfNode(member), ...defaultOf(member)].join(' ').trim();
       return `- \`${textOf(member, declaration).replace(/\s+/g, ' ')}\`${doc && `: ${doc}`}`;
     });
 }

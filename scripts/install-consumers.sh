@@ -29,10 +29,10 @@ lend_driver() {
 
 # What `nest new` makes, with the lines of the README.
 generate_starter() {
-  rm -rf .generated src tsconfig.json tsconfig.build.json nest-cli.json
+  rm -rf .generated src tsconfig.json tsconfig.build.json nest-cli.json vitest.config.e2e.ts
   node "$root/node_modules/@nestjs/cli/bin/nest.js" new starter --directory .generated \
     --skip-install --skip-git --no-observe -p npm >install.log </dev/null
-  cp -r .generated/{src,tsconfig.json,tsconfig.build.json,nest-cli.json} .
+  cp -r .generated/{src,tsconfig.json,tsconfig.build.json,nest-cli.json,vitest.config.e2e.ts} .
   sed -i -e "1i import { ChatModule } from 'holdfast';" -e 's/imports: \[\]/imports: [ChatModule.forRoot()]/' src/app.module.ts
   sed -i -e "1i import { ChatWsAdapter } from 'holdfast';" \
     -e 's/^  await app.listen.*/  app.useWebSocketAdapter(new ChatWsAdapter(app));\n  app.enableShutdownHooks([], { useProcessExit: true });\n&\n  console.log(`listening on ${await app.getUrl()}`);/' src/main.ts
@@ -45,7 +45,8 @@ install_packages() {
 install() {
   cd "$root/test/consumers/$1"
   if [ "${2:-}" = --lock ]; then
-    rm -f package-lock.json
+    # What is installed would be kept, also where it does not fit any more.
+    rm -rf package-lock.json node_modules
     install_packages --save --package-lock-only
     # The tarball is another one after every change of the source.
     node -e "

@@ -57,7 +57,7 @@ ${rows.join('\n')}
 | --- | --- | --- | --- |
 | \`path\` | \`CHAT_PATH\` | \`/chat\` | Path of the socket; the REST calls lie below it. With \`forRootAsync\` it stands beside the factory. |
 | \`isGlobal\` | | \`false\` | Whether \`ChatService\` can be injected everywhere without importing the module. With \`forRootAsync\` it stands beside the factory. |
-| \`database\` | \`DATABASE_URL\` | \`sqlite:data/holdfast.sqlite\` | Where messages wait: \`sqlite:PATH\`, \`better-sqlite3:PATH\` or \`postgres://USER:PASSWORD@HOST:PORT/DATABASE\`, with \`?schema=NAME\` if it has one of its own ([operations](operations.md#postgres)); in code a \`DataSourceOptions\` of these types. The connection is the store's alone. |
+| \`database\` | \`DATABASE_URL\` | \`sqlite:data/holdfast.sqlite\` | Where messages wait: \`sqlite:PATH\` for [whichever driver is installed](operations.md#the-driver-of-sqlite), \`better-sqlite3:PATH\` or \`postgres://USER:PASSWORD@HOST:PORT/DATABASE\`, with \`?schema=NAME\` if it has one of its own ([operations](operations.md#postgres)); in code a \`DataSourceOptions\` of these types. The connection is the store's alone. |
 | | \`HOST\`, \`PORT\` | \`127.0.0.1\`, \`3000\` | Where the standalone server listens; port 0 takes any free one. |
 | | \`LOG_FORMAT\` | \`text\` | How the standalone server writes its log: \`text\` for people, \`json\` for one object a line. |
 | \`authenticate\` | \`CHAT_AUTH\` | \`trusted\` | How users are known ([protocol 8](protocol.md#8-authentication)): \`trusted\` believes \`?user=\`, on loopback only; \`jwt\` checks tokens; or a function of yours. |

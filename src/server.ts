@@ -85,7 +85,7 @@ function refusalOf({ code }: NodeJS.ErrnoException): HandshakeRefusal {
     return new HandshakeRefusal(408, 'REQUEST_TIMEOUT', 'the request took too long; send it at once');
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
-    return new HandshakeRefusal(431, 'HEADERS_TOO_LONG', 'the headers are longer than 16 KiB; send shorter ones');
+    return new HandshakeRefusal(431, 'HEADERS_TOO_LONG', 'the headers are longer than 16 KiB, or too many; send less');
   }
   return notHttp1();
 }

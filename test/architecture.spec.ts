@@ -9,7 +9,7 @@ const ARROWS: Record<string, readonly string[]> = {
   main: ['server', 'process'],
   server: ['app.module', 'admin', 'authentication', 'config', 'gateway', 'observability', 'process'],
   index: ['chat', 'authentication', 'gateway', 'database', 'connections', 'offline-messages'],
-  testing: ['chat'],
+  testing: ['chat', 'database'],
   openapi: ['admin'],
   'app.module': ['observability', 'admin', 'chat', 'config', 'database'],
   config: ['authentication', 'database'],

@@ -4,16 +4,17 @@ import { trusted } from './trusted.authenticator.js';
 
 /** Who may connect, and who may administrate. */
 export class AuthenticationOptions {
-  /** Says who makes a request: `trusted`, `jwt({ … })`, or a function of yours. */
+  /** Says who makes a request: `trusted`, `jwt({ … })`, or a function of yours. @default trusted */
   authenticate: Authenticator = trusted;
 
   /**
    * The administrator's bearer token for the REST calls, 16 characters or more. Without one only users with `isAdmin` may
    * make them; with `trusted`, which knows none, everybody on the server's own machine may.
+   * @default null
    */
   adminToken: string | null = null;
 
-  /** Serve other machines also where nothing is proved: `trusted` users, and REST calls without an administrator. */
+  /** Serve other machines also where nothing is proved: `trusted` users, and REST calls without an administrator. @default false */
   insecure = false;
 }
 

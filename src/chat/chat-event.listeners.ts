@@ -3,6 +3,7 @@ import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
+import { inNoContext } from '../options/no-context.js';
 import { CHAT_EVENT, type ChatEvents } from './chat-events.js';
 
 interface Listener {
@@ -11,12 +12,14 @@ interface Listener {
   readonly call: (event: unknown) => unknown;
 }
 
-/** Finds the methods that listen and tells them what happens, at the end of the turn in which it did. */
+/**
+ * Finds the methods that listen and tells them what happens, at the end of the turn in which it did and in the async context
+ * of nobody.
+ */
 @Injectable()
 export class ChatEventListeners implements OnModuleInit {
   private readonly logger = new Logger('ChatEvents');
   private readonly listeners = new Map<keyof ChatEvents, Listener[]>();
-  private happened: (() => void)[] = [];
 
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
@@ -97,14 +100,9 @@ export class ChatEventListeners implements OnModuleInit {
 
   private emit<Name extends keyof ChatEvents>(name: Name, event: ChatEvents[Name]): void {
     for (const listener of this.listeners.get(name) ?? []) {
-      if (this.happened.push(() => this.tell(listener, event)) === 1) setImmediate(() => this.tellAll());
+      // Each by itself: a context that a listener enters is not the next one's.
+      inNoContext(() => setImmediate(() => this.tell(listener, event)));
     }
-  }
-
-  private tellAll(): void {
-    const happened = this.happened;
-    this.happened = [];
-    for (const tell of happened) tell();
   }
 
   private tell({ title, call }: Listener, event: unknown): void {

@@ -35,7 +35,7 @@ type Listener<Name extends keyof ChatEvents> = (event: ChatEvents[Name]) => unkn
 /**
  * Lets a method of a provider hear of an event, after it has happened. Nobody waits for it: what it throws or rejects with
  * is logged, and touches neither the chat nor other listeners. What happens after a kill is not told again. Of providers
- * that are no singletons none is called.
+ * that are no singletons none is called. The async context is nobody's: of no request and no connection.
  */
 export function OnChatEvent<Name extends keyof ChatEvents>(
   name: Name,

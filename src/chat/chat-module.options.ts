@@ -6,17 +6,17 @@ import type { ChatOptions } from '../options/chat.options.js';
 
 /** What a chat can be told; what shapes the module itself is in ChatModuleExtras. */
 export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<AuthenticationOptions> {
-  /** Where messages wait; an SQLite file under `data/` unless given. The connection is the store's alone. */
+  /** Where messages wait. The connection is the store's alone. @default the SQLite file data/holdfast.sqlite */
   database?: DataSourceOptions;
-  /** Says whether a connection may send this; everything that is valid unless given. */
+  /** Says whether a connection may send this. @default everything that is valid */
   authorize?: Authorize;
 }
 
 /** What has to be known when the module is put together, also where the options come from a factory. */
 export interface ChatModuleExtras {
-  /** Path of the socket, and of the REST calls below it; `/chat` unless given. No prefix of the application moves the socket. */
+  /** Path of the socket, and of the REST calls below it. No prefix of the application moves the socket. @default '/chat' */
   path?: string;
-  /** Whether ChatService can be injected everywhere without importing the module; not unless it is true. */
+  /** Whether ChatService can be injected everywhere without importing the module. @default false */
   isGlobal?: boolean;
 }
 

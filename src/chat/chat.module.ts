@@ -35,6 +35,9 @@ const DATABASE: StoreDatabase = {
   makeRoomForRemovals,
 };
 
+/** One for all chats of a process: each that is made takes the name of its connection anew, and Nest warns of a second one. */
+const STORE = OfflineMessagesModule.over(DATABASE);
+
 /**
  * The chat, for the `imports` of an application, once. The application also installs the ChatWsAdapter, and gets a
  * ChatService to inject.
@@ -65,7 +68,7 @@ export class ChatModule {
 
 function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: ChatModuleExtras): DynamicModule {
   checkPath(path);
-  const delivery = DeliveryModule.over(OfflineMessagesModule.over(DATABASE));
+  const delivery = DeliveryModule.over(STORE);
   return {
     module: ChatModule,
     global: isGlobal,

@@ -29,6 +29,9 @@ export class ChatService {
   /**
    * Sends a direct message; resolves with its receipt, when the recipient has confirmed it or it is on the disk. Rejects
    * with a ChatError that says whether the same may succeed later.
+   *
+   * It is part of no database transaction: call it after the commit, with an `id` made from the row, so that a repeat does
+   * no harm. What is sent before a rollback stays sent.
    */
   async send({ from, to, content, id }: DirectMessage): Promise<Receipt> {
     const message = { from: nameOf(from, 'from'), to: nameOf(to, 'to'), content: textOf(content), id: idOf(id) };

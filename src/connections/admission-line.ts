@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { ChatOptions } from '../options/chat.options.js';
+import { inNoContext } from '../options/no-context.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** So many are admitted in one turn of the event loop: a few milliseconds of work, after which those who are connected have their turn. */
@@ -76,7 +77,7 @@ export class AdmissionLine {
       this.isTurnDue = false;
       this.admit();
     };
-    if (atOnce) setImmediate(turn);
+    if (atOnce) inNoContext(() => setImmediate(turn));
     else this.options.clock.after(1000 / this.options.admissionsPerSecond!, turn);
   }
 

@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { inNoContext } from '../options/no-context.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { ErrorCode } from '../protocol/chat-error.js';
 import type { ServerCodec } from '../protocol/frames.js';
@@ -109,7 +110,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   }
 
   atEndOfTurn(connection: Connection): void {
-    if (this.turn.push(connection) === 1) setImmediate(() => this.endTurn());
+    if (this.turn.push(connection) === 1) inNoContext(() => setImmediate(() => this.endTurn()));
   }
 
   /** From here on the listener hears of every connection. */

@@ -108,9 +108,12 @@ async function takeOver(client: Client, earlier: Session | null, schema: string 
     );
   } catch (cause) {
     if (codeOf(cause) !== '55P03') throw cause;
-    throw new StoreError('Another Holdfast uses this database; stop that, or give each a database of its own.', {
-      cause,
-    });
+    throw new StoreError(
+      'Another Holdfast uses this database; stop that, give each a database of its own, or send through its REST call POST /chat/messages.',
+      {
+        cause,
+      },
+    );
   }
   return session;
 }

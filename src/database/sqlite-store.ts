@@ -4,9 +4,9 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
 import { logLimitIn, makeRoomToOpen } from './disk-room.js';
 import { OpenFile } from './open-file.js';
+import { isNotBuilt, notBuilt } from './sqlite-driver.js';
 import { inspectFile, realPathOf, sizeOf, StoreError } from './store-file.js';
 import { StoreLock } from './store-lock.js';
-import { isNotBuilt, notBuilt } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
 /** `SQLITE_OPEN_READONLY`: what is only looked at stays as it is, byte for byte. */

@@ -115,5 +115,5 @@ function heldFiles(): Set<string> {
 }
 
 function usedByAnother(path: string): string {
-  return `The store ${path} is used by another Holdfast; stop that one, or give each a file of its own.`;
+  return `The store ${path} is used by another Holdfast; stop that one, give each a file of its own, or send through its REST call POST /chat/messages.`;
 }

@@ -1,10 +1,10 @@
-import { createRequire } from 'node:module';
 import { inspect } from 'node:util';
 import type { DataSourceOptions } from 'typeorm';
 import { isDatabaseType } from '../offline-messages/dialect.js';
 import { OfflineMessage } from '../offline-messages/offline-message.entity.js';
 import { StoreState } from '../offline-messages/store-state.entity.js';
 import { storeMigrations } from './migrations/index.js';
+import { checkBetterSqlite3, installedDriver, sqliteWithoutTraces } from './sqlite-driver.js';
 import { StoreError } from './store-file.js';
 
 /** Longest wait at the start for a lock that another process holds on the file, in milliseconds. */
@@ -22,12 +22,16 @@ const KEEP_ALIVE_MS = 10_000;
 export const DEFAULT_DATABASE_URL = 'sqlite:data/holdfast.sqlite';
 
 /**
- * Turns an address into the options of a data source with the tables of the store: `sqlite:PATH`, `better-sqlite3:PATH` or
- * `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Throws an Error for any other; it never repeats what may be a password.
+ * Turns an address into the options of a data source with the tables of the store: `sqlite:PATH` for whichever driver is
+ * installed, `better-sqlite3:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Throws an Error for any other; it never
+ * repeats what may be a password.
  */
 export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOptions {
-  const [, type, path] = /^(sqlite|better-sqlite3):(?!\/\/)(.+)$/s.exec(url) ?? [];
-  if (path) return completed({ type, database: path } as DataSourceOptions);
+  const [, named, path] = /^(sqlite|better-sqlite3):(?!\/\/)(.+)$/s.exec(url) ?? [];
+  if (path) {
+    const type = named === 'sqlite' ? installedDriver() : named;
+    return completed({ type, database: path } as DataSourceOptions);
+  }
   if (/^postgres(ql)?:/.test(url)) return completed({ type: 'postgres', url: checkedUrl(url) });
   throw new Error(
     `DATABASE_URL begins with '${url.split(':')[0]}:'; give sqlite:PATH, such as ${DEFAULT_DATABASE_URL}, or postgres://USER:PASSWORD@HOST:PORT/DATABASE.`,
@@ -78,35 +82,14 @@ function refuseUnknown(options: DataSourceOptions): void {
   }
 }
 
-/** Says whether a driver was installed without its binary, as package managers do that ask before a package may build. */
-export function isNotBuilt(error: unknown): boolean {
-  return String(error).includes('Could not locate the bindings file');
-}
-
-export function notBuilt(driver: string): string {
-  return `The package ${driver} is installed, but not built; allow it to build in your package manager, and run npm rebuild ${driver}.`;
-}
-
-/**
- * The driver sqlite3, but for its `verbose()`, which TypeORM calls: from then on every statement would write out all its
- * parameters, contents included, for the stack of an error that hardly ever comes, and that somebody may log.
- * Undefined when it is not installed, which TypeORM explains.
- */
-function sqliteWithoutTraces(): object | undefined {
-  try {
-    const driver = createRequire(import.meta.url)('sqlite3') as object;
-    return { ...driver, verbose: () => driver };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return undefined;
-    throw isNotBuilt(error) ? new StoreError(notBuilt('sqlite3'), { cause: error }) : error;
-  }
-}
-
 function ofType(options: DataSourceOptions): DataSourceOptions {
   if (options.type === 'sqlite') {
     return { busyTimeout: BUSY_TIMEOUT_MS, driver: sqliteWithoutTraces(), ...options, enableWAL: true };
   }
-  if (options.type === 'better-sqlite3') return { timeout: BUSY_TIMEOUT_MS, ...options, enableWAL: true };
+  if (options.type === 'better-sqlite3') {
+    if (!options.driver) checkBetterSqlite3();
+    return { timeout: BUSY_TIMEOUT_MS, ...options, enableWAL: true };
+  }
   if (options.type !== 'postgres') return options;
   return {
     applicationName: 'holdfast',

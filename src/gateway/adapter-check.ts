@@ -26,7 +26,7 @@ export class AdapterCheck {
   }
 
   private checkBeforeInit({ httpAdapter }: HttpAdapterHost): void {
-    if (!httpAdapter) return; // An application context; the gateway refuses it.
+    if (!httpAdapter) return; // An application context, which serves no gateways.
     const init = httpAdapter.init.bind(httpAdapter);
     httpAdapter.init = async () => {
       if (!served.has(httpAdapter.getHttpServer() as object)) throw new Error(ADAPTER_MISSING);

@@ -88,7 +88,8 @@ export class ChatGateway
 
   onApplicationBootstrap(): void {
     if (this.server instanceof GuardedWebSocketServer) return;
-    throw new Error(ADAPTER_MISSING);
+    if (this.server !== undefined) throw new Error(ADAPTER_MISSING);
+    this.logger.log('There is no HTTP server, so nobody can connect; ChatService sends, and what waits is stored.');
   }
 
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */

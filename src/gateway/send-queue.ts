@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Connection } from '../connections/connection.js';
 import { Hold } from '../connections/reading.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
@@ -42,10 +43,16 @@ export class SendQueue {
   /** Who is told when nothing waits any more; until then neither the rate nor the disk holds anything up. */
   private flushed: (() => void)[] = [];
 
+  private readonly decide: ((command: SendCommand) => boolean | Promise<boolean>) | null;
+
+  /** To be made in the async context of the upgrade: a policy is asked in it, whatever made a message wait. */
   constructor(
     private readonly connection: Connection,
     private readonly shared: SendQueueSurroundings,
-  ) {}
+  ) {
+    const { policy } = shared;
+    this.decide = policy && AsyncResource.bind((command: SendCommand) => policy.decide(command, connection));
+  }
 
   /** Takes what a connection sends, now or when it may be. */
   push(command: SendCommand): void {
@@ -109,7 +116,7 @@ export class SendQueue {
     try {
       // A broadcast has a rate of its own, and is worth nothing later: what is over it does not wait.
       if (command.type === 'broadcast' && !connection.pace.takeBroadcast()) throw tooManyBroadcasts(command);
-      const verdict = shared.policy === null || shared.policy.decide(command, connection);
+      const verdict = this.decide === null || this.decide(command);
       if (typeof verdict === 'boolean') return this.settle(command, verdict);
       this.state = 'deciding';
       void verdict.then((allowed) => {

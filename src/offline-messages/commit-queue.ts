@@ -1,5 +1,6 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Clock } from '../options/clock.js';
+import { inNoContext } from '../options/no-context.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Commit, CommitListener, QueueDepth } from './commit-listener.js';
 import type { MailboxTallies } from './mailbox-tally.js';
@@ -124,7 +125,7 @@ export class CommitQueue {
     if (this.resting) this.wake?.();
     if (this.running) return;
     this.running = true;
-    this.idle = this.run();
+    this.idle = inNoContext(() => this.run());
   }
 
   private async run(): Promise<void> {

@@ -14,94 +14,95 @@ export const STORED_MESSAGE_BYTES = 256;
 
 /** All that a chat can be told. Every value has a default; no limit is `null`, never 0. */
 export class ChatOptions {
-  /** What a second connection of one user does: `replace` closes the first with 4409, `multiple` lets both stay. */
+  /** What a second connection of one user does: `replace` closes the first with 4409, `multiple` lets both stay. @default 'replace' */
   sessions: 'replace' | 'multiple' = 'replace';
 
   /**
    * After how many milliseconds without the recipient's confirmation a relayed message is stored as well, 0 to 60,000.
    * 0 stores every message before it is written to anybody.
+   * @default 250
    */
   persistAfterMs = 250;
 
-  /** How many messages may be on their way to one connection without its confirmation, 2 to 4,096. */
+  /** How many messages may be on their way to one connection without its confirmation, 2 to 4,096. @default 256 */
   ackWindow = 256;
 
-  /** Longest content of a message, in bytes of UTF-8, 1 to 16 MiB. */
+  /** Longest content of a message, in bytes of UTF-8, 1 to 16 MiB. @default 65_536 */
   maxContentBytes = 65_536;
 
-  /** Longest WebSocket frame, in bytes; a longer one closes the connection with 1009. More than `maxContentBytes`, up to 32 MiB. */
+  /** Longest WebSocket frame, in bytes; a longer one closes the connection with 1009. More than `maxContentBytes`, up to 32 MiB. @default 131_072 */
   maxFrameBytes = 131_072;
 
-  /** Frames that one message may come in, 1 to 16,384; one more closes the connection with 1008. */
+  /** Frames that one message may come in, 1 to 16,384; one more closes the connection with 1008. @default 64 */
   maxFragments = 64;
 
-  /** Bytes that wait to leave to one connection, 1,024 or more: beyond, it gets no broadcasts and is not listened to until it has read them. Less than `maxBufferedBytes`. */
+  /** Bytes that wait to leave to one connection, 1,024 or more: beyond, it gets no broadcasts and is not listened to until it has read them. Less than `maxBufferedBytes`. @default 262_144 */
   slowBufferBytes = 256 * 1024;
 
-  /** Bytes that wait to leave to one connection which did not read before either, 1,025 or more: beyond, it is closed with 1013. What came at once, such as one long message, is no reason. */
+  /** Bytes that wait to leave to one connection which did not read before either, 1,025 or more: beyond, it is closed with 1013. What came at once, such as one long message, is no reason. @default 1_048_576 */
   maxBufferedBytes = MIB;
 
-  /** Milliseconds between two pings to a connection, 1,000 to 600,000; one that answers none within that time is closed with 4408, or with 1013 when it sent more than it may for two of them. */
+  /** Milliseconds between two pings to a connection, 1,000 to 600,000; one that answers none within that time is closed with 4408, or with 1013 when it sent more than it may for two of them. @default 25_000 */
   heartbeatMs = 25_000;
 
-  /** How many messages may wait for one user, 1 or more; `null` for no limit. */
+  /** How many messages may wait for one user, 1 or more; `null` for no limit. @default 1_000 */
   maxPendingPerUser: number | null = 1_000;
 
-  /** How many bytes of content may wait for one user, 1 or more; `null` for no limit. */
+  /** How many bytes of content may wait for one user, 1 or more; `null` for no limit. @default 8_388_608 */
   maxPendingBytesPerUser: number | null = 8 * MIB;
 
-  /** How many messages of one sender may wait for one user, 1 or more; `null` for no limit. */
+  /** How many messages of one sender may wait for one user, 1 or more; `null` for no limit. @default 200 */
   maxPendingPerSender: number | null = 200;
 
-  /** How many bytes may wait of one sender, for all users together: the content, and 256 for each message. At least 256 more than `maxContentBytes`; `null` for no limit. Beyond, messages are refused with SENDER_QUOTA, whatever `overflow` says. */
+  /** How many bytes may wait of one sender, for all users together: the content, and 256 for each message. At least 256 more than `maxContentBytes`; `null` for no limit. Beyond, messages are refused with SENDER_QUOTA, whatever `overflow` says. @default 67_108_864 */
   maxStoredBytesPerSender: number | null = 64 * MIB;
 
-  /** How many bytes may wait of all senders, counted the same way. At least `maxStoredBytesPerSender`; `null` for no limit. Beyond, messages are refused with STORE_FULL, whatever `overflow` says. */
+  /** How many bytes may wait of all senders, counted the same way. At least `maxStoredBytesPerSender`; `null` for no limit. Beyond, messages are refused with STORE_FULL, whatever `overflow` says. @default 8_589_934_592 */
   maxStoredBytes: number | null = 8 * 1024 * MIB;
 
-  /** What happens to a message for a full mailbox: `reject` refuses it with MAILBOX_FULL, `evict-oldest` drops the oldest one that waits there. */
+  /** What happens to a message for a full mailbox: `reject` refuses it with MAILBOX_FULL, `evict-oldest` drops the oldest one that waits there. @default 'reject' */
   overflow: 'reject' | 'evict-oldest' = 'reject';
 
-  /** How long a message waits in the store before it expires, in milliseconds, 1,000 or more; `null` for ever. */
+  /** How long a message waits in the store before it expires, in milliseconds, 1,000 or more; `null` for ever. @default 2_592_000_000 */
   retentionMs: number | null = 30 * DAY_MS;
 
-  /** Messages that are taken from one connection per second, 1 or more; more wait in order for their turn. Five times as many pings, unsolicited pongs, unreadable frames and acks that confirm nothing may come; beyond, the connection is closed with 4429. `null` for no limit on any of them. */
+  /** Messages that are taken from one connection per second, 1 or more; more wait in order for their turn. Five times as many pings, unsolicited pongs, unreadable frames and acks that confirm nothing may come; beyond, the connection is closed with 4429. `null` for no limit on any of them. @default 20 */
   framesPerSecond: number | null = 20;
 
-  /** Messages that are taken from one connection at once, 1 or more. */
+  /** Messages that are taken from one connection at once, 1 or more. @default 60 */
   frameBurst = 60;
 
-  /** Broadcasts that one connection may send per second, 1 or more, and ten times as many at once; more are refused with RATE_LIMITED. `null` for no limit. */
+  /** Broadcasts that one connection may send per second, 1 or more, and ten times as many at once; more are refused with RATE_LIMITED. `null` for no limit. @default 1 */
   broadcastsPerSecond: number | null = 1;
 
-  /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429. `null` for no limit. */
+  /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429. `null` for no limit. @default 10 */
   connectionsPerUser: number | null = 10;
 
-  /** Connections that one address may have, 1 or more; one more is refused with 429. `null` for no limit. */
+  /** Connections that one address may have, 1 or more; one more is refused with 429. `null` for no limit. @default 50 */
   connectionsPerAddress: number | null = 50;
 
-  /** Connections in all, 1 or more, with the handshakes that are under way; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. */
+  /** Connections in all, 1 or more, with the handshakes that are under way; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. @default open files, less 100 */
   maxConnections: number | null = descriptorLimit();
 
-  /** Handshakes that are let in per second, 1 or more; others wait in line for up to 5 s, and are then refused with 503. `null` for as many as the machine manages. */
+  /** Handshakes that are let in per second, 1 or more; others wait in line for up to 5 s, and are then refused with 503. `null` for as many as the machine manages. @default null */
   admissionsPerSecond: number | null = null;
 
-  /** How long a handshake may take, in milliseconds, 1,000 to 600,000: at the standalone server its head, or it is refused with 408, and everywhere the answer of the authenticator, or it is refused with 503. */
+  /** How long a handshake may take, in milliseconds, 1,000 to 600,000: at the standalone server its head, or it is refused with 408, and everywhere the answer of the authenticator, or it is refused with 503. @default 10_000 */
   handshakeMs = 10_000;
 
-  /** Proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. */
+  /** Proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. @default [] */
   trustedProxies: readonly string[] = [];
 
-  /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. Unless given, any with `trusted`, and else those of the host that they connect to. What comes without an `Origin` is no page, and may. */
+  /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. Unless given, any with `trusted`, and else those of the host that they connect to. What comes without an `Origin` is no page, and may. @default undefined */
   allowedOrigins: readonly string[] | null | undefined = undefined;
 
-  /** Hosts at which the chat answers without authentication, beside those of the own machine (`localhost`, `127.0.0.1`, `[::1]`), such as `chat.test`; others are refused with 403. Without a port. With `authenticate` or `insecure` any host is answered. */
+  /** Hosts at which the chat answers without authentication, beside those of the own machine (`localhost`, `127.0.0.1`, `[::1]`), such as `chat.test`; others are refused with 403. Without a port. With `authenticate` or `insecure` any host is answered. @default [] */
   allowedHosts: readonly string[] = [];
 
-  /** How long the goodbye may take when the server goes away, in milliseconds, 100 to 600,000: clients are told over the first half at most, and cut off at the end. With few clients it is over at once. */
+  /** How long the goodbye may take when the server goes away, in milliseconds, 100 to 600,000: clients are told over the first half at most, and cut off at the end. With few clients it is over at once. @default 5_000 */
   drainMs = 5_000;
 
-  /** Where the time comes from. */
+  /** Where the time comes from. @default the clock of the system */
   clock: Clock = systemClock;
 }
 

@@ -1,3 +1,5 @@
+import { inNoContext } from './no-context.js';
+
 /** Where the time comes from. Tests bring a clock that they turn by hand, so that none of them has to wait. */
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -12,7 +14,7 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
+    const timer = inNoContext(() => setTimeout(callback, ms));
     timer.unref();
     return () => clearTimeout(timer);
   },

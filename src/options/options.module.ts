@@ -5,6 +5,9 @@ import { CHAT_OPTIONS, ChatOptionsError, resolveChatOptions, type ChatOptions } 
 /** The token of what the application gave: each room takes its own options out of it, and checks them. */
 export const GIVEN_OPTIONS = Symbol.for('holdfast:given-options');
 
+/** The token of what a test gives instead; a test module overrides it, wherever the options come from. */
+export const OPTIONS_OF_TEST = Symbol.for('holdfast:options-of-test');
+
 /** Options of the rooms above, which check them themselves. */
 const OTHERS = ['authenticate', 'adminToken', 'insecure', 'authorize', 'database'];
 
@@ -16,12 +19,13 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModule
 @Global()
 @Module({
   providers: [
+    { provide: OPTIONS_OF_TEST, useValue: {} },
     {
       provide: GIVEN_OPTIONS,
-      inject: [MODULE_OPTIONS_TOKEN, ModulesContainer],
-      useFactory: (given: unknown, modules: ModulesContainer) => {
+      inject: [MODULE_OPTIONS_TOKEN, OPTIONS_OF_TEST, ModulesContainer],
+      useFactory: (given: unknown, ofTest: object, modules: ModulesContainer) => {
         refuseSecond(modules);
-        if (typeof given === 'object' && given !== null) return withoutShape(given);
+        if (typeof given === 'object' && given !== null) return { ...withoutShape(given), ...ofTest };
         throw new ChatOptionsError('useFactory', 'gave no options', 'return an object, {} for the defaults');
       },
     },

@@ -72,16 +72,20 @@ export class TestClient {
     socket.on('error', () => undefined); // 'close' follows and is what tests wait for.
   }
 
-  /** Connects to an application that listens, as this user, known by `?user=`; a JSON connection has read its welcome. */
+  /**
+   * Connects to an application that listens, as this user: known by `?user=`, and by the token in the `Authorization` header
+   * where one is given. A JSON connection has read its welcome.
+   */
   static async connect(
     app: INestApplication,
     user: string,
-    { protocol = 'text', path = '/chat' }: { protocol?: 'text' | 'json'; path?: string } = {},
+    { protocol = 'text', path = '/chat', token }: { protocol?: 'text' | 'json'; path?: string; token?: string } = {},
   ): Promise<TestClient> {
     const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
     const url = `ws://127.0.0.1:${port}${path}?user=${encodeURIComponent(user)}`;
-    if (protocol === 'text') return TestClient.open(url);
-    const client = await TestClient.open(url, ['chat.v1.json']);
+    const options = token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } };
+    if (protocol === 'text') return TestClient.open(url, [], options);
+    const client = await TestClient.open(url, ['chat.v1.json'], options);
     await client.nextJson('welcome');
     return client;
   }

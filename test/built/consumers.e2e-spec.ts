@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TestClient } from '../../src/testing/index.js';
 import { Consumer, type ConsumerProcess } from '../support/consumer-process.js';
 import { eventually } from '../support/deadline.js';
 
@@ -58,6 +59,19 @@ describe.each(['nest-12-express', 'nest-11-commonjs', 'starter'])('the package i
   });
 });
 
+describe('an application with a gateway of its own', () => {
+  it('gets clients that are of the WebSocket which it imports', async () => {
+    const application = await new Consumer('nest-12-express').start();
+    try {
+      const client = await TestClient.open(`ws://127.0.0.1:${application.port}/kind`);
+      expect(await client.next()).toBe('a WebSocket');
+      await client.close();
+    } finally {
+      await application.kill();
+    }
+  });
+});
+
 describe('an application of CommonJS, with the lowest versions that the package allows', () => {
   const consumer = new Consumer('nest-11-commonjs');
 
@@ -91,6 +105,10 @@ describe('an application of CommonJS, with the lowest versions that the package 
 });
 
 describe('the starter', () => {
+  it('tests its whole application with the vitest that it came with', async () => {
+    await new Consumer('starter').run('npm', 'run', '--silent', 'test:e2e', '--', 'test/chat');
+  }, 90_000);
+
   it('asks for all that `nest new` asks for (if not, npm run consumers:lock)', () => {
     const { folder } = new Consumer('starter');
     const read = (path: string) => JSON.parse(readFileSync(join(folder, path), 'utf8')) as object;

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import ts from 'typescript';
+import { AuthenticationOptions, ChatOptions } from '../../src/index.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const TARBALL = join(ROOT, 'test/consumers/.packed/holdfast.tgz');
@@ -13,6 +14,9 @@ const SLOW_MS = 120_000;
 const run = promisify(execFile);
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const manifest = JSON.parse(read('package.json')) as {
+  repository: { url: string };
+  homepage: string;
+  bugs: { url: string };
   exports: Record<string, string | { types: string; default: string }>;
 };
 
@@ -42,6 +46,12 @@ describe('the package', () => {
       ),
     ).toEqual(['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json']);
     expect(rest).toContain('public/index.html');
+  });
+
+  it('says where it comes from, and where to report what is wrong', () => {
+    const { repository, homepage, bugs } = manifest;
+    const address = /^git\+(https:\/\/.+)\.git$/.exec(repository.url)![1]!;
+    expect([homepage, bugs.url]).toEqual([`${address}#readme`, `${address}/issues`]);
   });
 
   it('has every file that its documents link to', () => {
@@ -162,6 +172,31 @@ describe('the types of the package', () => {
       ts.forEachChild(file, visit);
     }
     expect(found).toEqual([]);
+  });
+
+  it('say of every option what it is unless given, and say it as it is', () => {
+    const checker = program.getTypeChecker();
+    const [index] = entries.filter((entry) => entry.endsWith('dist/index.d.ts'));
+    const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(index!)!)!);
+    const defaultsOf = (name: string) => {
+      const type = checker.getDeclaredTypeOfSymbol(
+        checker.getAliasedSymbol(exported.find((symbol) => symbol.name === name)!),
+      );
+      const tags = (property: ts.Symbol) => property.getJsDocTags(checker).filter((tag) => tag.name === 'default');
+      return Object.fromEntries(
+        checker.getPropertiesOfType(type).map((each) => [each.name, tags(each)[0]?.text?.[0]?.text]),
+      );
+    };
+    const said = { ...defaultsOf('ChatModuleOptions'), ...defaultsOf('ChatModuleExtras') };
+    expect(Object.entries(said).filter(([, text]) => !text)).toEqual([]);
+    const written = (value: unknown) =>
+      typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? 'undefined');
+    const described = ['clock', 'maxConnections', 'authenticate']; // What they are can't be written.
+    const defaults = [...Object.entries(new ChatOptions()), ...Object.entries(new AuthenticationOptions())];
+    for (const [name, value] of defaults.filter(([each]) => !described.includes(each))) {
+      expect([name, said[name]!.replaceAll(/(\d)_/g, '$1')]).toEqual([name, written(value)]);
+    }
+    expect(said).toMatchObject({ path: "'/chat'", isGlobal: 'false', authenticate: 'trusted' });
   });
 
   it('say of every export what it is', () => {

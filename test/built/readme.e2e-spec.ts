@@ -39,8 +39,23 @@ describe('the README', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+  it('installs what an application of test/consumers has, which starts with its lines', () => {
+    const [install] = commandsOfReadme();
+    const [npm, verb, tarball, ...packages] = install!.command.split(' ');
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    expect([npm, verb, tarball]).toEqual(['npm', 'install', `./holdfast-${version}.tgz`]);
+    const { dependencies } = JSON.parse(
+      readFileSync(join(ROOT, 'test/consumers/nest-12-express/package.json'), 'utf8'),
+    ) as { dependencies: Record<string, string> };
+    const names = packages.map((name) => name.replace(/(?<=.)@\d+$/, ''));
+    expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(names));
+    // Nest, what it needs, and the `ws` of the gateway there.
+    const others = ['@nestjs/common', '@nestjs/core', '@nestjs/platform-express', 'reflect-metadata', 'rxjs', 'ws'];
+    expect(Object.keys(dependencies).toSorted()).toEqual([...names, ...others, 'holdfast'].toSorted());
+  });
+
   it('names commands that start the server, leave a message and fetch it later', async () => {
-    const [start, write, read, test] = commandsOfReadme();
+    const [_install, start, write, read, test] = commandsOfReadme();
     expect(start!.command).toBe('npm ci && npm start');
     expect(test!.command).toBe('npm ci && npm test');
     const env = { ...process.env, PORT: '0', NO_COLOR: '1' };

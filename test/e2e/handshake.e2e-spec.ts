@@ -5,6 +5,12 @@ import { withDeadline } from '../support/deadline.js';
 import { RawClient } from '../support/raw-client.js';
 import { Refused, TestClient } from '../support/test-client.js';
 
+/** Later Nodes stop reading by themselves, before we can see what they have dropped. */
+const TOO_MANY_HEADERS =
+  Number.parseInt(process.versions.node, 10) < 22
+    ? ([400, 'BAD_HANDSHAKE'] as const)
+    : ([431, 'HEADERS_TOO_LONG'] as const);
+
 describe('the handshake', () => {
   let chat: ChatApp;
   beforeEach(async () => {
@@ -95,7 +101,7 @@ describe('the handshake', () => {
       ['two hosts', 'Host: ', 'Host: other\r\nHost: ', 400, 'BAD_HANDSHAKE'],
       ['a body', 'Host: ', 'Content-Length: 5\r\nHost: ', 400, 'BAD_HANDSHAKE'],
       ['a body in chunks', 'Host: ', 'Transfer-Encoding: chunked\r\nHost: ', 400, 'BAD_HANDSHAKE'],
-      ['more headers than are read', '\r\n\r\n', `${'\r\na:'.repeat(1_000)}\r\n\r\n`, 400, 'BAD_HANDSHAKE'],
+      ['more headers than are read', '\r\n\r\n', `${'\r\na:'.repeat(1_000)}\r\n\r\n`, ...TOO_MANY_HEADERS],
     ])('%s', async (_, right, wrong, status, code) => {
       const handshake = RawClient.handshake('/chat?user=alice').toString().replace(right, wrong);
       const [head, body] = (await answerTo(Buffer.from(handshake))).split('\r\n\r\n') as [string, string];

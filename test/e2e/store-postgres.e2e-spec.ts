@@ -62,7 +62,7 @@ describe('a Postgres database', () => {
     const url = await server.createDatabase();
     const first = await openStore(storeOptions(url));
     expect(await refusal(url)).toBe(
-      'Another Holdfast uses this database; stop that, or give each a database of its own.',
+      'Another Holdfast uses this database; stop that, give each a database of its own, or send through its REST call POST /chat/messages.',
     );
     expect(await first.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
     await first.destroy();

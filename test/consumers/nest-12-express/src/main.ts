@@ -1,7 +1,9 @@
 import 'reflect-metadata';
 import { Controller, Get, Injectable, Module, Param } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { WebSocketGateway, type OnGatewayConnection } from '@nestjs/websockets';
 import { ChatModule, ChatService, ChatWsAdapter, OnChatEvent, type ChatEvents } from 'holdfast';
+import { WebSocket } from 'ws';
 
 @Injectable()
 class Absences {
@@ -30,14 +32,17 @@ class PeopleController {
   }
 }
 
+@WebSocketGateway({ path: '/kind' })
+class KindGateway implements OnGatewayConnection {
+  handleConnection(client: WebSocket): void {
+    client.send(client instanceof WebSocket ? 'a WebSocket' : 'something else');
+  }
+}
+
 @Module({
-  imports: [
-    ChatModule.forRootAsync({
-      useFactory: () => ({ database: { type: 'better-sqlite3', database: 'chat.sqlite' } }),
-    }),
-  ],
+  imports: [ChatModule.forRoot()],
   controllers: [PeopleController],
-  providers: [Absences],
+  providers: [Absences, KindGateway],
 })
 class AppModule {}
 
