@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
+import { isLoopback } from '../options/network-address.js';
 import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
 import { HandshakeRefusal } from './refusal.js';
 
 const SUBPROTOCOL_PREFIX = 'bearer.';
 /** [RFC 6750 2.1] */
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
-const LOOPBACK = /^(::ffff:)?127\.|^::1$/;
 
 /** The query of a request, which may have any target. */
 export function queryOf(request: IncomingMessage): URLSearchParams {
@@ -38,5 +38,5 @@ export function userNamedBy(query: URLSearchParams): string | null {
 
 /** Whether a request came to an address that nobody but this machine reaches. A socket of the file system has no address. */
 export function cameByLoopback({ socket: { localAddress } }: IncomingMessage): boolean {
-  return localAddress === undefined || LOOPBACK.test(localAddress);
+  return localAddress === undefined || isLoopback(localAddress);
 }
