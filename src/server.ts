@@ -13,6 +13,8 @@ import { AppModule } from './app.module.js';
 import { HandshakeRefusal } from './authentication/refusal.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
+import { EntranceService } from './connections/entrance.service.js';
+import { inTurns } from './connections/request-turns.js';
 import { AdmissionService } from './gateway/admission.service.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { refuse } from './gateway/upgrade-router.js';
@@ -40,10 +42,16 @@ const HEADERS = { 'X-Content-Type-Options': 'nosniff', 'X-Frame-Options': 'DENY'
 /** Signals that ask the server to end. Nest would take those of a crash for a request, too. */
 const ENDING_SIGNALS = [ShutdownSignal.SIGTERM, ShutdownSignal.SIGINT, ShutdownSignal.SIGHUP];
 
+/** What the HTTP server emits when it has closed a socket on which more requests waited than may. */
+const TOO_MANY_REQUESTS = 'tooManyRequests';
+
 /** Exit code of a server that was not given the time to say goodbye. */
 const FORCED = 1;
 
-/** Express over an HTTP server that waits for nobody who holds it up; Nest's own waits for a minute, and looks every 30 s. */
+/**
+ * Express over an HTTP server that waits for nobody who holds it up, and lets nobody hold it up with requests: Nest's own
+ * waits for a minute, looks every 30 s, and handles all that one socket sends at once.
+ */
 export class ImpatientExpressAdapter extends ExpressAdapter {
   constructor(
     private readonly headWithinMs: number,
@@ -58,7 +66,11 @@ export class ImpatientExpressAdapter extends ExpressAdapter {
       requestTimeout: this.requestWithinMs,
       connectionsCheckingInterval: this.headWithinMs / 10,
     };
-    this.setHttpServer(createServer(timeouts, this.getInstance()).on('connect', onConnect));
+    const server: Server = createServer(
+      timeouts,
+      inTurns(this.getInstance(), () => server.emit(TOO_MANY_REQUESTS)),
+    );
+    this.setHttpServer(server.on('connect', onConnect));
   }
 
   override async close(): Promise<void> {
@@ -149,7 +161,11 @@ function addressOf({ authentication: { authenticate } }: Settings): string {
 export function equip(app: NestExpressApplication, { path, chat, authentication: { authenticate } }: Settings): void {
   const guard = app.get(AdministratorGuard);
   const admission = app.get(AdmissionService);
-  app.getHttpServer().on('clientError', (error: Error, socket: Duplex) => {
+  const entrance = app.get(EntranceService);
+  const server = app.getHttpServer() as Server;
+  server.on('connection', (socket) => entrance.onSocket(socket));
+  server.on(TOO_MANY_REQUESTS, () => entrance.httpSockets.closed.add('pipelined'));
+  server.on('clientError', (error: Error, socket: Duplex) => {
     if (socket.writable) admission.onRefused(refuse(socket, refusalOf(error)));
     else socket.destroy();
   });

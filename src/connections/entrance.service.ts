@@ -1,11 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { matcherOf, parseAddress } from '../options/network-address.js';
+import { customerOf, matcherOf, parseAddress } from '../options/network-address.js';
 import { HANDSHAKE_CODES } from '../protocol/handshake-code.js';
 import { AdmissionLine } from './admission-line.js';
-import { Places } from './places.js';
+import { HttpSockets } from './http-sockets.js';
+import { Places, type Place } from './places.js';
 import { Tally } from './tally.js';
 
 /** A code of the application is not repeated: it could hold what came from a client, and be any number of them. */
@@ -17,6 +19,7 @@ const KNOWN: ReadonlySet<string> = new Set(HANDSHAKE_CODES);
 export class EntranceService {
   readonly line: AdmissionLine;
   readonly places: Places;
+  readonly httpSockets: HttpSockets;
   private readonly isTrusted: (address: string) => boolean;
   private readonly refused = new Tally<string>();
 
@@ -24,6 +27,7 @@ export class EntranceService {
     this.isTrusted = matcherOf(options.trustedProxies);
     this.line = new AdmissionLine(options);
     this.places = new Places(options);
+    this.httpSockets = new HttpSockets(options, this.places);
   }
 
   /**
@@ -40,6 +44,19 @@ export class EntranceService {
       address = before;
     }
     return address;
+  }
+
+  /** Takes a place for whoever shakes hands over this socket, or answers which limit that would be over. */
+  takePlace(remoteAddress: string, socket: Duplex): Place | 'server' | 'address' {
+    const place = this.places.take(remoteAddress, socket);
+    if (typeof place === 'object') this.httpSockets.remove(socket);
+    return place;
+  }
+
+  /** A socket has come to a server that is the chat's alone. All customers come through a proxy: its address has no limit. */
+  onSocket(socket: Socket): void {
+    const address = addressOfPeer(socket);
+    this.httpSockets.add(socket, address === '' || this.isTrusted(address) ? null : customerOf(address));
   }
 
   /** A handshake was refused. */

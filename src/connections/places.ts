@@ -27,6 +27,11 @@ export class Places {
 
   constructor(private readonly limits: PlaceLimits) {}
 
+  /** How many are taken. */
+  get count(): number {
+    return this.taken;
+  }
+
   /**
    * Takes a place for a peer at this address, until its socket is closed; answers which limit that would be over instead.
    * A peer without an address is limited by the places of the server alone.
@@ -60,6 +65,7 @@ export class Places {
   }
 }
 
-function isReached(count: number, limit: number | null): boolean {
+/** Whether there is no room for one more; no limit is `null`. */
+export function isReached(count: number, limit: number | null): boolean {
   return limit !== null && count >= limit;
 }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ConnectionService } from '../connections/connection.service.js';
 import { EntranceService } from '../connections/entrance.service.js';
+import { SOCKET_ENDINGS } from '../connections/http-sockets.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
@@ -39,6 +40,7 @@ export class MetricsService {
     this.showMessages();
     this.showConnections();
     this.showHandshakes();
+    this.showHttpSockets();
     this.showStore();
     this.measureCommits();
   }
@@ -107,6 +109,14 @@ export class MetricsService {
     this.gauge('handshakes_waiting', 'Handshakes that wait in line.', () => line.length);
     const refused = () => this.entrance.refusals();
     this.counter('handshakes_refused_total', 'Handshakes that were refused before the upgrade.', refused, 'code');
+  }
+
+  private showHttpSockets(): void {
+    const { httpSockets } = this.entrance;
+    const help = 'Sockets of the standalone server';
+    this.gauge('http_sockets', `${help} that are no connections.`, () => httpSockets.count);
+    const closed = () => SOCKET_ENDINGS.map((reason) => [reason, httpSockets.closed.of(reason)] as const);
+    this.counter('http_sockets_closed_total', `${help} that were closed: too many.`, closed, 'reason');
   }
 
   private showStore(): void {

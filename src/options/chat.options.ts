@@ -65,10 +65,10 @@ export class ChatOptions {
   /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429. `null` for no limit. */
   connectionsPerUser: number | null = 10;
 
-  /** Connections that one address may have, 1 or more; one more is refused with 429. An IPv6 address counts by its /64. `null` for no limit. */
+  /** Connections that one address may have, 1 or more; one more is refused with 429. An IPv6 address counts by its /64. At the standalone server an address may have as many other sockets besides, and 100 at least; one more is closed at once. `null` for no limit. */
   connectionsPerAddress: number | null = 50;
 
-  /** Connections in all, 1 or more, with the handshakes that are under way; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. */
+  /** Connections in all, 1 or more, with the handshakes that are under way; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. At the standalone server other sockets have what is left and 50 more; then the oldest of the address that has the most is closed for one that comes. */
   maxConnections: number | null = descriptorLimit();
 
   /** Handshakes that are let in per second, 1 or more; others wait in line for up to 5 s, and are then refused with 503. `null` for as many as the machine manages. */
@@ -77,7 +77,7 @@ export class ChatOptions {
   /** How long a handshake may take, in milliseconds, 1,000 to 600,000: at the standalone server its head, or it is refused with 408, and everywhere the answer of the authenticator, or it is refused with 503. */
   handshakeMs = 10_000;
 
-  /** Proxies whose `X-Forwarded-For` is believed: addresses without port or zone, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. */
+  /** Proxies whose `X-Forwarded-For` is believed: addresses without port or zone, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. Their own sockets have no limit. */
   trustedProxies: readonly string[] = [];
 
   /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. Unless given, any with `trusted`, and else those of the host that they connect to. What comes without an `Origin` is no page, and may. */
