@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { createServer, type AddressInfo, type Server as TcpServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually } from '../support/deadline.js';
@@ -11,7 +15,12 @@ describe('the limits', () => {
   beforeEach(() => {
     clock = new ManualClock();
   });
-  afterEach(() => chat.dispose());
+  let both: TcpServer | null = null;
+  afterEach(async () => {
+    both?.close();
+    both = null;
+    await chat.dispose();
+  });
 
   it('refuse frames over the rate, take them again when it allows, and lose none that were taken', async () => {
     chat = await ChatApp.start({ clock, framesPerSecond: 10, frameBurst: 5 });
@@ -113,6 +122,23 @@ describe('the limits', () => {
     expect(body.items.map((item: { remoteAddress: string }) => item.remoteAddress).sort()).toEqual(
       [address, '203.0.113.8', '2001:db8:0:1::7'].sort(),
     );
+  });
+
+  (hasIpv6() ? it : it.skip)('take a peer for the customer that it is, in either family of one socket', async () => {
+    chat = await ChatApp.start({ connectionsPerAddress: 1 });
+    const http = chat.app.getHttpServer() as Server;
+    both = createServer((socket) => http.emit('connection', socket)).listen(0, '::');
+    await once(both, 'listening');
+    const { port } = both.address() as AddressInfo;
+    const url = (host: string, user: string) => `ws://${host}:${port}/chat?user=${user}`;
+    const open = async (host: string, user: string) => chat.keep(await TestClient.open(url(host, user)));
+    await open('[::1]', 'a');
+    await expect(open('[::1]', 'b')).rejects.toMatchObject({ status: 429 });
+    await open('127.0.0.1', 'c'); // As ::ffff:127.0.0.1.
+    await expect(chat.connect('d')).rejects.toMatchObject({ status: 429 });
+    const { body } = await chat.rest('GET', '/chat/connections');
+    const addresses = body.items.map(({ remoteAddress }: { remoteAddress: string }) => remoteAddress);
+    expect(addresses.sort()).toEqual(['127.0.0.1', '::1']);
   });
 
   it('take what is no address for that of the proxy which passes it on, and show it nowhere', async () => {
@@ -234,3 +260,7 @@ describe('the limits', () => {
     );
   });
 });
+
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'));
+}
