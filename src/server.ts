@@ -15,6 +15,8 @@ import { AuthenticationService } from './authentication/authentication.service.j
 import { HandshakeRefusal } from './authentication/refusal.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
+import { EntranceService } from './connections/entrance.service.js';
+import { inTurns } from './connections/request-turns.js';
 import { AdmissionService } from './gateway/admission.service.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { refuse } from './gateway/upgrade-router.js';
@@ -43,7 +45,13 @@ const HEALTH = /^\/health\/(live|ready)$/;
 /** Of every answer: what it is stays what it says, no page of others frames ours, and no address of ours reaches others. */
 const HEADERS = { 'X-Content-Type-Options': 'nosniff', 'X-Frame-Options': 'DENY', 'Referrer-Policy': 'no-referrer' };
 
-/** Express over an HTTP server that waits for nobody who holds it up; Nest's own waits for a minute, and looks every 30 s. */
+/** What the HTTP server emits when it has closed a socket on which more requests waited than may. */
+const TOO_MANY_REQUESTS = 'tooManyRequests';
+
+/**
+ * Express over an HTTP server that waits for nobody who holds it up, and lets nobody hold it up with requests: Nest's own
+ * waits for a minute, looks every 30 s, and handles all that one socket sends at once.
+ */
 export class ImpatientExpressAdapter extends ExpressAdapter {
   constructor(
     private readonly headWithinMs: number,
@@ -59,7 +67,11 @@ export class ImpatientExpressAdapter extends ExpressAdapter {
       connectionsCheckingInterval: this.headWithinMs / 10,
       keepAliveTimeout: KEEP_ALIVE_MS,
     };
-    this.setHttpServer(createServer(timeouts, this.getInstance()).on('connect', onConnect));
+    const server: Server = createServer(
+      timeouts,
+      inTurns(this.getInstance(), () => server.emit(TOO_MANY_REQUESTS)),
+    );
+    this.setHttpServer(server.on('connect', onConnect));
   }
 
   override async close(): Promise<void> {
@@ -169,7 +181,11 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
   const admission = app.get(AdmissionService);
   const entry = app.get(RestEntry);
   const authentication = app.get(AuthenticationService);
-  app.getHttpServer().on('clientError', (error: Error, socket: Duplex) => {
+  const entrance = app.get(EntranceService);
+  const server = app.getHttpServer() as Server;
+  server.on('connection', (socket) => entrance.onSocket(socket));
+  server.on(TOO_MANY_REQUESTS, () => entrance.httpSockets.closed.add('pipelined'));
+  server.on('clientError', (error: Error, socket: Duplex) => {
     if (socket.writable) admission.onRefused(refuse(socket, refusalOf(error)));
     else socket.destroy();
   });

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { isLoopback } from '../options/network-address.js';
 
-const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
 /** As URLs spell them: names that lead every browser to its own machine, whatever a name server says [RFC 6761 6.3]. */
 const LOOPBACK_HOST = /(^|\.)localhost\.?$|^127(\.\d{1,3}){3}$|^\[::1\]$|^\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]$/;
 /** What may stand in `Host`; a URL would take what is before an `@` for a user. */
@@ -10,7 +10,7 @@ const ABSOLUTE = /^(?:https?|wss?):\/\/([^/?#]*)/i;
 
 /** Whether a request came to an address that nobody but this machine reaches. A socket of the file system has no address. */
 export function cameByLoopback({ socket: { localAddress } }: IncomingMessage): boolean {
-  return localAddress === undefined || LOOPBACK_ADDRESS.test(localAddress);
+  return localAddress === undefined || isLoopback(localAddress);
 }
 
 /**

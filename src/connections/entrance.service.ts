@@ -1,10 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
-import proxyaddr from 'proxy-addr';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { customerOf, matcherOf, parseAddress } from '../options/network-address.js';
 import { HANDSHAKE_CODES } from '../protocol/handshake-code.js';
 import { AdmissionLine } from './admission-line.js';
-import { Places } from './places.js';
+import { HttpSockets } from './http-sockets.js';
+import { Places, type Place } from './places.js';
 import { Tally } from './tally.js';
 
 /** A code of the application is not repeated: it could hold what came from a client, and be any number of them. */
@@ -16,18 +19,44 @@ const KNOWN: ReadonlySet<string> = new Set(HANDSHAKE_CODES);
 export class EntranceService {
   readonly line: AdmissionLine;
   readonly places: Places;
-  private readonly trust: ReturnType<typeof proxyaddr.compile>;
+  readonly httpSockets: HttpSockets;
+  private readonly isTrusted: (address: string) => boolean;
   private readonly refused = new Tally<string>();
 
   constructor(@Inject(CHAT_OPTIONS) options: ChatOptions) {
-    this.trust = proxyaddr.compile([...options.trustedProxies]);
+    this.isTrusted = matcherOf(options.trustedProxies);
     this.line = new AdmissionLine(options);
     this.places = new Places(options);
+    this.httpSockets = new HttpSockets(options, this.places);
   }
 
-  /** Where a client comes from, as far as proxies that are trusted report it; what anybody else claims is not believed. */
-  addressOf(request: IncomingMessage): string {
-    return proxyaddr(request as Parameters<typeof proxyaddr>[0], this.trust) ?? '';
+  /**
+   * Where a client comes from, in the only spelling of its address, as far as proxies that are trusted report it; what
+   * anybody else claims is not believed, and what is no address counts as that of the proxy which passed it on. Empty for
+   * a peer without an address, such as one of the file system.
+   */
+  addressOf({ socket, headers }: IncomingMessage): string {
+    let address = addressOfPeer(socket);
+    const reported = String(headers['x-forwarded-for'] ?? '').split(',');
+    for (const hop of reported.reverse()) {
+      const before = this.isTrusted(address) ? parseAddress(hop) : null;
+      if (before === null) break;
+      address = before;
+    }
+    return address;
+  }
+
+  /** Takes a place for whoever shakes hands over this socket, or answers which limit that would be over. */
+  takePlace(remoteAddress: string, socket: Duplex): Place | 'server' | 'address' {
+    const place = this.places.take(remoteAddress, socket);
+    if (typeof place === 'object') this.httpSockets.remove(socket);
+    return place;
+  }
+
+  /** A socket has come to a server that is the chat's alone. All customers come through a proxy: its address has no limit. */
+  onSocket(socket: Socket): void {
+    const address = addressOfPeer(socket);
+    this.httpSockets.add(socket, address === '' || this.isTrusted(address) ? null : customerOf(address));
   }
 
   /** A handshake was refused. */
@@ -39,4 +68,8 @@ export class EntranceService {
   refusals(): [code: string, count: number][] {
     return [...KNOWN, OTHER].map((code) => [code, this.refused.of(code)]);
   }
+}
+
+function addressOfPeer({ remoteAddress }: Socket): string {
+  return parseAddress(remoteAddress ?? '') ?? '';
 }

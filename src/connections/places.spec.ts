@@ -28,6 +28,15 @@ describe('Places', () => {
     expect(places.take('c', new PassThrough())).toBe('server');
   });
 
+  it('are counted by network in IPv6, and by nothing for what has no address', () => {
+    const places = new Places({ ...UNLIMITED, connectionsPerAddress: 1 });
+    const place = { assign: expect.any(Function) };
+    expect(places.take('2001:db8::7', new PassThrough())).toEqual(place);
+    expect(places.take('2001:db8::8', new PassThrough())).toBe('address');
+    expect(places.take('2001:db8:0:1::7', new PassThrough())).toEqual(place);
+    for (let n = 0; n < 2; n += 1) expect(places.take('', new PassThrough())).toEqual(place);
+  });
+
   it('are counted by user once it is known who comes', async () => {
     const places = new Places({ ...UNLIMITED, connectionsPerUser: 1 });
     const [first, second] = [new PassThrough(), new PassThrough()];

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { ChatOptions } from '../options/chat.options.js';
+import { customerOf } from '../options/network-address.js';
 import { Tally } from './tally.js';
 
 /** How many places there are. */
@@ -21,22 +22,31 @@ export interface Place {
  */
 export class Places {
   private taken = 0;
-  private readonly byAddress = new Tally<string>();
+  private readonly byCustomer = new Tally<string>();
   private readonly byUser = new Tally<string>();
 
   constructor(private readonly limits: PlaceLimits) {}
 
-  /** Takes a place for a peer at this address, until its socket is closed; answers which limit that would be over instead. */
+  /** How many are taken. */
+  get count(): number {
+    return this.taken;
+  }
+
+  /**
+   * Takes a place for a peer at this address, until its socket is closed; answers which limit that would be over instead.
+   * A peer without an address is limited by the places of the server alone.
+   */
   take(remoteAddress: string, socket: Duplex): Place | 'server' | 'address' {
     const { connectionsPerAddress, maxConnections } = this.limits;
     if (isReached(this.taken, maxConnections)) return 'server';
-    if (isReached(this.byAddress.of(remoteAddress), connectionsPerAddress)) return 'address';
+    const customer = customerOf(remoteAddress);
+    if (customer !== '' && isReached(this.byCustomer.of(customer), connectionsPerAddress)) return 'address';
     let owner: string | null = null;
     this.taken += 1;
-    this.byAddress.add(remoteAddress);
+    this.byCustomer.add(customer);
     socket.once('close', () => {
       this.taken -= 1;
-      this.byAddress.remove(remoteAddress);
+      this.byCustomer.remove(customer);
       if (owner !== null) this.byUser.remove(owner);
     });
     return {
@@ -55,6 +65,7 @@ export class Places {
   }
 }
 
-function isReached(count: number, limit: number | null): boolean {
+/** Whether there is no room for one more; no limit is `null`. */
+export function isReached(count: number, limit: number | null): boolean {
   return limit !== null && count >= limit;
 }

@@ -98,7 +98,7 @@ export class AdmissionService {
   }
 
   private takePlace(remoteAddress: string, { socket }: IncomingMessage): Place {
-    const place = this.entrance.places.take(remoteAddress, socket);
+    const place = this.entrance.takePlace(remoteAddress, socket);
     if (place === 'address') throw tooManyConnections('your address has');
     if (place !== 'server') return place;
     throw new HandshakeRefusal(503, 'SERVER_FULL', 'there is no room; try again later', AGAIN_SOON);

@@ -2,14 +2,19 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ConnectionService } from '../connections/connection.service.js';
 import { EntranceService } from '../connections/entrance.service.js';
+import { SOCKET_ENDINGS } from '../connections/http-sockets.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
+import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ERROR_CODES, type ErrorCode } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
 import { processMetrics } from './process-metrics.js';
 
 const COMMIT_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const COMMIT_ROWS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
+
+/** For so many milliseconds what was scraped answers whoever else asks: making it takes two of them, and strangers may ask. */
+const SHARED_MS = 1_000;
 
 /** The values of one metric: one number, or one for each value of its label. */
 type Values = number | readonly (readonly [label: string, value: number])[];
@@ -23,22 +28,37 @@ export class MetricsService {
   // Its own, not prom-client's global one: two applications in one process do not see each other's numbers.
   private readonly registry = new Registry();
   private readonly ofProcess = processMetrics();
+  private latest: { readonly at: number; readonly text: Promise<string> } | null = null;
 
   constructor(
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(EntranceService) private readonly entrance: EntranceService,
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
+    @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
   ) {
     this.showMessages();
     this.showConnections();
     this.showHandshakes();
+    this.showHttpSockets();
     this.showStore();
     this.measureCommits();
   }
 
-  /** All metrics as text. */
-  async scrape(): Promise<string> {
+  /** All metrics as text; for a second the same. */
+  scrape(): Promise<string> {
+    const now = this.options.clock.now();
+    // A clock that was set back makes it anew, too.
+    if (this.latest && Math.abs(now - this.latest.at) < SHARED_MS) return this.latest.text;
+    const latest = { at: now, text: this.collect() };
+    this.latest = latest;
+    latest.text.catch(() => {
+      if (this.latest === latest) this.latest = null; // Whoever asked is told; the next one tries again.
+    });
+    return latest.text;
+  }
+
+  private async collect(): Promise<string> {
     return `${await this.registry.metrics()}\n${await this.ofProcess.metrics()}`;
   }
 
@@ -89,6 +109,14 @@ export class MetricsService {
     this.gauge('handshakes_waiting', 'Handshakes that wait in line.', () => line.length);
     const refused = () => this.entrance.refusals();
     this.counter('handshakes_refused_total', 'Handshakes that were refused before the upgrade.', refused, 'code');
+  }
+
+  private showHttpSockets(): void {
+    const { httpSockets } = this.entrance;
+    const help = 'Sockets of the standalone server';
+    this.gauge('http_sockets', `${help} that are no connections.`, () => httpSockets.count);
+    const closed = () => SOCKET_ENDINGS.map((reason) => [reason, httpSockets.closed.of(reason)] as const);
+    this.counter('http_sockets_closed_total', `${help} that were closed: too many.`, closed, 'reason');
   }
 
   private showStore(): void {

@@ -57,6 +57,10 @@ describe('the options of the chat', () => {
     for (const [option, wrong] of [
       ['trustedProxies', ['10.0.0.0/99']],
       ['trustedProxies', ['proxy.example.com']],
+      ['trustedProxies', ['10.0.0.1:3128']],
+      ['trustedProxies', ['[2001:db8::7]:443']],
+      ['trustedProxies', ['loopback', 'fe80::1%eth0']],
+      ['trustedProxies', ['10.1']],
       ['trustedProxies', '10.0.0.1'],
       ['allowedOrigins', ['app.example.com']],
       ['allowedOrigins', ['https://app.example.com/']],

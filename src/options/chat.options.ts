@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import proxyaddr from 'proxy-addr';
 import { inspect } from 'node:util';
 import { systemClock, type Clock } from './clock.js';
+import { isNetwork } from './network-address.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MIB = 1024 * 1024;
@@ -78,10 +78,10 @@ export class ChatOptions {
   /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429. `null` for no limit. @default 10 */
   connectionsPerUser: number | null = 10;
 
-  /** Connections that one address may have, 1 or more; one more is refused with 429. `null` for no limit. @default 50 */
+  /** Connections that one address may have, 1 or more; one more is refused with 429. An IPv6 address counts by its /64. At the standalone server an address may have as many other sockets besides, and 100 at least; one more is closed at once. `null` for no limit. @default 50 */
   connectionsPerAddress: number | null = 50;
 
-  /** Connections in all, 1 or more, with the handshakes that are under way; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. @default open files, less 100 */
+  /** Connections in all, 1 or more, with the handshakes that are under way; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. At the standalone server other sockets have what is left and 50 more; then the oldest of the address that has the most is closed for one that comes. @default open files, less 100 */
   maxConnections: number | null = descriptorLimit();
 
   /** Handshakes that are let in per second, 1 or more; others wait in line for up to 5 s, and are then refused with 503. `null` for as many as the machine manages. @default null */
@@ -90,7 +90,7 @@ export class ChatOptions {
   /** How long a handshake may take, in milliseconds, 1,000 to 600,000: at the standalone server its head, or it is refused with 408, and everywhere the answer of the authenticator, or it is refused with 503. @default 10_000 */
   handshakeMs = 10_000;
 
-  /** Proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. @default [] */
+  /** Proxies whose `X-Forwarded-For` is believed: addresses without port or zone, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. Their own sockets have no limit. @default [] */
   trustedProxies: readonly string[] = [];
 
   /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. Unless given, any with `trusted`, and else those of the host that they connect to. What comes without an `Origin` is no page, and may. @default undefined */
@@ -164,7 +164,7 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   maxConnections: orNull(whole(1)),
   admissionsPerSecond: orNull(whole(1)),
   handshakeMs: whole(1_000, 600_000),
-  trustedProxies: listOf(isNetwork, 'addresses or networks such as 10.0.0.0/8'),
+  trustedProxies: listOf(isNetwork, 'addresses without port or zone, or networks such as 10.0.0.0/8'),
   allowedOrigins: orUnset(orNull(listOf(isOrigin, 'origins such as https://app.example.com'))),
   allowedHosts: listOf(isHost, 'hosts such as chat.test, in lower case and without a port'),
   drainMs: whole(100, 600_000),
@@ -258,15 +258,6 @@ function descriptorLimit(): number | null {
     return soft === undefined ? null : Math.max(1, Number(soft) - SPARE_DESCRIPTORS);
   } catch {
     return null; // Not Linux: the operator gives the number, if there is to be one.
-  }
-}
-
-function isNetwork(item: string): boolean {
-  try {
-    proxyaddr.compile(item);
-    return true;
-  } catch {
-    return false; // It throws for what it can't read.
   }
 }
 

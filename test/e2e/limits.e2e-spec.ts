@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { createServer, type AddressInfo, type Server as TcpServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually } from '../support/deadline.js';
@@ -11,7 +15,12 @@ describe('the limits', () => {
   beforeEach(() => {
     clock = new ManualClock();
   });
-  afterEach(() => chat.dispose());
+  let both: TcpServer | null = null;
+  afterEach(async () => {
+    both?.close();
+    both = null;
+    await chat.dispose();
+  });
 
   it('hold broadcasts to their own rate', async () => {
     chat = await ChatApp.start({ clock, broadcastsPerSecond: 2 });
@@ -51,6 +60,75 @@ describe('the limits', () => {
     chat = await ChatApp.start({ connectionsPerAddress: 1 });
     await chat.connect('a', through('192.0.2.1'));
     await expect(chat.connect('b', through('192.0.2.2'))).rejects.toMatchObject({ status: 429 });
+  });
+
+  it.each([
+    [
+      '203.0.113.7',
+      ['203.0.113.7:50000', '::ffff:203.0.113.7', '[::ffff:cb00:7107]:443', '198.51.100.1, 203.0.113.7:1'],
+    ],
+    ['2001:db8::7', ['[2001:DB8::7]:443', '2001:0db8:0:0::7', '2001:db8::8', '[2001:db8::ffff:0:0:1]']],
+    ['fe80::1', ['fe80::1%eth0', '[FE80::1%eth1]:80', 'fe80:0::2']],
+  ])('take an address for the customer that it is, however a proxy writes it: %s', async (address, others) => {
+    chat = await ChatApp.start({ connectionsPerAddress: 1, trustedProxies: ['loopback'] });
+    const through = (forwarded: string) => ({ headers: { 'X-Forwarded-For': forwarded } });
+    await chat.connect('a', through(address));
+    for (const other of others) await expect(chat.connect('b', through(other))).rejects.toMatchObject({ status: 429 });
+    await chat.connect('c', through('203.0.113.8:50000'));
+    await chat.connect('d', through('[2001:db8:0:1::7]:443'));
+    const { body } = await chat.rest('GET', '/chat/connections');
+    expect(body.items.map((item: { remoteAddress: string }) => item.remoteAddress).sort()).toEqual(
+      [address, '203.0.113.8', '2001:db8:0:1::7'].sort(),
+    );
+  });
+
+  (hasIpv6() ? it : it.skip)('take a peer for the customer that it is, in either family of one socket', async () => {
+    chat = await ChatApp.start({ connectionsPerAddress: 1 });
+    const http = chat.app.getHttpServer() as Server;
+    both = createServer((socket) => http.emit('connection', socket)).listen(0, '::');
+    await once(both, 'listening');
+    const { port } = both.address() as AddressInfo;
+    const url = (host: string, user: string) => `ws://${host}:${port}/chat?user=${user}`;
+    const open = async (host: string, user: string) => chat.keep(await TestClient.open(url(host, user)));
+    await open('[::1]', 'a');
+    await expect(open('[::1]', 'b')).rejects.toMatchObject({ status: 429 });
+    await open('127.0.0.1', 'c'); // As ::ffff:127.0.0.1.
+    await expect(chat.connect('d')).rejects.toMatchObject({ status: 429 });
+    const { body } = await chat.rest('GET', '/chat/connections');
+    const addresses = body.items.map(({ remoteAddress }: { remoteAddress: string }) => remoteAddress);
+    expect(addresses.sort()).toEqual(['127.0.0.1', '::1']);
+  });
+
+  it('take what is no address for that of the proxy which passes it on, and show it nowhere', async () => {
+    chat = await ChatApp.start({ connectionsPerAddress: 1, trustedProxies: ['127.0.0.1', '10.0.0.0/8'] });
+    const through = (forwarded: string) => ({ headers: { 'X-Forwarded-For': forwarded } });
+    const own = await chat.connect('a');
+    const none = [
+      '<script>',
+      'unknown',
+      '_hidden',
+      '',
+      ' ',
+      'x'.repeat(300),
+      '1',
+      '203.0.113.7, ',
+      '203.0.113.7 8',
+      ',',
+    ];
+    for (const forwarded of none) {
+      await expect(chat.connect('b', through(forwarded))).rejects.toMatchObject({ status: 429 });
+    }
+    await own.close();
+    await chat.untilOffline('a');
+    await chat.connect('b', through('203.0.113.7, <script>'));
+    await chat.connect('c', through('<script>, 10.0.0.2:3128'));
+    await chat.connect('d', through('198.51.100.1, 203.0.113.7:443, 10.0.0.3:3128, ::ffff:10.0.0.2'));
+    const { body } = await chat.rest('GET', '/chat/connections');
+    expect(
+      Object.fromEntries(
+        body.items.map(({ user, remoteAddress }: { user: string; remoteAddress: string }) => [user, remoteAddress]),
+      ),
+    ).toEqual({ b: '127.0.0.1', c: '10.0.0.2', d: '203.0.113.7' });
   });
 
   it('refuse one connection more than a user may have under multiple', async () => {
@@ -140,3 +218,7 @@ describe('the limits', () => {
     );
   });
 });
+
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'));
+}

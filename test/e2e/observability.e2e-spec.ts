@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
 import { rm } from 'node:fs/promises';
+import { Registry } from 'prom-client';
 import { OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
 import type { ChatOptions } from '../../src/options/chat.options.js';
 import { ERROR_CODES } from '../../src/protocol/chat-error.js';
@@ -16,7 +17,7 @@ async function start(options: Partial<ChatOptions> = {}): Promise<void> {
 }
 
 async function scrape(of = chat): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${of.port}/metrics`);
+  const response = await of.scrape();
   expect(response.status).toBe(200);
   expect(response.headers.get('Content-Type')).toMatch(/^text\/plain; version=0\.0\.4; charset=utf-8$/);
   return response.text();
@@ -197,6 +198,30 @@ describe('GET /metrics', () => {
     await alice.until('exception');
     await alice.until('exception');
     expect(await scrape()).not.toMatch(/alice|wonderland|rabbit|dear|curiouser|tea-party|her-head/i);
+  });
+
+  it('is made once a second, whoever asks and how often', async () => {
+    await start();
+    const collections = jest.spyOn(Registry.prototype, 'metrics');
+    const ask = async () => (await fetch(`http://127.0.0.1:${chat.port}/metrics`)).text();
+    const texts = await Promise.all(Array.from({ length: 50 }, ask));
+    texts.push(await ask());
+    expect(new Set(texts).size).toBe(1);
+    expect(collections).toHaveBeenCalledTimes(2); // Of the chat, and of the process.
+    await chat.connect('alice');
+    clock.advance(999);
+    expect(await ask()).toContain('holdfast_users 0');
+    clock.advance(1);
+    expect(await ask()).toContain('holdfast_users 1');
+    expect(collections).toHaveBeenCalledTimes(4);
+  });
+
+  it('is made anew after it failed', async () => {
+    await start();
+    const ask = () => fetch(`http://127.0.0.1:${chat.port}/metrics`);
+    jest.spyOn(Registry.prototype, 'metrics').mockRejectedValueOnce(new Error('out of numbers'));
+    expect((await ask()).status).toBe(500);
+    expect((await ask()).status).toBe(200);
   });
 
   it('keeps the numbers of two applications in one process apart', async () => {

@@ -12,7 +12,7 @@ let chat: ChatApp;
 
 /** The samples of one metric, such as `{ 'code="1013"': 1 }`, without those that are zero. */
 async function samples(name: string): Promise<Record<string, number>> {
-  const text = await (await fetch(`http://127.0.0.1:${chat.port}/metrics`)).text();
+  const text = await (await chat.scrape()).text();
   const found = [...text.matchAll(new RegExp(`^holdfast_${name}(?:\\{(.*)\\})? (\\d+)$`, 'gm'))];
   return Object.fromEntries(found.map(([, label, value]) => [label ?? '', Number(value)]).filter(([, value]) => value));
 }

@@ -14,6 +14,7 @@ import {
 import { ConnectionService } from '../../src/connections/connection.service.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import type { LedgerTotals } from '../../src/delivery/ledger.js';
+import { MetricsService } from '../../src/observability/metrics.service.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
@@ -100,6 +101,12 @@ export class ChatApp {
   keep(client: TestClient): TestClient {
     this.clients.push(client);
     return client;
+  }
+
+  /** What Prometheus is answered now: not what was scraped a moment ago. */
+  async scrape(): Promise<Response> {
+    (this.app.get(MetricsService) as unknown as { latest: unknown }).latest = null;
+    return fetch(`http://127.0.0.1:${this.port}/metrics`);
   }
 
   /** A REST call; answers the status and the parsed body. */

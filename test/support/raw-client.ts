@@ -23,9 +23,9 @@ export class RawClient {
     });
   }
 
-  /** Connects without writing anything. */
-  static async connect(port: number): Promise<RawClient> {
-    const socket = connect(port, '127.0.0.1');
+  /** Connects without writing anything, from this address of the own machine. */
+  static async connect(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress });
     const client = new RawClient(socket);
     await withDeadline(new Promise((resolve) => socket.once('connect', resolve)), () => 'a TCP connection');
     return client;
