@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { createHash, randomBytes } from 'node:crypto';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import type { Principal } from './authenticator.js';
+import type { ProvenPrincipal } from './authenticator.js';
 import { HandshakeRefusal, unauthorized } from './refusal.js';
 
 /** How long a ticket is good. It stands in an address, and so in logs: it must be worth nothing by the time that it is read there. */
@@ -23,12 +23,12 @@ export interface Ticket {
 @Injectable()
 export class Tickets {
   /** By the hash of the ticket: how long a look-up takes tells nothing of a good one. In the order of their end. */
-  private readonly waiting = new Map<string, { principal: Principal; expiresAt: number }>();
+  private readonly waiting = new Map<string, { principal: ProvenPrincipal; expiresAt: number }>();
 
   constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {}
 
   /** A ticket for one connection of this principal; refused with 401 when its time is over, and with 503 when too many wait to be used. */
-  issue(principal: Principal): Ticket {
+  issue(principal: ProvenPrincipal): Ticket {
     const now = this.options.clock.now();
     // Within the tolerance of the clocks: it would open nothing.
     if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw unauthorized();
@@ -48,7 +48,7 @@ export class Tickets {
   }
 
   /** Whose ticket it is. It is spent by this, also when its time is over; 401 for one that is not known, or not any more. */
-  redeem(ticket: string): Principal {
+  redeem(ticket: string): ProvenPrincipal {
     const hash = hashOf(ticket);
     const found = this.waiting.get(hash);
     this.waiting.delete(hash);

@@ -3,7 +3,6 @@ import { exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import type { IncomingMessage } from 'node:http';
 import type { Principal } from '../../src/authentication/authenticator.js';
 import { jwt } from '../../src/authentication/jwt.authenticator.js';
-import { HandshakeRefusal } from '../../src/authentication/refusal.js';
 import { Tickets } from '../../src/authentication/tickets.js';
 import { ChatApp, type TestOptions } from '../support/chat-app.js';
 import { withDeadline } from '../support/deadline.js';
@@ -535,26 +534,3 @@ describe('an authenticator that takes its time', () => {
     await start(); // For the end of every test.
   });
 });
-
-describe('an authenticator of the application', () => {
-  it.each([
-    ['an error', new Error('secret'), 401, 'UNAUTHORIZED'],
-    ['anything', 'secret', 401, 'UNAUTHORIZED'],
-    ['a refusal of its own', new HandshakeRefusal(403, 'SUSPENDED', 'ask the help desk'), 403, 'SUSPENDED'],
-  ])('may throw %s, now or later', async (_, thrown, status, code) => {
-    let later = false;
-    await start({ authenticate: () => (later ? Promise.reject(thrown) : raise(thrown)) });
-    const lines = catchLogLines();
-    for (later of [false, true]) expect(await refusal('?user=alice')).toMatchObject({ status, body: { code } });
-    expect(JSON.stringify(lines)).not.toContain('secret');
-  });
-
-  it.each([{ user: 'a\nb' }, { user: 5 }, undefined, null])('may name nobody who is no user: %j', async (principal) => {
-    await start({ authenticate: () => principal as Principal });
-    await expectUnauthorized('');
-  });
-});
-
-function raise(error: unknown): never {
-  throw error;
-}
