@@ -1,4 +1,4 @@
-import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWSHeaderParameters, type JWTVerifyGetKey } from 'jose';
 import { systemClock } from '../options/clock.js';
 import { checkedSet } from './jwt-keys.js';
 import { ReportedRefusal, unauthorized, unavailable, type HandshakeRefusal } from './refusal.js';
@@ -13,12 +13,12 @@ const COOL_DOWN_MS = 30_000;
 const FRESH_MS = 10 * 60 * 1000;
 /** While the address fails the keys that were read last are good for so long, in milliseconds. */
 const GOOD_MS = 24 * 60 * 60 * 1000;
-/** How far the clock of an issuer may be behind ours, in milliseconds. */
-const CLOCK_TOLERANCE_MS = 60_000;
 
 const TAKEN = 'RSA of 2,048 bits or more, P-256, P-384, P-521 and Ed25519 are';
 
-type Token = Parameters<JWTVerifyGetKey>[1];
+/** So many keys that are not published are remembered, with names of so many characters. */
+const MAX_MISSING = 1_000;
+const MAX_NAME_CHARACTERS = 256;
 
 interface KeySet {
   readonly find: JWTVerifyGetKey;
@@ -32,6 +32,8 @@ interface KeySet {
  */
 export class PublishedKeys {
   private known: (KeySet & { readonly readAt: number }) | null = null;
+  /** Keys that tokens named before the set was read, and that are not in it: they are not new. */
+  private readonly missing = new Set<string>();
   private reading: Promise<void> | null = null;
   /** When the last request began, and what became of it. */
   private asked: { readonly at: number; problem: string | null } = { at: -Infinity, problem: null };
@@ -56,9 +58,11 @@ export class PublishedKeys {
       return await this.current()(header, token);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      // The key may be newer than the set, which must not be asked for yet.
-      const isNewer = this.known!.readAt < cameAt && !this.isOlder(token);
-      throw this.asked.problem !== null || isNewer ? this.later() : this.notPublished();
+      const mayBeNew = this.known!.readAt < cameAt && !this.missing.has(nameOf(header));
+      // The set was read before anybody asked for this key, which may be newer.
+      if (this.asked.problem !== null || mayBeNew) throw this.later();
+      this.remember(nameOf(header));
+      throw this.notPublished();
     }
   };
 
@@ -83,14 +87,8 @@ export class PublishedKeys {
     return this.known.find;
   }
 
-  /** A token that was issued before the set was read was signed with a key that would be in it. */
-  private isOlder(token: Token): boolean {
-    try {
-      const { iat } = decodeJwt(`${(token as { protected?: string }).protected}.${String(token.payload)}.`);
-      return iat !== undefined && iat * 1000 < this.known!.readAt - CLOCK_TOLERANCE_MS;
-    } catch {
-      return true; // What is no token has no new key.
-    }
+  private remember(name: string): void {
+    if (name.length <= MAX_NAME_CHARACTERS && this.missing.size < MAX_MISSING) this.missing.add(name);
   }
 
   private notPublished(): ReportedRefusal {
@@ -122,11 +120,16 @@ export class PublishedKeys {
     try {
       // As old as the question: what was published after it may be missing.
       this.known = { ...(await fetchSet(this.address, this.algorithm)), readAt: asked.at };
+      this.missing.clear();
       asked.problem = null;
     } catch (error) {
       asked.problem = problemOf(error);
     }
   }
+}
+
+function nameOf({ alg, kid }: JWSHeaderParameters = {}): string {
+  return `${alg} ${kid}`;
 }
 
 /** What is wrong with an answer; its message is for the log. */
