@@ -13,6 +13,8 @@ import { AppModule } from './app.module.js';
 import { HandshakeRefusal } from './authentication/refusal.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
+import { titleOf } from './database/given-database.js';
+import { storeOptions } from './database/store-options.js';
 import { AdmissionService } from './gateway/admission.service.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { refuse } from './gateway/upgrade-router.js';
@@ -116,7 +118,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   const { address, family, port } = server.address() as AddressInfo;
   const host = family === 'IPv6' ? `[${address}]` : address;
   new Logger('Holdfast').log(
-    `listening on http://${host}:${port} ${howUsersAreKnown(settings)}; connect to ws://${host}:${port}${settings.path}${addressOf(settings)}`,
+    `listening on http://${host}:${port} ${howUsersAreKnown(settings)}; connect to ws://${host}:${port}${settings.path}${addressOf(settings)}; messages wait in ${titleOf(storeOptions(settings.databaseUrl))}`,
   );
   return app;
 }

@@ -7,7 +7,7 @@ const SRC = join(ROOT, 'src');
 /** The rooms, from the top down, and which of those below each may import. Every room may also import `options` and `protocol`. */
 const ARROWS: Record<string, readonly string[]> = {
   main: ['server'],
-  server: ['app.module', 'admin', 'authentication', 'config', 'gateway', 'observability'],
+  server: ['app.module', 'admin', 'authentication', 'config', 'database', 'gateway', 'observability'],
   index: ['chat', 'authentication', 'gateway', 'connections', 'offline-messages'],
   testing: ['chat'],
   openapi: ['admin'],

@@ -77,6 +77,15 @@ export class AuthenticationService implements OnApplicationBootstrap {
     return { isAdmin: principal.isAdmin === true, principal, title: `user ${JSON.stringify(principal.user)}` };
   }
 
+  /** Who is let in, for the log. */
+  get title(): string {
+    const { authenticate, insecure } = this.options;
+    if (!this.provesNothing) return `users are known by ${authenticate.name || 'a function'}`;
+    return insecure
+      ? 'anybody is let in as whoever ?user= says (insecure)'
+      : 'users are known by ?user=, and only this machine is let in';
+  }
+
   /** Users are believed, whoever they say they are. */
   get provesNothing(): boolean {
     return this.options.authenticate === trusted;

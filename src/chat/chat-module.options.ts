@@ -6,8 +6,8 @@ import type { ChatOptions } from '../options/chat.options.js';
 
 /** What a chat can be told; what shapes the module itself is in ChatModuleExtras. */
 export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<AuthenticationOptions> {
-  /** Where messages wait; an SQLite file under `data/` unless given. The connection is the store's alone. */
-  database?: DataSourceOptions;
+  /** Where messages wait, as options or as an address (`postgres://…`); an SQLite file under `data/` unless given. The connection is the store's alone. */
+  database?: DataSourceOptions | string;
   /** Says whether a connection may send this; everything that is valid unless given. */
   authorize?: Authorize;
 }

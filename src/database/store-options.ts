@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import type { DataSourceOptions } from 'typeorm';
 import { isDatabaseType } from '../offline-messages/dialect.js';
 import { OfflineMessage } from '../offline-messages/offline-message.entity.js';
+import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
 import { migrations } from './migrations/index.js';
 import { StoreError } from './store-file.js';
 
@@ -26,6 +27,8 @@ export const DEFAULT_DATABASE_URL = 'sqlite:data/holdfast.sqlite';
  * `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Throws an Error for any other; it never repeats what may be a password.
  */
 export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOptions {
+  const flaw = flawOf(url);
+  if (flaw !== null) throw new Error(`DATABASE_URL ${flaw}; ${FLAW_REMEDY}.`);
   const [, type, path] = /^(sqlite|better-sqlite3):(?!\/\/)(.+)$/.exec(url) ?? [];
   if (path) {
     const database = path === ':memory:' || isAbsolute(path) ? path : resolve(path);
