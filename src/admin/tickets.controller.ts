@@ -31,7 +31,7 @@ export class TicketsController {
   @Header('Cache-Control', 'no-store')
   @Takes(ticketBody)
   @Answers(201, 'The ticket.', ticketDto)
-  @Refuses(400, 503)
+  @Refuses(400, 429, 503)
   issue(
     @Body(new SchemaPipe(ticketBody)) body: z.infer<typeof ticketBody>,
     @Req() request: IncomingMessage,

@@ -5,6 +5,7 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { HANDSHAKE_CODES } from '../protocol/handshake-code.js';
 import { AdmissionLine } from './admission-line.js';
 import { Places } from './places.js';
+import { TakeOvers } from './take-overs.js';
 import { Tally } from './tally.js';
 
 /** A code of the application is not repeated: it could hold what came from a client, and be any number of them. */
@@ -16,6 +17,7 @@ const KNOWN: ReadonlySet<string> = new Set(HANDSHAKE_CODES);
 export class EntranceService {
   readonly line: AdmissionLine;
   readonly places: Places;
+  readonly takeOvers: TakeOvers;
   private readonly trust: ReturnType<typeof proxyaddr.compile>;
   private readonly refused = new Tally<string>();
 
@@ -23,6 +25,7 @@ export class EntranceService {
     this.trust = proxyaddr.compile([...options.trustedProxies]);
     this.line = new AdmissionLine(options);
     this.places = new Places(options);
+    this.takeOvers = new TakeOvers(options.clock);
   }
 
   /** Where a client comes from, as far as proxies that are trusted report it; what anybody else claims is not believed. */

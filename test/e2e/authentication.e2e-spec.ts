@@ -364,6 +364,40 @@ describe('a ticket', () => {
     expect(over).toMatchObject({ status: 401, body: { code: 'UNAUTHORIZED' } });
   });
 
+  it('is one of ten of its user at most, until one is used or over; others get theirs', async () => {
+    const clock = clockOfToday();
+    await start({ clock });
+    const token = await issuer.token('alice');
+    const tickets: string[] = [];
+    for (let count = 0; count < 10; count += 1) {
+      tickets.push((await issue(undefined, token)).body.ticket);
+      clock.advance(1_000);
+    }
+    for (const [body, credentials] of [
+      [undefined, token],
+      [{ user: 'alice' }, ADMIN_TOKEN],
+    ] as const) {
+      const response = await fetch(`http://127.0.0.1:${chat.port}/chat/tickets`, {
+        method: 'POST',
+        headers: { ...bearer(credentials), 'Content-Type': 'application/json' },
+        body: JSON.stringify(body ?? {}),
+      });
+      expect([response.status, response.headers.get('retry-after')]).toEqual([429, '20']);
+      expect(await response.json()).toMatchObject({ statusCode: 429, code: 'TOO_MANY_TICKETS' });
+    }
+    expect((await issue(undefined, await issuer.token('bob'))).status).toBe(201);
+    await open(`?ticket=${tickets[5]}`);
+    expect((await issue(undefined, token)).status).toBe(201);
+    expect((await issue(undefined, token)).status).toBe(429);
+    clock.advance(20_000); // The first is over.
+    expect((await issue(undefined, token)).status).toBe(201);
+    expect((await issue(undefined, token)).status).toBe(429);
+    const { endsByUser } = chat.app.get(Tickets) as unknown as { endsByUser: Map<string, number[]> };
+    clock.advance(60_000);
+    await issue({ user: 'carol' }, ADMIN_TOKEN);
+    expect([...endsByUser.keys()]).toEqual(['carol']); // Nothing is kept of the others.
+  });
+
   it('is one of 10,000 at most, until their time is over', async () => {
     const clock = clockOfToday();
     await start({ clock });
