@@ -62,7 +62,7 @@ export class ChatOptions {
   /** Broadcasts that one connection may send per second, 1 or more, and ten times as many at once; `null` for no limit. */
   broadcastsPerSecond: number | null = 1;
 
-  /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429. `null` for no limit. */
+  /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429, unless one of them is silent for a second after a ping. `null` for no limit. */
   connectionsPerUser: number | null = 10;
 
   /** Connections that one address may have, 1 or more; one more is refused with 429. `null` for no limit. */
