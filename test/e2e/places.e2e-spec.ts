@@ -66,6 +66,7 @@ describe('connections that take over from each other', () => {
       await bob.close();
       await eventually(() => chat.connections.count === 0);
     }
+    expect(chat.connections.closed.of(4409)).toBe(0);
   });
 });
 
