@@ -44,7 +44,7 @@ const page = await format(
   `# Options
 
 Given to \`ChatModule.forRoot({ … })\`, returned by the factory of \`forRootAsync\`, or given to the standalone server as variables of its environment, where \`none\` stands for
-\`null\` and the items of a list are divided by commas. A name that is not known, or a value out of its range, stops the start with a sentence that says what to give.
+\`null\` and the items of a list are divided by commas. A name that is not known, or a value out of its range or with a blank or line break at its end, stops the start with a sentence that says what to give.
 This page is made from the class \`ChatOptions\` by \`npm run docs:options\`.
 
 | option | variable | default | meaning |
@@ -57,15 +57,17 @@ ${rows.join('\n')}
 | --- | --- | --- | --- |
 | \`path\` | \`CHAT_PATH\` | \`/chat\` | Path of the socket; the REST calls lie below it. With \`forRootAsync\` it stands beside the factory. |
 | \`isGlobal\` | | \`false\` | Whether \`ChatService\` can be injected everywhere without importing the module. With \`forRootAsync\` it stands beside the factory. |
-| \`database\` | \`DATABASE_URL\` | \`sqlite:data/holdfast.sqlite\` | Where messages wait: \`sqlite:PATH\` for [whichever driver is installed](operations.md#the-driver-of-sqlite), \`better-sqlite3:PATH\` or \`postgres://USER:PASSWORD@HOST:PORT/DATABASE\`, with \`?schema=NAME\` if it has one of its own ([operations](operations.md#postgres)); in code a \`DataSourceOptions\` of these types. The connection is the store's alone. |
+| \`database\` | \`DATABASE_URL\` | \`sqlite:data/holdfast.sqlite\` | Where messages wait: \`sqlite:PATH\` for [whichever driver is installed](operations.md#the-driver-of-sqlite), \`better-sqlite3:PATH\` or \`postgres://USER:PASSWORD@HOST:PORT/DATABASE\`, with \`?schema=NAME\` if it has one of its own ([operations](operations.md#postgres)); in code also a \`DataSourceOptions\` of these types. The connection is the store's alone. |
 | | \`HOST\`, \`PORT\` | \`127.0.0.1\`, \`3000\` | Where the standalone server listens; port 0 takes any free one. |
 | | \`LOG_FORMAT\` | \`text\` | How the standalone server writes its log: \`text\` for people, \`json\` for one object a line. |
 | \`authenticate\` | \`CHAT_AUTH\` | \`trusted\` | How users are known ([protocol 8](protocol.md#8-authentication)): \`trusted\` believes \`?user=\`, on loopback only; \`jwt\` checks tokens; or a function of yours. |
-| \`jwt({ secret })\` | \`CHAT_JWT_SECRET\` | | The secret of HS256, 32 bytes or more. |
-| \`jwt({ publicKey })\` | \`CHAT_JWT_PUBLIC_KEY\` | | Or the public key of RS256 or ES256, as PEM; its lines may be joined by \`\\n\`. |
+| \`jwt({ secret })\` | \`CHAT_JWT_SECRET\` | | The secret of HS256, 32 bytes or more; of HS384 48, of HS512 64. |
+| \`jwt({ publicKey })\` | \`CHAT_JWT_PUBLIC_KEY\` | | Or the public key, as PEM, of RSA with 2,048 bits or more, of a curve P-256, P-384 or P-521, or of Ed25519; its lines may be joined by \`\\n\`. |
 | \`jwt({ jwksUrl })\` | \`CHAT_JWKS_URL\` | | Or where such keys are published, \`https:\`, or \`http:\` on the own machine. Exactly one of the three. |
+| \`jwt({ algorithm })\` | \`CHAT_JWT_ALGORITHM\` | \`HS256\`, \`RS256\` | What tokens are signed with, where the key does not say it: HS256, HS384 or HS512 with a secret; RS256, RS384, RS512, PS256, PS384 or PS512 with RSA. |
 | \`jwt({ issuer })\` | \`CHAT_JWT_ISSUER\` | | What \`iss\` of a token has to be. Required with \`jwt\`. |
 | \`jwt({ audience })\` | \`CHAT_JWT_AUDIENCE\` | | What \`aud\` of a token has to be, or contain. Required with \`jwt\`. |
+| \`jwt({ userClaim })\` | \`CHAT_JWT_USER_CLAIM\` | \`sub\` | The claim that holds the user's name ([operations](operations.md#tokens)); never one that users can change. |
 | \`authorize\` | | | A function of yours that says whether a connection may send a message; refused with NOT_ALLOWED. |
 | \`adminToken\` | \`CHAT_ADMIN_TOKEN\` | \`null\` | The administrator's bearer token, 16 characters or more. |
 | \`insecure\` | \`CHAT_INSECURE\` | \`false\` | \`1\` (or \`--insecure\`): serve other machines although nothing is proved; warns at every start. |

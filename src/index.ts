@@ -5,6 +5,7 @@ export type {
   ChatModuleOptions,
   ChatOptionsFactory,
 } from './chat/chat-module.options.js';
+export { ChatError } from './chat/chat-error.js';
 export { ChatService, type DirectMessage } from './chat/chat.service.js';
 export { OnChatEvent, type ChatEvents, type MessageHeader } from './chat/chat-events.js';
 export { ChatWsAdapter, type ChatWsAdapterOptions } from './gateway/chat-ws.adapter.js';
@@ -19,6 +20,6 @@ export type { ConnectionInfo } from './connections/connection-info.js';
 export { OfflineMessage } from './offline-messages/offline-message.entity.js';
 export { ChatOptions, ChatOptionsError } from './options/chat.options.js';
 export type { Clock } from './options/clock.js';
-export { ChatError, type ErrorCode, type QuotaScope } from './protocol/chat-error.js';
+export type { ErrorCode, QuotaScope } from './protocol/chat-error.js';
 export { CloseCode } from './protocol/close-code.js';
 export type { Message, Receipt } from './protocol/message.js';

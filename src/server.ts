@@ -17,6 +17,8 @@ import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
 import { EntranceService } from './connections/entrance.service.js';
 import { inTurns } from './connections/request-turns.js';
+import { titleOf } from './database/given-database.js';
+import { storeOptions } from './database/store-options.js';
 import { AdmissionService } from './gateway/admission.service.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { refuse } from './gateway/upgrade-router.js';
@@ -139,7 +141,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   const { address, family, port } = server.address() as AddressInfo;
   const host = family === 'IPv6' ? `[${address}]` : address;
   new Logger('Holdfast').log(
-    `listening on http://${host}:${port} ${howUsersAreKnown(settings)}; connect to ws://${host}:${port}${settings.path}${addressOf(settings)}`,
+    `listening on http://${host}:${port} ${howUsersAreKnown(settings)}; connect to ws://${host}:${port}${settings.path}${addressOf(settings)}; messages wait in ${titleOf(storeOptions(settings.databaseUrl))}`,
   );
   return app;
 }

@@ -7,7 +7,17 @@ const SRC = join(ROOT, 'src');
 /** The rooms, from the top down, and which of those below each may import. Every room may also import `options` and `protocol`. */
 const ARROWS: Record<string, readonly string[]> = {
   main: ['server', 'process'],
-  server: ['app.module', 'admin', 'authentication', 'config', 'connections', 'gateway', 'observability', 'process'],
+  server: [
+    'app.module',
+    'admin',
+    'authentication',
+    'config',
+    'connections',
+    'database',
+    'gateway',
+    'observability',
+    'process',
+  ],
   index: ['chat', 'authentication', 'gateway', 'database', 'connections', 'offline-messages'],
   testing: ['chat', 'database'],
   openapi: ['admin'],

@@ -82,7 +82,7 @@ const REASONS: Record<number, string> = {
   404: 'There is no such thing, or not any more.',
   413: 'The content is longer than allowed.',
   426: 'This is the path of the WebSocket.',
-  429: 'Too many messages wait for this user, or of this sender.',
+  429: 'Too much waits: messages for this user or of this sender, or tickets that nobody has used.',
   503: 'The store did not take it, or is full; try again later.',
 };
 

@@ -12,6 +12,11 @@ const STATUS: Partial<Record<ChatError['code'], HttpStatus>> = {
   STORE_UNAVAILABLE: HttpStatus.SERVICE_UNAVAILABLE,
 };
 
+/** The status that answers a refusal over HTTP. */
+export function statusOf(code: ChatError['code']): HttpStatus {
+  return STATUS[code] ?? HttpStatus.BAD_REQUEST;
+}
+
 /** In place of what the framework and the body parser say, which quotes the address and the body. */
 const MESSAGES: Partial<Record<HttpStatus, string>> = {
   [HttpStatus.BAD_REQUEST]: 'the request cannot be read; check its address and its body',
@@ -40,7 +45,7 @@ export class ErrorFilter extends BaseExceptionFilter {
 
   private shaped(error: unknown): HttpException {
     if (error instanceof ChatError) {
-      return answer(STATUS[error.code] ?? HttpStatus.BAD_REQUEST, error.code, error.message, error.scope);
+      return answer(statusOf(error.code), error.code, error.message, error.scope);
     }
     if (error instanceof HandshakeRefusal) return answer(error.statusCode, error.code, error.message);
     if (error instanceof HttpException) {

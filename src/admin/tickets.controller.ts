@@ -2,7 +2,7 @@ import { BadRequestException, Body, Header, Inject, Post, Req } from '@nestjs/co
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Caller } from '../authentication/authentication.service.js';
-import type { Principal } from '../authentication/authenticator.js';
+import type { ProvenPrincipal } from '../authentication/authenticator.js';
 import { forbidden } from '../authentication/refusal.js';
 import { Tickets } from '../authentication/tickets.js';
 import { toIsoTime } from '../protocol/message.js';
@@ -31,7 +31,7 @@ export class TicketsController {
   @Header('Cache-Control', 'no-store')
   @Takes(ticketBody)
   @Answers(201, 'The ticket.', ticketDto)
-  @Refuses(400, 503)
+  @Refuses(400, 429, 503)
   issue(
     @Body(new SchemaPipe(ticketBody)) body: z.infer<typeof ticketBody>,
     @Req() request: IncomingMessage,
@@ -41,7 +41,7 @@ export class TicketsController {
   }
 }
 
-function ownerOf({ isAdmin, principal }: Caller, user: string | undefined): Principal {
+function ownerOf({ isAdmin, principal }: Caller, user: string | undefined): ProvenPrincipal {
   if (principal && (user === undefined || user === principal.user)) return principal;
   if (!isAdmin) throw forbidden('a ticket is for the user of the credentials; leave "user" out');
   if (user !== undefined) return { user };

@@ -3,12 +3,13 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { within } from '../options/clock.js';
-import { parseUserName } from '../protocol/user-name.js';
+import { RareLog } from '../options/rare-log.js';
+import { principalOf, refusalOf } from './application-answer.js';
 import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
-import type { Principal } from './authenticator.js';
+import type { ProvenPrincipal } from './authenticator.js';
 import { bearerOf, queryOf, userNamedBy } from './credentials.js';
 import { asksForOwnMachine, cameByLoopback } from './own-machine.js';
-import { forbidden, HandshakeRefusal, unauthorized, unavailable } from './refusal.js';
+import { forbidden, HandshakeRefusal, ReportedRefusal, unauthorized, unavailable } from './refusal.js';
 import { Tickets } from './tickets.js';
 import { trusted } from './trusted.authenticator.js';
 
@@ -16,7 +17,7 @@ import { trusted } from './trusted.authenticator.js';
 export interface Caller {
   readonly isAdmin: boolean;
   /** Null for the administrator's token, and for anybody where it is open to all. */
-  readonly principal: Principal | null;
+  readonly principal: ProvenPrincipal | null;
   /** For the log. */
   readonly title: string;
 }
@@ -28,12 +29,15 @@ export interface Caller {
 @Injectable()
 export class AuthenticationService implements OnApplicationBootstrap {
   private readonly logger = new Logger('Authentication');
+  private readonly complaints: RareLog;
 
   constructor(
     @Inject(AUTHENTICATION_OPTIONS) private readonly options: AuthenticationOptions,
     @Inject(CHAT_OPTIONS) private readonly chat: ChatOptions,
     @Inject(Tickets) private readonly tickets: Tickets,
-  ) {}
+  ) {
+    this.complaints = new RareLog(this.logger, chat.clock);
+  }
 
   onApplicationBootstrap(): void {
     if (!this.options.insecure || !this.provesNothing) return;
@@ -43,7 +47,7 @@ export class AuthenticationService implements OnApplicationBootstrap {
   }
 
   /** Who opens a connection; throws a HandshakeRefusal. */
-  async authenticate(request: IncomingMessage): Promise<Principal> {
+  async authenticate(request: IncomingMessage): Promise<ProvenPrincipal> {
     const query = queryOf(request);
     const ticket = query.get('ticket');
     const principal = ticket === null ? await this.ask(request) : this.tickets.redeem(ticket);
@@ -74,33 +78,33 @@ export class AuthenticationService implements OnApplicationBootstrap {
     return { isAdmin: principal.isAdmin === true, principal, title: `user ${JSON.stringify(principal.user)}` };
   }
 
+  /** Who is let in, for the log. */
+  get title(): string {
+    const { authenticate, insecure } = this.options;
+    if (!this.provesNothing) return `users are known by ${authenticate.name || 'a function'}`;
+    return insecure
+      ? 'anybody is let in as whoever ?user= says (insecure)'
+      : 'users are known by ?user=, and only this machine is let in';
+  }
+
   /** Users are believed, whoever they say they are. */
   get provesNothing(): boolean {
     return this.options.authenticate === trusted;
   }
 
-  private async ask(request: IncomingMessage): Promise<Principal> {
+  private async ask(request: IncomingMessage): Promise<ProvenPrincipal> {
     if (this.provesNothing) this.keepToLoopback(request);
-    const principal = await this.answerOf(request);
-    // What is outside of TypeScript may answer nothing for whom it does not know.
-    const user = parseUserName((principal as Principal | null | undefined)?.user);
-    if (user === null) throw unauthorized();
-    return { ...principal, user };
-  }
-
-  private async answerOf(request: IncomingMessage): Promise<Principal> {
     const { clock, handshakeMs } = this.chat;
     try {
       // Until it answers it holds a socket of somebody who has proved nothing.
-      return await within(clock, handshakeMs, this.options.authenticate(request), () => {
-        this.logger.warn(`No answer of the authenticator within ${handshakeMs} ms.`);
-        return unavailable();
-      });
+      return principalOf(await within(clock, handshakeMs, this.options.authenticate(request), () => late(handshakeMs)));
     } catch (error) {
-      if (error instanceof HandshakeRefusal) throw error;
-      // Its name only: the message of an error may quote the token.
-      this.logger.debug(`A request was not authenticated: ${error instanceof Error ? error.name : typeof error}`);
-      throw unauthorized();
+      const refusal = refusalOf(error, request);
+      if (refusal instanceof ReportedRefusal) {
+        const { kind, message, level = 'warn', stack } = refusal.complaint;
+        this.complaints[level](kind, message, stack);
+      }
+      throw refusal;
     }
   }
 
@@ -121,6 +125,11 @@ export class AuthenticationService implements OnApplicationBootstrap {
     }
     this.checkHost(request);
   }
+}
+
+function late(handshakeMs: number): ReportedRefusal {
+  const message = `No answer of authenticate within ${handshakeMs} ms, so whoever asked was answered with 503.`;
+  return new ReportedRefusal(unavailable(), { kind: 'late', message });
 }
 
 /** In constant time: hashes have one length, and a guess learns nothing from how long it took. */

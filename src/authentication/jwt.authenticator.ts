@@ -1,63 +1,59 @@
-import { Logger } from '@nestjs/common';
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
-import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose';
 import { ChatOptionsError } from '../options/chat.options.js';
+import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
+import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
 import type { Authenticator } from './authenticator.js';
 import { tokensOf } from './credentials.js';
-import { unauthorized, unavailable } from './refusal.js';
+import { checkSetAlgorithm, PUBLISHED_ALGORITHMS, publicKeys, secretKeys, type Keys } from './jwt-keys.js';
+import { PublishedKeys } from './published-keys.js';
+import { ReportedRefusal, unauthorized, unusableName } from './refusal.js';
 
 /** How tokens are checked: with exactly one of `secret`, `publicKey` and `jwksUrl`. */
 export interface JwtOptions {
-  /** The secret of HS256, of at least 32 bytes. */
+  /** The secret of HS256, of at least 32 bytes (HS384: 48, HS512: 64). */
   readonly secret?: string | undefined;
-  /** The public key of RS256 (2,048 bits or more) or ES256 (P-256), as PEM. */
+  /** The public key, as PEM: of RSA (2,048 bits or more), of a curve P-256, P-384 or P-521, or of Ed25519. */
   readonly publicKey?: string | undefined;
-  /** Where the public keys of RS256 and ES256 are published as a JSON Web Key Set: `https:`, or `http:` on this machine. */
+  /** Where such public keys are published as a JSON Web Key Set: `https:`, or `http:` on this machine. */
   readonly jwksUrl?: string | undefined;
+  /**
+   * What tokens are signed with, where the key does not say it: HS256 unless given, HS384 or HS512 with a `secret`; RS256 unless
+   * given, RS384, RS512, PS256, PS384 or PS512 with RSA keys, but for published ones that name theirs.
+   */
+  readonly algorithm?: string | undefined;
   /** What `iss` has to be. */
   readonly issuer: string;
   /** What `aud` has to be, or contain. */
   readonly audience: string;
+  /** The claim that holds the user's name, `sub` unless given. One that users can change lets them be each other. */
+  readonly userClaim?: string | undefined;
 }
 
-/** A hash of HS256 has 32 bytes, and a key must have as many [RFC 7518 3.2]. */
-const MIN_SECRET_BYTES = 32;
-const MIN_RSA_BITS = 2_048; // [RFC 7518 3.3]
 /** How far the clocks of issuer and server may be apart. */
 const CLOCK_TOLERANCE_SECONDS = 60;
 /** A longer token is refused unread: no stranger has us decode and hash what he likes. */
 const MAX_TOKEN_CHARACTERS = 8_192;
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
-interface Keys {
-  /** Given by us, never by the token: a public key must not become the secret of an HS256 token [RFC 8725 3.1]. */
-  readonly algorithms: string[];
-  readonly key: JWTVerifyGetKey;
-}
-
 /**
- * Knows users by a JSON Web Token whose `sub` is the user's name: from the `Authorization` header, or as the subprotocol
- * `bearer.TOKEN` beside the real one. `role: "admin"`, or `roles` with "admin" in it, makes an administrator. Throws a
- * ChatOptionsError when the options do not fit; it never repeats a key.
+ * Knows users by a JSON Web Token whose `sub`, or `userClaim`, is the user's name: from the `Authorization` header, or as
+ * the subprotocol `bearer.TOKEN` beside the real one. In the name `|` becomes `%7C` and `%` becomes `%25`, as in an address:
+ * no name can have a `|`, and many issuers have one in `sub`. `role: "admin"`, or `roles` with "admin" in it, makes an
+ * administrator. Throws a ChatOptionsError when the options do not fit; it never repeats a key.
  */
 export function jwt(options: JwtOptions): Authenticator {
-  for (const name of ['issuer', 'audience'] as const) {
-    if (!options[name]) throw new ChatOptionsError(name, 'is not given', 'give the one that every token has to have');
-  }
-  const { issuer, audience } = options;
+  checkTexts(options);
+  const { issuer, audience, userClaim = 'sub' } = options;
   const { algorithms, key } = keysOf(options);
-  return async (request) => {
+  const expected = { algorithms, issuer, audience, clockTolerance: CLOCK_TOLERANCE_SECONDS };
+  return async function jwt(request) {
     const [token, ...more] = tokensOf(request);
     if (token === undefined || more.length > 0 || token.length > MAX_TOKEN_CHARACTERS) throw unauthorized();
-    const { payload } = await jwtVerify(token, key, {
-      algorithms,
-      issuer,
-      audience,
-      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+    const payload = await verified(token, key, expected).catch((error: unknown) => {
+      throw reported(error);
     });
-    if (payload.sub === undefined) throw unauthorized();
     return {
-      user: payload.sub,
+      user: userOf(payload, userClaim),
       isAdmin: isAdmin(payload),
       claims: payload,
       ...(payload.exp === undefined ? {} : { expiresAt: payload.exp * 1000 }),
@@ -65,11 +61,79 @@ export function jwt(options: JwtOptions): Authenticator {
   };
 }
 
+async function verified(token: string, key: Keys['key'], expected: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, key, expected)).payload;
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    // It names no key, and several are published, as while they are exchanged.
+    for await (const candidate of error) {
+      try {
+        return (await jwtVerify(token, candidate, expected)).payload;
+      } catch (failure) {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
+}
+
+/** What a token can be refused for, although its client may be right and the options wrong. */
+function reported(error: unknown): unknown {
+  const problem = problemOf(error);
+  if (problem === null) return error;
+  return new ReportedRefusal(unauthorized(), {
+    kind: `token ${problem}`,
+    message: `A token was refused with 401: ${problem}. If its issuer is yours, correct that option.`,
+  });
+}
+
+function problemOf(error: unknown): string | null {
+  if (error instanceof errors.JWSSignatureVerificationFailed) {
+    return 'its signature is not of the key in secret, publicKey or jwksUrl (CHAT_JWT_SECRET, CHAT_JWT_PUBLIC_KEY, CHAT_JWKS_URL)';
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed)
+    return 'it is signed with another algorithm than algorithm (CHAT_JWT_ALGORITHM) says';
+  if (!(error instanceof errors.JWTClaimValidationFailed)) return null;
+  // Its signature was good: no stranger can write these claims.
+  if (error.claim === 'iss') return 'its iss is not what issuer (CHAT_JWT_ISSUER) says';
+  return error.claim === 'aud' ? 'its aud is not what audience (CHAT_JWT_AUDIENCE) says' : null;
+}
+
+/** Injective, so that nobody becomes somebody else: a claim that has these characters can't equal one that has their codes. */
+function userOf(payload: JWTPayload, claim: string): string {
+  const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined;
+  const user = typeof value === 'string' ? value.replaceAll('%', '%25').replaceAll('|', '%7C') : undefined;
+  if (user !== undefined && parseUserName(user) === user) return user;
+  const problem =
+    value === undefined ? 'has no' : typeof value === 'string' ? 'has no name in its' : 'has no text in its';
+  throw new ReportedRefusal(unusableName(), {
+    kind: 'claim',
+    message:
+      `A good token ${problem} claim ${JSON.stringify(claim)}, so it was refused with 403; give userClaim (CHAT_JWT_USER_CLAIM) the name of one ` +
+      `that has a text which never changes (${USER_NAME_RULE}; no blanks around it, in NFC; "|" counts as %7C).`,
+  });
+}
+
 function isAdmin({ role, roles }: JWTPayload): boolean {
   return role === 'admin' || (Array.isArray(roles) && roles.includes('admin'));
 }
 
-function keysOf({ secret, publicKey, jwksUrl }: JwtOptions): Keys {
+/** Every option is a text without a flaw, but for the key, which has lines. */
+function checkTexts(options: JwtOptions): void {
+  for (const name of ['issuer', 'audience'] as const) {
+    if (!options[name]) throw new ChatOptionsError(name, 'is not given', 'give the one that every token has to have');
+  }
+  for (const name of ['secret', 'publicKey', 'jwksUrl', 'algorithm', 'issuer', 'audience', 'userClaim'] as const) {
+    const value: unknown = options[name];
+    if (value === undefined) continue;
+    if (typeof value !== 'string' || value === '') throw new ChatOptionsError(name, 'is no text', 'give a string');
+    const flaw = name === 'publicKey' ? null : flawOf(value);
+    if (flaw !== null) throw new ChatOptionsError(name, flaw, FLAW_REMEDY);
+  }
+}
+
+function keysOf({ secret, publicKey, jwksUrl, algorithm }: JwtOptions): Keys {
   const given = [secret, publicKey, jwksUrl].filter((source) => source !== undefined);
   if (given.length !== 1) {
     throw new ChatOptionsError(
@@ -78,50 +142,11 @@ function keysOf({ secret, publicKey, jwksUrl }: JwtOptions): Keys {
       'give exactly one of secret, publicKey and jwksUrl',
     );
   }
-  if (secret !== undefined) return secretKeys(secret);
-  return publicKey !== undefined ? publicKeys(publicKey) : publishedKeys(jwksUrl!);
+  if (secret !== undefined) return secretKeys(secret, algorithm);
+  return publicKey !== undefined ? publicKeys(publicKey, algorithm) : publishedKeys(jwksUrl!, algorithm);
 }
 
-function secretKeys(secret: string): Keys {
-  const bytes = Buffer.from(secret);
-  if (bytes.length < MIN_SECRET_BYTES) {
-    throw new ChatOptionsError('secret', `has ${bytes.length} bytes`, `give at least ${MIN_SECRET_BYTES} random ones`);
-  }
-  const key = createSecretKey(bytes);
-  return { algorithms: ['HS256'], key: () => key };
-}
-
-function publicKeys(pem: string): Keys {
-  const key = readPublicKey(pem);
-  const { modulusLength = 0, namedCurve } = key?.asymmetricKeyDetails ?? {};
-  if (key?.asymmetricKeyType === 'rsa' && modulusLength >= MIN_RSA_BITS)
-    return { algorithms: ['RS256'], key: () => key };
-  if (key?.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return { algorithms: ['ES256'], key: () => key };
-  throw new ChatOptionsError(
-    'publicKey',
-    'is no key that is taken here',
-    `give the public key, as PEM, of RSA with ${MIN_RSA_BITS} bits or more or of the curve P-256`,
-  );
-}
-
-function readPublicKey(pem: string): KeyObject | null {
-  // Node would make the public key of a private one, which has no business on this server.
-  if (pem.includes('PRIVATE KEY')) return null;
-  try {
-    return createPublicKey(pem);
-  } catch {
-    return null; // The caller says what to give; the cause could quote the key.
-  }
-}
-
-/** Asked of the parsed address: in `http://127.0.0.1:80@elsewhere/` the own machine is only a user's name. */
-function isSafe(address: string): boolean {
-  if (!URL.canParse(address)) return false;
-  const { protocol, hostname } = new URL(address);
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK_HOST.test(hostname));
-}
-
-function publishedKeys(address: string): Keys {
+function publishedKeys(address: string, algorithm: string | undefined): Keys {
   if (!isSafe(address)) {
     throw new ChatOptionsError(
       'jwksUrl',
@@ -129,21 +154,13 @@ function publishedKeys(address: string): Keys {
       'give one of https:, as over http: anybody on the way could give his own keys',
     );
   }
-  const logger = new Logger('Authentication');
-  const published = createRemoteJWKSet(new URL(address));
-  let reachable = true;
-  const key: JWTVerifyGetKey = async (header, token) => {
-    try {
-      const found = await published(header, token);
-      reachable = true;
-      return found;
-    } catch (error) {
-      // No such key: that is the token's fault. All else is the address's, or the network's.
-      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
-      if (reachable) logger.error(`The published keys can't be read, so nobody can be authenticated: ${String(error)}`);
-      reachable = false; // Once an outage: strangers could fill the log.
-      throw unavailable();
-    }
-  };
-  return { algorithms: ['RS256', 'ES256'], key };
+  checkSetAlgorithm(algorithm);
+  return { algorithms: PUBLISHED_ALGORITHMS, key: new PublishedKeys(new URL(address), algorithm).find };
+}
+
+/** Asked of the parsed address: in `http://127.0.0.1:80@elsewhere/` the own machine is only a user's name. */
+function isSafe(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const { protocol, hostname } = new URL(address);
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK_HOST.test(hostname));
 }

@@ -1,14 +1,54 @@
-/** A refusal in HTTP, before the upgrade or of a REST call: an answer with the body `{ statusCode, code, message }`. */
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+
+/**
+ * A refusal in HTTP, before the upgrade or of a REST call: an answer with the body `{ statusCode, code, message }`. The
+ * status is one from 400 to 599; another one, or a header that can't be sent, throws an Error.
+ */
 export class HandshakeRefusal extends Error {
-  override readonly name = 'HandshakeRefusal';
+  override readonly name: string = 'HandshakeRefusal';
 
   constructor(
-    readonly statusCode: 400 | 401 | 403 | 404 | 405 | 408 | 426 | 429 | 431 | 503,
+    readonly statusCode: number,
     readonly code: string,
     message: string,
     readonly headers: Readonly<Record<string, string>> = {},
   ) {
     super(message);
+    if (!isRefusalStatus(statusCode)) {
+      throw new RangeError('The status of a HandshakeRefusal is none of HTTP that refuses; give one from 400 to 599.');
+    }
+    for (const [header, value] of Object.entries(headers)) {
+      validateHeaderName(header);
+      validateHeaderValue(header, value);
+    }
+  }
+}
+
+/** Whether a status of HTTP refuses. */
+export function isRefusalStatus(status: unknown): status is number {
+  return Number.isInteger(status) && (status as number) >= 400 && (status as number) <= 599;
+}
+
+/** What the operator is told of a refusal. */
+export interface Complaint {
+  /** One line of a kind is written a minute. */
+  readonly kind: string;
+  /** What is wrong and what to do; it names claims, fields and options, and never a value of a client's. */
+  readonly message: string;
+  readonly level?: 'warn' | 'error';
+  readonly stack?: string | undefined;
+}
+
+/** A refusal for which the operator is to be told as well, since the client can't mend it. */
+export class ReportedRefusal extends HandshakeRefusal {
+  override readonly name = 'ReportedRefusal';
+
+  constructor(
+    { statusCode, code, message, headers }: HandshakeRefusal,
+    /** For the log. */
+    readonly complaint: Complaint,
+  ) {
+    super(statusCode, code, message, headers);
   }
 }
 
@@ -24,15 +64,24 @@ export function forbidden(message: string): HandshakeRefusal {
   return new HandshakeRefusal(403, 'FORBIDDEN', message);
 }
 
+/** The answer to somebody who has proved a name that nobody can have here. It is not 401: new credentials would say the same. */
+export function unusableName(): HandshakeRefusal {
+  return new HandshakeRefusal(
+    403,
+    'UNUSABLE_NAME',
+    "the credentials are good, but hold no name that a user can have here; the server's operator has to say where to find one",
+  );
+}
+
 /**
  * The answer when nobody can tell whether the credentials are good. It is not 401: a client would throw away a good token
  * and send its user to sign in again, for a fault that is ours and passes.
  */
-export function unavailable(): HandshakeRefusal {
+export function unavailable(retryAfterSeconds = 5): HandshakeRefusal {
   return new HandshakeRefusal(
     503,
     'AUTHENTICATION_UNAVAILABLE',
     'the credentials cannot be checked at the moment; try again in a few seconds',
-    { 'Retry-After': '5' },
+    { 'Retry-After': String(retryAfterSeconds) },
   );
 }

@@ -1,13 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { createHash, randomBytes } from 'node:crypto';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import type { Principal } from './authenticator.js';
+import type { ProvenPrincipal } from './authenticator.js';
 import { HandshakeRefusal, unauthorized } from './refusal.js';
 
 /** How long a ticket is good. It stands in an address, and so in logs: it must be worth nothing by the time that it is read there. */
 const TICKET_MS = 30_000;
 /** So many tickets that nobody has used are kept. */
 const MAX_TICKETS = 10_000;
+/** And so many of one user, or one could keep all the others out. */
+const MAX_TICKETS_PER_USER = 10;
 
 /** A ticket as its owner gets it. */
 export interface Ticket {
@@ -23,38 +25,57 @@ export interface Ticket {
 @Injectable()
 export class Tickets {
   /** By the hash of the ticket: how long a look-up takes tells nothing of a good one. In the order of their end. */
-  private readonly waiting = new Map<string, { principal: Principal; expiresAt: number }>();
+  private readonly waiting = new Map<string, { principal: ProvenPrincipal; expiresAt: number }>();
+  /** When the tickets of each user end that are among them, the next one first. */
+  private readonly endsByUser = new Map<string, number[]>();
 
   constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {}
 
-  /** A ticket for one connection of this principal; refused with 401 when its time is over, and with 503 when too many wait to be used. */
-  issue(principal: Principal): Ticket {
+  /**
+   * A ticket for one connection of this principal; refused with 401 when its time is over, with 429 when too many of its user
+   * wait to be used, and with 503 when too many of all do.
+   */
+  issue(principal: ProvenPrincipal): Ticket {
     const now = this.options.clock.now();
     // Within the tolerance of the clocks: it would open nothing.
     if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw unauthorized();
     for (const [hash, { expiresAt }] of this.waiting) {
       if (expiresAt > now) break;
-      this.waiting.delete(hash);
+      this.takeOut(hash);
     }
-    if (this.waiting.size >= MAX_TICKETS) {
-      throw new HandshakeRefusal(503, 'TOO_MANY_TICKETS', 'too many tickets wait to be used; ask again in 30 seconds', {
-        'Retry-After': String(TICKET_MS / 1000),
-      });
-    }
+    const ends = this.endsByUser.get(principal.user) ?? [];
+    if (ends.length >= MAX_TICKETS_PER_USER) throw tooMany(429, 'of this user', ends[0]! - now);
+    if (this.waiting.size >= MAX_TICKETS) throw tooMany(503, 'of all users', TICKET_MS);
     const ticket = randomBytes(32).toString('base64url');
     const expiresAt = now + TICKET_MS;
     this.waiting.set(hashOf(ticket), { principal, expiresAt });
+    this.endsByUser.set(principal.user, [...ends, expiresAt]);
     return { ticket, expiresAt };
   }
 
   /** Whose ticket it is. It is spent by this, also when its time is over; 401 for one that is not known, or not any more. */
-  redeem(ticket: string): Principal {
-    const hash = hashOf(ticket);
-    const found = this.waiting.get(hash);
-    this.waiting.delete(hash);
+  redeem(ticket: string): ProvenPrincipal {
+    const found = this.takeOut(hashOf(ticket));
     if (!found || found.expiresAt <= this.options.clock.now()) throw unauthorized();
     return found.principal;
   }
+
+  private takeOut(hash: string) {
+    const found = this.waiting.get(hash);
+    if (!found) return undefined;
+    this.waiting.delete(hash);
+    const { user } = found.principal;
+    const ends = this.endsByUser.get(user)!;
+    ends.splice(ends.indexOf(found.expiresAt), 1);
+    if (ends.length === 0) this.endsByUser.delete(user);
+    return found;
+  }
+}
+
+function tooMany(status: number, whose: string, waitMs: number): HandshakeRefusal {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
+  const message = `too many tickets ${whose} wait to be used; use them, or ask again in ${seconds} seconds`;
+  return new HandshakeRefusal(status, 'TOO_MANY_TICKETS', message, { 'Retry-After': String(seconds) });
 }
 
 function hashOf(ticket: string): string {

@@ -6,8 +6,8 @@ import type { ChatOptions } from '../options/chat.options.js';
 
 /** What a chat can be told; what shapes the module itself is in ChatModuleExtras. */
 export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<AuthenticationOptions> {
-  /** Where messages wait. The connection is the store's alone. @default the SQLite file data/holdfast.sqlite */
-  database?: DataSourceOptions;
+  /** Where messages wait, as options or as an address (`postgres://…`). The connection is the store's alone. @default the SQLite file data/holdfast.sqlite */
+  database?: DataSourceOptions | string;
   /** Says whether a connection may send this. @default everything that is valid */
   authorize?: Authorize;
 }

@@ -4,6 +4,7 @@ import { WebSocketGateway } from '@nestjs/websockets';
 import { inspect } from 'node:util';
 import { AdminModule } from '../admin/admin.module.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
+import { givenDatabase } from '../database/given-database.js';
 import {
   checkStore,
   makeRoomForRemovals,
@@ -11,7 +12,6 @@ import {
   reopenStore,
   roomForInserts,
 } from '../database/store-data-source.js';
-import { storeOptions } from '../database/store-options.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdapterCheck } from '../gateway/adapter-check.js';
 import { AdmissionService } from '../gateway/admission.service.js';
@@ -25,9 +25,10 @@ import { isSocketPath } from '../options/socket-path.js';
 import { ChatEventListeners } from './chat-event.listeners.js';
 import type { ChatModuleAsyncOptions, ChatModuleExtras, ChatModuleOptions } from './chat-module.options.js';
 import { ChatService } from './chat.service.js';
+import { CHAT_PATH, StartLine } from './start-line.js';
 
 const DATABASE: StoreDatabase = {
-  options: (given) => given ?? storeOptions(),
+  options: givenDatabase,
   open: openStore,
   reopen: reopenStore,
   check: checkStore,
@@ -68,6 +69,9 @@ export class ChatModule {
 
 function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: ChatModuleExtras): DynamicModule {
   checkPath(path);
+  if (typeof isGlobal !== 'boolean') {
+    throw new ChatOptionsError('isGlobal', `is ${inspect(isGlobal)}`, 'give true or false');
+  }
   const delivery = DeliveryModule.over(STORE);
   return {
     module: ChatModule,
@@ -80,14 +84,23 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       RouterModule.register([{ path, module: AdminModule }]),
       DiscoveryModule,
     ],
-    providers: [AdapterCheck, AdmissionService, POLICY, gatewayAt(path), ChatEventListeners, ChatService],
+    providers: [
+      AdapterCheck,
+      AdmissionService,
+      POLICY,
+      gatewayAt(path),
+      ChatEventListeners,
+      ChatService,
+      { provide: CHAT_PATH, useValue: path },
+      StartLine,
+    ],
     exports: [ChatService, delivery],
   };
 }
 
 /** Of a path that does not fit, Nest would serve the REST calls somewhere and the socket nowhere. */
 function checkPath(path: unknown): void {
-  if (typeof path === 'string' && isSocketPath(normalPath(path))) return;
+  if (typeof path === 'string' && path.startsWith('/') && isSocketPath(normalPath(path))) return;
   throw new ChatOptionsError(
     'path',
     `is ${inspect(path)}`,

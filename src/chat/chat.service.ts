@@ -4,10 +4,11 @@ import type { ConnectionInfo } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { dispatch } from '../delivery/dispatch.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { ChatError as Refusal } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { isMessageId, type Receipt } from '../protocol/message.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
+import { ChatError } from './chat-error.js';
 
 /** A direct message of the application's. */
 export interface DirectMessage {
@@ -35,13 +36,13 @@ export class ChatService {
    */
   async send({ from, to, content, id }: DirectMessage): Promise<Receipt> {
     const message = { from: nameOf(from, 'from'), to: nameOf(to, 'to'), content: textOf(content), id: idOf(id) };
-    return (await dispatch(this.delivery, message)).receipt;
+    return (await told(dispatch(this.delivery, message))).receipt;
   }
 
   /** Writes to everybody who is connected, and stores nothing; resolves with the number of connections written to. */
   async broadcast({ from, content, id }: Omit<DirectMessage, 'to'>): Promise<Receipt> {
     const message = { from: nameOf(from, 'from'), content: textOf(content), id: idOf(id) };
-    return (await dispatch(this.delivery, message)).receipt;
+    return (await told(dispatch(this.delivery, message))).receipt;
   }
 
   isOnline(user: string): boolean {
@@ -62,7 +63,7 @@ export class ChatService {
 
   /** How many messages wait for a user in the store; rejects with STORE_UNAVAILABLE when it can't be read. */
   async pending(user: string): Promise<number> {
-    return this.delivery.pendingOf(nameOf(user, 'user'));
+    return told(this.delivery.pendingOf(nameOf(user, 'user')));
   }
 
   /** Closes the connections of a user with 4403, after which clients do not come back by themselves; answers how many. */
@@ -74,6 +75,15 @@ export class ChatService {
 
   private open(user: string): Connection[] {
     return this.connectionService.ofUser(nameOf(user, 'user')).filter(({ isOpen }) => isOpen);
+  }
+}
+
+/** What the chat refuses, as the application is told of it. */
+async function told<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof Refusal ? ChatError.of(error) : error;
   }
 }
 

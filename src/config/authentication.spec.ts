@@ -32,7 +32,7 @@ describe('the environment of the server says who may do what', () => {
     const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength });
     const pem = { type: 'spki', format: 'pem' } as const;
     const key =
-      'CHAT_JWT_PUBLIC_KEY is no key that is taken here; give the public key, as PEM, of RSA with 2048 bits or more or of the curve P-256.';
+      'CHAT_JWT_PUBLIC_KEY is no key that is taken here; give the public key, as PEM, of RSA with 2048 bits or more, of a curve P-256, P-384 or P-521, or of Ed25519.';
     const address =
       'CHAT_JWKS_URL is no address of keys that is safe; give one of https:, as over http: anybody on the way could give his own keys.';
     it.each([
@@ -67,9 +67,33 @@ describe('the environment of the server says who may do what', () => {
         'another curve',
         {
           CHAT_JWT_SECRET: '',
-          CHAT_JWT_PUBLIC_KEY: String(generateKeyPairSync('ed25519').publicKey.export(pem)),
+          CHAT_JWT_PUBLIC_KEY: String(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.export(pem)),
         },
         key,
+      ],
+      [
+        'an algorithm of another kind of key',
+        { CHAT_JWT_ALGORITHM: 'RS256' },
+        'CHAT_JWT_ALGORITHM is not one of a secret; give one of HS256, HS384, HS512.',
+      ],
+      [
+        'an algorithm that wants a longer secret',
+        { CHAT_JWT_ALGORITHM: 'HS512' },
+        'CHAT_JWT_SECRET has 32 bytes; give at least 64 random ones.',
+      ],
+      [
+        'an algorithm of another curve',
+        {
+          CHAT_JWT_SECRET: '',
+          CHAT_JWT_PUBLIC_KEY: String(generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export(pem)),
+          CHAT_JWT_ALGORITHM: 'ES256',
+        },
+        'CHAT_JWT_ALGORITHM is not one of this key; give one of ES384.',
+      ],
+      [
+        'a secret for published keys',
+        { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'https://x', CHAT_JWT_ALGORITHM: 'HS256' },
+        'CHAT_JWT_ALGORITHM is not one of RSA, of which alone published keys may not say it; give one of RS256, RS384, RS512, PS256, PS384, PS512, or leave it out.',
       ],
       ['keys over plain HTTP', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'http://issuer.example/keys' }, address],
       ['keys at a host named alike', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'http://localhost.example/keys' }, address],
@@ -84,14 +108,19 @@ describe('the environment of the server says who may do what', () => {
     });
   });
 
-  it.each(['CHAT_JWT_SECRET', 'CHAT_JWT_PUBLIC_KEY', 'CHAT_JWKS_URL', 'CHAT_JWT_ISSUER', 'CHAT_JWT_AUDIENCE'])(
-    'stops at %s where no token is checked',
-    (variable) => {
-      expect(refusal({ [variable]: 'x' })).toBe(
-        `${variable} is given, but CHAT_AUTH is not jwt; set CHAT_AUTH=jwt, or leave it out.`,
-      );
-    },
-  );
+  it.each([
+    'CHAT_JWT_SECRET',
+    'CHAT_JWT_PUBLIC_KEY',
+    'CHAT_JWKS_URL',
+    'CHAT_JWT_ALGORITHM',
+    'CHAT_JWT_ISSUER',
+    'CHAT_JWT_AUDIENCE',
+    'CHAT_JWT_USER_CLAIM',
+  ])('stops at %s where no token is checked', (variable) => {
+    expect(refusal({ [variable]: 'x' })).toBe(
+      `${variable} is given, but CHAT_AUTH is not jwt; set CHAT_AUTH=jwt, or leave it out.`,
+    );
+  });
 
   it.each(['short', 'x'.repeat(15), 'with a blank in the middle', '\u00e9'.repeat(16)])(
     'stops at an administrator token that is none, without a word of it: %j',

@@ -10,8 +10,10 @@ const JWT_VARIABLES = {
   secret: 'CHAT_JWT_SECRET',
   publicKey: 'CHAT_JWT_PUBLIC_KEY',
   jwksUrl: 'CHAT_JWKS_URL',
+  algorithm: 'CHAT_JWT_ALGORITHM',
   issuer: 'CHAT_JWT_ISSUER',
   audience: 'CHAT_JWT_AUDIENCE',
+  userClaim: 'CHAT_JWT_USER_CLAIM',
 } as const;
 const VARIABLES: Readonly<Record<string, string>> = { ...JWT_VARIABLES, adminToken: 'CHAT_ADMIN_TOKEN' };
 
@@ -53,6 +55,8 @@ function authenticator(given: Readonly<Record<string, string>>): Authenticator {
       // Environment files hold one line only, so the lines of a key come joined by `\n` in letters.
       publicKey: given[JWT_VARIABLES.publicKey]?.replaceAll('\\n', '\n'),
       jwksUrl: given[JWT_VARIABLES.jwksUrl],
+      algorithm: given[JWT_VARIABLES.algorithm],
+      userClaim: given[JWT_VARIABLES.userClaim],
       issuer: given[JWT_VARIABLES.issuer] ?? '',
       audience: given[JWT_VARIABLES.audience] ?? '',
     });

@@ -157,12 +157,54 @@ describe('the environment of the server', () => {
     expect(readEnvironment({ PORT }).port).toBe(Number(PORT));
   });
 
-  it.each(['65536', '-1', '80.5', '0x50', '1e3', 'http', ' ', '3000 ', '999999999999999999999'])(
-    'refuses the port %j',
-    (PORT) => {
-      expect(refusal({ PORT })).toBe(`PORT is '${PORT}'; give a whole number from 0 to 65535, 0 for any free port.`);
-    },
-  );
+  it.each(['65536', '-1', '80.5', '0x50', '1e3', 'http', '999999999999999999999'])('refuses the port %j', (PORT) => {
+    expect(refusal({ PORT })).toBe(`PORT is '${PORT}'; give a whole number from 0 to 65535, 0 for any free port.`);
+  });
+
+  it.each([
+    'HOST',
+    'PORT',
+    'DATABASE_URL',
+    'CHAT_PATH',
+    'CHAT_AUTH',
+    'CHAT_JWT_SECRET',
+    'CHAT_JWKS_URL',
+    'CHAT_JWT_ALGORITHM',
+    'CHAT_JWT_ISSUER',
+    'CHAT_JWT_AUDIENCE',
+    'CHAT_JWT_USER_CLAIM',
+    'CHAT_ADMIN_TOKEN',
+    'CHAT_INSECURE',
+    'CHAT_TRUSTED_PROXIES',
+    'CHAT_ALLOWED_ORIGINS',
+    'CHAT_SESSIONS',
+    'CHAT_DRAIN_MS',
+  ])('refuses %s with what was copied with it, and neither trims nor repeats it', (variable) => {
+    const value = 'x'.repeat(32);
+    const remedy = 'give it without, as from printf rather than echo.';
+    for (const flawed of [
+      `${value}\n`,
+      `${value}\r\n`,
+      `${value} `,
+      ` ${value}`,
+      `\t${value}`,
+      `\ufeff${value}`,
+      ' ',
+    ]) {
+      expect(refusal({ ...JWT, [variable]: flawed })).toBe(
+        `${variable} begins or ends with a blank or a line break; ${remedy}`,
+      );
+    }
+    for (const flawed of [`${value}\n${value}`, `${value}\0${value}`, `${value}\u0085${value}`]) {
+      expect(refusal({ ...JWT, [variable]: flawed })).toBe(
+        `${variable} has a line break or another control character in it; ${remedy}`,
+      );
+    }
+  });
+
+  it('leaves the variables of others alone', () => {
+    expect(readEnvironment({ PS1: '$ ', SOME_TEXT: 'two\nlines\n' })).toEqual(readEnvironment({}));
+  });
 
   it.each(['chat', '/', '/chat/', '//chat', '/a b', '/chat?x', '/:user', '/*', '/..', '/a/./b', '/chat#'])(
     'refuses the path %j',
@@ -179,7 +221,7 @@ describe('the environment of the server', () => {
         new RegExp(`^${variable} is not known; known are CHAT_PATH, CHAT_AUTH, CHAT_JWT_SECRET, `),
       );
       const options = Object.keys(new ChatOptions()).length - 1; // All but the clock.
-      expect(message.match(/CHAT_[A-Z_]+(?=[,.])/g)).toHaveLength(9 + options);
+      expect(message.match(/CHAT_[A-Z_]+(?=[,.])/g)).toHaveLength(11 + options);
       expect(message).not.toContain('CLOCK,');
     },
   );

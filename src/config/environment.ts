@@ -1,5 +1,6 @@
 import type { AuthenticationOptions } from '../authentication/authentication.options.js';
 import { ChatOptions, ChatOptionsError, resolveChatOptions } from '../options/chat.options.js';
+import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
 import { isSocketPath } from '../options/socket-path.js';
 import { DEFAULT_DATABASE_URL } from '../database/store-options.js';
 import { AUTHENTICATION_VARIABLES, readAuthentication } from './authentication.js';
@@ -36,6 +37,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   ) as Record<string, string>;
+  checkTexts(given);
   const host = given['HOST'] ?? '127.0.0.1';
   const path = given['CHAT_PATH'] ?? '/chat';
   if (!isSocketPath(path)) {
@@ -49,6 +51,15 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
     chat: chatOptions(given),
     authentication: readAuthentication(given, host),
   };
+}
+
+/** Variables of others have a form of their own; so has a key, which has lines. */
+function checkTexts(given: Record<string, string>): void {
+  for (const [variable, value] of Object.entries(given)) {
+    const isOurs = variable.startsWith('CHAT_') || ['HOST', 'PORT', 'DATABASE_URL'].includes(variable);
+    const flaw = isOurs && variable !== 'CHAT_JWT_PUBLIC_KEY' ? flawOf(value) : null;
+    if (flaw !== null) throw new EnvironmentError(`${variable} ${flaw}; ${FLAW_REMEDY}.`);
+  }
 }
 
 /** Reads `LOG_FORMAT`, before everything else so that what is wrong with the rest is told in that form; throws an EnvironmentError. */

@@ -1,3 +1,6 @@
+import type { ChatOptions } from '../options/chat.options.js';
+import type { PaceLimits } from './pace.js';
+
 /** What the application may know of a connection. */
 export interface ConnectionInfo {
   readonly id: string;
@@ -19,3 +22,7 @@ export interface ConnectionOrigin {
   /** Who its peer proved to be, as the application says it. */
   readonly principal?: unknown;
 }
+
+/** How much a peer may send, null being no limit, and how much may wait to leave to it. */
+export type ConnectionLimits = PaceLimits &
+  Pick<ChatOptions, 'slowBufferBytes' | 'maxBufferedBytes' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'>;

@@ -11,6 +11,7 @@ import { Connection } from './connection.js';
 import type { ConnectionKeeper } from './connection-keeper.js';
 import type { ConnectionOrigin } from './connection-info.js';
 import { Expiry } from './expiry.js';
+import { LivenessProbe } from './liveness-probe.js';
 import { textFrame } from './outbox.js';
 import { Tally } from './tally.js';
 
@@ -44,9 +45,11 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   private turn: Connection[] = [];
   private cancelHeartbeat: (() => void) | null = null;
   private readonly expiry: Expiry;
+  private readonly probe: LivenessProbe;
 
   constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {
     this.expiry = new Expiry(options.clock);
+    this.probe = new LivenessProbe(options.clock);
   }
 
   /** Enters a connection that was just opened. */
@@ -73,6 +76,12 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     ofUser.delete(connection);
     if (ofUser.size === 0) this.byUser.delete(connection.user);
     this.listener?.onDisconnected(connection);
+    this.probe.onGone(connection);
+  }
+
+  /** Ends the oldest connection of this user whose peer is silent for a second, if there is one, to make room for a new one. */
+  makeRoom(user: string): Promise<void> {
+    return this.probe.makeRoom(user, this.ofUser(user), ({ id }) => this.connections.has(id));
   }
 
   get(id: string): Connection | undefined {

@@ -1,23 +1,18 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
-import type { ChatOptions } from '../options/chat.options.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
-import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
+import type { ConnectionInfo, ConnectionLimits, ConnectionOrigin } from './connection-info.js';
 import type { ConnectionKeeper } from './connection-keeper.js';
 import { Heartbeat, type Ending } from './heartbeat.js';
 import { Outbox, pingFrame, pongFrame } from './outbox.js';
-import { Pace, type PaceLimits } from './pace.js';
+import { Pace } from './pace.js';
 import { PongConfirmation } from './pong-confirmation.js';
 import { Hold, Reading } from './reading.js';
 
-/** How much a peer may send, null being no limit, and how much may wait to leave to it. */
-export type ConnectionLimits = PaceLimits &
-  Pick<ChatOptions, 'slowBufferBytes' | 'maxBufferedBytes' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'>;
-
-/** So much is gathered in one turn, in bytes, before it leaves without waiting for the end of the turn. */
+/** So many bytes are gathered in one turn before they leave without waiting for its end. */
 const TURN_BYTES = 64 * 1024;
 
 /**
@@ -83,7 +78,7 @@ export class Connection implements ConnectionInfo {
     return this.socket.readyState === WebSocket.OPEN;
   }
 
-  /** It may not send any more: what comes from it until it is gone is not handled. */
+  /** What comes from it until it is gone is not handled. */
   get isRevoked(): boolean {
     return this.revoked;
   }
@@ -141,7 +136,6 @@ export class Connection implements ConnectionInfo {
     this.write(this.codec.exception(error, error.id ?? id));
   }
 
-  /** Notes that a frame came. */
   onFrame(): void {
     this.received += 1;
     this.lastSeenAt = this.keeper.now();
@@ -178,11 +172,13 @@ export class Connection implements ConnectionInfo {
     if (!this.isOpen) return null;
     if (this.choked === 'for a heartbeat') return CloseCode.NO_PONG; // All the time it took nothing from us.
     if (this.choked) this.choked = 'for a heartbeat';
-    return this.pulse.beat(() => {
-      const nonce = this.pongs.ask(this.writtenSeq);
-      // With too many unanswered one of those serves. It goes behind what waits for the end of the turn: its pong confirms that.
-      if (nonce) this.writeFrame(pingFrame(nonce));
-    });
+    return this.pulse.beat(() => this.ping());
+  }
+
+  /** Asks for a pong. With too many unanswered one of those serves. It goes behind what waits for the end of the turn: its pong confirms that. */
+  ping(): void {
+    const nonce = this.pongs.ask(this.writtenSeq);
+    if (nonce) this.writeFrame(pingFrame(nonce));
   }
 
   /** Says goodbye with a close code and a reason; what was written before leaves first. */
@@ -213,9 +209,8 @@ export class Connection implements ConnectionInfo {
   }
 
   /**
-   * Closes it and waits for no answer: the peer is dead, and until it was gone its messages would wait for it, and it would
-   * be listed and count. One that lives, and only did not pong, still hears why: with nothing before it that waits, the
-   * goodbye is in the hands of the kernel when the socket is closed, which sends it before the end.
+   * Closes it and waits for no answer: until the dead peer was gone its messages would wait for it, and it would count. One that lives,
+   * and only did not pong, still hears why: with nothing before it, the goodbye is in the kernel's hands when the socket is closed.
    */
   abandon(code: number, reason: string): void {
     this.close(code, reason);

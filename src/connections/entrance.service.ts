@@ -8,6 +8,7 @@ import { HANDSHAKE_CODES } from '../protocol/handshake-code.js';
 import { AdmissionLine } from './admission-line.js';
 import { HttpSockets } from './http-sockets.js';
 import { Places, type Place } from './places.js';
+import { TakeOvers } from './take-overs.js';
 import { Tally } from './tally.js';
 
 /** A code of the application is not repeated: it could hold what came from a client, and be any number of them. */
@@ -19,6 +20,7 @@ const KNOWN: ReadonlySet<string> = new Set(HANDSHAKE_CODES);
 export class EntranceService {
   readonly line: AdmissionLine;
   readonly places: Places;
+  readonly takeOvers: TakeOvers;
   readonly httpSockets: HttpSockets;
   private readonly isTrusted: (address: string) => boolean;
   private readonly refused = new Tally<string>();
@@ -28,6 +30,7 @@ export class EntranceService {
     this.line = new AdmissionLine(options);
     this.places = new Places(options);
     this.httpSockets = new HttpSockets(options, this.places);
+    this.takeOvers = new TakeOvers(options.clock);
   }
 
   /**

@@ -59,6 +59,11 @@ export class Places {
     };
   }
 
+  /** How many places this user has. */
+  of(user: string): number {
+    return this.byUser.of(user);
+  }
+
   private isFullFor(user: string): boolean {
     const { sessions, connectionsPerUser } = this.limits;
     return sessions === 'multiple' && isReached(this.byUser.of(user), connectionsPerUser);

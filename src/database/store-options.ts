@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import type { DataSourceOptions } from 'typeorm';
 import { isDatabaseType } from '../offline-messages/dialect.js';
 import { OfflineMessage } from '../offline-messages/offline-message.entity.js';
+import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
 import { StoreState } from '../offline-messages/store-state.entity.js';
 import { storeMigrations } from './migrations/index.js';
 import { checkBetterSqlite3, installedDriver, sqliteWithoutTraces } from './sqlite-driver.js';
@@ -27,6 +28,8 @@ export const DEFAULT_DATABASE_URL = 'sqlite:data/holdfast.sqlite';
  * repeats what may be a password.
  */
 export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOptions {
+  const flaw = flawOf(url);
+  if (flaw !== null) throw new Error(`DATABASE_URL ${flaw}; ${FLAW_REMEDY}.`);
   const [, named, path] = /^(sqlite|better-sqlite3):(?!\/\/)(.+)$/s.exec(url) ?? [];
   if (path) {
     const type = named === 'sqlite' ? installedDriver() : named;

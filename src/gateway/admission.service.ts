@@ -1,12 +1,14 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { randomInt } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { AuthenticationService } from '../authentication/authentication.service.js';
 import { HandshakeRefusal } from '../authentication/refusal.js';
 import type { ConnectionOrigin } from '../connections/connection-info.js';
+import { ConnectionService } from '../connections/connection.service.js';
 import { EntranceService } from '../connections/entrance.service.js';
 import type { Place } from '../connections/places.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { RareLog } from '../options/rare-log.js';
 import { JsonCodec } from './json.codec.js';
 import { TextCodec } from './text.codec.js';
 
@@ -52,12 +54,16 @@ const COME_AGAIN_WITHIN_SECONDS = 5;
 @Injectable()
 export class AdmissionService {
   private closed = false;
+  private readonly log: RareLog;
 
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
     @Inject(EntranceService) private readonly entrance: EntranceService,
-  ) {}
+    @Inject(ConnectionService) private readonly connections: ConnectionService,
+  ) {
+    this.log = new RareLog(new Logger('Admission'), options.clock);
+  }
 
   /** Admits nobody from here on, whoever waits included. */
   close(): void {
@@ -81,7 +87,7 @@ export class AdmissionService {
     const { user, expiresAt } = principal;
     this.checkOpen(); // Nobody would say goodbye to a connection that opened meanwhile.
     const codec = codecOf(request);
-    if (!place.assign(user)) throw tooManyConnections('this user has');
+    await this.seat(user, place, request);
     return { origin: { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) }, codec };
   }
 
@@ -102,6 +108,30 @@ export class AdmissionService {
     if (place === 'address') throw tooManyConnections('your address has');
     if (place !== 'server') return place;
     throw new HandshakeRefusal(503, 'SERVER_FULL', 'there is no room; try again later', AGAIN_SOON);
+  }
+
+  /** Gives a place to the newest connection of a user, unless its older ones are alive, or take over from each other for ever. */
+  private async seat(user: string, place: Place, { socket }: IncomingMessage): Promise<void> {
+    if (this.options.sessions === 'replace' && this.entrance.places.of(user) > 0) this.noteTakeOver(user);
+    if (place.assign(user)) return;
+    if (!socket.destroyed) await this.connections.makeRoom(user);
+    this.checkOpen();
+    if (!place.assign(user)) throw tooManyConnections('this user has');
+  }
+
+  private noteTakeOver(user: string): void {
+    const waitMs = this.entrance.takeOvers.note(user);
+    if (waitMs === null) return;
+    this.log.warn(
+      'take-overs',
+      `Clients take over from each other again and again, as user ${JSON.stringify(user)} last: give each a name of its own, or let ` +
+        "all of one stay with sessions: 'multiple' (CHAT_SESSIONS).",
+    );
+    const message =
+      'connections of this user take over from each other too often; close the others, or come back later';
+    throw new HandshakeRefusal(429, 'TOO_MANY_TAKE_OVERS', message, {
+      'Retry-After': String(Math.ceil(waitMs / 1000)),
+    });
   }
 
   private async waitInLine({ socket }: IncomingMessage): Promise<void> {

@@ -142,7 +142,7 @@ export function refuse(socket: Duplex, error: unknown): string {
     'Content-Length': Buffer.byteLength(body),
     ...headers,
   }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${lines.join('')}\r\n${body}`, () =>
+  socket.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? 'Refused'}\r\n${lines.join('')}\r\n${body}`, () =>
     socket.destroy(),
   );
   return code;

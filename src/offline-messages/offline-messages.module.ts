@@ -11,7 +11,7 @@ const STORE_NAME = 'holdfast';
 /** What the room needs of the database, which lies beside it. */
 export interface StoreDatabase {
   /** Completes what the application gave, if it gave anything. */
-  options(given: DataSourceOptions | undefined): DataSourceOptions;
+  options(given: DataSourceOptions | string | undefined): DataSourceOptions;
   /** Connects and brings the tables up to date; what it rejects with stops the start. */
   open(options: DataSourceOptions): Promise<DataSource>;
   /** Connects anew, after an I/O error or when `check` has thrown. */
@@ -35,7 +35,7 @@ export class OfflineMessagesModule {
           name: STORE_NAME,
           inject: [GIVEN_OPTIONS],
           // Without a retry, which would log a stack before the sentence that the start ends with.
-          useFactory: ({ database: given }: { database?: DataSourceOptions }) => ({
+          useFactory: ({ database: given }: { database?: DataSourceOptions | string }) => ({
             ...database.options(given),
             // Before version 12 the module closes what bears the name that the factory gives.
             name: STORE_NAME,

@@ -75,7 +75,7 @@ export class ChatOptions {
   /** Broadcasts that one connection may send per second, 1 or more, and ten times as many at once; more are refused with RATE_LIMITED. `null` for no limit. @default 1 */
   broadcastsPerSecond: number | null = 1;
 
-  /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429. `null` for no limit. @default 10 */
+  /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429, unless one of them is silent for a second after a ping. `null` for no limit. @default 10 */
   connectionsPerUser: number | null = 10;
 
   /** Connections that one address may have, 1 or more; one more is refused with 429. An IPv6 address counts by its /64. At the standalone server an address may have as many other sockets besides, and 100 at least; one more is closed at once. `null` for no limit. @default 50 */

@@ -69,7 +69,8 @@ describe('a malformed upgrade that is reset', () => {
     const authenticate = async (request: { url?: string }) => {
       asked += 1;
       await authenticated.given;
-      return { user: new URLSearchParams(request.url!.split('?')[1]).get('user')! };
+      const user = new URLSearchParams(request.url!.split('?')[1]).get('user');
+      return user === null ? null : { user };
     };
     host = await GatewayHost.start({ chat: { authenticate } });
   });

@@ -1,6 +1,7 @@
 import { Controller, Inject, Injectable, Param, Post, type INestApplication } from '@nestjs/common';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage, Server } from 'node:http';
+import type { DataSourceOptions } from 'typeorm';
 import { ChatModule, ChatService, ChatWsAdapter, OnChatEvent } from '../../src/index.js';
 import { systemClock } from '../../src/options/clock.js';
 import { IN_MEMORY } from '../../src/testing/index.js';
@@ -81,7 +82,11 @@ async function start(): Promise<Listeners> {
   const logger = { logQueryError: quiet, logQuerySlow: quiet, logSchemaBuild: quiet, logMigration: quiet, log: quiet };
   const chat = ChatModule.forRoot({
     ...IN_MEMORY,
-    database: { ...IN_MEMORY.database, logging: true, logger: { ...logger, logQuery: () => seen('statement') } },
+    database: {
+      ...(IN_MEMORY.database as DataSourceOptions),
+      logging: true,
+      logger: { ...logger, logQuery: () => seen('statement') },
+    },
     authenticate: async ({ url }) => {
       await Promise.resolve();
       seen(`authenticate ${url}`);

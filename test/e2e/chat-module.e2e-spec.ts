@@ -91,7 +91,7 @@ describe('an application that imports ChatModule', () => {
     );
   });
 
-  it.each(['', '/', '/chat/:id', '/chat/*', '/chat?x', '/ch at', 'ws://localhost/chat', 5, null])(
+  it.each(['', '/', 'chat', 'chat/', '/chat/:id', '/chat/*', '/chat?x', '/ch at', 'ws://localhost/chat', 5, null])(
     'is told that %p is no path for the chat',
     (path) => {
       expect(() => ChatModule.forRoot({ path: path as string })).toThrow(

@@ -1,3 +1,5 @@
+import { jest } from '@jest/globals';
+import { Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { IoAdapter } from '@nestjs/platform-socket.io';
@@ -6,14 +8,16 @@ import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websock
 import { Test } from '@nestjs/testing';
 import type { Server } from 'node:http';
 import { io, type Socket } from 'socket.io-client';
-import { ChatModule } from '../../src/index.js';
+import { ChatError, ChatModule, ChatService } from '../../src/index.js';
 import { IN_MEMORY } from '../../src/testing/index.js';
 import { withDeadline } from '../support/deadline.js';
 import { GatewayHost, signal } from '../support/gateway-host.js';
+import { catchLogLines } from '../support/log-lines.js';
 import { TestClient } from '../support/test-client.js';
 
 let host: GatewayHost | undefined;
 afterEach(async () => {
+  jest.restoreAllMocks();
   await host?.dispose();
   host = undefined;
 });
@@ -34,6 +38,45 @@ describe.each([
     const text = await response.text();
     return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : null };
   };
+
+  it('answers what a controller lets through of a ChatError with its status, and logs nothing', async () => {
+    @Controller('shop')
+    class ShopController {
+      constructor(@Inject(ChatService) private readonly chat: ChatService) {}
+
+      @Post(':to')
+      async send(@Param('to') to: string, @Query('content') content: string) {
+        return this.chat.send({ from: 'shop', to: to.replace('_', '|'), content });
+      }
+
+      @Get(':to')
+      isOnline(@Param('to') to: string) {
+        return this.chat.isOnline(to.replace('_', '|'));
+      }
+    }
+    const limits = { maxContentBytes: 10, maxPendingBytesPerUser: 10, maxPendingPerSender: 1 };
+    host = await GatewayHost.start({ http: http(), controllers: [ShopController], chat: limits });
+    const lines = catchLogLines();
+    expect(await call('POST', '/shop/bob?content=1')).toMatchObject({ status: 201 });
+    for (const [request, status, code] of [
+      ['POST /shop/a_b?content=x', 400, 'BAD_RECIPIENT'],
+      ['GET /shop/a_b', 400, 'BAD_RECIPIENT'],
+      ['POST /shop/bob?content=longer-than-ten', 413, 'CONTENT_TOO_LARGE'],
+      ['POST /shop/bob?content=2', 429, 'SENDER_QUOTA'],
+    ] as const) {
+      const [method, path] = request.split(' ') as [string, string];
+      const answer = await call(method, path);
+      expect([answer.status, answer.body]).toEqual([status, { statusCode: status, code, message: expect.any(String) }]);
+    }
+    expect(lines).toEqual([]);
+    const refusal = host.app.get(ChatService).send({ from: 'shop', to: 'bob', content: '3' });
+    await expect(refusal).rejects.toBeInstanceOf(ChatError);
+    await expect(refusal).rejects.toMatchObject({
+      code: 'SENDER_QUOTA',
+      temporary: true,
+      name: 'ChatError',
+    });
+  });
 
   it('has conversations and REST calls', async () => {
     host = await GatewayHost.start({ http: http() });

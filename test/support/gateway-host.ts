@@ -1,4 +1,4 @@
-import { Module, type INestApplication, type Provider } from '@nestjs/common';
+import { Module, type INestApplication, type Provider, type Type } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -14,6 +14,7 @@ type WebSocketAdapter = Parameters<INestApplication['useWebSocketAdapter']>[0];
 export interface GatewayHostSettings {
   /** What the host has beside the chat: its gateways, mostly. */
   readonly providers?: Provider[];
+  readonly controllers?: Type[];
   /** Told to the chat. */
   readonly chat?: Parameters<typeof ChatModule.forRoot>[0];
   /** Made for the application; null for none at all. */
@@ -33,11 +34,22 @@ export class GatewayHost {
     private readonly folder: string,
   ) {}
 
-  static async start({ providers = [], chat, adapter, options, http }: GatewayHostSettings = {}): Promise<GatewayHost> {
+  static async start({
+    providers = [],
+    controllers = [],
+    chat,
+    adapter,
+    options,
+    http,
+  }: GatewayHostSettings = {}): Promise<GatewayHost> {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-host-'));
     const database = storeOptions(`sqlite:${join(folder, 'holdfast.sqlite')}`);
 
-    @Module({ imports: [ChatModule.forRoot({ connectionsPerAddress: null, database, ...chat })], providers })
+    @Module({
+      imports: [ChatModule.forRoot({ connectionsPerAddress: null, database, ...chat })],
+      providers,
+      controllers,
+    })
     class HostModule {}
 
     const module = await Test.createTestingModule({ imports: [HostModule] }).compile();

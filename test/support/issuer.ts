@@ -1,6 +1,6 @@
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, type GenerateKeyPairResult, type JWTPayload } from 'jose';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** Changes to what a good token has; null takes a claim out. */
@@ -10,10 +10,16 @@ export type Claims = Readonly<Record<string, unknown>>;
 export class Issuer {
   static readonly ISSUER = 'https://issuer.example';
   static readonly AUDIENCE = 'chat';
+  /** Of all issuers of a test file: making them takes half a second. */
+  private static madeKeys: Promise<GenerateKeyPairResult> | null = null;
   /** What was asked of its server, but for the keys. */
   readonly trapped: string[] = [];
-  /** What the server answers in place of the keys; null for the keys. */
-  outage: number | null = null;
+  /** What the server answers in place of the keys: a status, or what a test does with the response; null for the keys. */
+  outage: number | ((response: ServerResponse) => void) | null = null;
+  /** How often it was asked for the keys. */
+  asked = 0;
+  /** What it publishes. */
+  published: { keys: object[] } = { keys: [] };
 
   private constructor(
     private readonly keys: GenerateKeyPairResult,
@@ -22,17 +28,24 @@ export class Issuer {
   ) {}
 
   static async start(): Promise<Issuer> {
-    const keys = await generateKeyPair('RS256', { extractable: true });
-    const published = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'good', use: 'sig', alg: 'RS256' }] };
+    const keys = await (Issuer.madeKeys ??= generateKeyPair('RS256', { extractable: true }));
     const server = createServer((request, response) => {
-      if (request.url !== '/keys') issuer.trapped.push(request.url!);
+      if (request.url === '/keys') issuer.asked += 1;
+      else issuer.trapped.push(request.url!);
+      if (typeof issuer.outage === 'function') return issuer.outage(response);
       response.writeHead(issuer.outage ?? 200, { 'Content-Type': 'application/json', Connection: 'close' });
-      response.end(JSON.stringify(published));
+      response.end(JSON.stringify(issuer.published));
     });
     const issuer: Issuer = new Issuer(keys, await exportSPKI(keys.publicKey), server);
+    await issuer.publish(keys, { kid: 'good', use: 'sig', alg: 'RS256' });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return issuer;
+  }
+
+  /** Publishes one more key, with what is said of it. */
+  async publish({ publicKey }: GenerateKeyPairResult, more: object): Promise<void> {
+    this.published.keys.push({ ...(await exportJWK(publicKey)), ...more });
   }
 
   get url(): string {
@@ -58,6 +71,7 @@ export class Issuer {
 
   async stop(): Promise<void> {
     this.server.close();
+    this.server.closeAllConnections();
     await once(this.server, 'close');
   }
 }

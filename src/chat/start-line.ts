@@ -1,0 +1,22 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { AuthenticationService } from '../authentication/authentication.service.js';
+import { givenDatabase, titleOf, type GivenDatabase } from '../database/given-database.js';
+import { GIVEN_OPTIONS } from '../options/options.module.js';
+
+/** The token of the path of the socket. */
+export const CHAT_PATH = Symbol.for('holdfast:path');
+
+/** Says once, when the application has started, where the chat is, who is let in, and where messages wait. */
+@Injectable()
+export class StartLine implements OnApplicationBootstrap {
+  constructor(
+    @Inject(CHAT_PATH) private readonly path: string,
+    @Inject(GIVEN_OPTIONS) private readonly given: { readonly database?: GivenDatabase },
+    @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const store = titleOf(givenDatabase(this.given.database));
+    new Logger('Holdfast').log(`the chat is at ${this.path}; ${this.authentication.title}; messages wait in ${store}`);
+  }
+}
