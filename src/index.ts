@@ -18,6 +18,6 @@ export type { ConnectionInfo } from './connections/connection-info.js';
 export { OfflineMessage } from './offline-messages/offline-message.entity.js';
 export { ChatOptions, ChatOptionsError } from './options/chat.options.js';
 export type { Clock } from './options/clock.js';
-export { ChatError, type ErrorCode } from './protocol/chat-error.js';
+export { ChatError, type ErrorCode, type QuotaScope } from './protocol/chat-error.js';
 export { CloseCode } from './protocol/close-code.js';
 export type { Message, Receipt } from './protocol/message.js';

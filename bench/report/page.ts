@@ -84,7 +84,7 @@ ${Object.values(PEERS)
   .join('\n')}
 
 Holdfast is the built server as it comes, with the limits for strangers lifted (\`CHAT_FRAMES_PER_SECOND\`, \`CHAT_BROADCASTS_PER_SECOND\`,
-\`CHAT_CONNECTIONS_PER_ADDRESS\`, \`CHAT_MAX_PENDING_…\` set to \`none\`) and everything of the promise on. The others are in \`bench/peers\`, each the way its documentation
+\`CHAT_CONNECTIONS_PER_ADDRESS\`, \`CHAT_MAX_PENDING_…\`, \`CHAT_MAX_STORED_…\` set to \`none\`) and everything of the promise on. The others are in \`bench/peers\`, each the way its documentation
 shows, with a longer queue of connections to accept (4,096) than Node's. Mosquitto is measured where it is installed; ejabberd is not.
 
 \`\`\`console

@@ -19,6 +19,8 @@ const UNLIMITED = Object.fromEntries(
     'MAX_PENDING_PER_USER',
     'MAX_PENDING_BYTES_PER_USER',
     'MAX_PENDING_PER_SENDER',
+    'MAX_STORED_BYTES_PER_SENDER',
+    'MAX_STORED_BYTES',
   ].map((name) => [`CHAT_${name}`, 'none']),
 );
 

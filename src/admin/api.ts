@@ -9,6 +9,7 @@ const errorDto = z.object({
   statusCode: z.number(),
   code: z.string(),
   message: z.string(),
+  scope: z.enum(['mailbox', 'sender']).optional().describe('Of SENDER_QUOTA: what of the sender has no more room.'),
 });
 
 /**
@@ -81,8 +82,8 @@ const REASONS: Record<number, string> = {
   404: 'There is no such thing, or not any more.',
   413: 'The content is longer than allowed.',
   426: 'This is the path of the WebSocket.',
-  429: 'Too many messages wait for this user.',
-  503: 'The store did not take it; try again later.',
+  429: 'Too many messages wait for this user, or of this sender.',
+  503: 'The store did not take it, or is full; try again later.',
 };
 
 /** Describes the query of a call from its schema. */

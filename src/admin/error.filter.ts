@@ -1,12 +1,13 @@
 import { Catch, HttpException, HttpStatus, Logger, type ArgumentsHost } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
 import { HandshakeRefusal } from '../authentication/refusal.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { ChatError, type QuotaScope } from '../protocol/chat-error.js';
 
 const STATUS: Partial<Record<ChatError['code'], HttpStatus>> = {
   CONTENT_TOO_LARGE: HttpStatus.PAYLOAD_TOO_LARGE,
   MAILBOX_FULL: HttpStatus.TOO_MANY_REQUESTS,
   SENDER_QUOTA: HttpStatus.TOO_MANY_REQUESTS,
+  STORE_FULL: HttpStatus.SERVICE_UNAVAILABLE,
   NOT_ALLOWED: HttpStatus.FORBIDDEN,
   STORE_UNAVAILABLE: HttpStatus.SERVICE_UNAVAILABLE,
 };
@@ -39,7 +40,7 @@ export class ErrorFilter extends BaseExceptionFilter {
 
   private shaped(error: unknown): HttpException {
     if (error instanceof ChatError) {
-      return answer(STATUS[error.code] ?? HttpStatus.BAD_REQUEST, error.code, error.message);
+      return answer(STATUS[error.code] ?? HttpStatus.BAD_REQUEST, error.code, error.message, error.scope);
     }
     if (error instanceof HandshakeRefusal) return answer(error.statusCode, error.code, error.message);
     if (error instanceof HttpException) {
@@ -53,6 +54,6 @@ export class ErrorFilter extends BaseExceptionFilter {
   }
 }
 
-function answer(statusCode: number, code: string, message: string): HttpException {
-  return new HttpException({ statusCode, code, message }, statusCode);
+function answer(statusCode: number, code: string, message: string, scope?: QuotaScope): HttpException {
+  return new HttpException({ statusCode, code, message, scope }, statusCode);
 }

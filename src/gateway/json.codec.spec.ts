@@ -243,5 +243,7 @@ describe('the JSON protocol writes', () => {
     const data = { status: 'error', code: 'MAILBOX_FULL', message: 'too many', temporary: true };
     expect(JSON.parse(codec.exception(error, 'm1'))).toEqual({ event: 'exception', data: { ...data, id: 'm1' } });
     expect(JSON.parse(codec.exception(error, undefined))).toEqual({ event: 'exception', data });
+    const quota = new ChatError('SENDER_QUOTA', 'yours', { scope: 'sender' });
+    expect(JSON.parse(codec.exception(quota, 'm1')).data).toMatchObject({ code: 'SENDER_QUOTA', scope: 'sender' });
   });
 });

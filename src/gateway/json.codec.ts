@@ -56,8 +56,8 @@ export class JsonCodec implements ServerCodec {
     return frameOf('caught-up', { delivered });
   }
 
-  exception({ code, message, temporary }: ChatError, id: string | undefined): string {
-    return frameOf('exception', { status: 'error', code, message, temporary, id });
+  exception({ code, message, temporary, scope }: ChatError, id: string | undefined): string {
+    return frameOf('exception', { status: 'error', code, message, temporary, scope, id });
   }
 }
 

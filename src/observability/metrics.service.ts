@@ -95,6 +95,7 @@ export class MetricsService {
     const { store } = this;
     this.gauge('store_healthy', '1 while the store takes messages, 0 while it fails.', () => Number(store.isHealthy));
     this.counter('store_failures_total', 'Commits that failed, and tries to recover.', () => store.failures);
+    this.gauge('store_bytes', 'What waits in the store: content, and 256 bytes a message.', () => store.storedBytes);
     const depth = () => Object.entries({ insert: store.queueDepth.inserts, delete: store.queueDepth.deletes });
     this.gauge('store_queue_rows', 'Rows that wait for their commit.', depth, 'statement');
     this.gauge('store_queue_bytes', 'Content that waits for its commit, in bytes.', () => store.queueDepth.bytes);

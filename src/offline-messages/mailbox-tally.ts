@@ -1,5 +1,8 @@
+import { Logger } from '@nestjs/common';
+import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { StoredHeader, OfflineMessageTable } from './offline-message.table.js';
+import { SenderTotals } from './sender-totals.js';
 
 /** How many mailboxes are kept counted in memory; past it the one that was longest unused is counted anew when needed. */
 const REMEMBERED_MAILBOXES = 10_000;
@@ -8,6 +11,8 @@ export interface Caps {
   readonly maxPendingPerUser: number | null;
   readonly maxPendingBytesPerUser: number | null;
   readonly maxPendingPerSender: number | null;
+  readonly maxStoredBytesPerSender: number | null;
+  readonly maxStoredBytes: number | null;
   readonly overflow: 'reject' | 'evict-oldest';
 }
 
@@ -17,24 +22,39 @@ interface Tally {
   readonly bySender: Map<string, number>;
 }
 
+/** The room that a message takes in the store, in bytes. */
+export function storedBytesOf({ bytes }: Pick<StoredHeader, 'bytes'>): number {
+  return bytes + STORED_MESSAGE_BYTES;
+}
+
+/** After a full store is called full, so much of it has to be free before it may be called full again. */
+const FREE_AGAIN = 0.1;
+
 /**
- * Counts what waits in each mailbox, so that the caps are checked without counting rows for every message. The commit
- * queue is the only writer of the table and keeps the counts; they are exact while it is. With no cap set it does nothing.
+ * Counts what waits in each mailbox and of each sender, so that the caps are checked without counting rows for every message.
+ * The commit queue is the only writer of the table and keeps the counts; they are exact while it is. With no cap set it does nothing.
  */
 export class MailboxTallies {
   private readonly tallies = new Map<string, Tally>();
+  private readonly logger = new Logger('OfflineMessages');
+  private readonly senders: SenderTotals;
   private readonly capped: boolean;
+  private isFull = false;
 
+  /** `storedBytes` answers what waits in all. */
   constructor(
     private readonly table: OfflineMessageTable,
     private readonly caps: Caps,
+    private readonly storedBytes: () => number,
   ) {
+    this.senders = new SenderTotals(table);
     this.capped =
       caps.maxPendingPerUser !== null || caps.maxPendingBytesPerUser !== null || caps.maxPendingPerSender !== null;
   }
 
-  /** Counts those of these mailboxes that are not counted yet, in one statement. */
-  async load(recipients: ReadonlySet<string>): Promise<void> {
+  /** Counts those of these mailboxes that are not counted yet, in one statement, and those of these senders. */
+  async load(recipients: ReadonlySet<string>, senders: ReadonlySet<string>): Promise<void> {
+    if (this.caps.maxStoredBytesPerSender !== null) await this.senders.load(senders);
     if (!this.capped) return;
     const missing = [...recipients].filter((recipient) => !this.tallies.has(recipient));
     if (missing.length === 0) return;
@@ -48,8 +68,15 @@ export class MailboxTallies {
     }
   }
 
-  /** Answers why this message can't wait in its mailbox, or null when there is room. The mailbox must be loaded. */
-  refusal(message: StoredHeader): ChatError | null {
+  /**
+   * Answers why this message can't wait, or null when there is room for it beside the `admitted` bytes of its commit. Its mailbox
+   * and its sender must be loaded.
+   */
+  refusal(message: StoredHeader, admitted: number): ChatError | null {
+    return this.mailboxRefusal(message) ?? this.senderRefusal(message) ?? this.storeRefusal(message, admitted);
+  }
+
+  private mailboxRefusal(message: StoredHeader): ChatError | null {
     const tally = this.tallies.get(message.to);
     if (!tally) return null;
     const { maxPendingPerUser, maxPendingBytesPerUser, maxPendingPerSender, overflow } = this.caps;
@@ -58,6 +85,7 @@ export class MailboxTallies {
       return new ChatError(
         'SENDER_QUOTA',
         `${maxPendingPerSender} of your messages already wait for this user; send again when some were delivered`,
+        { scope: 'mailbox' },
       );
     }
     if (overflow === 'evict-oldest') return null;
@@ -67,6 +95,34 @@ export class MailboxTallies {
     return full
       ? new ChatError('MAILBOX_FULL', 'too many messages wait for this user; send again when some were delivered')
       : null;
+  }
+
+  private senderRefusal(message: StoredHeader): ChatError | null {
+    const { maxStoredBytesPerSender } = this.caps;
+    if (maxStoredBytesPerSender === null) return null;
+    if (this.senders.of(message.from) + storedBytesOf(message) <= maxStoredBytesPerSender) return null;
+    return new ChatError(
+      'SENDER_QUOTA',
+      'your messages that wait, for all users together, leave no room for this one; send again when some were delivered',
+      { scope: 'sender' },
+    );
+  }
+
+  private storeRefusal(message: StoredHeader, admitted: number): ChatError | null {
+    const { maxStoredBytes } = this.caps;
+    if (maxStoredBytes === null) return null;
+    const stored = this.storedBytes() + admitted;
+    if (stored + storedBytesOf(message) <= maxStoredBytes) {
+      if (stored <= maxStoredBytes * (1 - FREE_AGAIN)) this.isFull = false;
+      return null;
+    }
+    if (!this.isFull) {
+      this.logger.warn(
+        `The store is full: ${stored} bytes wait, and maxStoredBytes is ${maxStoredBytes}. Messages that have to wait are refused with STORE_FULL until some leave; see for whom they wait, and purge, or allow more.`,
+      );
+    }
+    this.isFull = true;
+    return new ChatError('STORE_FULL', 'the store has no room for this message; send it again later, with the same id');
   }
 
   /** Says how many messages and bytes have to be evicted from this mailbox; none under `reject`, where one that was kept for want of a confirmation may be over the cap. */
@@ -89,13 +145,21 @@ export class MailboxTallies {
     this.change(message, -1);
   }
 
-  /** After a failed commit nobody knows what these mailboxes hold: they are counted anew when next needed. */
-  forget(recipients: ReadonlySet<string>): void {
+  /** After a failed commit nobody knows what waits in these mailboxes, and of these senders: it is counted anew when next needed. */
+  forget(recipients: ReadonlySet<string>, senders: ReadonlySet<string>): void {
     for (const recipient of recipients) this.tallies.delete(recipient);
+    this.senders.forget(senders);
+  }
+
+  /** Somebody else may have written to the table: all is counted anew when next needed. */
+  forgetAll(): void {
+    this.tallies.clear();
+    this.senders.forgetAll();
   }
 
   /** Drops the counts that were longest unused. */
   trim(): void {
+    this.senders.trim();
     for (const recipient of this.tallies.keys()) {
       if (this.tallies.size <= REMEMBERED_MAILBOXES) return;
       this.tallies.delete(recipient);
@@ -103,6 +167,7 @@ export class MailboxTallies {
   }
 
   private change(message: StoredHeader, sign: 1 | -1): void {
+    this.senders.change(message.from, sign * storedBytesOf(message));
     const tally = this.tallies.get(message.to);
     if (!tally) return;
     tally.count += sign;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import type { ChatOptions } from '../options/chat.options.js';
+import { STORED_MESSAGE_BYTES, type ChatOptions } from '../options/chat.options.js';
 import { CommitQueue, type Commit, type CommitListener, type QueueDepth } from './commit-queue.js';
 import type { Ending } from './removals.js';
 import type { StoreRequest } from './store-batch.js';
@@ -37,8 +37,8 @@ export interface Page {
   readonly pending: number | null;
 }
 
-/** How many messages wait, and how many left the store in which way since the start. */
-export type StoreCounts = Readonly<Record<Ending | 'pending' | 'recovered', number>>;
+/** How many messages wait, with how many bytes of content, and how many left the store in which way since the start. */
+export type StoreCounts = Readonly<Record<Ending | 'pending' | 'pendingBytes' | 'recovered', number>>;
 
 /** Hears of every row that leaves the store, after the commit. */
 export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
@@ -50,10 +50,19 @@ export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
 @Injectable()
 export class OfflineMessageService implements CommitListener {
   private readonly table: OfflineMessageTable;
+  private readonly tallies: MailboxTallies;
   private readonly queue: CommitQueue;
   private readonly waitingCounts: MergedRead<number>;
   private readonly shortBacklogs: MergedRead<StoredMessage[]>;
-  private readonly counters = { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0 };
+  private readonly counters = {
+    pending: 0,
+    pendingBytes: 0,
+    recovered: 0,
+    confirmed: 0,
+    expired: 0,
+    purged: 0,
+    evicted: 0,
+  };
   private readonly removalListeners: RemovalListener[] = [];
   private readonly commitListeners: ((commit: Commit) => void)[] = [];
   private cancelSweep: (() => void) | null = null;
@@ -67,7 +76,8 @@ export class OfflineMessageService implements CommitListener {
   ) {
     this.table = new OfflineMessageTable(dataSource);
     const handle = new StoreHandle(this.table, reopen);
-    this.queue = new CommitQueue(this.table, new MailboxTallies(this.table, options), handle, options.clock, this);
+    this.tallies = new MailboxTallies(this.table, options, () => this.storedBytes);
+    this.queue = new CommitQueue(this.table, this.tallies, handle, options.clock, this);
     this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
     this.shortBacklogs = new MergedRead(this.queue, SHORT_BACKLOGS_AT_ONCE, (users) => this.table.backlogs(users));
   }
@@ -75,8 +85,9 @@ export class OfflineMessageService implements CommitListener {
   /** Reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest one found. */
   async open(): Promise<void> {
     await this.table.removeProbe();
-    const { count, lastPosition } = await this.table.summary();
+    const { count, bytes, lastPosition } = await this.table.summary();
     this.counters.pending = this.counters.recovered = count;
+    this.counters.pendingBytes = bytes;
     this.highestPosition = lastPosition;
     this.scheduleSweep();
   }
@@ -95,6 +106,11 @@ export class OfflineMessageService implements CommitListener {
 
   get counts(): StoreCounts {
     return this.counters;
+  }
+
+  /** The room that what waits takes, in bytes: its content, and what each message counts besides. */
+  get storedBytes(): number {
+    return this.counters.pendingBytes + this.counters.pending * STORED_MESSAGE_BYTES;
   }
 
   /** False while the disk does not take messages, or could not be read; true again as soon as it takes one. */
@@ -184,7 +200,7 @@ export class OfflineMessageService implements CommitListener {
   ): Promise<{ items: PendingOfUser[]; total: number }> {
     return this.queue.read(async () => ({
       items: await this.table.mailboxes(limit, below),
-      total: (await this.table.summary()).users,
+      total: await this.table.users(),
     }));
   }
 
@@ -201,12 +217,14 @@ export class OfflineMessageService implements CommitListener {
     for (const listener of this.commitListeners) listener(commit);
   }
 
-  onStored(): void {
+  onStored(row: StoredMessage): void {
     this.counters.pending += 1;
+    this.counters.pendingBytes += row.bytes;
   }
 
   onRemoved(row: StoredHeader, ending: Ending): void {
     this.counters.pending -= 1;
+    this.counters.pendingBytes -= row.bytes;
     this.counters[ending] += 1;
     for (const listener of this.removalListeners) listener(row, ending);
   }

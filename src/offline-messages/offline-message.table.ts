@@ -1,5 +1,6 @@
 import { setTimeout as pass } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
+import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 import type { Message } from '../protocol/message.js';
 import { dialectOf, type Dialect } from './dialect.js';
 import { faultOf } from './store-fault.js';
@@ -175,6 +176,18 @@ export class OfflineMessageTable {
     return records;
   }
 
+  /** How many bytes wait of each of these senders: the content, and what a stored message counts besides. */
+  async storedBytesOf(senders: readonly string[]): Promise<{ from: string; bytes: number }[]> {
+    // A subquery for each, which finds its rows by the index; joined, Postgres reads the whole table for one sender.
+    const { records } = await this.query<{ from: string; bytes: number }>(
+      `WITH counted AS (SELECT value->>0 AS sender FROM ${this.dialect.items})
+       SELECT c.sender AS "from", COALESCE((SELECT SUM(m.bytes + ?) FROM ${TABLE} m
+         WHERE m.sender = c.sender), 0) AS bytes FROM counted c`,
+      [itemsOf(senders), STORED_MESSAGE_BYTES],
+    );
+    return records;
+  }
+
   /** The mailboxes with something in them, most first, below the given place in that order. */
   async mailboxes(limit: number, below?: { count: number; user: string }): Promise<PendingOfUser[]> {
     const { recipientInOrder } = this.dialect;
@@ -187,14 +200,23 @@ export class OfflineMessageTable {
     return records;
   }
 
-  /** How many rows there are, of how many users, and the highest position among them. */
-  async summary(): Promise<{ count: number; users: number; lastPosition: number }> {
-    const { records } = await this.query<{ count: number; users: number; lastPosition: number }>(
-      `SELECT COUNT(*) AS count, COUNT(DISTINCT recipient) AS users, COALESCE(MAX(position), 0) AS "lastPosition" FROM ${TABLE}
+  /** How many rows there are, of how many bytes of content, and the highest position among them. */
+  async summary(): Promise<{ count: number; bytes: number; lastPosition: number }> {
+    const { records } = await this.query<{ count: number; bytes: number; lastPosition: number }>(
+      `SELECT COUNT(*) AS count, COALESCE(SUM(bytes), 0) AS bytes, COALESCE(MAX(position), 0) AS "lastPosition" FROM ${TABLE}
        WHERE recipient <> ''`,
       [],
     );
     return records[0]!;
+  }
+
+  /** For how many users something waits. */
+  async users(): Promise<number> {
+    const { records } = await this.query<{ users: number }>(
+      `SELECT COUNT(DISTINCT recipient) AS users FROM ${TABLE} WHERE recipient <> ''`,
+      [],
+    );
+    return records[0]!.users;
   }
 
   /** How many messages wait in each of these mailboxes; those with none are left out. */
@@ -237,9 +259,9 @@ export class OfflineMessageTable {
   }
 }
 
-/** Rows of one recipient each, as a parameter. */
-function itemsOf(recipients: readonly string[]): string {
-  return JSON.stringify(recipients.map((recipient) => [recipient]));
+/** Rows of one name each, as a parameter. */
+function itemsOf(names: readonly string[]): string {
+  return JSON.stringify(names.map((name) => [name]));
 }
 
 /** The n-th item of a row's array as an integer. */

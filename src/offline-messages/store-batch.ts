@@ -1,7 +1,7 @@
 import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Message } from '../protocol/message.js';
-import type { MailboxTallies } from './mailbox-tally.js';
+import { storedBytesOf, type MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
 
 export type StoreOutcome =
@@ -21,9 +21,10 @@ export interface StoreRequest {
   onSettled(outcome: StoreOutcome): void;
 }
 
-/** A group of messages that goes into the table in one commit, as far as the caps of their mailboxes let them. */
+/** A group of messages that goes into the table in one commit, as far as the caps let them. */
 export class StoreBatch {
   private readonly recipients: ReadonlySet<string>;
+  private readonly senders: ReadonlySet<string>;
   private readonly admitted = new Map<StoreRequest, StoredMessage>();
   private readonly turnedDown = new Map<StoreRequest, ChatError>();
   private readonly open: Set<StoreRequest>;
@@ -37,6 +38,7 @@ export class StoreBatch {
     private readonly insert: OfflineMessageTable['insert'],
   ) {
     this.recipients = new Set(requests.map((request) => request.message.to));
+    this.senders = new Set(requests.map((request) => request.message.from));
     this.open = new Set(requests);
   }
 
@@ -48,7 +50,7 @@ export class StoreBatch {
   /** Commits the group and tells every message of it what became of it; rejects when the disk fails. */
   async commit(clock: Clock, onStored: (row: StoredMessage) => void): Promise<void> {
     try {
-      await this.tallies.load(this.recipients);
+      await this.tallies.load(this.recipients, this.senders);
       this.admit(clock.now());
       const rows = [...this.admitted.values()];
       const inserted = rows.length > 0 ? await this.insert(rows) : 0;
@@ -56,7 +58,7 @@ export class StoreBatch {
       if (inserted === rows.length) for (const [request, row] of this.admitted) this.stored(request, row, onStored);
       if (this.open.size > 0) await this.answerDoubtful(onStored);
     } catch (cause) {
-      this.tallies.forget(this.recipients);
+      this.tallies.forget(this.recipients, this.senders);
       throw cause;
     }
   }
@@ -78,15 +80,17 @@ export class StoreBatch {
   }
 
   private admit(storedAt: number): void {
+    let admittedBytes = 0;
     for (const request of this.requests) {
       const { position, bytes } = request;
       const { id, from, to, content, sentAt } = request.message;
       const row = { id, from, to, content, sentAt, position, bytes, storedAt };
-      const error = request.mustKeep ? null : this.tallies.refusal(row);
+      const error = request.mustKeep ? null : this.tallies.refusal(row, admittedBytes);
       if (error) this.turnedDown.set(request, error);
       else {
         this.admitted.set(request, row);
         this.tallies.add(row);
+        admittedBytes += storedBytesOf(row);
       }
     }
   }

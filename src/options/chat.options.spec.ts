@@ -26,6 +26,8 @@ describe('the options of the chat', () => {
       maxPendingPerUser: 1_000,
       maxPendingBytesPerUser: 8_388_608,
       maxPendingPerSender: 200,
+      maxStoredBytesPerSender: 67_108_864,
+      maxStoredBytes: 8_589_934_592,
       overflow: 'reject',
       retentionMs: 2_592_000_000,
       framesPerSecond: 20,
@@ -102,6 +104,8 @@ describe('the options of the chat', () => {
     ['maxPendingPerUser', Infinity, 'is Infinity', 'give a whole number of at least 1, or null for no limit'],
     ['maxPendingBytesPerUser', -5, 'is -5', 'give a whole number of at least 1, or null for no limit'],
     ['maxPendingPerSender', false, 'is false', 'give a whole number of at least 1, or null for no limit'],
+    ['maxStoredBytesPerSender', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
+    ['maxStoredBytes', '9', "is '9'", 'give a whole number of at least 1, or null for no limit'],
     ['retentionMs', 999, 'is 999', 'give a whole number of at least 1000, or null for no limit'],
     ['admissionsPerSecond', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
     ['clock', null, 'is null', 'give a Clock with now() and after()'],
@@ -130,6 +134,10 @@ describe('the options of the chat', () => {
     ['maxPendingBytesPerUser', 65_536],
     ['maxPendingBytesPerUser', null],
     ['maxPendingPerSender', null],
+    ['maxStoredBytesPerSender', 65_792],
+    ['maxStoredBytesPerSender', null],
+    ['maxStoredBytes', 67_108_864],
+    ['maxStoredBytes', null],
     ['retentionMs', 1_000],
     ['retentionMs', null],
     ['overflow', 'evict-oldest'],
@@ -164,6 +172,22 @@ describe('the options of the chat', () => {
     expect(refusal({ maxPendingBytesPerUser: 65_535 }).message).toBe(
       'ChatModule option maxPendingBytesPerUser is 65535; give at least maxContentBytes (65536), or the longest message could never wait.',
     );
+  });
+
+  it('refuse room of a sender, or of all, that the longest message does not fit into', () => {
+    for (const option of ['maxStoredBytesPerSender', 'maxStoredBytes'] as const) {
+      expect(refusal({ maxStoredBytesPerSender: null, [option]: 65_791 }).message).toBe(
+        `ChatModule option ${option} is 65791; give at least 65792, which is maxContentBytes and 256, or the longest message could never wait.`,
+      );
+    }
+  });
+
+  it('refuse a store that one sender could fill', () => {
+    expect(refusal({ maxStoredBytes: 67_108_863 }).message).toBe(
+      'ChatModule option maxStoredBytes is 67108863; give at least maxStoredBytesPerSender (67108864), or less for that, or one sender could fill the store.',
+    );
+    resolveChatOptions({ maxStoredBytes: 65_792, maxStoredBytesPerSender: 65_792 });
+    resolveChatOptions({ maxStoredBytes: 65_792, maxStoredBytesPerSender: null });
   });
 
   it('never fill the log with a value that is long', () => {

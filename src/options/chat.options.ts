@@ -6,6 +6,12 @@ import { systemClock, type Clock } from './clock.js';
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MIB = 1024 * 1024;
 
+/**
+ * What a stored message counts beside its content, in bytes: its row and its entries in the indexes. A file of SQLite grows by 201 to
+ * 248 with names of 8 to 16 letters and a UUID as the id, Postgres by 278 to 378; with the longest names and ids it is 938 and 1,432.
+ */
+export const STORED_MESSAGE_BYTES = 256;
+
 /** All that a chat can be told. Every value has a default; no limit is `null`, never 0. */
 export class ChatOptions {
   /** What a second connection of one user does: `replace` closes the first with 4409, `multiple` lets both stay. */
@@ -46,6 +52,12 @@ export class ChatOptions {
 
   /** How many messages of one sender may wait for one user, 1 or more; `null` for no limit. */
   maxPendingPerSender: number | null = 200;
+
+  /** How many bytes may wait of one sender, for all users together: the content, and 256 for each message. At least 256 more than `maxContentBytes`; `null` for no limit. Beyond, messages are refused with SENDER_QUOTA, whatever `overflow` says. */
+  maxStoredBytesPerSender: number | null = 64 * MIB;
+
+  /** How many bytes may wait of all senders, counted the same way. At least `maxStoredBytesPerSender`; `null` for no limit. Beyond, messages are refused with STORE_FULL, whatever `overflow` says. */
+  maxStoredBytes: number | null = 8 * 1024 * MIB;
 
   /** What happens to a message for a full mailbox: `reject` refuses it with MAILBOX_FULL, `evict-oldest` drops the oldest one that waits there. */
   overflow: 'reject' | 'evict-oldest' = 'reject';
@@ -136,6 +148,8 @@ const CHECKS: Record<keyof ChatOptions, Check> = {
   maxPendingPerUser: orNull(whole(1)),
   maxPendingBytesPerUser: orNull(whole(1)),
   maxPendingPerSender: orNull(whole(1)),
+  maxStoredBytesPerSender: orNull(whole(1)),
+  maxStoredBytes: orNull(whole(1)),
   overflow: oneOf('reject', 'evict-oldest'),
   retentionMs: orNull(whole(1_000)),
   framesPerSecond: orNull(whole(1)),
@@ -206,7 +220,27 @@ export function resolveChatOptions(
       `give at least maxContentBytes (${options.maxContentBytes}), or the longest message could never wait`,
     );
   }
+  checkStoreRoom(options);
   return Object.freeze(options);
+}
+
+function checkStoreRoom({ maxContentBytes, maxStoredBytesPerSender, maxStoredBytes }: ChatOptions): void {
+  const longest = maxContentBytes + STORED_MESSAGE_BYTES;
+  for (const [name, bytes] of Object.entries({ maxStoredBytesPerSender, maxStoredBytes })) {
+    if (bytes === null || bytes >= longest) continue;
+    throw new ChatOptionsError(
+      name,
+      `is ${bytes}`,
+      `give at least ${longest}, which is maxContentBytes and ${STORED_MESSAGE_BYTES}, or the longest message could never wait`,
+    );
+  }
+  if (maxStoredBytes !== null && maxStoredBytesPerSender !== null && maxStoredBytes < maxStoredBytesPerSender) {
+    throw new ChatOptionsError(
+      'maxStoredBytes',
+      `is ${maxStoredBytes}`,
+      `give at least maxStoredBytesPerSender (${maxStoredBytesPerSender}), or less for that, or one sender could fill the store`,
+    );
+  }
 }
 
 /** Left for the database, the log and what else the process opens. */

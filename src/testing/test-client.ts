@@ -24,7 +24,7 @@ export interface JsonData {
   message: { seq?: number; id: string; from: string; to: string; content: string; sentAt: string; stored: boolean };
   receipts: { id: string; status: 'delivered' | 'stored' | 'broadcast'; sentAt: string; recipients?: number }[];
   'caught-up': { delivered: number };
-  exception: { status: 'error'; code: string; message: string; temporary: boolean; id?: string };
+  exception: { status: 'error'; code: string; message: string; temporary: boolean; scope?: string; id?: string };
 }
 
 /** A frame of the JSON protocol. */

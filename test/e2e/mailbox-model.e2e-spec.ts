@@ -124,7 +124,8 @@ async function explore(options: Partial<ChatOptions>, runs: number, sabotage?: S
   const property = fc.asyncProperty(
     fc.commands(commands, { maxCommands: 60, size: 'max' }),
     fc.constantFrom(0, 250),
-    async (script, persistAfterMs) => {
+    fc.constantFrom(null, 2_600),
+    async (script, persistAfterMs, maxStoredBytesPerSender) => {
       const file = join(folder, `${(run += 1)}.sqlite`);
       const world = await RelayWorld.open(
         file,
@@ -133,6 +134,9 @@ async function explore(options: Partial<ChatOptions>, runs: number, sabotage?: S
           ackWindow: WINDOW,
           maxPendingPerUser: 12,
           maxPendingPerSender: 9,
+          maxContentBytes: 100,
+          maxStoredBytesPerSender,
+          maxStoredBytes: maxStoredBytesPerSender && 2 * maxStoredBytesPerSender,
           retentionMs: 3_000_000,
           ...options,
         },

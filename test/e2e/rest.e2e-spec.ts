@@ -470,7 +470,10 @@ describe('the REST calls', () => {
       await start({ maxPendingPerUser: 2, maxPendingPerSender: 1 });
       await post('alice', 'bob', '1', 'm1');
       const message = { to: 'bob', content: '2' };
-      await refused(429, 'SENDER_QUOTA', 'POST', '/chat/messages', { from: 'alice', ...message });
+      expect(await call('POST', '/chat/messages', { from: 'alice', ...message })).toEqual({
+        status: 429,
+        body: { statusCode: 429, code: 'SENDER_QUOTA', message: expect.any(String), scope: 'mailbox' },
+      });
       await post('carol', 'bob', '2');
       await refused(429, 'MAILBOX_FULL', 'POST', '/chat/messages', { from: 'dave', ...message });
       expect((await post('alice', 'bob', '1', 'm1')).status).toBe(200);

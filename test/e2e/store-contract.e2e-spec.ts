@@ -135,14 +135,18 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     });
 
     it('counts', async () => {
-      expect(await table.summary()).toEqual({ count: 0, users: 0, lastPosition: 0 });
+      expect(await table.summary()).toEqual({ count: 0, bytes: 0, lastPosition: 0 });
       await table.insert([
         message(1),
         message(BIG),
         { ...message(3), to: 'cat' },
         { ...message(4), from: 'eve', bytes: 7 },
       ]);
-      expect(await table.summary()).toEqual({ count: 4, users: 2, lastPosition: BIG });
+      expect(await table.summary()).toEqual({ count: 4, bytes: 10, lastPosition: BIG });
+      const sizes = await table.storedBytesOf(['eve', 'nobody', 'ann', "o'neill"]);
+      expect(new Map(sizes.map(({ from, bytes }) => [from, bytes]))).toEqual(
+        new Map(Object.entries({ ann: 3 * 257, eve: 263, nobody: 0, "o'neill": 0 })),
+      );
       expect(await table.counts(['bob', 'nobody', 'cat'])).toEqual(new Map(Object.entries({ bob: 3, cat: 1 })));
       const tally = await table.tally(['bob', 'cat', "o'neill"]);
       expect(tally.sort((a, b) => (a.to + a.from < b.to + b.from ? -1 : 1))).toEqual([
@@ -157,7 +161,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       await table.probe();
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
       await store.query(`INSERT INTO holdfast_offline_message VALUES ('', 0, '', 'probe', '', 0, 0, 0)`);
-      expect(await table.summary()).toMatchObject({ count: 0, users: 0 });
+      expect(await table.summary()).toMatchObject({ count: 0, bytes: 0 });
       expect(await table.mailboxes(9)).toEqual([]);
       await table.removeProbe();
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);

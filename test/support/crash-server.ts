@@ -8,6 +8,8 @@ export const UNCAPPED = {
   CHAT_MAX_PENDING_PER_USER: 'none',
   CHAT_MAX_PENDING_PER_SENDER: 'none',
   CHAT_MAX_PENDING_BYTES_PER_USER: 'none',
+  CHAT_MAX_STORED_BYTES_PER_SENDER: 'none',
+  CHAT_MAX_STORED_BYTES: 'none',
 };
 
 /** A connection as the administrator sees it. */

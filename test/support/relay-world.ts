@@ -47,7 +47,7 @@ export class RelayWorld {
   private connections!: ConnectionService;
   private store!: OfflineMessageService;
   private delivery!: DeliveryService;
-  private countRows!: () => Promise<{ count: number }>;
+  private countRows!: () => Promise<{ from: string; count: number; bytes: number }[]>;
   private readonly peers = new Map<string, Peer[]>();
   private readonly sent = new Map<string, Sent>();
   private readonly order = new Map<string, string[]>();
@@ -212,9 +212,19 @@ export class RelayWorld {
 
   /** What the counters say waits is what is in the file. */
   async checkFile(): Promise<void> {
-    const { count } = await this.countRows();
+    const rows = await this.countRows();
+    const count = rows.reduce((sum, row) => sum + row.count, 0);
     const { pending } = this.delivery.totals;
     if (count !== pending) throw new Error(`${count} rows in the file, and the counters say ${pending}`);
+    const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+    if (bytes !== this.store.storedBytes)
+      throw new Error(`${bytes} bytes in the file, and the counters say ${this.store.storedBytes}`);
+    const { totals } = (this.store as unknown as { tallies: { senders: { totals: Map<string, number> } } }).tallies
+      .senders;
+    for (const [sender, total] of totals) {
+      const found = rows.find(({ from }) => from === sender)?.bytes ?? 0;
+      if (found !== total) throw new Error(`${found} bytes of ${sender} in the file, and they are counted as ${total}`);
+    }
   }
 
   /** Everybody comes back and confirms everything, on a disk that works. */
@@ -272,7 +282,9 @@ export class RelayWorld {
         : run();
     });
     this.countRows = async () =>
-      ((await uncounted().query('SELECT COUNT(*) AS count FROM holdfast_offline_message')) as never)[0];
+      (await uncounted().query(
+        'SELECT sender AS "from", COUNT(*) AS count, SUM(bytes + 256) AS bytes FROM holdfast_offline_message GROUP BY sender',
+      )) as never;
     this.connections = new ConnectionService(this.options);
     const { dataSource } = this;
     this.store = new OfflineMessageService(dataSource, this.options, () => reopenStore(dataSource));
