@@ -13,7 +13,6 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   'offline-messages/offline-message.table.ts': [
     'this.dialect.items',
     'this.dialect.asJson(MESSAGE)',
-    'recipientInOrder',
     'whole',
     'this.dialect.marked',
   ],

@@ -4,7 +4,7 @@ import { WebSocketGateway } from '@nestjs/websockets';
 import { inspect } from 'node:util';
 import { AdminModule } from '../admin/admin.module.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
-import { openStore, reopenStore } from '../database/store-data-source.js';
+import { openStore, readerOf, reopenStore } from '../database/store-data-source.js';
 import { storeOptions } from '../database/store-options.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdapterCheck } from '../gateway/adapter-check.js';
@@ -24,6 +24,7 @@ const DATABASE: StoreDatabase = {
   options: (given) => given ?? storeOptions(),
   open: openStore,
   reopen: reopenStore,
+  readerOf,
 };
 
 /**

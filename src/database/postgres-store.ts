@@ -4,6 +4,8 @@ import { StoreError } from './store-file.js';
 
 /** Longest wait for the lock on the database, in milliseconds: a server that was just stopped needs a moment to let go of it. */
 const OWNER_WAIT_MS = 2_000;
+/** A session that reads lists ends when it was idle for so long, in milliseconds. */
+const READER_IDLE_MS = 10_000;
 /** Two numbers name a lock: this one is Holdfast's, the other the schema's. */
 const LOCK = 0x401d_fa57;
 
@@ -54,6 +56,17 @@ function guarded(options: DataSourceOptions): DataSourceOptions {
     );
   };
   return { ...options, extra: { ...(options.extra as object | undefined), verify } } as DataSourceOptions;
+}
+
+/** The options of a session beside the store's, which reads alone, and ends when nobody has read for a while. */
+export function reading(options: DataSourceOptions): DataSourceOptions {
+  // In place of the `verify` that would take the database over.
+  const verify = (client: Client, done: (error?: Error) => void) => {
+    client.on('error', () => undefined);
+    client.query('SET default_transaction_read_only = on').then(() => done(), done);
+  };
+  const extra = { ...(options.extra as object | undefined), verify, idleTimeoutMillis: READER_IDLE_MS };
+  return { ...options, applicationName: 'holdfast lists', extra } as DataSourceOptions;
 }
 
 async function takeOver(client: Client, earlier: Session | null): Promise<Session> {

@@ -1,6 +1,6 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { openPostgres } from './postgres-store.js';
-import { expectFile, fileOf, isSqlite, makeDurable, openSqlite } from './sqlite-store.js';
+import { openPostgres, reading as readingPostgres } from './postgres-store.js';
+import { expectFile, fileOf, isSqlite, makeDurable, openSqlite, reading as readingSqlite } from './sqlite-store.js';
 import { completed } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
@@ -33,6 +33,17 @@ export async function reopenStore(dataSource: DataSource): Promise<void> {
   if (isSqlite(options)) expectFile(options);
   await dataSource.initialize();
   if (isSqlite(options)) await makeDurable(dataSource, options);
+}
+
+/**
+ * How to open a connection beside that of the store, which only reads: it brings no tables up to date and takes no lock that
+ * says whose the database is. On SQLite it is one of the same driver in the same process, as SQLite's own locks on a file
+ * are lost when anything else closes it. Null for a store in memory, which has only the one.
+ */
+export function readerOf({ options }: DataSource): (() => Promise<DataSource>) | null {
+  if (isSqlite(options) && fileOf(options) === null) return null;
+  const reading = isSqlite(options) ? readingSqlite(options) : readingPostgres(options);
+  return () => new DataSource({ ...reading, entities: [], migrations: [] }).initialize();
 }
 
 async function connect(options: DataSourceOptions): Promise<DataSource> {

@@ -7,12 +7,10 @@ import type { StoreRequest } from './store-batch.js';
 import { StoreHandle, type Reopen } from './store-handle.js';
 import { MailboxTallies } from './mailbox-tally.js';
 import { MergedRead } from './merged-read.js';
-import {
-  OfflineMessageTable,
-  type PendingOfUser,
-  type StoredHeader,
-  type StoredMessage,
-} from './offline-message.table.js';
+import { dialectOf } from './dialect.js';
+import { PendingListTable } from './pending-list.table.js';
+import { PendingLists, type OpenReader } from './pending-lists.js';
+import { OfflineMessageTable, type StoredHeader, type StoredMessage } from './offline-message.table.js';
 
 /** Rows that one sweep of expired messages deletes before others may go on. */
 const SWEEP_ROWS = 500;
@@ -49,6 +47,8 @@ export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
  */
 @Injectable()
 export class OfflineMessageService implements CommitListener {
+  /** What waits, for an administrator who asks. */
+  readonly lists: PendingLists;
   private readonly table: OfflineMessageTable;
   private readonly tallies: MailboxTallies;
   private readonly queue: CommitQueue;
@@ -73,9 +73,19 @@ export class OfflineMessageService implements CommitListener {
     dataSource: DataSource,
     private readonly options: ChatOptions,
     reopen: Reopen = () => Promise.resolve(),
+    openReader: OpenReader | null = null,
   ) {
     this.table = new OfflineMessageTable(dataSource);
-    const handle = new StoreHandle(this.table, reopen);
+    const ownLists = new PendingListTable(dataSource);
+    this.lists = new PendingLists(
+      (read) => this.queue.read(() => read(ownLists)),
+      openReader,
+      dialectOf(dataSource.options.type),
+    );
+    const handle = new StoreHandle(this.table, () => {
+      void this.lists.forget(); // It does not reject.
+      return reopen();
+    });
     this.tallies = new MailboxTallies(this.table, options, () => this.storedBytes);
     this.queue = new CommitQueue(this.table, this.tallies, handle, options.clock, this);
     this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
@@ -96,7 +106,7 @@ export class OfflineMessageService implements CommitListener {
   async close(): Promise<void> {
     this.closing = true;
     this.cancelSweep?.();
-    await this.queue.close();
+    await Promise.all([this.lists.close(), this.queue.close()]);
   }
 
   /** The highest position in the store when it was opened. */
@@ -170,7 +180,7 @@ export class OfflineMessageService implements CommitListener {
    * The first messages of a mailbox with a position above `after` and up to `upTo`, in order: at most `limit`, and none
    * behind the one that brings their content to so many bytes. Rejects when the disk can't be read.
    */
-  async page(user: string, after: number, upTo: number, limit: number, maxBytes = PAGE_BYTES): Promise<Page> {
+  async page(user: string, after: number, upTo: number, limit: number): Promise<Page> {
     const pending = after === 0 ? await this.count(user) : null;
     if (pending === 0) return { pending, rows: [], isLast: true };
     if (pending !== null && this.isShort(pending)) {
@@ -178,9 +188,9 @@ export class OfflineMessageService implements CommitListener {
       const rows = backlog.filter(({ position }) => position <= upTo);
       return { pending, rows: rows.slice(0, limit), isLast: rows.length <= limit };
     }
-    const rows = await this.queue.read(() => this.table.page(user, after, upTo, limit, maxBytes));
+    const rows = await this.queue.read(() => this.table.page(user, after, upTo, limit, PAGE_BYTES));
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
-    return { pending, rows, isLast: rows.length < limit && bytes < maxBytes };
+    return { pending, rows, isLast: rows.length < limit && bytes < PAGE_BYTES };
   }
 
   /** True for a row that `page` answered although it has been deleted since, or is about to be. */
@@ -191,17 +201,6 @@ export class OfflineMessageService implements CommitListener {
   /** How many messages wait for this user. */
   async count(user: string): Promise<number> {
     return (await this.waitingCounts.of(user)) ?? 0;
-  }
-
-  /** The users for whom messages wait, most first. */
-  async mailboxes(
-    limit: number,
-    below?: { count: number; user: string },
-  ): Promise<{ items: PendingOfUser[]; total: number }> {
-    return this.queue.read(async () => ({
-      items: await this.table.mailboxes(limit, below),
-      total: await this.table.users(),
-    }));
   }
 
   /**

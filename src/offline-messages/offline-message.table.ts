@@ -25,15 +25,6 @@ export interface TallyOfSender {
   readonly bytes: number;
 }
 
-export interface PendingOfUser {
-  readonly user: string;
-  readonly count: number;
-  readonly bytes: number;
-  /** `sentAt` of the oldest and the newest, in milliseconds since 1970. */
-  readonly oldest: number;
-  readonly newest: number;
-}
-
 const TABLE = 'holdfast_offline_message';
 /** No message has it: a user's name is not empty, and positions begin at 1. Its content needs a page of its own. */
 const PROBE: StoredMessage = {
@@ -188,18 +179,6 @@ export class OfflineMessageTable {
     return records;
   }
 
-  /** The mailboxes with something in them, most first, below the given place in that order. */
-  async mailboxes(limit: number, below?: { count: number; user: string }): Promise<PendingOfUser[]> {
-    const { recipientInOrder } = this.dialect;
-    const { records } = await this.query<PendingOfUser>(
-      `SELECT recipient AS "user", COUNT(*) AS count, SUM(bytes) AS bytes, MIN("sentAt") AS oldest, MAX("sentAt") AS newest
-       FROM ${TABLE} WHERE recipient <> '' GROUP BY recipient ${below ? `HAVING COUNT(*) < ? OR (COUNT(*) = ? AND ${recipientInOrder} > ?)` : ''}
-       ORDER BY COUNT(*) DESC, ${recipientInOrder} LIMIT ?`,
-      below ? [below.count, below.count, below.user, limit] : [limit],
-    );
-    return records;
-  }
-
   /** How many rows there are, of how many bytes of content, and the highest position among them. */
   async summary(): Promise<{ count: number; bytes: number; lastPosition: number }> {
     const { records } = await this.query<{ count: number; bytes: number; lastPosition: number }>(
@@ -208,15 +187,6 @@ export class OfflineMessageTable {
       [],
     );
     return records[0]!;
-  }
-
-  /** For how many users something waits. */
-  async users(): Promise<number> {
-    const { records } = await this.query<{ users: number }>(
-      `SELECT COUNT(DISTINCT recipient) AS users FROM ${TABLE} WHERE recipient <> ''`,
-      [],
-    );
-    return records[0]!.users;
   }
 
   /** How many messages wait in each of these mailboxes; those with none are left out. */
@@ -245,7 +215,7 @@ export class OfflineMessageTable {
   }
 
   /** Answers the rows, or how many were changed. */
-  private async query<Row>(sql: string, parameters: unknown[]): Promise<{ records: Row[]; affected: number }> {
+  protected async query<Row>(sql: string, parameters: unknown[]): Promise<{ records: Row[]; affected: number }> {
     const runner = this.dataSource.createQueryRunner();
     try {
       const { records, affected = 0 } = await runner.query(this.dialect.marked(sql), parameters, true);

@@ -4,6 +4,7 @@ import type { DataSource, DataSourceOptions } from 'typeorm';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { GIVEN_OPTIONS } from '../options/options.module.js';
 import { OfflineMessageService } from './offline-message.service.js';
+import type { OpenReader } from './pending-lists.js';
 
 /** The name of the store's connection among the data sources of an application. */
 const STORE_NAME = 'holdfast';
@@ -16,6 +17,8 @@ export interface StoreDatabase {
   open(options: DataSourceOptions): Promise<DataSource>;
   /** Connects anew, after an I/O error. */
   reopen(dataSource: DataSource): Promise<void>;
+  /** How to open a second connection, which only reads; null when there can be only one. */
+  readerOf(dataSource: DataSource): OpenReader | null;
 }
 
 /** The store, on a connection of its own. */
@@ -44,7 +47,8 @@ export class OfflineMessagesModule {
           inject: [getDataSourceToken(STORE_NAME), CHAT_OPTIONS],
           // Opened before anybody gets it: positions go on from what an earlier run left.
           useFactory: async (dataSource: DataSource, chatOptions: ChatOptions) => {
-            const service = new OfflineMessageService(dataSource, chatOptions, () => database.reopen(dataSource));
+            const reopen = () => database.reopen(dataSource);
+            const service = new OfflineMessageService(dataSource, chatOptions, reopen, database.readerOf(dataSource));
             await service.open();
             return service;
           },
