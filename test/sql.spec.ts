@@ -22,7 +22,6 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
     'this.dialect.items',
     'this.dialect.address',
     'this.dialect.asJson(MESSAGE)',
-    'recipientInOrder',
     'whole',
   ],
   'offline-messages/statements.ts': ['this.dialect.marked'],

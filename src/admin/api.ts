@@ -83,7 +83,7 @@ const REASONS: Record<number, string> = {
   413: 'The content is longer than allowed.',
   426: 'This is the path of the WebSocket.',
   429: 'Too much waits: messages for this user or of this sender, or tickets that nobody has used.',
-  503: 'The store did not take it, or is full; try again later.',
+  503: 'The store does not take it, is full, or can not be read; try again later.',
 };
 
 /** Describes the query of a call from its schema. */

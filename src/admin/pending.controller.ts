@@ -23,18 +23,28 @@ export class PendingController {
 
   @Get()
   @Queries(mailboxQuery)
-  @Answers(200, 'The users for whom messages wait, most first.', mailboxPage)
-  @Refuses(400)
+  @Answers(
+    200,
+    'The users for whom messages wait, by name. Whoever has some throughout is on one of the pages.',
+    mailboxPage,
+  )
+  @Refuses(400, 503)
   async mailboxes(
-    @Query(new SchemaPipe(mailboxQuery)) { limit, cursor }: z.infer<typeof mailboxQuery>,
+    @Query(new SchemaPipe(mailboxQuery)) { limit, cursor, order }: z.infer<typeof mailboxQuery>,
   ): Promise<z.infer<typeof mailboxPage>> {
-    const { items, total } = await this.offlineMessages.mailboxes(limit + 1, cursor);
+    const { lists } = this.offlineMessages;
+    if (order === 'most') {
+      const { items, total } = await lists.fullest(limit);
+      return { items: items.map(toMailboxDto), total, nextCursor: null };
+    }
+    const items = await lists.mailboxes(limit + 1, cursor?.user);
     const page = items.slice(0, limit);
-    const last = page.at(-1);
+    const isLast = items.length <= limit;
+    const total = cursor?.total ?? (isLast ? items.length : await lists.users());
     return {
       items: page.map(toMailboxDto),
       total,
-      nextCursor: items.length > limit && last ? encodeCursor({ count: last.count, user: last.user }) : null,
+      nextCursor: isLast ? null : encodeCursor({ user: page.at(-1)!.user, total }),
     };
   }
 
@@ -42,17 +52,19 @@ export class PendingController {
   @Params('user')
   @Queries(messageQuery)
   @Answers(200, 'The messages that wait for this user, in order.', pendingMessagePage)
-  @Refuses(400)
+  @Refuses(400, 503)
   async messages(
     @Param('user', new SchemaPipe(userName)) user: string,
-    @Query(new SchemaPipe(messageQuery)) { limit, cursor = 0 }: z.infer<typeof messageQuery>,
+    @Query(new SchemaPipe(messageQuery)) { limit, cursor }: z.infer<typeof messageQuery>,
   ): Promise<z.infer<typeof pendingMessagePage>> {
-    const page = await this.offlineMessages.page(user, cursor, Number.MAX_SAFE_INTEGER, limit + 1, PAGE_BYTES);
+    const { lists } = this.offlineMessages;
+    const page = await lists.messages(user, cursor?.position ?? 0, limit + 1, PAGE_BYTES);
     const rows = page.rows.slice(0, limit);
+    const total = cursor?.total ?? (page.isLast ? rows.length : await lists.count(user));
     return {
       items: rows.map(toPendingMessageDto),
-      total: page.pending ?? (await this.offlineMessages.count(user)),
-      nextCursor: page.isLast ? null : encodeCursor(rows.at(-1)!.position),
+      total,
+      nextCursor: page.isLast ? null : encodeCursor({ position: rows.at(-1)!.position, total }),
     };
   }
 

@@ -1,14 +1,30 @@
 import { z } from 'zod';
-import type { PendingOfUser, StoredMessage } from '../offline-messages/offline-message.table.js';
+import type { StoredMessage } from '../offline-messages/offline-message.table.js';
+import type { PendingOfUser } from '../offline-messages/pending-list.table.js';
 import { toIsoTime } from '../protocol/message.js';
 import { cursorOf, pageLimit, userName } from './input.js';
 
-export const mailboxQuery = z.object({
-  limit: pageLimit,
-  cursor: cursorOf(z.object({ count: z.int(), user: userName })).optional(),
-});
+/** How many there were in all when the list was begun, which its pages hand on: to count is to read all. */
+const total = z.int().min(0);
 
-export const messageQuery = z.object({ limit: pageLimit, cursor: cursorOf(z.int()).optional() });
+export const mailboxQuery = z
+  .object({
+    limit: pageLimit,
+    cursor: cursorOf(z.object({ user: userName, total })).optional(),
+    order: z
+      .enum(['name', 'most'])
+      .default('name')
+      .describe('`most`: the fullest first, on one page that ends the list.'),
+  })
+  .refine(({ order, cursor }) => order === 'name' || cursor === undefined, {
+    path: ['cursor'],
+    message: 'a list with the fullest first has one page; give a higher limit instead',
+  });
+
+export const messageQuery = z.object({
+  limit: pageLimit,
+  cursor: cursorOf(z.object({ position: z.int(), total })).optional(),
+});
 
 export const mailboxDto = z.object({
   user: z.string(),
@@ -20,7 +36,7 @@ export const mailboxDto = z.object({
 
 export const mailboxPage = z.object({
   items: z.array(mailboxDto),
-  total: z.number().describe('Users for whom something waits.'),
+  total: z.number().describe('Users for whom something waits, counted with the first page.'),
   nextCursor: z.string().nullable(),
 });
 
@@ -35,7 +51,7 @@ export const pendingMessageDto = z.object({
 
 export const pendingMessagePage = z.object({
   items: z.array(pendingMessageDto),
-  total: z.number(),
+  total: z.number().describe('Messages that wait for this user, counted with the first page.'),
   nextCursor: z.string().nullable(),
 });
 

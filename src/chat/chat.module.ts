@@ -9,6 +9,7 @@ import {
   checkStore,
   makeRoomForRemovals,
   openStore,
+  readerOf,
   reopenStore,
   roomForInserts,
 } from '../database/store-data-source.js';
@@ -34,6 +35,7 @@ const DATABASE: StoreDatabase = {
   check: checkStore,
   roomForInserts,
   makeRoomForRemovals,
+  readerOf,
 };
 
 /** One for all chats of a process: each that is made takes the name of its connection anew, and Nest warns of a second one. */

@@ -5,12 +5,17 @@ import { StoreError } from './store-file.js';
 
 /** Longest wait for the lock on the database, in milliseconds: a server that was just stopped needs a moment to let go of it. */
 const OWNER_WAIT_MS = 2_000;
+/** A session that reads lists ends when it was idle for so long, in milliseconds. */
+const READER_IDLE_MS = 10_000;
 /** Two numbers name a lock: this one is Holdfast's, the other the schema's. */
 const LOCK = 0x401d_fa57;
 
 const NOT_PRIVILEGED = '42501';
 /** Names that TypeORM takes everywhere; Postgres would cut longer ones off, and read `$user` as another. */
 const SCHEMA = /^[^"'`\\$\0]+$/;
+
+/** Where the options of an open store keep the schema in which each of its sessions looks. */
+const SCHEMA_OF_SESSIONS = Symbol('schema');
 
 /** The options of a store that is on Postgres. */
 export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
@@ -69,7 +74,7 @@ function guarded({ schema: given, ...options }: PostgresOptions): PostgresOption
       (error: Error) => done(error),
     );
   };
-  return { ...options, extra: { ...(options.extra as object | undefined), verify } };
+  return { ...options, extra: { ...(options.extra as object | undefined), verify, [SCHEMA_OF_SESSIONS]: schema } };
 }
 
 /** The schema that an address names as `?schema=`, which `pg` passes over. */
@@ -84,6 +89,19 @@ function checkedSchema(schema: unknown): string | undefined {
   throw new StoreError(
     `The schema of the store is ${inspect(schema)}; give the name of one, of 1 to 63 bytes without quotes, backslashes or $, or leave it out.`,
   );
+}
+
+/** The options of a session beside the store's, which reads alone, and ends when nobody has read for a while. */
+export function reading(options: DataSourceOptions): DataSourceOptions {
+  const schema = (options.extra as { [SCHEMA_OF_SESSIONS]?: string } | undefined)?.[SCHEMA_OF_SESSIONS];
+  // In place of the `verify` that would take the database over.
+  const verify = (client: Client, done: (error?: Error) => void) => {
+    client.on('error', () => undefined);
+    const entered = schema === undefined ? Promise.resolve() : enter(client, schema, false);
+    entered.then(() => client.query('SET default_transaction_read_only = on')).then(() => done(), done);
+  };
+  const extra = { ...(options.extra as object | undefined), verify, idleTimeoutMillis: READER_IDLE_MS };
+  return { ...options, applicationName: 'holdfast lists', extra } as DataSourceOptions;
 }
 
 async function takeOver(client: Client, earlier: Session | null, schema: string | undefined): Promise<Session> {

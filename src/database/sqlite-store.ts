@@ -97,6 +97,15 @@ export async function makeDurable(dataSource: DataSource, options: SqliteOptions
   await dataSource.query(`PRAGMA busy_timeout = ${LOCK_WAIT_MS[options.type]}`);
 }
 
+/** The options of a connection that only reads, beside the one that writes. */
+export function reading(options: SqliteOptions): DataSourceOptions {
+  const wait = {
+    sqlite: { busyTimeout: LOCK_WAIT_MS.sqlite },
+    'better-sqlite3': { timeout: LOCK_WAIT_MS['better-sqlite3'] },
+  };
+  return { ...options, ...READ_ONLY[options.type], ...wait[options.type], enableWAL: false } as DataSourceOptions;
+}
+
 /** Reads the whole structure of the database, and which migrations it has, without changing it. */
 async function checkDatabase(options: SqliteOptions, file: string): Promise<void> {
   const looker = await new DataSource({

@@ -1,7 +1,7 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { OpenFile } from './open-file.js';
-import { openPostgres, type PostgresOptions } from './postgres-store.js';
-import { isSqlite, makeDurable, openSqlite } from './sqlite-store.js';
+import { openPostgres, reading as readingPostgres, type PostgresOptions } from './postgres-store.js';
+import { fileOf, isSqlite, makeDurable, openSqlite, reading as readingSqlite } from './sqlite-store.js';
 import { completed } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
@@ -53,6 +53,17 @@ export async function roomForInserts(dataSource: DataSource): Promise<number> {
 export async function makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void> {
   const room = OpenFile.of(dataSource)?.room;
   await (hasFailed ? room?.forSmallerRemovals() : room?.forRemovals());
+}
+
+/**
+ * How to open a connection beside that of the store, which only reads: it brings no tables up to date and takes no lock that
+ * says whose the database is. On SQLite it is one of the same driver in the same process, as SQLite's own locks on a file
+ * are lost when anything else closes it. Null for a store in memory, which has only the one.
+ */
+export function readerOf({ options }: DataSource): (() => Promise<DataSource>) | null {
+  if (isSqlite(options) && fileOf(options) === null) return null;
+  const reading = isSqlite(options) ? readingSqlite(options) : readingPostgres(options);
+  return () => new DataSource({ ...reading, entities: [], migrations: [] }).initialize();
 }
 
 async function connect(options: DataSourceOptions): Promise<DataSource> {

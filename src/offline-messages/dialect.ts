@@ -7,8 +7,6 @@ export interface Dialect {
   readonly items: string;
   /** The address of a row, by which it is found at once in the statement that read it. */
   readonly address: string;
-  /** The recipient, compared and sorted by its bytes. */
-  readonly recipientInOrder: string;
   /** SQL with a `?` for each parameter, with the marks that the driver takes. */
   marked(sql: string): string;
   /** Content as the database can hold it, and back. */
@@ -18,6 +16,8 @@ export interface Dialect {
   asJson(columns: string): string;
   /** Puts right what the driver hands over. */
   fromDriver<Row>(rows: Row[]): Row[];
+  /** The driver works on the event loop: everybody waits for its statements. */
+  readonly isOnEventLoop: boolean;
   /** How long to wait before a lock that was met is reported, in milliseconds; 0 where the database has waited for it. */
   readonly lockWaitMs: number;
 }
@@ -27,17 +27,17 @@ const asItIs = <Value>(value: Value) => value;
 const SQLITE: Dialect = {
   items: 'json_each(?)',
   address: 'rowid',
-  recipientInOrder: 'recipient',
   marked: asItIs,
   toColumn: asItIs,
   fromColumn: asItIs,
   asJson: (columns) => `json_group_array(json_array(${columns}))`,
   fromDriver: asItIs,
+  isOnEventLoop: false,
   lockWaitMs: 0,
 };
 
-/** Works on the event loop, where nobody may wait for a lock: it is met again later instead. */
-const BETTER_SQLITE3: Dialect = { ...SQLITE, lockWaitMs: 250 };
+/** On the event loop nobody may wait for a lock: it is met again later instead. */
+const BETTER_SQLITE3: Dialect = { ...SQLITE, isOnEventLoop: true, lockWaitMs: 250 };
 
 /** Postgres hands 64-bit integers and sums over as strings; ours stay far below 2^53. */
 const NUMBERS = ['position', 'bytes', 'sentAt', 'count', 'users', 'lastPosition', 'sweepAfter', 'oldest', 'newest'];
@@ -45,7 +45,6 @@ const NUMBERS = ['position', 'bytes', 'sentAt', 'count', 'users', 'lastPosition'
 const POSTGRES: Dialect = {
   items: 'jsonb_array_elements(CAST(? AS jsonb))',
   address: 'ctid',
-  recipientInOrder: 'recipient COLLATE "C"',
   marked(sql) {
     let count = 0;
     return sql.replace(/\?/g, () => `$${(count += 1)}`);
@@ -59,6 +58,7 @@ const POSTGRES: Dialect = {
       for (const name of NUMBERS) if (name in row) row[name] = Number(row[name]);
     return rows;
   },
+  isOnEventLoop: false,
   lockWaitMs: 0,
 };
 

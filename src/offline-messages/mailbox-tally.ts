@@ -118,7 +118,7 @@ export class MailboxTallies {
     }
     if (!this.isFull) {
       this.logger.warn(
-        `The store is full: ${stored} bytes wait, and maxStoredBytes is ${maxStoredBytes}. Messages that have to wait are refused with STORE_FULL until some leave; see for whom they wait, and purge, or allow more.`,
+        `The store is full: ${stored} bytes wait, and maxStoredBytes is ${maxStoredBytes}. Messages that have to wait are refused with STORE_FULL until some leave; see for whom with GET pending?order=most, and purge, or allow more.`,
       );
     }
     this.isFull = true;

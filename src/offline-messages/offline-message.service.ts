@@ -13,12 +13,9 @@ import { Ownership } from './ownership.js';
 import { Retention, type SweptStore } from './retention.js';
 import { Statements } from './statements.js';
 import { StoreWatch } from './store-watch.js';
-import {
-  OfflineMessageTable,
-  type PendingOfUser,
-  type StoredHeader,
-  type StoredMessage,
-} from './offline-message.table.js';
+import { OfflineMessageTable, type StoredHeader, type StoredMessage } from './offline-message.table.js';
+import { PendingListTable } from './pending-list.table.js';
+import { PendingLists, type OpenReader } from './pending-lists.js';
 
 /** So many users are counted in one statement. */
 const COUNTED_AT_ONCE = 1_000;
@@ -47,6 +44,8 @@ export type StoreCounts = Readonly<Record<Ending | 'pending' | 'pendingBytes' | 
  */
 @Injectable()
 export class OfflineMessageService implements CommitListener, SweptStore {
+  /** What waits, for an administrator who asks. */
+  readonly lists: PendingLists;
   private readonly logger = new Logger('OfflineMessages');
   private readonly ownership: Ownership;
   private readonly table: OfflineMessageTable;
@@ -75,12 +74,21 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     dataSource: DataSource,
     private readonly options: ChatOptions,
     private readonly database: HandledDatabase = IN_MEMORY,
+    openReader: OpenReader | null = null,
   ) {
     const statements = new Statements(dataSource);
     this.ownership = new Ownership(statements);
     this.table = new OfflineMessageTable(statements, this.ownership.token);
     this.tallies = new MailboxTallies(this.table, options, () => this.storedBytes);
-    const handle = new StoreHandle(this.table, this.ownership, database);
+    const ownLists = new PendingListTable(statements);
+    this.lists = new PendingLists((read) => this.queue.read(() => read(ownLists)), openReader, statements.dialect);
+    const handle = new StoreHandle(this.table, this.ownership, {
+      ...database,
+      reopen: () => {
+        void this.lists.forget(); // It does not reject.
+        return database.reopen();
+      },
+    });
     this.queue = new CommitQueue(this.table, this.tallies, this.ownership, handle, options.clock, this);
     this.retention = new Retention(this, options);
     this.massRemoval = new MassRemoval(this.queue);
@@ -108,7 +116,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   async close(): Promise<void> {
     this.retention.stop();
     this.watch.stop();
-    await this.queue.close();
+    await Promise.all([this.lists.close(), this.queue.close()]);
   }
 
   /** The highest position that was given before the store was opened. */
@@ -196,7 +204,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
    * The first messages of a mailbox with a position above `after` and up to `upTo`, in order: at most `limit`, and none
    * behind the one that brings their content to so many bytes. Rejects when the disk can't be read.
    */
-  async page(user: string, after: number, upTo: number, limit: number, maxBytes = PAGE_BYTES): Promise<Page> {
+  async page(user: string, after: number, upTo: number, limit: number): Promise<Page> {
     const pending = after === 0 ? await this.count(user) : null;
     if (pending === 0) return { pending, rows: [], isLast: true };
     if (pending !== null && this.isShort(pending)) {
@@ -204,9 +212,9 @@ export class OfflineMessageService implements CommitListener, SweptStore {
       const rows = backlog.filter(({ position }) => position <= upTo);
       return { pending, rows: rows.slice(0, limit), isLast: rows.length <= limit };
     }
-    const rows = await this.queue.read(() => this.table.page(user, after, upTo, limit, maxBytes));
+    const rows = await this.queue.read(() => this.table.page(user, after, upTo, limit, PAGE_BYTES));
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
-    return { pending, rows, isLast: rows.length < limit && bytes < maxBytes };
+    return { pending, rows, isLast: rows.length < limit && bytes < PAGE_BYTES };
   }
 
   /** True for a row that `page` answered although it has been deleted since, or is about to be. */
@@ -217,17 +225,6 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   /** How many messages wait for this user. */
   async count(user: string): Promise<number> {
     return (await this.waitingCounts.of(user)) ?? 0;
-  }
-
-  /** The users for whom messages wait, most first. */
-  async mailboxes(
-    limit: number,
-    below?: { count: number; user: string },
-  ): Promise<{ items: PendingOfUser[]; total: number }> {
-    return this.queue.read(async () => ({
-      items: await this.table.mailboxes(limit, below),
-      total: await this.table.users(),
-    }));
   }
 
   /**

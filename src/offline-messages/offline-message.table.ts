@@ -27,15 +27,6 @@ export interface TallyOfSender {
   readonly bytes: number;
 }
 
-export interface PendingOfUser {
-  readonly user: string;
-  readonly count: number;
-  readonly bytes: number;
-  /** `sentAt` of the oldest and the newest, in milliseconds since 1970. */
-  readonly oldest: number;
-  readonly newest: number;
-}
-
 const TABLE = 'holdfast_offline_message';
 const STORE = 'holdfast_store';
 /** No message has it: a user's name is not empty, and positions begin at 1. Its content needs a page of its own. */
@@ -195,22 +186,10 @@ export class OfflineMessageTable {
   async storedBytesOf(senders: readonly string[]): Promise<{ from: string; bytes: number }[]> {
     // A subquery for each, which finds its rows by the index; joined, Postgres reads the whole table for one sender.
     const { records } = await this.query<{ from: string; bytes: number }>(
-      `WITH wanted AS (SELECT value->>0 AS sender FROM ${this.dialect.items})
-       SELECT w.sender AS "from", COALESCE((SELECT SUM(m.bytes + ?) FROM ${TABLE} m
-         WHERE m.sender = w.sender), 0) AS bytes FROM wanted w`,
+      `WITH counted AS (SELECT value->>0 AS sender FROM ${this.dialect.items})
+       SELECT c.sender AS "from", COALESCE((SELECT SUM(m.bytes + ?) FROM ${TABLE} m
+         WHERE m.sender = c.sender), 0) AS bytes FROM counted c`,
       [itemsOf(senders), STORED_MESSAGE_BYTES],
-    );
-    return records;
-  }
-
-  /** The mailboxes with something in them, most first, below the given place in that order. */
-  async mailboxes(limit: number, below?: { count: number; user: string }): Promise<PendingOfUser[]> {
-    const { recipientInOrder } = this.dialect;
-    const { records } = await this.query<PendingOfUser>(
-      `SELECT recipient AS "user", COUNT(*) AS count, SUM(bytes) AS bytes, MIN("sentAt") AS oldest, MAX("sentAt") AS newest
-       FROM ${TABLE} WHERE recipient <> '' GROUP BY recipient ${below ? `HAVING COUNT(*) < ? OR (COUNT(*) = ? AND ${recipientInOrder} > ?)` : ''}
-       ORDER BY COUNT(*) DESC, ${recipientInOrder} LIMIT ?`,
-      below ? [below.count, below.count, below.user, limit] : [limit],
     );
     return records;
   }
@@ -223,15 +202,6 @@ export class OfflineMessageTable {
       [],
     );
     return records[0]!;
-  }
-
-  /** For how many users something waits. */
-  async users(): Promise<number> {
-    const { records } = await this.query<{ users: number }>(
-      `SELECT COUNT(DISTINCT recipient) AS users FROM ${TABLE} WHERE recipient <> ''`,
-      [],
-    );
-    return records[0]!.users;
   }
 
   /** How many messages wait in each of these mailboxes; those with none are left out. */
@@ -259,7 +229,7 @@ export class OfflineMessageTable {
     }));
   }
 
-  private query<Row>(sql: string, parameters: unknown[]): Promise<{ records: Row[]; affected: number }> {
+  protected query<Row>(sql: string, parameters: unknown[]): Promise<{ records: Row[]; affected: number }> {
     return this.statements.query<Row>(sql, parameters);
   }
 }

@@ -4,6 +4,7 @@ import type { DataSource, DataSourceOptions } from 'typeorm';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { GIVEN_OPTIONS } from '../options/options.module.js';
 import { OfflineMessageService } from './offline-message.service.js';
+import type { OpenReader } from './pending-lists.js';
 
 /** The name of the store's connection among the data sources of an application. */
 const STORE_NAME = 'holdfast';
@@ -22,6 +23,8 @@ export interface StoreDatabase {
   roomForInserts(dataSource: DataSource): Promise<number>;
   /** Sees to room for a deletion, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
   makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void>;
+  /** How to open a second connection, which only reads; null when there can be only one. */
+  readerOf(dataSource: DataSource): OpenReader | null;
 }
 
 /** The store, on a connection of its own. */
@@ -50,12 +53,13 @@ export class OfflineMessagesModule {
           inject: [getDataSourceToken(STORE_NAME), CHAT_OPTIONS],
           // Opened before anybody gets it: positions go on from what an earlier run left.
           useFactory: async (dataSource: DataSource, chatOptions: ChatOptions) => {
-            const service = new OfflineMessageService(dataSource, chatOptions, {
+            const handled = {
               reopen: () => database.reopen(dataSource),
               check: () => database.check(dataSource),
               roomForInserts: () => database.roomForInserts(dataSource),
-              makeRoomForRemovals: (hasFailed) => database.makeRoomForRemovals(dataSource, hasFailed),
-            });
+              makeRoomForRemovals: (hasFailed: boolean) => database.makeRoomForRemovals(dataSource, hasFailed),
+            };
+            const service = new OfflineMessageService(dataSource, chatOptions, handled, database.readerOf(dataSource));
             await service.open();
             return service;
           },

@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
-import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
+import { PendingListTable } from '../../src/offline-messages/pending-list.table.js';
+import { PendingLists } from '../../src/offline-messages/pending-lists.js';
 import { OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
 import type { ChatOptions } from '../../src/options/chat.options.js';
 import { ChatApp } from '../support/chat-app.js';
@@ -234,20 +235,31 @@ describe('the REST calls', () => {
   });
 
   describe('GET /chat/pending', () => {
-    it('lists the mailboxes, most first and those of one size by name, page by page', async () => {
+    it('lists the mailboxes by name, page by page, or most first and those of one size by name', async () => {
       await start();
       for (const to of ['dora', 'bob', 'anna', 'carl', 'bob', 'anna', 'dora', 'dora'])
         await post('eve', to, '\u00e9t\u00e9');
       const { body } = await call('GET', '/chat/pending');
       expect(body.items.map(({ user, count, bytes }: Record<string, unknown>) => [user, count, bytes])).toEqual([
-        ['dora', 3, 15],
         ['anna', 2, 10],
         ['bob', 2, 10],
         ['carl', 1, 5],
+        ['dora', 3, 15],
       ]);
       expect(body).toMatchObject({ total: 4, nextCursor: null });
       const found = await pages('/chat/pending?limit=1');
       expect(found.map(([item]) => item)).toEqual(body.items);
+      const [anna, bob, carl, dora] = body.items;
+      expect((await call('GET', '/chat/pending?order=most')).body).toEqual({
+        items: [dora, anna, bob, carl],
+        total: 4,
+        nextCursor: null,
+      });
+      expect((await call('GET', '/chat/pending?order=most&limit=1')).body).toEqual({
+        items: [dora],
+        total: 4,
+        nextCursor: null,
+      });
     });
 
     it('tells when the oldest and the newest were sent', async () => {
@@ -699,14 +711,14 @@ describe('a REST request that does not fit', () => {
 
   it('meets a disk that can not be read: 503, and the cause stays with us', async () => {
     jest
-      .spyOn(OfflineMessageTable.prototype, 'mailboxes')
+      .spyOn(PendingListTable.prototype, 'mailboxParts')
       .mockRejectedValueOnce(new Error('SQLITE_IOERR: secret path'));
     expect(await refused(503, 'STORE_UNAVAILABLE', 'GET', '/chat/pending')).not.toContain('secret');
     expect((await call('GET', '/chat/pending')).status).toBe(200);
   });
 
   it('meets a fault of ours: 500 with a code, and the cause stays with us', async () => {
-    jest.spyOn(OfflineMessageService.prototype, 'mailboxes').mockRejectedValueOnce(new Error('secret path'));
+    jest.spyOn(PendingLists.prototype, 'mailboxes').mockRejectedValueOnce(new Error('secret path'));
     expect(await refused(500, 'SERVER_ERROR', 'GET', '/chat/pending')).not.toContain('secret');
     expect((await call('GET', '/chat/pending')).status).toBe(200);
   });

@@ -3,7 +3,8 @@ import { migrations } from '../../src/database/migrations/index.js';
 import { openStore, reopenStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { faultOf } from '../../src/offline-messages/store-fault.js';
-import type { OfflineMessageTable, StoredMessage } from '../../src/offline-messages/offline-message.table.js';
+import type { StoredMessage, OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
+import type { PendingListTable } from '../../src/offline-messages/pending-list.table.js';
 import { ChatApp } from '../support/chat-app.js';
 import { DATABASE_KINDS, type DatabaseKind } from '../support/databases.js';
 import { ownedTable } from '../support/owned-table.js';
@@ -35,7 +36,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
 
   describe('its table', () => {
     let store: DataSource;
-    let table: OfflineMessageTable;
+    let table: PendingListTable;
     beforeEach(async () => {
       store = await openStore(storeOptions(await kind.create()));
       table = await ownedTable(store);
@@ -61,19 +62,25 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect(read.flatMap(({ content }, n) => (content === contents[n] ? [] : [n]))).toEqual([]);
     });
 
-    it('tells names apart by their bytes, and sorts them so', async () => {
+    it('tells names apart by their bytes, also where it sorts them as people do', async () => {
       // By the rules of a language 'a' and 'A' stand together, and 'Z' behind them.
       const names = ['Z', 'a', 'A', 'z', 'ä', 'a b', 'a-b', 'ab', '_', "o'neill", 'z%', '中', '𐐷', '\uffee', '%s', '1'];
       await table.insert(names.map((to, n) => ({ ...message(n + 1), to })));
-      const sorted = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
       const seen: string[] = [];
-      for (let below: { count: number; user: string } | undefined; ;) {
-        const page = await table.mailboxes(3, below);
-        seen.push(...page.map(({ user }) => user));
-        if (page.length < 3) break;
-        below = page.at(-1)!;
+      for (let after = { user: '', position: 9 }; ;) {
+        const parts = await table.mailboxParts(after, 3);
+        seen.push(...parts.map(({ user }) => user));
+        if (parts.length < 3) break;
+        after = { user: seen.at(-1)!, position: BIG };
       }
-      expect(seen).toEqual(sorted);
+      expect([...seen].sort()).toEqual([...names].sort());
+      const counted: number[] = [];
+      for (let after: string | null = ''; after !== null;) {
+        const { count, user } = await table.users(after, 3);
+        counted.push(count);
+        after = user;
+      }
+      expect(counted).toEqual([3, 3, 3, 3, 3, 1]);
       for (const [n, name] of names.entries())
         expect((await table.oldest(name, 9)).map((row) => row.position)).toEqual([n + 1]);
     });
@@ -177,7 +184,21 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
         { to: 'bob', from: 'eve', count: 1, bytes: 7 },
         { to: 'cat', from: 'ann', count: 1, bytes: 1 },
       ]);
-      expect(await table.mailboxes(1)).toEqual([{ user: 'bob', count: 3, bytes: 9, oldest: 1, newest: BIG }]);
+      const bob = { user: 'bob', count: 3, bytes: 9, oldest: 1, newest: BIG, lastPosition: BIG };
+      const cat = { user: 'cat', count: 1, bytes: 1, oldest: 3, newest: 3, lastPosition: 3 };
+      const start = { user: '', position: BIG };
+      expect(await table.mailboxParts(start, 9)).toEqual([bob, cat]);
+      expect(await table.mailboxParts(start, 2)).toEqual([{ ...bob, count: 2, bytes: 8, newest: 4, lastPosition: 4 }]);
+      expect(await table.mailboxParts({ user: 'bob', position: 4 }, 9)).toEqual([
+        { ...bob, count: 1, bytes: 1, oldest: BIG },
+        cat,
+      ]);
+      expect(await table.mailboxParts({ user: 'bob', position: BIG }, 9)).toEqual([cat]);
+      expect(await table.countAfter('bob', 0, 2)).toEqual({ count: 2, position: 4 });
+      expect(await table.countAfter('bob', 4, 2)).toEqual({ count: 1, position: null });
+      expect(await table.countAfter('nobody', 0, 2)).toEqual({ count: 0, position: null });
+      expect(await table.users('', 2)).toEqual({ count: 1, user: 'bob' });
+      expect(await table.users('bob', 2)).toEqual({ count: 1, user: null });
     });
 
     it('probes the disk with a row that nothing lists', async () => {
@@ -185,7 +206,8 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
       await store.query(`INSERT INTO holdfast_offline_message VALUES ('', 0, '', 'probe', '', 0, 0, 0)`);
       expect(await table.summary()).toMatchObject({ count: 0, bytes: 0 });
-      expect(await table.mailboxes(9)).toEqual([]);
+      expect(await table.mailboxParts({ user: '', position: BIG }, 9)).toEqual([]);
+      expect(await table.users('', 9)).toEqual({ count: 0, user: null });
       await table.removeProbe();
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
     });
@@ -299,7 +321,10 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect((await chat.rest('DELETE', `/chat/pending/${encodeURIComponent('zoë')}`)).body).toEqual({
         purged: pending,
       });
-      for (const [path, place] of Object.entries({ pending: { count: 1.5, user: '\0' }, 'pending/bob': 1.5 })) {
+      for (const [path, place] of Object.entries({
+        pending: { total: 1.5, user: '\0' },
+        'pending/bob': { position: 1.5, total: 1 },
+      })) {
         const cursor = Buffer.from(JSON.stringify(place)).toString('base64url');
         expect((await chat.rest('GET', `/chat/${path}?cursor=${cursor}`)).status).toBe(400);
       }
