@@ -128,8 +128,9 @@ export class DiskRoom {
 
   private async checkpoint(): Promise<boolean> {
     // Cut only when it is long: nobody else can take the room of one that stays as it is.
-    const mode = this.isLogLong ? 'TRUNCATE' : 'PASSIVE';
-    const [row] = (await this.dataSource.query(`PRAGMA wal_checkpoint(${mode})`)) as Record<string, number>[];
+    const [row] = (await this.dataSource.query(
+      this.isLogLong ? 'PRAGMA wal_checkpoint(TRUNCATE)' : 'PRAGMA wal_checkpoint(PASSIVE)',
+    )) as Record<string, number>[];
     return row!['busy'] === 0 && row!['log'] === row!['checkpointed'];
   }
 

@@ -1,9 +1,12 @@
+import { Logger } from '@nestjs/common';
 import { rmSync } from 'node:fs';
 import { DataSource } from 'typeorm';
 import { DiskRoom } from './disk-room.js';
 import { FileWatch, identityOf } from './file-watch.js';
 import { StoreError } from './store-file.js';
 import type { StoreLock } from './store-lock.js';
+
+const logger = new Logger('Store');
 
 /** Of each data source that is open on a file, that file. */
 const openFiles = new WeakMap<DataSource, OpenFile>();
@@ -60,12 +63,12 @@ export class OpenFile {
     if (this.lock.isLost) await this.takeLock();
     this.checkOwnership();
     if (this.dataSource.isInitialized) {
-      const isLost = this.watch.lostLog !== null;
-      if (isLost) await this.saveLog();
+      const { lostLog } = this.watch;
+      if (lostLog) await this.saveLog(lostLog);
       // Not its own `destroy`: that gives the file free for others.
       await DataSource.prototype.destroy.call(this.dataSource);
       // What lies there instead belongs to another state of the file, which SQLite would take for the newest.
-      if (isLost) for (const file of this.watch.logFiles) rmSync(file, { force: true });
+      if (lostLog) for (const file of this.watch.logFiles) rmSync(file, { force: true });
     }
     await connect();
     this.watch.noteLogs();
@@ -84,15 +87,19 @@ export class OpenFile {
     const somebodyWasHere = identityOf(this.lock.file) !== null;
     await this.lock.retake();
     this.logIsForeign = somebodyWasHere && this.watch.lostLog !== null;
+    logger.warn(`The lock ${this.lock.file} had gone or was replaced; it was taken anew.`);
   }
 
   /** Carries over into the file what only the handle still has: the log that it has open is at no path any more. */
-  private async saveLog(): Promise<void> {
+  private async saveLog(lost: string): Promise<void> {
     const [row] = (await this.dataSource.query('PRAGMA wal_checkpoint(TRUNCATE)')) as {
       log: number;
       checkpointed: number;
     }[];
-    if (row?.log === row?.checkpointed) return;
+    if (row?.log === row?.checkpointed) {
+      logger.warn(`${lost} had gone or was replaced; what the open store still had of it was carried over.`);
+      return;
+    }
     throw new StoreError(
       `The log of the store ${this.watch.path} was lost while another process reads it; stop that one.`,
     );

@@ -88,7 +88,8 @@ export async function makeDurable(dataSource: DataSource, options: SqliteOptions
   await dataSource.query(`PRAGMA journal_size_limit = ${logBytes}`);
   // Messages for many users touch many pages: at SQLite's 1,000 the log was carried over with every third commit, which
   // cost up to a quarter of the CPU of storing a row.
-  await dataSource.query(`PRAGMA wal_autocheckpoint = ${Math.floor(logBytes / LOGGED_PAGE_BYTES)}`);
+  const logPages = Math.floor(logBytes / LOGGED_PAGE_BYTES);
+  await dataSource.query(`PRAGMA wal_autocheckpoint = ${logPages}`);
   for (const [name, wanted] of Object.entries(DURABLE)) {
     const [row] = (await dataSource.query(`PRAGMA ${name}`)) as Record<string, unknown>[];
     if (row?.[name] === wanted) continue;

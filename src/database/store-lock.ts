@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import { setTimeout as pass } from 'node:timers/promises';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
 import { identityOf, type FileIdentity } from './file-watch.js';
@@ -7,6 +8,9 @@ import { attempt, StoreError } from './store-file.js';
 
 /** Longest wait at the start for the lock of a server that is just ending, in milliseconds. */
 const OWNER_WAIT_MS = 2_000;
+
+/** The same for another application of this process, in milliseconds. */
+const LETTING_GO_MS = 500;
 
 /** Of every copy of this package in the process: what its stores hold, by path and by identity. */
 const HELD = Symbol.for('holdfast.held-store-files');
@@ -34,8 +38,7 @@ export class StoreLock {
   static async take(options: SqliteOptions, path: string): Promise<StoreLock> {
     const lock = new StoreLock(options, path);
     try {
-      // Before anything is opened, and in one go: another application of this process may be about to do the same.
-      for (const thing of [path, identityOf(path), identityOf(lock.file)]) lock.hold(thing);
+      await lock.holdFiles();
       await lock.acquire(OWNER_WAIT_MS);
       lock.hold(lock.identity);
       return lock;
@@ -73,6 +76,16 @@ export class StoreLock {
     this.connection = null;
     await connection?.destroy();
     for (const thing of this.held) this.letGo(thing);
+  }
+
+  /** Before anything is opened. An application of this process that ends, or could not start, needs a moment to let go. */
+  private async holdFiles(): Promise<void> {
+    for (const end = performance.now() + LETTING_GO_MS; ;) {
+      const things = [this.path, identityOf(this.path), identityOf(this.file)];
+      const isHeld = things.some((thing) => thing !== null && heldFiles().has(thing));
+      if (isHeld && performance.now() < end) await pass(LETTING_GO_MS / 10);
+      else return things.forEach((thing) => this.hold(thing)); // In one go: another may be about to do the same.
+    }
   }
 
   private hold(thing: string | null): void {

@@ -1,8 +1,10 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Inject, Logger, Module, type DynamicModule, type OnModuleInit } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import type { DataSource, DataSourceOptions } from 'typeorm';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { GIVEN_OPTIONS } from '../options/options.module.js';
+import { onStarted, whenStartFails } from './failed-start.js';
 import { OfflineMessageService } from './offline-message.service.js';
 import type { OpenReader } from './pending-lists.js';
 
@@ -29,30 +31,37 @@ export interface StoreDatabase {
 
 /** The store, on a connection of its own. */
 @Module({})
-export class OfflineMessagesModule {
+export class OfflineMessagesModule implements OnModuleInit {
+  constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {}
+
+  onModuleInit(): void {
+    onStarted(this.modules);
+  }
+
   static over(database: StoreDatabase): DynamicModule {
     return {
       module: OfflineMessagesModule,
       imports: [
         TypeOrmModule.forRootAsync({
           name: STORE_NAME,
-          inject: [GIVEN_OPTIONS],
+          inject: [GIVEN_OPTIONS, ModulesContainer],
           // Without a retry, which would log a stack before the sentence that the start ends with.
-          useFactory: ({ database: given }: { database?: DataSourceOptions | string }) => ({
+          useFactory: ({ database: given }: { database?: DataSourceOptions | string }, modules: ModulesContainer) => ({
             ...database.options(given),
+            modules,
             // Before version 12 the module closes what bears the name that the factory gives.
             name: STORE_NAME,
             toRetry: () => false,
           }),
-          dataSourceFactory: (options) => open(database, options!),
+          dataSourceFactory: (options) => open(database, options as StoreModuleOptions),
         }),
       ],
       providers: [
         {
           provide: OfflineMessageService,
-          inject: [getDataSourceToken(STORE_NAME), CHAT_OPTIONS],
+          inject: [getDataSourceToken(STORE_NAME), CHAT_OPTIONS, ModulesContainer],
           // Opened before anybody gets it: positions go on from what an earlier run left.
-          useFactory: async (dataSource: DataSource, chatOptions: ChatOptions) => {
+          useFactory: async (dataSource: DataSource, chatOptions: ChatOptions, modules: ModulesContainer) => {
             const handled = {
               reopen: () => database.reopen(dataSource),
               check: () => database.check(dataSource),
@@ -60,6 +69,7 @@ export class OfflineMessagesModule {
               makeRoomForRemovals: (hasFailed: boolean) => database.makeRoomForRemovals(dataSource, hasFailed),
             };
             const service = new OfflineMessageService(dataSource, chatOptions, handled, database.readerOf(dataSource));
+            whenStartFails(modules, () => void service.close());
             await service.open();
             return service;
           },
@@ -70,10 +80,16 @@ export class OfflineMessagesModule {
   }
 }
 
+type StoreModuleOptions = TypeOrmModuleOptions & { readonly modules: ModulesContainer };
+
 /** Without what is Nest's and not TypeORM's. */
-function open(
+async function open(
   database: StoreDatabase,
-  { toRetry: _nests, name: _name, ...options }: TypeOrmModuleOptions,
+  { toRetry: _nests, name: _name, modules, ...options }: StoreModuleOptions,
 ): Promise<DataSource> {
-  return database.open(options as DataSourceOptions);
+  const dataSource = await database.open(options as DataSourceOptions);
+  whenStartFails(modules, () => {
+    dataSource.destroy().catch((error: unknown) => new Logger('Store').error(`It can't be closed: ${String(error)}`));
+  });
+  return dataSource;
 }

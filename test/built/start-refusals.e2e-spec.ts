@@ -1,6 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
@@ -8,6 +11,7 @@ import { openStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { LockHolder } from '../support/lock-holder.js';
 import { ServerProcess } from '../support/server-process.js';
+import { SmallDisk } from '../support/small-disk.js';
 
 const TABLE = 'holdfast_offline_message';
 const PAGE_BYTES = 4_096;
@@ -143,6 +147,54 @@ describe('the server refuses to start, with one line and without a change, when 
     await chmod(folder, 0o755);
   });
 
+  it('lies in a folder that the system lets nobody make', async () => {
+    await expectRefusal(/The folder \/proc\/nope of the store can't be made: ENOENT\.$/, {
+      path: '/proc/nope/x.sqlite',
+    });
+  });
+
+  it.each([
+    ['a blank behind it', (path: string) => `${path} `, /begins or ends with a blank; give a plain path/],
+    ['a line feed behind it', (path: string) => `${path}\n`, /begins or ends with a blank; give a plain path/],
+    ['an escape in it', (path: string) => `${path}\x1b`, /has a control character in it; give a plain path/],
+    ['parameters', (path: string) => `${path}?mode=ro`, /has a '\?' in it, but takes no parameters/],
+    ['an address', () => 'file:x?mode=memory', /is an address; give a plain path/],
+    [':MEMORY:', () => ':MEMORY:', /begins with a ':'; only :memory: does, in small letters/],
+    ['a home', () => '~/x.sqlite', /has something in it that only a shell replaces/],
+    ['quotation marks', (path: string) => `"${path}"`, /begins or ends with a quotation mark/],
+    ['a slash at its end', (path: string) => `${path}/`, /is the name of a folder; give a plain path/],
+  ])('has a name that nobody meant: %s', async (_what, name, line) => {
+    const { code, output } = await ServerProcess.refused({ DATABASE_URL: `sqlite:${name(file)}` });
+    expect(output.trimEnd().split('\n')).toEqual([expect.stringMatching(line)]);
+    expect(code).toBe(1);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('is mounted by itself, without the folder that its log has to be in', async () => {
+    if (!SmallDisk.isPermitted()) {
+      process.stderr.write(
+        '\n  *** NOT TESTED: a file that is mounted by itself, as nothing can be mounted here (it takes root).\n\n',
+      );
+      expect(process.env['CI']).not.toBe('true');
+      return;
+    }
+    await makeStore();
+    const place = join(folder, 'a place', 'store.sqlite');
+    await mkdir(join(folder, 'a place'));
+    await writeFile(place, '');
+    execFileSync('mount', ['--bind', file, place]);
+    try {
+      await expectRefusal(
+        /is mounted by itself, and its log beside it would stay behind; mount the folder .+a place instead\.$/,
+        {
+          path: place,
+        },
+      );
+    } finally {
+      execFileSync('umount', [place]);
+    }
+  });
+
   it('is locked by another process while it has to be changed', async () => {
     await writeFile(file, '');
     const other = await LockHolder.start(file, 'BEGIN EXCLUSIVE');
@@ -152,6 +204,41 @@ describe('the server refuses to start, with one line and without a change, when 
       await other.release();
     }
   });
+});
+
+describe('the server ends with one line and a remedy, and gives the store free, when it can not listen', () => {
+  let folder: string;
+  let url: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'holdfast-listens-'));
+    url = `sqlite:${join(folder, 'store.sqlite')}`;
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  async function expectNotListening(env: NodeJS.ProcessEnv, line: RegExp): Promise<void> {
+    const { code, output } = await ServerProcess.refused({ DATABASE_URL: url, ...env });
+    const lines = output.trimEnd().split('\n'); // Those of the authentication warn of what HOST means.
+    expect(lines.filter((one) => !one.includes('[Authentication]'))).toEqual([expect.stringMatching(line)]);
+    expect(code).toBe(1);
+    await (await openStore(storeOptions(url))).destroy();
+  }
+
+  it('at a port that another program has', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    await expectNotListening(
+      { PORT: String(port) },
+      /The server can't listen on 127\.0\.0\.1, port \d+: EADDRINUSE; another program does; end that, or give another PORT\.$/,
+    );
+    other.close();
+  });
+
+  it('at an address of another machine', () =>
+    expectNotListening({ HOST: '192.0.2.1', CHAT_INSECURE: '1' }, /EADDRNOTAVAIL; HOST is no address of this machine/));
+
+  it('at a name that is none', () =>
+    expectNotListening({ HOST: 'no.such.host.invalid', CHAT_INSECURE: '1' }, /(ENOTFOUND|EAI_AGAIN); HOST is/));
 });
 
 describe('the server starts', () => {

@@ -168,8 +168,7 @@ describe('GET /metrics', () => {
       const { holdfast_store_queue_bytes: bytes, ...all } = await samples();
       return { rows: all['holdfast_store_queue_rows{statement="insert"}'], bytes };
     };
-    await eventually(() => chat.connections.ofUser('alice')[0]!.received === 1);
-    await new Promise((resolve) => setImmediate(resolve)); // Its commit is under way.
+    await disk.begun;
     alice.send('bob|4444');
     await eventually(async () => (await depth()).bytes === 4);
     disk.release();

@@ -1,8 +1,14 @@
 import { jest } from '@jest/globals';
+import { Inject, Injectable, Module, type ModuleMetadata, type OnModuleInit } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { existsSync } from 'node:fs';
 import { copyFile, link, mkdir, mkdtemp, readdir, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ChatModule } from '../../src/chat/chat.module.js';
+import type { ChatModuleOptions } from '../../src/chat/chat-module.options.js';
+import { ChatService } from '../../src/chat/chat.service.js';
+import { ChatWsAdapter } from '../../src/gateway/chat-ws.adapter.js';
 import { openStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
@@ -217,7 +223,9 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
         await eventually(async () => (await send('m2')) === 201 || (await send('m2')) === 200);
         await untilReady(true);
         expect(suffixes.map((suffix) => existsSync(file + suffix))).toEqual(suffixes.map(() => true));
-        expect(saidOf(lines)).toEqual([expect.stringMatching(/a part of the open store, has gone or was replaced/)]);
+        expect(lines).toContainEqual(
+          expect.stringMatching(/^warn Store: .* had gone or was replaced; what the open store/),
+        );
         await restart();
         expect(await waiting()).toEqual(['m1', 'm2']);
       },
@@ -238,7 +246,9 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
       await unlink(`${file}.lock`);
       await untilReady(false);
       await untilReady(true);
-      expect(saidOf(lines)).toEqual([expect.stringMatching(/The lock .* has gone or was replaced; it is taken anew/)]);
+      expect(lines).toContainEqual(
+        expect.stringMatching(/^warn Store: The lock .* had gone or was replaced; it was taken/),
+      );
       expect(await lockBeside()).toBe('SQLITE_BUSY');
       expect(await send('m2')).toBe(201);
     });
@@ -311,6 +321,83 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
       }
       expect((await chat!.rest('GET', '/health/ready')).status).toBe(200);
     });
+  });
+
+  describe('is given free when the application does not start, as', () => {
+    const chatWith = (options: ChatModuleOptions = {}) =>
+      ChatModule.forRoot({ database: { type: driver, database: file }, ...options });
+
+    @Injectable()
+    class Unbuildable {
+      constructor() {
+        throw new Error('no');
+      }
+    }
+    @Injectable()
+    class Needy {
+      constructor(@Inject('nobody') readonly nobody: unknown) {}
+    }
+
+    it.each<[string, () => ModuleMetadata]>([
+      [
+        'a factory rejects',
+        () => ({ providers: [{ provide: 'x', useFactory: () => Promise.reject(new Error('no')) }] }),
+      ],
+      [
+        'a factory rejects after a while',
+        () => ({
+          providers: [
+            {
+              provide: 'x',
+              inject: [ChatService],
+              useFactory: async () => {
+                await new Promise((resolve) => setImmediate(resolve));
+                throw new Error('no');
+              },
+            },
+          ],
+        }),
+      ],
+      ['a constructor throws', () => ({ providers: [Unbuildable] })],
+      ['something is missing', () => ({ providers: [Needy] })],
+    ])('%s', async (_why, metadata) => {
+      @Module({ imports: [chatWith()], ...metadata() })
+      class App {}
+      await expect(NestFactory.create(App, { abortOnError: false, logger: false })).rejects.toThrow(/no/);
+      await start();
+      expect(await send('m1')).toBe(201);
+    });
+
+    it('an option of the chat does not fit', async () => {
+      @Module({ imports: [chatWith({ ackWindow: 0 })] })
+      class App {}
+      await expect(NestFactory.create(App, { abortOnError: false, logger: false })).rejects.toThrow('ackWindow');
+      await untilFree();
+    });
+
+    it('a hook throws, and the application is closed', async () => {
+      @Injectable()
+      class Failing implements OnModuleInit {
+        onModuleInit(): void {
+          throw new Error('no');
+        }
+      }
+      @Module({ imports: [chatWith()], providers: [Failing] })
+      class App {}
+      const app = await NestFactory.create(App, { abortOnError: false, logger: false });
+      app.useWebSocketAdapter(new ChatWsAdapter(app));
+      await expect(app.init()).rejects.toThrow('no');
+      await app.close();
+      await untilFree();
+    });
+
+    async function untilFree(): Promise<void> {
+      await eventually(async () => {
+        const store = await openStore(storeOptions(`${driver}:${file}`)).catch(() => null);
+        await store?.destroy();
+        return store !== null;
+      });
+    }
   });
 
   it('that is a pipe, a folder, or has one beside it, is refused', async () => {

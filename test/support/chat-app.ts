@@ -159,16 +159,21 @@ export class ChatApp {
     );
   }
 
-  /** Makes every commit wait until it is released. */
-  blockDisk(): { release(): void } {
+  /** Makes every commit wait until it is released; `begun` resolves when one does. */
+  blockDisk(): { begun: Promise<void>; release(): void } {
     const { table } = this.app.get(OfflineMessageService) as unknown as {
       table: { insert(...rows: unknown[]): unknown };
     };
     const insert = table.insert.bind(table);
     let release = () => undefined as void;
     const released = new Promise<void>((resolve) => (release = resolve));
-    table.insert = (...rows) => released.then(() => insert(...rows));
-    return { release };
+    let begin = () => undefined as void;
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    table.insert = (...rows) => {
+      begin();
+      return released.then(() => insert(...rows));
+    };
+    return { begun, release };
   }
 
   /** Answers the statements that begin from here on. */

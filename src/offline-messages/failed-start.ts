@@ -1,0 +1,42 @@
+import type { ModulesContainer } from '@nestjs/core';
+
+/** How often it is looked for what Nest has begun to make since, in milliseconds. */
+const LOOK_MS = 50;
+
+/** Of each application that is being made, how to end its watches. */
+const watches = new WeakMap<ModulesContainer, Set<() => void>>();
+
+/**
+ * Calls back when something of the application can't be made, until `onStarted` is called. Nest calls no hook then, so that
+ * what was opened by that time would stay open, and the store locked, for as long as the process lives.
+ */
+export function whenStartFails(modules: ModulesContainer, callback: () => void): void {
+  const seen = new WeakSet<object>();
+  const look = () => {
+    for (const { providers, injectables, controllers } of modules.values()) {
+      for (const wrapper of [...providers.values(), ...injectables.values(), ...controllers.values()]) {
+        const made = wrapper.settlementSignal;
+        if (!made || seen.has(made)) continue;
+        seen.add(made);
+        void made.asPromise().then((error: unknown) => {
+          if (error && ofApplication.delete(stop)) fail();
+        });
+      }
+    }
+  };
+  const timer = setInterval(look, LOOK_MS).unref();
+  const stop = () => clearInterval(timer);
+  const fail = () => {
+    stop();
+    callback();
+  };
+  const ofApplication = watches.get(modules) ?? new Set();
+  watches.set(modules, ofApplication.add(stop));
+  look();
+}
+
+/** All of the application was made: from now on its hooks are called when it ends. */
+export function onStarted(modules: ModulesContainer): void {
+  for (const stop of watches.get(modules) ?? []) stop();
+  watches.get(modules)?.clear();
+}
