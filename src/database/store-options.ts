@@ -79,7 +79,8 @@ export function notBuilt(driver: string): string {
  */
 function sqliteWithoutTraces(): object | undefined {
   try {
-    const driver = createRequire(import.meta.url)('sqlite3') as object;
+    // A bundle of CommonJS has no address of a module, but a name of its file.
+    const driver = createRequire(import.meta.url ?? __filename)('sqlite3') as object;
     return { ...driver, verbose: () => driver };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return undefined;

@@ -27,7 +27,7 @@ describe('the server', () => {
     const server = await ServerProcess.start({ ...MEMORY, LOG_FORMAT });
     try {
       const alice = await TestClient.open(`${server.socketUrl}?user=alice`);
-      server.stopReading('gone');
+      server.stopReading();
       for (let times = 1; times <= 3; times += 1) {
         // Each is a line of the log.
         expect((await fetch(`${server.url}/chat/pending/bob`, { method: 'DELETE' })).status).toBe(200);
