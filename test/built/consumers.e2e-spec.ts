@@ -60,8 +60,14 @@ describe.each(['nest-12-express', 'nest-11-commonjs', 'starter'])('the package i
 
 /** What Nest and TypeORM ask for and do not need, and the drivers, which are no JavaScript. */
 const OUTSIDE = [
-  ...['sqlite3', 'better-sqlite3', '@nestjs/microservices', '@nestjs/mongoose', '@nestjs/sequelize'],
-  ...['@mikro-orm/core', 'class-validator', 'class-transformer'],
+  'sqlite3',
+  'better-sqlite3',
+  '@nestjs/microservices',
+  '@nestjs/mongoose',
+  '@nestjs/sequelize',
+  '@mikro-orm/core',
+  'class-validator',
+  'class-transformer',
 ];
 
 /** What a bundle of modules needs for the CommonJS that is in it. */
@@ -80,7 +86,8 @@ const BUNDLED_HOST = `
 
   NestFactory.create(AppModule).then(async (app) => {
     app.useWebSocketAdapter(new ChatWsAdapter(app));
-    process.on('SIGTERM', () => void app.close());
+    let closing;
+    process.on('SIGTERM', () => void (closing ??= app.close()));
     await app.listen(0, '127.0.0.1');
     console.log('listening on ' + (await app.getUrl()));
   });
