@@ -44,7 +44,8 @@ const page = await format(
   `# Options
 
 Given to \`ChatModule.forRoot({ … })\`, returned by the factory of \`forRootAsync\`, or given to the standalone server as variables of its environment, where \`none\` stands for
-\`null\` and the items of a list are divided by commas. A name that is not known, or a value out of its range or with a blank or line break at its end, stops the start with a sentence that says what to give.
+\`null\` and the items of a list are divided by commas. A name that is not known, or a value out of its range or with a blank or line break at its end, stops the start with a sentence that says what to give. What
+Kubernetes and Docker set for a Service or a link named \`chat\` (\`CHAT_SERVICE_HOST\`, \`CHAT_PORT=tcp://…\`) is let be.
 This page is made from the class \`ChatOptions\` by \`npm run docs:options\`.
 
 | option | variable | default | meaning |

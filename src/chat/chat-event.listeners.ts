@@ -1,16 +1,13 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { DiscoveryService } from '@nestjs/core';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { inNoContext } from '../options/no-context.js';
-import { CHAT_EVENT, type ChatEvents } from './chat-events.js';
+import type { ChatEvents } from './chat-events.js';
+import { listeningMethods, type ListeningMethod } from './listening-methods.js';
 
-interface Listener {
-  /** For the log. */
-  readonly title: string;
-  readonly call: (event: unknown) => unknown;
-}
+type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
 /**
  * Finds the methods that listen and tells them what happens, at the end of the turn in which it did and in the async context
@@ -19,7 +16,7 @@ interface Listener {
 @Injectable()
 export class ChatEventListeners implements OnModuleInit {
   private readonly logger = new Logger('ChatEvents');
-  private readonly listeners = new Map<keyof ChatEvents, Listener[]>();
+  private readonly listeners = new Map<keyof ChatEvents, ListeningMethod[]>();
 
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
@@ -40,32 +37,35 @@ export class ChatEventListeners implements OnModuleInit {
   }
 
   private find(): void {
-    const scanner = new MetadataScanner();
-    for (const [instance, isSingleton] of this.providers()) {
-      for (const name of scanner.getAllMethodNames(Object.getPrototypeOf(instance) as object)) {
-        const method = instance[name] as (event: unknown) => unknown;
-        const events = Reflect.getMetadata(CHAT_EVENT, method) as (keyof ChatEvents)[] | undefined;
-        if (events === undefined) continue;
-        const title = `${instance.constructor.name}.${name}`;
-        const listener: Listener = { title, call: (happened) => method.call(instance, happened) };
-        if (isSingleton) for (const event of events) this.listenersOf(event).push(listener);
-        else this.logger.warn(`${title} is of a provider that is no singleton, and hears no events.`);
+    for (const [instance, wrapper] of this.providers()) {
+      const isSingleton = wrapper.isDependencyTreeStatic() && !wrapper.isTransient;
+      for (const listener of this.methodsOf(instance, wrapper)) {
+        if (isSingleton) for (const event of listener.events) this.listenersOf(event).push(listener);
+        else this.logger.warn(`${listener.title} is of a provider that is no singleton, and hears no events.`);
       }
     }
   }
 
-  /** Each instance once, by however many tokens it is provided, and whether it is the only one of its provider. */
-  private providers(): Map<Record<string, unknown>, boolean> {
-    const providers = new Map<Record<string, unknown>, boolean>();
+  /** Each instance once, by however many tokens it is provided. */
+  private providers(): Map<object, InstanceWrapper> {
+    const providers = new Map<object, InstanceWrapper>();
     for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
-      const instance = wrapper.instance as Record<string, unknown> | null | undefined;
-      if (typeof instance !== 'object' || instance === null || Object.getPrototypeOf(instance) === null) continue;
-      providers.set(instance, wrapper.isDependencyTreeStatic() && !wrapper.isTransient);
+      const instance: unknown = wrapper.instance;
+      if (typeof instance === 'object' && instance !== null) providers.set(instance, wrapper);
     }
     return providers;
   }
 
-  private listenersOf(event: keyof ChatEvents): Listener[] {
+  private methodsOf(instance: object, { name }: InstanceWrapper): ListeningMethod[] {
+    try {
+      return listeningMethods(instance);
+    } catch (error) {
+      this.logger.debug(`${String(name)} can't be looked at, and hears no events: ${String(error)}`);
+      return [];
+    }
+  }
+
+  private listenersOf(event: keyof ChatEvents): ListeningMethod[] {
     let listeners = this.listeners.get(event);
     if (!listeners) this.listeners.set(event, (listeners = []));
     return listeners;
@@ -105,7 +105,7 @@ export class ChatEventListeners implements OnModuleInit {
     }
   }
 
-  private tell({ title, call }: Listener, event: unknown): void {
+  private tell({ title, call }: ListeningMethod, event: unknown): void {
     const failed = (error: unknown) => this.logger.error(`${title} failed: ${String(error)}`);
     try {
       Promise.resolve(call(event)).catch(failed);

@@ -5,8 +5,8 @@ import { StoreError } from './store-file.js';
 /** What TypeORM calls the drivers of SQLite. */
 export type SqliteType = 'sqlite' | 'better-sqlite3';
 
-/** Drivers are loaded when one is needed: an application has the one that it uses. */
-const load = createRequire(import.meta.url);
+/** Drivers are loaded when one is needed: an application has the one that it uses. A bundle of CommonJS has no address of a module, but a name of its file. */
+const load = createRequire(import.meta.url ?? __filename);
 
 /**
  * The driver that opens a file unless the application names one: sqlite3 where it is installed and TypeORM has it, which

@@ -28,9 +28,11 @@ export class AdapterCheck {
   private checkBeforeInit({ httpAdapter }: HttpAdapterHost): void {
     if (!httpAdapter) return; // An application context, which serves no gateways.
     const init = httpAdapter.init.bind(httpAdapter);
-    httpAdapter.init = async () => {
+    const checked = async () => {
       if (!served.has(httpAdapter.getHttpServer() as object)) throw new Error(ADAPTER_MISSING);
       await init();
     };
+    // An adapter that can't be changed, as a frozen one, is not checked so early, and works all the same.
+    Reflect.defineProperty(httpAdapter, 'init', { value: checked, writable: true, configurable: true });
   }
 }

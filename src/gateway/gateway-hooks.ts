@@ -74,8 +74,18 @@ function guard(gateway: Gateway, name: string): void {
   guarded.add(gateway);
   for (const hook of HOOKS) {
     const original = gateway[hook];
-    if (original) gateway[hook] = guardHook(original, hook, `${name}.${hook}`);
+    if (typeof original !== 'function') continue;
+    const guardedHook = guardHook(original, hook, `${name}.${hook}`);
+    // Of one that is frozen the class gets it.
+    if (define(gateway, hook, guardedHook) || define(Object.getPrototypeOf(gateway) as object, hook, guardedHook))
+      continue;
+    logger.warn(`${name}.${hook} can't be guarded, as it can't be changed: what it throws ends the process.`);
   }
+}
+
+/** Also in the place of a getter, which an assignment would not replace. */
+function define(place: object, hook: string, value: Hook): boolean {
+  return Reflect.defineProperty(place, hook, { value, writable: true, configurable: true });
 }
 
 function guardHook(original: Hook, hook: string, name: string): Hook {

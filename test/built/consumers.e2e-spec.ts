@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TestClient } from '../../src/testing/index.js';
-import { Consumer, type ConsumerProcess } from '../support/consumer-process.js';
+import { Consumer, ConsumerProcess } from '../support/consumer-process.js';
 import { eventually } from '../support/deadline.js';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -72,6 +72,41 @@ describe('an application with a gateway of its own', () => {
   });
 });
 
+/** What Nest and TypeORM ask for and do not need, and the drivers, which are no JavaScript. */
+const OUTSIDE = [
+  'sqlite3',
+  'better-sqlite3',
+  '@nestjs/microservices',
+  '@nestjs/mongoose',
+  '@nestjs/sequelize',
+  '@mikro-orm/core',
+  'class-validator',
+  'class-transformer',
+];
+
+/** What a bundle of modules needs for the CommonJS that is in it. */
+const FOR_REQUIRE = `import { createRequire as requireFrom } from 'node:module';
+const require = requireFrom(import.meta.url);
+const [__filename, __dirname] = [import.meta.filename, import.meta.dirname];`;
+
+const BUNDLED_HOST = `
+  import 'reflect-metadata';
+  import { Module } from '@nestjs/common';
+  import { NestFactory } from '@nestjs/core';
+  import { ChatModule, ChatWsAdapter } from 'holdfast';
+
+  class AppModule {}
+  Module({ imports: [ChatModule.forRoot({ database: { type: 'TYPE', database: 'chat.sqlite' } })] })(AppModule);
+
+  NestFactory.create(AppModule).then(async (app) => {
+    app.useWebSocketAdapter(new ChatWsAdapter(app));
+    let closing;
+    process.on('SIGTERM', () => void (closing ??= app.close()));
+    await app.listen(0, '127.0.0.1');
+    console.log('listening on ' + (await app.getUrl()));
+  });
+`;
+
 describe('an application of CommonJS, with the lowest versions that the package allows', () => {
   const consumer = new Consumer('nest-11-commonjs');
 
@@ -85,6 +120,33 @@ describe('an application of CommonJS, with the lowest versions that the package 
       expect(await application.get('/docs-json')).toMatchObject({ paths: { '/chat/pending': expect.anything() } });
       expect(await application.get('/health/ready')).toMatchObject({ status: 'ok' });
       expect(await application.get('/metrics')).toContain('holdfast_messages_pending');
+    } finally {
+      await application.kill();
+    }
+  });
+
+  it.each([
+    ['CommonJS', 'sqlite', ['--format=cjs']],
+    ['CommonJS, minified', 'better-sqlite3', ['--format=cjs', '--minify']],
+    ['modules', 'sqlite', ['--format=esm', `--banner:js=${FOR_REQUIRE}`]],
+  ])('relays as a bundle of %s, with the driver %s outside of it', async (_what, type, args) => {
+    const [host, bundle] = ['host.mjs', args.includes('--format=esm') ? 'bundle.mjs' : 'bundle.cjs'].map((file) =>
+      join(consumer.folder, 'dist', file),
+    ) as [string, string];
+    writeFileSync(host, BUNDLED_HOST.replace('TYPE', type));
+    const outside = OUTSIDE.map((name) => `--external:${name}`);
+    const bundler = join(ROOT, 'node_modules/.bin/esbuild');
+    await consumer.run(bundler, host, '--bundle', '--platform=node', `--outfile=${bundle}`, ...args, ...outside);
+    const application = new ConsumerProcess(bundle);
+    try {
+      await application.listening();
+      const alice = await application.connect('alice');
+      alice.send('bob|see you at noon');
+      const bob = await application.connect('bob');
+      expect(await bob.next()).toMatch(/see you at noon$/);
+      const closes = [alice.expectClose(1001), bob.expectClose(1001)];
+      expect(await application.stop()).toBe(0);
+      await Promise.all(closes);
     } finally {
       await application.kill();
     }

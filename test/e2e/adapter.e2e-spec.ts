@@ -190,6 +190,35 @@ describe('a hook of a gateway of the host that fails', () => {
   });
 });
 
+describe('a gateway of the host that can not be changed', () => {
+  it.each([
+    ['is frozen', (gateway: object) => Object.freeze(gateway)],
+    ['has the hook as a getter', asGetter],
+    ['is a Proxy', (gateway: object) => new Proxy(gateway, {})],
+    ['is a frozen Proxy', (gateway: object) => new Proxy(Object.freeze(gateway), {})],
+  ])('starts where it %s, and its hook that fails costs one connection', async (_, make) => {
+    @WebSocketGateway({ path: '/events' })
+    class FixedGateway {
+      constructor() {
+        return make(this) as FixedGateway;
+      }
+      handleConnection(): void {
+        throw new Error('broken hook');
+      }
+    }
+    host = await GatewayHost.start({ providers: [FixedGateway] });
+    const errors = logged('error');
+    await (await host.open('/events')).expectClose(1011);
+    expect(errors).toEqual([expect.stringMatching(/^FixedGateway\.handleConnection failed.*broken hook/s)]);
+    await host.expectConversation();
+  });
+
+  function asGetter(gateway: { handleConnection?: () => void }): object {
+    const { handleConnection } = gateway;
+    return Object.defineProperty(gateway, 'handleConnection', { get: () => handleConnection, configurable: true });
+  }
+});
+
 class Passing implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler) {
     return next.handle();

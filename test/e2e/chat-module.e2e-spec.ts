@@ -349,6 +349,101 @@ describe('listeners of the application', () => {
   });
 });
 
+describe('providers of the application that are not what they seem', () => {
+  const told: string[] = [];
+  beforeEach(() => told.splice(0));
+
+  @Injectable()
+  class Listening {
+    readonly name: string = 'Listening';
+    @OnChatEvent('accepted') note({ id }: ChatEvents['accepted']): void {
+      told.push(`${this.name} ${id}`);
+    }
+  }
+  const fails = (): never => {
+    throw new Error('nobody should look');
+  };
+  const trapped = (...traps: (keyof ProxyHandler<object>)[]) =>
+    new Proxy(new Listening(), Object.fromEntries(traps.map((trap) => [trap, fails])));
+
+  /** As Prisma's `$extends`: another object than its class says, which lacks what is on the prototype. */
+  @Injectable()
+  class Extended extends Listening {
+    constructor() {
+      super();
+      return new Proxy(this, { get: (target, key) => (key === 'note' ? undefined : Reflect.get(target, key)) });
+    }
+  }
+  @Injectable()
+  class Bound extends Listening {
+    override readonly name = 'Bound';
+    constructor() {
+      super();
+      this.note = this.note.bind(this);
+    }
+  }
+  @Injectable()
+  class Hiding extends Listening {
+    override readonly name = 'Hiding';
+    constructor() {
+      super();
+      Object.assign(this, { note: 'something else' });
+    }
+  }
+  @Injectable()
+  class Throwing extends Listening {
+    override readonly name = 'Throwing';
+    get other(): string {
+      return fails();
+    }
+    static get other(): string {
+      return fails();
+    }
+  }
+  @Injectable()
+  class Unnamed extends Listening {
+    override readonly name = 'Unnamed';
+  }
+  const frozen = Object.freeze(Object.assign(new Listening(), { name: 'frozen' }));
+  const wrapped = Object.assign(new Listening(), { name: 'wrapped' });
+
+  it('do not keep it from starting, and those that listen hear, as themselves', async () => {
+    const values = [
+      trapped('getPrototypeOf'),
+      new Proxy({}, { getPrototypeOf: () => null }),
+      // Its every property is a function, as that of an automatic mock.
+      new Proxy({}, { get: (_target, key) => (key === 'then' ? undefined : () => undefined) }),
+      Object.create(null) as object,
+      Object.create({ constructor: undefined }) as object,
+      Object.create(new Proxy({ note: () => undefined }, { ownKeys: fails })) as object,
+      new Proxy(class {}, { getPrototypeOf: fails }),
+      frozen,
+      new Proxy(wrapped, {}),
+    ].map((value, index) => ({ provide: `value ${index}`, useFactory: () => value }));
+    const providers = [Extended, Bound, Hiding, Throwing, ...values, { provide: 'unnamed', useClass: Unnamed }];
+    const app = await start({}, providers);
+    await chatOf(app).send({ from: 'alice', to: 'bob', content: 'x', id: 'm1' });
+    const names = ['Bound', 'Hiding', 'Listening', 'Throwing', 'Unnamed', 'frozen', 'wrapped'];
+    await eventually(
+      () => told.length >= names.length,
+      () => `all of them; there are ${told.join(', ')}`,
+    );
+    expect([...told].sort()).toEqual(names.map((name) => `${name} m1`).sort());
+  });
+
+  it('are not asked for what Nest does not ask them', async () => {
+    const asked: string[] = [];
+    const watched = new Proxy(Object.defineProperty(new Listening(), 'other', { get: fails }), {
+      get: (target, key) => (asked.push(String(key)), key === 'other' ? fails() : Reflect.get(target, key)),
+    });
+    const app = await start({}, [{ provide: 'watched', useValue: watched }]);
+    expect(asked).not.toContain('note');
+    await chatOf(app).send({ from: 'alice', to: 'bob', content: 'x', id: 'm1' });
+    await eventually(() => told.length === 1);
+    expect(asked).not.toContain('other');
+  });
+});
+
 describe('authorize', () => {
   it('refuses what the application does not allow, and no more', async () => {
     const asked: unknown[] = [];

@@ -113,14 +113,9 @@ export class ServerProcess {
     return this.exited;
   }
 
-  /** Reads nothing more of what it writes, as a reader does that is stuck; or closes the pipes, as one that has gone. */
-  stopReading(how: 'stuck' | 'gone'): void {
-    for (const stream of [this.child.stdout!, this.child.stderr!]) how === 'stuck' ? stream.pause() : stream.destroy();
-  }
-
-  /** Reads on. */
-  readOn(): void {
-    for (const stream of [this.child.stdout!, this.child.stderr!]) stream.resume();
+  /** Closes the pipes of what it writes, as a reader does that goes away. */
+  stopReading(): void {
+    for (const stream of [this.child.stdout!, this.child.stderr!]) stream.destroy();
   }
 
   private get output(): string {

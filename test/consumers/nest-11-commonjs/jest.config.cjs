@@ -11,7 +11,7 @@ const compiled = (syntax) => [
 ];
 
 module.exports = {
-  testMatch: ['<rootDir>/test/*.spec.ts'],
+  testMatch: ['<rootDir>/src/*.spec.ts'],
   transform: { '^.+\\.ts$': compiled('typescript'), '^.+\\.js$': compiled('ecmascript') },
   // Jest can't require() the packages that are ESM alone, so they are compiled as the tests are.
   transformIgnorePatterns: ['/node_modules/(?!(holdfast|jose)/)'],

@@ -12,7 +12,8 @@ async function start(): Promise<void> {
   swagger.SwaggerModule.setup('docs', app, () =>
     swagger.SwaggerModule.createDocument(app, new swagger.DocumentBuilder().build()),
   );
-  process.once('SIGTERM', () => void app.close());
+  let closing: Promise<void> | undefined;
+  process.on('SIGTERM', () => void (closing ??= app.close()));
   await app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1');
   console.log(`listening on ${await app.getUrl()}`);
 }
