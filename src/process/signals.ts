@@ -4,7 +4,7 @@ import { isatty } from 'node:tty';
 /** Exit code of a server that was not given the time to say goodbye. */
 const FORCED = 1;
 /** One press of Ctrl-C may come twice, from the terminal and from the program that runs this one: within so many milliseconds. */
-const ONE_PRESS_MS = 20;
+const ONE_PRESS_MS = 5;
 
 const { SIGHUP, SIGINT, SIGTERM } = ShutdownSignal;
 
