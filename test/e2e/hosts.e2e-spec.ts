@@ -66,7 +66,11 @@ describe.each([
     ] as const) {
       const [method, path] = request.split(' ') as [string, string];
       const answer = await call(method, path);
-      expect([answer.status, answer.body]).toEqual([status, { statusCode: status, code, message: expect.any(String) }]);
+      const scope = code === 'SENDER_QUOTA' ? { scope: 'mailbox' } : {};
+      expect([answer.status, answer.body]).toEqual([
+        status,
+        { statusCode: status, code, message: expect.any(String), ...scope },
+      ]);
     }
     expect(lines).toEqual([]);
     const refusal = host.app.get(ChatService).send({ from: 'shop', to: 'bob', content: '3' });

@@ -154,6 +154,7 @@ describe('messages over the rate', () => {
     expect(await bob.take(2)).toEqual(['7', '8']);
     await chat.untilTotals({ confirmed: 8 });
     clock.advance(1_000); // The sweep of what is unconfirmed.
+    await eventually(() => clock.pendingAlarms === idle); // The look at the store waits for its answer.
     expect(clock.pendingAlarms).toBe(idle);
   });
 

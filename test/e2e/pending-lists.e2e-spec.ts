@@ -9,6 +9,7 @@ import type { OfflineMessageTable } from '../../src/offline-messages/offline-mes
 import { Statements } from '../../src/offline-messages/statements.js';
 import { PendingListTable } from '../../src/offline-messages/pending-list.table.js';
 import { ChatApp } from '../support/chat-app.js';
+import { eventually } from '../support/deadline.js';
 import { DATABASE_KINDS, type DatabaseKind } from '../support/databases.js';
 
 const OFF = { maxPendingPerUser: null, maxPendingBytesPerUser: null, maxPendingPerSender: null };
@@ -143,8 +144,9 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
     await get('/chat/pending');
     const reader = await lists.reader!;
     await expect(reader.query('DELETE FROM holdfast_offline_message')).rejects.toThrow(/read-?only/i);
-    const { handle } = (store() as unknown as { queue: { handle: { reopen(): Promise<void> } } }).queue;
-    await handle.reopen();
+    const { queue } = store() as unknown as { queue: { distrust(cause: unknown): void } };
+    queue.distrust(new Error('it is opened anew'));
+    await eventually(() => store().isHealthy);
     expect((await get('/chat/pending')).total).toBe(1);
     expect(await lists.reader!).not.toBe(reader);
     expect(reader.isInitialized).toBe(false);

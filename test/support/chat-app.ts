@@ -1,5 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
+import { getDataSourceToken } from '@nestjs/typeorm';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -176,11 +177,10 @@ export class ChatApp {
     return { begun, release };
   }
 
-  /** Answers the statements that begin from here on. */
+  /** Answers the statements that begin from here on, on the connection of the store. */
   watchStatements(): readonly string[] {
-    const { table } = this.app.get(OfflineMessageService) as unknown as { table: { dataSource: DataSource } };
     const statements: string[] = [];
-    interceptStatements(table.dataSource, (sql, run) => {
+    interceptStatements(this.app.get<DataSource>(getDataSourceToken('holdfast')), (sql, run) => {
       statements.push(sql);
       return run();
     });
