@@ -31,7 +31,14 @@ const BREAKS = [
 ];
 const HOSTILE = BREAKS.flatMap((each) => [`x${each}${FORGED_JSON}${each}x`, `x${each}${FORGED_TEXT}`]);
 /** Names that are taken, and so belong into the log, and are text there. */
-const NAMES = [FORGED_JSON, FORGED_TEXT, `"}\\n${MARK}`, '\\u001b[31m', '${jndi:ldap://x}', '%0a%1b'];
+const NAMES = [
+  FORGED_JSON,
+  FORGED_TEXT.replace(/ +/g, ' '),
+  `"}\\n${MARK}`,
+  '\\u001b[31m',
+  '${jndi:ldap://x}',
+  '%0a%1b',
+];
 
 let folder: string;
 let server: ServerProcess;

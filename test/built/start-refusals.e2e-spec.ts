@@ -154,9 +154,9 @@ describe('the server refuses to start, with one line and without a change, when 
   });
 
   it.each([
-    ['a blank behind it', (path: string) => `${path} `, /begins or ends with a blank; give a plain path/],
-    ['a line feed behind it', (path: string) => `${path}\n`, /begins or ends with a blank; give a plain path/],
-    ['an escape in it', (path: string) => `${path}\x1b`, /has a control character in it; give a plain path/],
+    ['a blank behind it', (path: string) => `${path} `, /begins or ends with a blank/],
+    ['a line feed behind it', (path: string) => `${path}\n`, /begins or ends with a blank/],
+    ['an escape in it', (path: string) => `${path}\x1b`, /has a line break or another control character in it/],
     ['parameters', (path: string) => `${path}?mode=ro`, /has a '\?' in it, but takes no parameters/],
     ['an address', () => 'file:x?mode=memory', /is an address; give a plain path/],
     [':MEMORY:', () => ':MEMORY:', /begins with a ':'; only :memory: does, in small letters/],

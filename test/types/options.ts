@@ -12,8 +12,9 @@ ChatModule.forRoot({ ackWindow: '256' });
 ChatModule.forRoot({ sessions: 'several' });
 // @ts-expect-error
 ChatModule.forRoot({ ackWindow: null });
-// @ts-expect-error
 ChatModule.forRoot({ database: 'sqlite:data/holdfast.sqlite' });
+// @ts-expect-error
+ChatModule.forRoot({ database: 5 });
 
 const issuer = 'https://id.example.com';
 ChatModule.forRoot({ authenticate: jwt({ secret: process.env['SECRET'], issuer, audience: 'chat' }) });
@@ -21,7 +22,7 @@ ChatModule.forRoot({ authenticate: (request) => ({ user: String(request.headers[
 ChatModule.forRoot({ authenticate: () => Promise.resolve({ user: 'bob', expiresAt: Date.now(), isAdmin: false }) });
 // @ts-expect-error
 jwt({ secret: 'x', audience: 'chat' });
-// @ts-expect-error
+// What it has to be depends on the key, and is checked at the start.
 jwt({ secret: 'x', issuer, audience: 'chat', algorithm: 'none' });
 // @ts-expect-error
 ChatModule.forRoot({ authenticate: () => 'bob' });
