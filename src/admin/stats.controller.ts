@@ -17,7 +17,9 @@ const statsDto = z.object({
       expired: z.number(),
       purged: z.number(),
       evicted: z.number(),
-      recovered: z.number().describe('Of the accepted, those found in the store at the start.'),
+      recovered: z
+        .number()
+        .describe('Of the accepted, those found in the store: at the start, or when another server had been in it.'),
     })
     .describe('accepted = confirmed + pending + inFlight + expired + purged + evicted, at any time.'),
   rates: z

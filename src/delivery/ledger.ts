@@ -15,7 +15,7 @@ export interface LedgerTotals {
   readonly expired: number;
   readonly purged: number;
   readonly evicted: number;
-  /** Of the accepted, those that were found in the store at the start. */
+  /** Of the accepted, those that were found in the store: at the start, or when another server had been in it. What that one took is less. */
   readonly recovered: number;
 }
 

@@ -77,7 +77,11 @@ export class MetricsService {
     }
     this.gauge('messages_pending', `${messages} that wait in the store.`, () => ledger.totals().pending);
     this.gauge('messages_in_flight', `${messages} that are in memory only.`, () => ledger.totals().inFlight);
-    this.gauge('messages_recovered', 'Of the accepted, those found at the start.', () => ledger.totals().recovered);
+    this.gauge(
+      'messages_recovered',
+      'Of the accepted, those found at the start, or when another server had been in the store.',
+      () => ledger.totals().recovered,
+    );
     this.counter('broadcasts_total', 'Broadcasts taken.', () => ledger.broadcasts);
     const codes = Object.keys(ERROR_CODES) as ErrorCode[];
     const refusals = () => codes.map((code) => [code, ledger.refusals(code)] as const);
