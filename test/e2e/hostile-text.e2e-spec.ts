@@ -216,18 +216,13 @@ describe('hostile text', () => {
   it('in a query is refused, unless it is a number where one belongs', async () => {
     const before = await rowsOf(chat);
     for (const text of [...NAMES, ...NO_NAMES]) {
-      const isLimit = Number.isInteger(Number(text)) && Number(text) >= 1 && Number(text) <= 1_000;
+      const isLimit = /^[0-9]+$/.test(text) && Number(text) >= 1 && Number(text) <= 1_000;
       for (const list of ['/chat/connections', '/chat/pending', '/chat/pending/bob']) {
         const limited = await chat.rest('GET', `${list}?limit=${part(text)}`);
         expect([text, limited.status]).toEqual([text, isLimit ? 200 : 400]);
         const cursor = Buffer.from(text).toString('base64url');
-        const isCursor =
-          list === '/chat/pending/bob' && /^(-?[0-9]|[1-9][0-9.e]+)$/.test(text) && Number.isSafeInteger(Number(text));
-        expect([list, text, (await chat.rest('GET', `${list}?cursor=${cursor}`)).status]).toEqual([
-          list,
-          text,
-          isCursor ? 200 : 400,
-        ]);
+        const { status } = await chat.rest('GET', `${list}?cursor=${cursor}`);
+        expect([list, text, status]).toEqual([list, text, 400]);
         // Nothing is sorted, filtered or picked by what a client names.
         const unknown = `orderBy=${part(text)}&sort=${part(text)}&where=${part(text)}&${part(text)}=1`;
         expect(await chat.rest('GET', `${list}?${unknown}`)).toEqual(await chat.rest('GET', list));
