@@ -3,8 +3,11 @@ import { isatty } from 'node:tty';
 
 /** Exit code of a server that was not given the time to say goodbye. */
 const FORCED = 1;
-/** One press of Ctrl-C may come twice, from the terminal and from the program that runs this one: within so many milliseconds. */
-const ONE_PRESS_MS = 5;
+/**
+ * One press of Ctrl-C may come twice, from the terminal and from the program that runs this one: within so many milliseconds, with
+ * what the first one set off in between. Nobody presses it again as fast.
+ */
+const ONE_PRESS_MS = 100;
 
 const { SIGHUP, SIGINT, SIGTERM } = ShutdownSignal;
 
