@@ -224,7 +224,7 @@ describe('the promise', () => {
     const content = 'x'.repeat(60_000);
     const total = 1_000; // 60 MB, of which the queue takes 16.
     for (let n = 0; n < total; n += 1) alice.send(`bob|${content}`);
-    await eventually(() => chat.delivery.isFull);
+    await eventually(() => chat.connections.ofUser('alice')[0]!.reading.isHeld);
     await eventually(() => alice.socket.bufferedAmount > 0); // The rest stays with the sender.
     const held = chat.heldInMemory('bob');
     expect(held).toBeLessThan(450);
