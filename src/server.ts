@@ -28,7 +28,7 @@ import { ServerLogger } from './observability/server-logger.js';
 import { endAtSignals } from './process/signals.js';
 
 /** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
-const BACKLOG = 4_096;
+export const BACKLOG = 4_096;
 
 /** How long a client may take for all of a request, in milliseconds; then it is answered 408. */
 const REQUEST_WITHIN_MS = 30_000;

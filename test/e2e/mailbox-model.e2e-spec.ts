@@ -186,7 +186,7 @@ describe('the check of the mailbox notices', () => {
     ['receipt-before-commit', /was lost|answered too often|refused and receipted/],
     ['forget-on-drop', /was lost|not confirmed/],
     ['skip-in-page', /was lost|out of order|not delivered/],
-    ['store-alone', /which is older/],
+    ['store-alone', /which is older|out of order/],
   ] as const)(
     '%s',
     async (sabotage, complaint) => {

@@ -1,6 +1,7 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import { getDataSourceToken } from '@nestjs/typeorm';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,7 +20,7 @@ import { MetricsService } from '../../src/observability/metrics.service.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
-import { equip, ImpatientExpressAdapter } from '../../src/server.js';
+import { BACKLOG, equip, ImpatientExpressAdapter } from '../../src/server.js';
 import { eventually } from './deadline.js';
 import { interceptStatements } from './statements.js';
 import { TestClient } from './test-client.js';
@@ -62,7 +63,9 @@ export class ChatApp {
       },
     );
     equip(app, settings);
-    await app.listen(0, '127.0.0.1');
+    await app.init();
+    app.getHttpServer().listen({ host: '127.0.0.1', port: 0, backlog: BACKLOG });
+    await once(app.getHttpServer(), 'listening');
     return new ChatApp(app, home, options, databaseUrl);
   }
 
