@@ -25,8 +25,11 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModule
       inject: [MODULE_OPTIONS_TOKEN, OPTIONS_OF_TEST, ModulesContainer],
       useFactory: (given: unknown, ofTest: object, modules: ModulesContainer) => {
         refuseSecond(modules);
-        if (typeof given === 'object' && given !== null) return { ...withoutShape(given), ...ofTest };
-        throw new ChatOptionsError('useFactory', 'gave no options', 'return an object, {} for the defaults');
+        if (typeof given !== 'object' || given === null) {
+          throw new ChatOptionsError('useFactory', 'gave no options', 'return an object, {} for the defaults');
+        }
+        refusePathFromFactory(given);
+        return { ...given, ...ofTest };
       },
     },
     {
@@ -39,12 +42,11 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModule
 })
 export class OptionsModule extends ConfigurableModuleClass {}
 
-/** What shapes the module was fixed before a factory is asked. */
-function withoutShape(given: object): object {
-  for (const name of ['path', 'isGlobal'].filter((each) => each in given)) {
-    throw new ChatOptionsError(name, 'comes from the factory', 'give it to forRootAsync, beside the factory');
-  }
-  return given;
+/** The path and the scope of the module are fixed before the factory is called. */
+function refusePathFromFactory(given: object): void {
+  const name = ['path', 'isGlobal'].find((each) => each in given);
+  if (name === undefined) return;
+  throw new ChatOptionsError(name, 'comes from the factory', 'give it to forRootAsync, beside the factory');
 }
 
 /** Two chats would share tables and tokens, and which of them a service got would be chance. */
