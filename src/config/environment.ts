@@ -10,7 +10,7 @@ import { EnvironmentError } from './environment-error.js';
 import { isForeign } from './foreign.js';
 import { amountOf, unitsOf, VARIABLES } from './variables.js';
 
-/** What the standalone server is told. */
+/** The settings of the standalone server. */
 export interface Settings {
   readonly host: string;
   readonly port: number;
@@ -48,7 +48,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
   };
 }
 
-/** Variables of others have a form of their own; so has a key, which has lines. */
+/** Variables of others may have any form, and a key has several lines. */
 function checkTexts(given: Record<string, string>): void {
   for (const [variable, value] of Object.entries(given)) {
     const isOurs = variable.startsWith('CHAT_') || ['HOST', 'PORT', 'DATABASE_URL'].includes(variable);
@@ -57,7 +57,10 @@ function checkTexts(given: Record<string, string>): void {
   }
 }
 
-/** Reads `LOG_FORMAT`, before everything else so that what is wrong with the rest is told in that form; throws an EnvironmentError. */
+/**
+ * Reads `LOG_FORMAT`, which comes first so that what is wrong with the rest is logged in this format. Throws an
+ * EnvironmentError.
+ */
 export function readLogFormat(env: NodeJS.ProcessEnv): LogFormat {
   const format = env['LOG_FORMAT'] || 'text';
   if (format === 'text' || format === 'json') return format;
@@ -93,14 +96,14 @@ function unknown(variable: string, known: readonly string[]): EnvironmentError {
   return new EnvironmentError(`${variable} is not known; known are ${known.join(', ')}.${question}`);
 }
 
-/** A text that is not a number stays a text: an option that wants a number refuses it and says which. */
+/** A text that is not a number stays a text: an option that takes a number refuses it, and says what it takes. */
 function parsed(option: string, text: string): unknown {
   if (text === 'none') return null;
   if (LIST_OPTIONS.includes(option)) return text.split(',').map((item) => item.trim());
   return amountOf(option, text) ?? text;
 }
 
-/** Says the same in the words of the environment: the operator knows no option `ackWindow` and no value `null`. */
+/** Says the same with the names of variables: the operator knows no option `ackWindow` and no value `null`. */
 function inVariables({ option, problem, remedy }: ChatOptionsError, given: Record<string, string>): EnvironmentError {
   const variable = VARIABLES.get(option)!;
   const value = given[variable];

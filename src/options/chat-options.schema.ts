@@ -142,7 +142,7 @@ export const chatOptionsSchema = z.object({
     .describe('Where the time comes from.'),
 });
 
-/** The options that an operator sets sensibly. The defaults of the others fit nearly everybody: they are for experts. */
+/** The options that an operator sets sensibly. The others are for experts: their defaults fit nearly everybody. */
 export const COMMON_OPTIONS: readonly (keyof typeof chatOptionsSchema.shape)[] = [
   'sessions',
   'maxConnections',
@@ -164,7 +164,7 @@ export const LIST_OPTIONS: readonly string[] = Object.entries(chatOptionsSchema.
 /** Left for the database, the log and what else the process opens. */
 const SPARE_DESCRIPTORS = 100;
 
-/** Returns how many files the process may have open, less what it needs itself; null where the system does not say it. */
+/** Returns how many files the process may open, less what it needs itself; null where the system does not say it. */
 function descriptorLimit(): number | null {
   try {
     const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
