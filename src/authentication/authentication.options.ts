@@ -8,8 +8,9 @@ export class AuthenticationOptions {
   authenticate: Authenticator = trusted;
 
   /**
-   * The administrator's bearer token for the REST calls, 16 characters or more. Without a token only users with `isAdmin`
-   * may make these calls. With `trusted`, where nobody has `isAdmin`, everybody on the server's own machine may.
+   * The administrator's bearer token for the REST calls, 16 characters or more. Without a token only users with
+   * `isAdmin` may make these calls. With `trusted`, where nobody has `isAdmin`, everybody on the server's own machine
+   * may.
    * @default null
    */
   adminToken: string | null = null;

@@ -17,8 +17,8 @@ export function unitsOf(option: string): Readonly<Record<string, number>> {
 }
 
 /**
- * Returns the number that a text means for an option: `25s` is 25,000 where the option counts milliseconds. Returns null
- * for a text that is not a whole number, or whose unit is not one of the option.
+ * Returns the number that a text means for an option: `25s` is 25,000 where the option counts milliseconds. Returns
+ * null for a text that is not a whole number, or whose unit is not one of the option.
  */
 export function amountOf(option: string, text: string): number | null {
   const [, digits, unit = ''] = /^(\d+)([A-Za-z]*)$/.exec(text) ?? [];

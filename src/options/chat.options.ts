@@ -8,7 +8,7 @@ export { STORED_MESSAGE_BYTES } from './chat-options.schema.js';
 /** The token of the merged and validated options: all that a service injects. */
 export const CHAT_OPTIONS = Symbol.for('holdfast:options');
 
-/** An option that does not fit. It stops the start. Its message names the option, the value and what to give instead. */
+/** An option that does not fit. It stops the start. The message names the option, the value and what to give. */
 export class ChatOptionsError extends Error {
   override readonly name = 'ChatOptionsError';
 
@@ -25,8 +25,8 @@ export class ChatOptionsError extends Error {
 }
 
 /**
- * Fills in the defaults and checks every value. Throws a ChatOptionsError for a value that does not fit, and for a name that
- * is neither an option nor one of `others`.
+ * Fills in the defaults and checks every value. Throws a ChatOptionsError for a value that does not fit, and for a name
+ * that is neither an option nor one of `others`.
  */
 export function resolveChatOptions(
   given: Partial<ChatOptions> = {},
