@@ -10,11 +10,6 @@ const KIB = 1_024;
 const MIB = 1_024 * KIB;
 const UNBOUNDED = Number.MAX_SAFE_INTEGER;
 
-/** What a stored message counts besides its content, in bytes: the share of its row and of the indexes. */
-// A file of SQLite grows by 201 to 248 bytes a message with names of 8 to 16 letters and a UUID as the id, Postgres by
-// 278 to 378. With the longest names and ids it is 938 and 1,432.
-export const STORED_MESSAGE_BYTES = 256;
-
 // The message of every error in the schema is the remedy: what to give instead.
 function whole(min: number, max = UNBOUNDED, orElse = '') {
   const remedy = `give a whole number ${max === UNBOUNDED ? `of at least ${min}` : `from ${min} to ${max}`}${orElse}`;
