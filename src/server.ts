@@ -12,20 +12,20 @@ import { describeApi } from './admin/api.js';
 import { bodyLimitOf, RestEntry } from './admin/rest-entry.js';
 import { AppModule } from './app.module.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
-import { HandshakeRefusal } from './authentication/refusal.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
-import { EntranceService } from './connections/entrance.service.js';
-import { inTurns } from './connections/request-turns.js';
 import { titleOf } from './database/given-database.js';
 import { storeOptions } from './database/store-options.js';
-import { AdmissionService } from './gateway/admission.service.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
-import { refuse } from './gateway/upgrade-router.js';
+import { EntranceService } from './handshake/entrance.service.js';
+import { AdmissionService } from './handshake/handshake.service.js';
+import { inTurns } from './handshake/request-turns.js';
+import { refuse } from './handshake/upgrade-router.js';
 import { HealthController } from './observability/health.controller.js';
 import { MetricsController } from './observability/metrics.controller.js';
 import { ServerLogger } from './observability/server-logger.js';
 import { endAtSignals } from './process/signals.js';
+import { HandshakeRefusal } from './protocol/handshake-refusal.js';
 
 /** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
 export const BACKLOG = 4_096;

@@ -9,7 +9,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { AuthenticationService, type Caller } from '../authentication/authentication.service.js';
-import { forbidden } from '../authentication/refusal.js';
+import { forbidden } from '../protocol/handshake-refusal.js';
 
 const FOR_USERS = 'holdfast:for-users';
 const callers = new WeakMap<object, Caller>();

@@ -12,9 +12,9 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { tap, type Observable } from 'rxjs';
-import { HandshakeRefusal } from '../authentication/refusal.js';
-import { EntranceService } from '../connections/entrance.service.js';
+import { EntranceService } from '../handshake/entrance.service.js';
 import { ChatError } from '../protocol/chat-error.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { callerOf } from './administrator.guard.js';
 
 /** A request as Express or Fastify has read it. */

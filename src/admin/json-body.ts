@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { HandshakeRefusal } from '../authentication/refusal.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 
 /** In UTF-8 and as it is; what is otherwise is left to the parsers of the application. */
 const JSON_TYPE = /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;

@@ -1,9 +1,6 @@
 import { HttpException, HttpStatus } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { inspect } from 'node:util';
-import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
-import type { Principal, ProvenPrincipal } from './authenticator.js';
-import { queryOf, tokensOf } from './credentials.js';
 import {
   HandshakeRefusal,
   isRefusalStatus,
@@ -11,7 +8,10 @@ import {
   unauthorized,
   unavailable,
   unusableName,
-} from './refusal.js';
+} from '../protocol/handshake-refusal.js';
+import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
+import type { Principal, ProvenPrincipal } from './authenticator.js';
+import { queryOf, tokensOf } from './credentials.js';
 
 /** In milliseconds it is 1973, in seconds the year 5138: whatever is below was meant as seconds, or is no time of today. */
 const EARLIEST_MS = 100_000_000_000;

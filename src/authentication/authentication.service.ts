@@ -4,12 +4,18 @@ import type { IncomingMessage } from 'node:http';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { within } from '../options/clock.js';
 import { RareLog } from '../options/rare-log.js';
+import {
+  forbidden,
+  HandshakeRefusal,
+  ReportedRefusal,
+  unauthorized,
+  unavailable,
+} from '../protocol/handshake-refusal.js';
 import { principalOf, refusalOf } from './application-answer.js';
 import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
 import type { ProvenPrincipal } from './authenticator.js';
 import { bearerOf, queryOf, userNamedBy } from './credentials.js';
 import { asksForOwnMachine, cameByLoopback } from './own-machine.js';
-import { forbidden, HandshakeRefusal, ReportedRefusal, unauthorized, unavailable } from './refusal.js';
 import { Tickets } from './tickets.js';
 import { trusted } from './trusted.authenticator.js';
 

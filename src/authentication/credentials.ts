@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
-import { HandshakeRefusal } from './refusal.js';
 
 const SUBPROTOCOL_PREFIX = 'bearer.';
 /** [RFC 6750 2.1] */

@@ -1,12 +1,12 @@
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose';
 import { ChatOptionsError } from '../options/chat.options.js';
 import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
+import { ReportedRefusal, unauthorized, unusableName } from '../protocol/handshake-refusal.js';
 import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
 import type { Authenticator } from './authenticator.js';
 import { tokensOf } from './credentials.js';
 import { checkSetAlgorithm, PUBLISHED_ALGORITHMS, publicKeys, secretKeys, type Keys } from './jwt-keys.js';
 import { PublishedKeys } from './published-keys.js';
-import { ReportedRefusal, unauthorized, unusableName } from './refusal.js';
 
 /** How tokens are checked: with exactly one of `secret`, `publicKey` and `jwksUrl`. */
 export interface JwtOptions {

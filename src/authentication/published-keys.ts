@@ -1,7 +1,7 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWSHeaderParameters, type JWTVerifyGetKey } from 'jose';
 import { systemClock } from '../options/clock.js';
+import { ReportedRefusal, unauthorized, unavailable, type HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { checkedSet } from './jwt-keys.js';
-import { ReportedRefusal, unauthorized, unavailable, type HandshakeRefusal } from './refusal.js';
 
 /** The longest answer that is read, in bytes. Sets have a few kilobytes; one of a thousand keys would fit. */
 const MAX_SET_BYTES = 1024 * 1024;

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { createHash, randomBytes } from 'node:crypto';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { HandshakeRefusal, unauthorized } from '../protocol/handshake-refusal.js';
 import type { ProvenPrincipal } from './authenticator.js';
-import { HandshakeRefusal, unauthorized } from './refusal.js';
 
 /** How long a ticket is good. It stands in an address, and so in logs: it must be worth nothing by the time that it is read there. */
 const TICKET_MS = 30_000;

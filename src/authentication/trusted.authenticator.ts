@@ -1,6 +1,6 @@
-import { queryOf, userNamedBy } from './credentials.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import type { Authenticator } from './authenticator.js';
-import { HandshakeRefusal } from './refusal.js';
+import { queryOf, userNamedBy } from './credentials.js';
 
 /**
  * Believes what the address says: `?user=NAME`. It proves nothing, so the chat then serves nobody but its own machine,

@@ -15,10 +15,10 @@ import {
 } from '../database/store-data-source.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdapterCheck } from '../gateway/adapter-check.js';
-import { AdmissionService } from '../gateway/admission.service.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
-import { normalPath } from '../gateway/gateway-hooks.js';
 import { AUTHORIZE, type Authorize } from '../gateway/policy.js';
+import { HandshakeModule } from '../handshake/handshake.module.js';
+import { normalPath } from '../host-gateways/gateway-hooks.js';
 import { OfflineMessagesModule, type StoreDatabase } from '../offline-messages/offline-messages.module.js';
 import { ChatOptionsError } from '../options/chat.options.js';
 import { GIVEN_OPTIONS, OptionsModule } from '../options/options.module.js';
@@ -82,13 +82,13 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       options,
       delivery,
       AuthenticationModule,
+      HandshakeModule,
       AdminModule.over(delivery, path),
       RouterModule.register([{ path, module: AdminModule }]),
       DiscoveryModule,
     ],
     providers: [
       AdapterCheck,
-      AdmissionService,
       POLICY,
       gatewayAt(path),
       ChatEventListeners,
@@ -96,7 +96,7 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       { provide: CHAT_PATH, useValue: path },
       StartLine,
     ],
-    exports: [ChatService, delivery],
+    exports: [ChatService, delivery, HandshakeModule],
   };
 }
 

@@ -5,12 +5,12 @@ import { createServer, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { EMPTY, firstValueFrom, fromEvent, isObservable, map, race, ReplaySubject, takeUntil, timer } from 'rxjs';
 import { WebSocket, type MessageEvent, type WebSocketServer } from 'ws';
-import { HandshakeRefusal } from '../authentication/refusal.js';
+import { GuardedWebSocketServer, refuse, UpgradeRouter } from '../handshake/upgrade-router.js';
+import { FrameQueue } from '../host-gateways/frame-queue.js';
+import { guardGateways, normalPath, OF_CHAT } from '../host-gateways/gateway-hooks.js';
 import { CloseCode } from '../protocol/close-code.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { noteAdapter } from './adapter-check.js';
-import { FrameQueue } from './frame-queue.js';
-import { guardGateways, normalPath, OF_CHAT } from './gateway-hooks.js';
-import { GuardedWebSocketServer, refuse, UpgradeRouter } from './upgrade-router.js';
 
 /** How long a client has to answer a close frame before it is cut off, in milliseconds. */
 export const CLOSE_TIMEOUT_MS = 5_000;

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ConnectionService } from '../connections/connection.service.js';
-import { EntranceService } from '../connections/entrance.service.js';
-import { SOCKET_ENDINGS } from '../connections/http-sockets.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
+import { EntranceService } from '../handshake/entrance.service.js';
+import { SOCKET_ENDINGS } from '../handshake/http-sockets.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ERROR_CODES, type ErrorCode } from '../protocol/chat-error.js';

@@ -2,47 +2,20 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { randomInt } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { AuthenticationService } from '../authentication/authentication.service.js';
-import { HandshakeRefusal } from '../authentication/refusal.js';
 import type { ConnectionOrigin } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
-import { EntranceService } from '../connections/entrance.service.js';
-import type { Place } from '../connections/places.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { RareLog } from '../options/rare-log.js';
-import { JsonCodec } from './json.codec.js';
-import { TextCodec } from './text.codec.js';
+import type { ServerCodec } from '../protocol/frames.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
+import type { Place } from './connection-slots.js';
+import { EntranceService } from './entrance.service.js';
+import { protocolOf } from './subprotocol.js';
 
 /** Who may connect, from where, and in which protocol. */
 export interface Admission {
   readonly origin: ConnectionOrigin;
-  readonly codec: TextCodec | JsonCodec;
-}
-
-const jsonCodec = new JsonCodec();
-
-/** The subprotocols [protocol 3, 4]; with none asked for a client speaks text. */
-const CODECS: Readonly<Record<string, () => TextCodec | JsonCodec>> = {
-  'chat.v1.json': () => jsonCodec,
-  'chat.v1.text': () => new TextCodec(),
-  chat: () => new TextCodec(),
-};
-
-/** Of the subprotocols that a client offers, the first one that is spoken here; undefined when there is none. */
-export function chooseSubprotocol(offered: Iterable<string>): string | undefined {
-  for (const protocol of offered) if (Object.hasOwn(CODECS, protocol)) return protocol;
-  return undefined;
-}
-
-function codecOf(request: IncomingMessage): TextCodec | JsonCodec {
-  const offered = request.headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim());
-  if (!offered) return new TextCodec();
-  const chosen = chooseSubprotocol(offered);
-  if (chosen) return CODECS[chosen]!();
-  throw new HandshakeRefusal(
-    400,
-    'UNKNOWN_SUBPROTOCOL',
-    `none of the offered subprotocols is spoken here; offer one of ${Object.keys(CODECS).join(', ')}, or none`,
-  );
+  readonly protocol: ServerCodec['protocol'];
 }
 
 const AGAIN_SOON = { 'Retry-After': '5' };
@@ -86,9 +59,9 @@ export class AdmissionService {
     const principal = await this.authentication.authenticate(request);
     const { user, expiresAt } = principal;
     this.checkOpen(); // Nobody would say goodbye to a connection that opened meanwhile.
-    const codec = codecOf(request);
+    const protocol = protocolOf(request);
     await this.seat(user, place, request);
-    return { origin: { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) }, codec };
+    return { origin: { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) }, protocol };
   }
 
   private checkOpen(): void {

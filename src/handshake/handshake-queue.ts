@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
+import { TokenBucket } from '../connections/token-bucket.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { inNoContext } from '../options/no-context.js';
-import { TokenBucket } from './token-bucket.js';
 
 /** So many are admitted in one turn of the event loop: a few milliseconds of work, after which those who are connected have their turn. */
 const ADMITTED_PER_TURN = 16;

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { Places, type Place } from './places.js';
+import { Places, type Place } from './connection-slots.js';
 
 const UNLIMITED = {
   sessions: 'multiple',

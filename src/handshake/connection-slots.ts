@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
+import { Tally } from '../connections/tally.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { customerOf } from '../options/network-address.js';
-import { Tally } from './tally.js';
 
 /** How many places there are. */
 export type PlaceLimits = Pick<

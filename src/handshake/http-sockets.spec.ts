@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
+import { Places } from './connection-slots.js';
 import { HttpSockets } from './http-sockets.js';
-import { Places } from './places.js';
 
 const UNLIMITED = { sessions: 'multiple', connectionsPerUser: null } as const;
 

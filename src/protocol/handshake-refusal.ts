@@ -1,4 +1,7 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http';
+/** [RFC 9110 5.6.2] */
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+/** What the value of a header can't have [RFC 9110 5.5]. */
+const NOT_IN_A_HEADER = /[^\t\x20-\x7e\x80-\xff]/;
 
 /**
  * A refusal in HTTP, before the upgrade or of a REST call: an answer with the body `{ statusCode, code, message }`. The
@@ -18,8 +21,8 @@ export class HandshakeRefusal extends Error {
       throw new RangeError('The status of a HandshakeRefusal is none of HTTP that refuses; give one from 400 to 599.');
     }
     for (const [header, value] of Object.entries(headers)) {
-      validateHeaderName(header);
-      validateHeaderValue(header, value);
+      if (!HEADER_NAME.test(header)) throw new TypeError('The name of a header has to be a valid HTTP token.');
+      if (NOT_IN_A_HEADER.test(value)) throw new TypeError(`Invalid character in the header ${header}.`);
     }
   }
 }

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { ManualClock } from '../../test/support/manual-clock.js';
-import { AdmissionLine } from './admission-line.js';
+import { AdmissionLine } from './handshake-queue.js';
 
 describe('AdmissionLine', () => {
   let clock: ManualClock;

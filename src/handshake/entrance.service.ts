@@ -2,14 +2,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { Tally } from '../connections/tally.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { customerOf, matcherOf, parseAddress } from '../options/network-address.js';
 import { HANDSHAKE_CODES } from '../protocol/handshake-code.js';
-import { AdmissionLine } from './admission-line.js';
+import { Places, type Place } from './connection-slots.js';
+import { AdmissionLine } from './handshake-queue.js';
 import { HttpSockets } from './http-sockets.js';
-import { Places, type Place } from './places.js';
 import { TakeOvers } from './take-overs.js';
-import { Tally } from './tally.js';
 
 /** A code of the application is not repeated: it could hold what came from a client, and be any number of them. */
 const OTHER = 'OTHER';

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { HandshakeRefusal } from '../authentication/refusal.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { ignoreForeignUpgrades } from './foreign-upgrades.js';
 
 /** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. What it answers goes with `connection`, behind the request. */

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
+import { Tally } from '../connections/tally.js';
 import type { ChatOptions } from '../options/chat.options.js';
-import { isReached, type Places } from './places.js';
-import { Tally } from './tally.js';
+import { isReached, type Places } from './connection-slots.js';
 
 /** Sockets that one address may have besides its connections, however few of those: a browser opens six for a page, an office many. */
 const LEAST_PER_ADDRESS = 100;
