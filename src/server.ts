@@ -119,7 +119,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   Logger.overrideLogger(logger);
   const settings = readEnvironment(env);
   const app = await NestFactory.create<NestExpressApplication>(
-    AppModule.with(settings),
+    AppModule.forRoot(settings),
     new ImpatientExpressAdapter(settings.chat.handshakeMs),
     {
       abortOnError: false,

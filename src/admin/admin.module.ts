@@ -14,7 +14,7 @@ import { UsersController } from './users.controller.js';
 /** The REST calls of an operator, below the path of the chat [protocol 7]. */
 @Module({})
 export class AdminModule {
-  static over(delivery: DynamicModule, path: string): DynamicModule {
+  static register(delivery: DynamicModule, path: string): DynamicModule {
     return {
       module: AdminModule,
       imports: [delivery, AuthenticationModule, HandshakeModule],

@@ -83,14 +83,14 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       delivery,
       AuthenticationModule,
       HandshakeModule,
-      AdminModule.over(delivery, path),
+      AdminModule.register(delivery, path),
       RouterModule.register([{ path, module: AdminModule }]),
       DiscoveryModule,
     ],
     providers: [
       AdapterCheck,
       POLICY,
-      gatewayAt(path),
+      createGateway(path),
       ChatEventListeners,
       ChatService,
       { provide: CHAT_PATH, useValue: path },
@@ -100,7 +100,7 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
   };
 }
 
-/** Of a path that does not fit, Nest would serve the REST calls somewhere and the socket nowhere. */
+/** With an invalid path Nest would mount the REST calls, but never the socket. */
 function checkPath(path: unknown): void {
   if (typeof path === 'string' && path.startsWith('/') && isSocketPath(normalPath(path))) return;
   throw new ChatOptionsError(
@@ -119,8 +119,8 @@ const POLICY = {
   },
 };
 
-/** A decorator is fixed when its class is made, so each path has a class of its own. */
-function gatewayAt(path: string): Type<ChatGateway> {
+/** Returns the gateway at a path. A decorator is fixed when its class is made, so each path has a class of its own. */
+function createGateway(path: string): Type<ChatGateway> {
   class ChatGatewayAtPath extends ChatGateway {}
   WebSocketGateway(serverOptions(path))(ChatGatewayAtPath);
   return ChatGatewayAtPath;
