@@ -1,4 +1,4 @@
-import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import type { Authenticator } from './authenticator.js';
 import { queryOf, userNamedBy } from './credentials.js';
 
@@ -9,5 +9,5 @@ import { queryOf, userNamedBy } from './credentials.js';
 export const trusted: Authenticator = (request) => {
   const user = userNamedBy(queryOf(request));
   if (user !== null) return { user };
-  throw new HandshakeRefusal(400, 'NO_USER', 'the address names no user; connect to …?user=NAME');
+  throw refusals.noUser();
 };

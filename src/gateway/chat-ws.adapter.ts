@@ -9,7 +9,7 @@ import { GuardedWebSocketServer, refuse, UpgradeRouter } from '../handshake/upgr
 import { FrameQueue } from '../host-gateways/frame-queue.js';
 import { guardGateways, normalPath, OF_CHAT } from '../host-gateways/gateway-hooks.js';
 import { CloseCode } from '../protocol/close-code.js';
-import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import { noteAdapter } from './adapter-check.js';
 
 /** How long a client has to answer a close frame before it is cut off, in milliseconds. */
@@ -86,8 +86,7 @@ export class ChatWsAdapter extends WsAdapter {
     server.on('error', (error) => this.logger.error(error));
     // What `ws` itself refuses is answered in our shape, too.
     server.on('wsClientError', (error: Error, socket: Duplex) => {
-      const refusal = new HandshakeRefusal(400, 'BAD_HANDSHAKE', `${error.message}; use a WebSocket client`);
-      server.emit('refused', refuse(socket, refusal));
+      server.emit('refused', refuse(socket, refusals.badHandshake(error.message)));
     });
     return server;
   }

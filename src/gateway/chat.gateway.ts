@@ -10,7 +10,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
-import { AdmissionService, type Admission } from '../handshake/handshake.service.js';
+import { HandshakeService, type AcceptedHandshake } from '../handshake/handshake.service.js';
 import { chooseSubprotocol } from '../handshake/subprotocol.js';
 import { GuardedWebSocketServer } from '../handshake/upgrade-router.js';
 import { OF_CHAT } from '../host-gateways/gateway-hooks.js';
@@ -74,7 +74,7 @@ export class ChatGateway
 
   constructor(
     @Inject(CHAT_OPTIONS) readonly options: ChatOptions,
-    @Inject(AdmissionService) private readonly admissions: AdmissionService,
+    @Inject(HandshakeService) private readonly handshakes: HandshakeService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(DeliveryService) readonly delivery: DeliveryService,
     @Inject(AUTHORIZE) authorize: Authorize | null,
@@ -88,8 +88,8 @@ export class ChatGateway
     const { maxFrameBytes, maxFragments } = this.options;
     const maxBufferedChunks = Math.max(MAX_CHUNKS, Math.ceil(maxFrameBytes / SMALLEST_SEGMENT_BYTES));
     Object.assign(server.options, { maxPayload: maxFrameBytes, maxFragments, maxBufferedChunks });
-    server.on('refused', (code: string) => this.admissions.onRefused(code));
-    server.guard = (request) => this.admissions.admit(request);
+    server.on('refused', (code: string) => this.handshakes.countRefusal(code));
+    server.guard = (request) => this.handshakes.accept(request);
   }
 
   onApplicationBootstrap(): void {
@@ -99,7 +99,7 @@ export class ChatGateway
   }
 
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
-  handleConnection(socket: WebSocket, request: IncomingMessage, { origin, protocol }: Admission): void {
+  handleConnection(socket: WebSocket, request: IncomingMessage, { origin, protocol }: AcceptedHandshake): void {
     const codec = protocol === 'json' ? jsonCodec : new TextCodec();
     const connection = this.connections.open(socket, request.socket, codec, origin);
     const queue = new SendQueue(connection, this);
@@ -128,7 +128,7 @@ export class ChatGateway
 
   /** Stores what is unconfirmed, says goodbye to everybody, and waits until they are gone; nothing is lost and nobody who answers sees 1006. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.admissions.close();
+    this.handshakes.close();
     await sayGoodbye(this.clients, this.delivery, this.options);
     await this.delivery.close();
   }

@@ -1,13 +1,13 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { ManualClock } from '../../test/support/manual-clock.js';
-import { AdmissionLine } from './handshake-queue.js';
+import { HandshakeQueue } from './handshake-queue.js';
 
 describe('AdmissionLine', () => {
   let clock: ManualClock;
   /** Who was answered, in order: `+3` was admitted, `-3` was not. */
   let answers: string[];
-  let line: AdmissionLine;
+  let line: HandshakeQueue;
   beforeEach(() => {
     clock = new ManualClock();
     answers = [];
@@ -17,7 +17,7 @@ describe('AdmissionLine', () => {
     await endOfTurn();
   });
 
-  const lineOf = (admissionsPerSecond: number | null) => (line = new AdmissionLine({ clock, admissionsPerSecond }));
+  const lineOf = (admissionsPerSecond: number | null) => (line = new HandshakeQueue({ clock, admissionsPerSecond }));
 
   function enter(count: number, from = 0): PassThrough[] {
     return Array.from({ length: count }, (_, index) => {

@@ -3,40 +3,43 @@ import { TokenBucket } from '../connections/token-bucket.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { inNoContext } from '../options/no-context.js';
 
-/** So many are admitted in one turn of the event loop: a few milliseconds of work, after which those who are connected have their turn. */
-const ADMITTED_PER_TURN = 16;
+/**
+ * Handshakes that leave the queue in one turn of the event loop: a few milliseconds of work. Then the open connections
+ * have their turn.
+ */
+const PER_TURN = 16;
 
-/** How long anybody waits, in milliseconds; a client that waits longer has often given up, and its place is of no use to anybody. */
-export const LONGEST_WAIT_MS = 5_000;
+/** Longest wait, in milliseconds. A client that waits longer has often given up, and a late turn helps nobody. */
+const MAX_WAIT_MS = 5_000;
 
-/** So many may wait. It is what a fast machine admits within the longest wait: whoever is further back would wait in vain. */
-const LONGEST_LINE = 16_384;
+/** Handshakes that may wait: what a fast machine accepts within the longest wait. One further back would wait in vain. */
+const MAX_LENGTH = 16_384;
 
-/** What a line is told. */
-export type LineOptions = Pick<ChatOptions, 'admissionsPerSecond' | 'clock'>;
+/** The options of the queue. */
+export type QueueOptions = Pick<ChatOptions, 'admissionsPerSecond' | 'clock'>;
 
 interface Waiting {
   readonly since: number;
-  answer(isAdmitted: boolean): void;
+  leave(hasTurn: boolean): void;
 }
 
 /**
- * The line in which handshakes wait for their turn, first come, first served. It keeps a storm of clients from holding up
- * those who are connected: each turn of the event loop admits a few, and what has come from the others is handled in
- * between. It promises nobody to be admitted, but everybody an answer in time.
+ * The queue in which handshakes wait for their turn, first come, first served. It keeps a storm of clients from holding
+ * up the open connections: each turn of the event loop lets a few handshakes go on, and the frames of the others are
+ * handled in between. It promises no turn to anybody, but a decision in time.
  */
-export class AdmissionLine {
-  // In the order of arrival, and whoever leaves is found at once.
+export class HandshakeQueue {
+  /** In the order of arrival. A Set, so that whoever goes away is removed at once. */
   private readonly waiting = new Set<Waiting>();
   private readonly tokens: TokenBucket | null;
-  private readonly longest: number;
+  private readonly maxLength: number;
   private isTurnDue = false;
   private isClosed = false;
 
-  constructor(private readonly options: LineOptions) {
+  constructor(private readonly options: QueueOptions) {
     const { admissionsPerSecond: rate, clock } = options;
     this.tokens = rate === null ? null : new TokenBucket(rate, rate, clock.now());
-    this.longest = rate === null ? LONGEST_LINE : Math.min(LONGEST_LINE, (rate * LONGEST_WAIT_MS) / 1000);
+    this.maxLength = rate === null ? MAX_LENGTH : Math.min(MAX_LENGTH, (rate * MAX_WAIT_MS) / 1000);
   }
 
   /** How many wait. */
@@ -44,58 +47,60 @@ export class AdmissionLine {
     return this.waiting.size;
   }
 
-  /** Waits for the turn of this peer; answers false when there is none: it would wait too long, it went away, or nobody is admitted any more. */
+  /**
+   * Waits for the turn of this peer. Resolves to false when it gets none: it would wait too long, it went away, or the
+   * queue was closed.
+   */
   enter(socket: Duplex): Promise<boolean> {
-    if (this.isClosed || socket.destroyed || this.waiting.size >= this.longest) return Promise.resolve(false);
+    if (this.isClosed || socket.destroyed || this.waiting.size >= this.maxLength) return Promise.resolve(false);
     return new Promise((resolve) => {
-      const leave = () => waiting.answer(false);
+      const onClose = () => waiting.leave(false);
       const waiting: Waiting = {
         since: this.options.clock.now(),
-        answer: (isAdmitted) => {
+        leave: (hasTurn) => {
           this.waiting.delete(waiting);
-          socket.off('close', leave);
-          resolve(isAdmitted);
+          socket.off('close', onClose);
+          resolve(hasTurn);
         },
       };
-      socket.once('close', leave);
+      socket.once('close', onClose);
       this.waiting.add(waiting);
-      this.awaitTurn(true);
+      this.scheduleTurn('at once');
     });
   }
 
-  /** Sends everybody away, and lets nobody in from here on. */
+  /** Sends everybody away, and lets nobody enter from here on. */
   close(): void {
     this.isClosed = true;
-    for (const each of this.waiting) each.answer(false);
+    for (const each of this.waiting) each.leave(false);
   }
 
-  /** The next turn comes at once, or when there is a token again. */
-  private awaitTurn(atOnce: boolean): void {
+  private scheduleTurn(when: 'at once' | 'with the next token'): void {
     if (this.isTurnDue) return;
     this.isTurnDue = true;
     const turn = () => {
       this.isTurnDue = false;
-      this.admit();
+      this.takeTurn();
     };
-    if (atOnce) inNoContext(() => setImmediate(turn));
+    if (when === 'at once') inNoContext(() => setImmediate(turn));
     else this.options.clock.after(1000 / this.options.admissionsPerSecond!, turn);
   }
 
-  private admit(): void {
+  private takeTurn(): void {
     const now = this.options.clock.now();
-    let admitted = 0;
-    let isOut = false;
+    let left = 0;
+    let hasNoToken = false;
     for (const each of this.waiting) {
-      if (admitted === ADMITTED_PER_TURN) break;
-      isOut = this.tokens?.take(now) === false;
-      if (isOut) break;
-      admitted += 1;
-      each.answer(true);
+      if (left === PER_TURN) break;
+      hasNoToken = this.tokens?.take(now) === false;
+      if (hasNoToken) break;
+      left += 1;
+      each.leave(true);
     }
     for (const each of this.waiting) {
-      if (now - each.since < LONGEST_WAIT_MS) break;
-      each.answer(false);
+      if (now - each.since < MAX_WAIT_MS) break;
+      each.leave(false);
     }
-    if (this.waiting.size > 0) this.awaitTurn(!isOut);
+    if (this.waiting.size > 0) this.scheduleTurn(hasNoToken ? 'with the next token' : 'at once');
   }
 }

@@ -1,130 +1,145 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { randomInt } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { AuthenticationService } from '../authentication/authentication.service.js';
 import type { ConnectionOrigin } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
+import { Tally } from '../connections/tally.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { RareLog } from '../options/rare-log.js';
 import type { ServerCodec } from '../protocol/frames.js';
-import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
-import type { Place } from './connection-slots.js';
-import { EntranceService } from './entrance.service.js';
+import { HANDSHAKE_CODES, refusals } from '../protocol/handshake-refusal.js';
+import { ClientAddress } from './client-address.js';
+import { ConnectionSlots, type ConnectionSlot } from './connection-slots.js';
+import { HandshakeQueue } from './handshake-queue.js';
+import { HttpSockets } from './http-sockets.js';
+import { isOriginAllowed } from './origin.js';
 import { protocolOf } from './subprotocol.js';
+import { TakeOvers } from './take-overs.js';
 
 /** Who may connect, from where, and in which protocol. */
-export interface Admission {
+export interface AcceptedHandshake {
   readonly origin: ConnectionOrigin;
   readonly protocol: ServerCodec['protocol'];
 }
 
-const AGAIN_SOON = { 'Retry-After': '5' };
+/**
+ * Clients that are refused in a storm come back within so many seconds, each after another time: all in the same second,
+ * they would be the next storm.
+ */
+const RETURN_WITHIN_SECONDS = 5;
 
-/** Whoever is sent away in a storm comes again within so many seconds: not all in the same one, or they make the next storm. */
-const COME_AGAIN_WITHIN_SECONDS = 5;
+/** Codes of the application are counted as this one: they may hold what a client sent, and there may be any number of them. */
+const OTHER = 'OTHER';
 
-/** Decides before the upgrade who may connect: by the page it comes from, the room that there is, its turn, and the credentials. */
+/**
+ * Accepts or refuses each handshake before the upgrade: by the origin of its page, the free slots, its turn in the queue,
+ * and its credentials. It also bounds the HTTP sockets from which handshakes may come.
+ */
 @Injectable()
-export class AdmissionService {
-  private closed = false;
+export class HandshakeService {
+  readonly queue: HandshakeQueue;
+  readonly slots: ConnectionSlots;
+  readonly httpSockets: HttpSockets;
+  private readonly takeOvers: TakeOvers;
+  private readonly refused = new Tally<string>();
   private readonly log: RareLog;
+  private isClosed = false;
 
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
-    @Inject(EntranceService) private readonly entrance: EntranceService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(ClientAddress) private readonly clientAddress: ClientAddress,
   ) {
-    this.log = new RareLog(new Logger('Admission'), options.clock);
+    this.queue = new HandshakeQueue(options);
+    this.slots = new ConnectionSlots(options);
+    this.httpSockets = new HttpSockets(options, this.slots);
+    this.takeOvers = new TakeOvers(options.clock);
+    this.log = new RareLog(new Logger('Handshake'), options.clock);
   }
 
-  /** Admits nobody from here on, whoever waits included. */
-  close(): void {
-    this.closed = true;
-    this.entrance.line.close();
-  }
-
-  /** Counts a handshake that was refused, here or before it came here. */
-  onRefused(code: string): void {
-    this.entrance.onRefused(code);
-  }
-
-  /** Throws a HandshakeRefusal for whoever may not. */
-  async admit(request: IncomingMessage): Promise<Admission> {
+  /** Returns who may connect with this request; throws a HandshakeRefusal. */
+  async accept(request: IncomingMessage): Promise<AcceptedHandshake> {
     this.checkOpen();
     this.checkOrigin(request);
-    const remoteAddress = this.entrance.addressOf(request);
-    const place = this.takePlace(remoteAddress, request);
-    await this.waitInLine(request);
+    const remoteAddress = this.clientAddress.of(request);
+    const slot = this.takeSlot(remoteAddress, request.socket);
+    await this.waitForTurn(request.socket);
     const principal = await this.authentication.authenticate(request);
     const { user, expiresAt } = principal;
-    this.checkOpen(); // Nobody would say goodbye to a connection that opened meanwhile.
+    this.checkOpen(); // A connection that opened meanwhile would not be told that the server is going away.
     const protocol = protocolOf(request);
-    await this.seat(user, place, request);
+    await this.assign(slot, user, request.socket);
     return { origin: { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) }, protocol };
   }
 
+  /** Refuses every handshake from here on, those in the queue included. */
+  close(): void {
+    this.isClosed = true;
+    this.queue.close();
+  }
+
+  /** Counts a socket of a server that is the chat's alone. It is closed at once when its address has too many. */
+  addSocket(socket: Socket): void {
+    this.httpSockets.add(socket, this.clientAddress.customerOf(socket));
+  }
+
+  /** Counts a handshake that was refused, here or before it came here. */
+  countRefusal(code: string): void {
+    this.refused.add(Object.hasOwn(HANDSHAKE_CODES, code) ? code : OTHER);
+  }
+
+  /** Returns how many handshakes were refused with each code; those of the application are counted as `OTHER`. */
+  refusals(): [code: string, count: number][] {
+    return [...Object.keys(HANDSHAKE_CODES), OTHER].map((code) => [code, this.refused.of(code)]);
+  }
+
   private checkOpen(): void {
-    if (!this.closed) return;
-    const message = 'the server is going away; connect again in a few seconds';
-    throw new HandshakeRefusal(503, 'GOING_AWAY', message, AGAIN_SOON);
+    if (this.isClosed) throw refusals.goingAway();
   }
 
-  private checkOrigin({ headers: { origin, host } }: IncomingMessage): void {
-    const { allowedOrigins = this.authentication.provesNothing ? null : ofHost(origin, host) } = this.options;
-    if (origin === undefined || allowedOrigins === null || allowedOrigins.includes(origin)) return;
-    throw new HandshakeRefusal(403, 'ORIGIN_NOT_ALLOWED', 'pages of this origin may not connect here');
+  private checkOrigin(request: IncomingMessage): void {
+    const { allowedOrigins = this.authentication.provesNothing ? null : undefined } = this.options;
+    if (!isOriginAllowed(request, allowedOrigins)) throw refusals.originNotAllowed();
   }
 
-  private takePlace(remoteAddress: string, { socket }: IncomingMessage): Place {
-    const place = this.entrance.takePlace(remoteAddress, socket);
-    if (place === 'address') throw tooManyConnections('your address has');
-    if (place !== 'server') return place;
-    throw new HandshakeRefusal(503, 'SERVER_FULL', 'there is no room; try again later', AGAIN_SOON);
+  private takeSlot(remoteAddress: string, socket: Duplex): ConnectionSlot {
+    const slot = this.slots.take(remoteAddress, socket);
+    if (slot === 'server') throw refusals.serverFull();
+    if (slot === 'address') throw refusals.tooManyConnections('address');
+    this.httpSockets.remove(socket);
+    return slot;
   }
 
-  /** Gives a place to the newest connection of a user, unless its older ones are alive, or take over from each other for ever. */
-  private async seat(user: string, place: Place, { socket }: IncomingMessage): Promise<void> {
-    if (this.options.sessions === 'replace' && this.entrance.places.of(user) > 0) this.noteTakeOver(user);
-    if (place.assign(user)) return;
+  private async waitForTurn(socket: Duplex): Promise<void> {
+    if (await this.queue.enter(socket)) return;
+    this.checkOpen();
+    throw refusals.serverBusy(randomInt(1, RETURN_WITHIN_SECONDS + 1));
+  }
+
+  /**
+   * Gives the slot to the user. The newest connection of a user gets one unless the older ones are alive, or connections
+   * of this user take over from each other for ever.
+   */
+  private async assign(slot: ConnectionSlot, user: string, socket: Duplex): Promise<void> {
+    if (this.options.sessions === 'replace' && this.slots.of(user) > 0) this.countTakeOver(user);
+    if (slot.assign(user)) return;
     if (!socket.destroyed) await this.connections.makeRoom(user);
     this.checkOpen();
-    if (!place.assign(user)) throw tooManyConnections('this user has');
+    if (!slot.assign(user)) throw refusals.tooManyConnections('user');
   }
 
-  private noteTakeOver(user: string): void {
-    const waitMs = this.entrance.takeOvers.note(user);
+  private countTakeOver(user: string): void {
+    const waitMs = this.takeOvers.add(user);
     if (waitMs === null) return;
     this.log.warn(
       'take-overs',
       `Clients take over from each other again and again, as user ${JSON.stringify(user)} last: give each a name of its own, or let ` +
         "all of one stay with sessions: 'multiple' (CHAT_SESSIONS).",
     );
-    const message =
-      'connections of this user take over from each other too often; close the others, or come back later';
-    throw new HandshakeRefusal(429, 'TOO_MANY_TAKE_OVERS', message, {
-      'Retry-After': String(Math.ceil(waitMs / 1000)),
-    });
+    throw refusals.tooManyTakeOvers(waitMs);
   }
-
-  private async waitInLine({ socket }: IncomingMessage): Promise<void> {
-    if (await this.entrance.line.enter(socket)) return;
-    this.checkOpen();
-    throw new HandshakeRefusal(503, 'SERVER_BUSY', 'too many connect at once; try again in a few seconds', {
-      'Retry-After': String(randomInt(1, COME_AGAIN_WITHIN_SECONDS + 1)),
-    });
-  }
-}
-
-/** The origin, if it is of a page of this host: of the one name at which a browser asks for both. */
-function ofHost(origin = '', host = ''): readonly string[] {
-  if (!URL.canParse(origin)) return [];
-  const { protocol, host: itsHost } = new URL(origin);
-  const asked = `${protocol}//${host}`; // With its protocol, which says what port needs no word.
-  return URL.canParse(asked) && new URL(asked).host === itsHost ? [origin] : [];
-}
-
-function tooManyConnections(whose: string): HandshakeRefusal {
-  const message = `${whose} too many connections; close one first`;
-  return new HandshakeRefusal(429, 'TOO_MANY_CONNECTIONS', message, AGAIN_SOON);
 }

@@ -1,12 +1,12 @@
 import { PassThrough } from 'node:stream';
-import { Places } from './connection-slots.js';
+import { ConnectionSlots } from './connection-slots.js';
 import { HttpSockets } from './http-sockets.js';
 
 const UNLIMITED = { sessions: 'multiple', connectionsPerUser: null } as const;
 
 function start(connectionsPerAddress: number | null, maxConnections: number | null) {
   const limits = { ...UNLIMITED, connectionsPerAddress, maxConnections };
-  const places = new Places(limits);
+  const places = new ConnectionSlots(limits);
   const sockets = new HttpSockets(limits, places);
   const open = (count: number, customer: string | null) =>
     Array.from({ length: count }, () => {

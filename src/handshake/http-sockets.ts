@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Tally } from '../connections/tally.js';
 import type { ChatOptions } from '../options/chat.options.js';
-import { isReached, type Places } from './connection-slots.js';
+import { isReached, type ConnectionSlots } from './connection-slots.js';
 
 /** Sockets that one address may have besides its connections, however few of those: a browser opens six for a page, an office many. */
 const LEAST_PER_ADDRESS = 100;
@@ -30,7 +30,7 @@ export class HttpSockets {
 
   constructor(
     { connectionsPerAddress, maxConnections }: Pick<ChatOptions, 'connectionsPerAddress' | 'maxConnections'>,
-    private readonly places: Places,
+    private readonly places: ConnectionSlots,
   ) {
     // All connections that an address may have can be on their way at once.
     this.perCustomer = connectionsPerAddress && Math.max(connectionsPerAddress, LEAST_PER_ADDRESS);

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { ServerCodec } from '../protocol/frames.js';
-import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 
 /** The subprotocols, and the protocol that each stands for [protocol 3, 4]. */
 const SUBPROTOCOLS: Readonly<Record<string, ServerCodec['protocol']>> = {
@@ -20,10 +20,6 @@ export function protocolOf(request: IncomingMessage): ServerCodec['protocol'] {
   const offered = request.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
   if (!offered) return 'text';
   const chosen = chooseSubprotocol(offered);
-  if (chosen) return SUBPROTOCOLS[chosen]!;
-  throw new HandshakeRefusal(
-    400,
-    'UNKNOWN_SUBPROTOCOL',
-    `none of the offered subprotocols is spoken here; offer one of ${Object.keys(SUBPROTOCOLS).join(', ')}, or none`,
-  );
+  if (chosen === undefined) throw refusals.unknownSubprotocol(Object.keys(SUBPROTOCOLS));
+  return SUBPROTOCOLS[chosen]!;
 }

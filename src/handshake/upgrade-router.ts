@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
+import { HandshakeRefusal, refusals } from '../protocol/handshake-refusal.js';
 import { ignoreForeignUpgrades } from './foreign-upgrades.js';
 
 /** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. What it answers goes with `connection`, behind the request. */
@@ -66,7 +66,7 @@ export class UpgradeRouter {
     if (server) return void this.upgrade(server, request, socket, head);
     for (const listener of this.neighbours) listener.call(this.httpServer, request, socket, head);
     if (this.neighbours.length === 0 && this.httpServer.listenerCount('upgrade') === 1)
-      refuse(socket, new HandshakeRefusal(404, 'NO_SUCH_PATH', 'nothing is served here'));
+      refuse(socket, refusals.noSuchPath());
   };
 
   private async upgrade(server: GuardedWebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer) {
@@ -88,32 +88,22 @@ export class UpgradeRouter {
 /** What RFC 6455 4.2.1 asks of a handshake beyond its key, which `ws` checks. */
 function checkHandshake(request: IncomingMessage): void {
   const { method, headers } = request;
-  if (method !== 'GET') {
-    throw new HandshakeRefusal(405, 'NOT_GET', 'a WebSocket is opened with GET', { Allow: 'GET' });
-  }
+  if (method !== 'GET') throw refusals.notGet();
   checkRequest(request);
-  if (headers.upgrade?.toLowerCase() !== 'websocket') {
-    throw new HandshakeRefusal(426, 'UPGRADE_REQUIRED', 'this is the path of the WebSocket', { Upgrade: 'websocket' });
-  }
-  if (headers['sec-websocket-version'] !== '13') {
-    throw new HandshakeRefusal(426, 'BAD_VERSION', 'only version 13 of WebSocket is spoken here', {
-      Upgrade: 'websocket',
-      'Sec-WebSocket-Version': '13',
-    });
-  }
+  if (headers.upgrade?.toLowerCase() !== 'websocket') throw refusals.upgradeRequired();
+  if (headers['sec-websocket-version'] !== '13') throw refusals.badVersion();
 }
 
 /** What Node checks of every other request, but not of an upgrade. */
 function checkRequest({ httpVersion, headers, rawHeaders }: IncomingMessage): void {
-  const bad = (problem: string) => new HandshakeRefusal(400, 'BAD_HANDSHAKE', `${problem}; use a WebSocket client`);
-  if (httpVersion !== '1.1') throw bad('a WebSocket is opened with HTTP/1.1');
+  if (httpVersion !== '1.1') throw refusals.badHandshake('a WebSocket is opened with HTTP/1.1');
   // Names and values take turns in it. What is beyond was not read: it could be the `Origin`.
-  if (rawHeaders.length > 2 * MAX_HEADERS) throw bad('there are too many headers');
+  if (rawHeaders.length > 2 * MAX_HEADERS) throw refusals.badHandshake('there are too many headers');
   const hosts = rawHeaders.filter((name, n) => n % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host');
-  if (hosts.length !== 1) throw bad('there has to be one Host header'); // [RFC 9112 3.2]
+  if (hosts.length !== 1) throw refusals.badHandshake('there has to be one Host header'); // [RFC 9112 3.2]
   // A proxy that passes a body on would take for it what we take for frames.
   if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
-    throw bad('there may be no body');
+    throw refusals.badHandshake('there may be no body');
   }
 }
 
@@ -131,10 +121,7 @@ function pathOf(request: IncomingMessage): string {
 
 /** Answers an upgrade with a complete HTTP response, and ends it; answers the code that it gave. */
 export function refuse(socket: Duplex, error: unknown): string {
-  const { statusCode, code, message, headers } =
-    error instanceof HandshakeRefusal
-      ? error
-      : { statusCode: 500, code: 'SERVER_ERROR', message: 'the server failed; try again later', headers: {} };
+  const { statusCode, code, message, headers } = error instanceof HandshakeRefusal ? error : refusals.serverError();
   const body = JSON.stringify({ statusCode, code, message });
   const lines = Object.entries({
     Connection: 'close',
