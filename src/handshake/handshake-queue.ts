@@ -12,7 +12,7 @@ const PER_TURN = 16;
 /** Longest wait, in milliseconds. A client that waits longer has often given up, and a late turn helps nobody. */
 const MAX_WAIT_MS = 5_000;
 
-/** Handshakes that may wait: what a fast machine accepts within the longest wait. One further back would wait in vain. */
+/** Handshakes that may wait: as many as a fast machine accepts within the longest wait. More would wait in vain. */
 const MAX_LENGTH = 16_384;
 
 /** The options of the queue. */

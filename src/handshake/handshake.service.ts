@@ -31,7 +31,7 @@ export interface AcceptedHandshake {
  */
 const RETURN_WITHIN_SECONDS = 5;
 
-/** Codes of the application are counted as this one: they may hold what a client sent, and there may be any number of them. */
+/** The code under which those of the application are counted: they may hold what a client sent, or be any number. */
 const OTHER = 'OTHER';
 
 /**

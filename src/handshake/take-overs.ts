@@ -1,6 +1,6 @@
 import type { Clock } from '../options/clock.js';
 
-/** Take-overs of one name that are allowed in `WITHIN_MS`. A client that loses its network again and again has fewer. */
+/** Take-overs of one name that may come in `WITHIN_MS`. A client that loses its network again and again has fewer. */
 const MAX_TAKE_OVERS = 5;
 const WITHIN_MS = 10_000;
 /** Names whose take-overs are counted. Of more, those that were taken over longest ago are removed. */

@@ -5,43 +5,48 @@ import { WebSocketServer } from 'ws';
 import { HandshakeRefusal, refusals } from '../protocol/handshake-refusal.js';
 import { ignoreForeignUpgrades } from './foreign-upgrades.js';
 
-/** Asked before an upgrade; throws a HandshakeRefusal to answer it with HTTP instead. What it answers goes with `connection`, behind the request. */
+/**
+ * Decides about an upgrade. It throws a HandshakeRefusal to respond with HTTP instead. What it returns is the third argument
+ * of `connection`, behind the request.
+ */
 export type UpgradeGuard = (request: IncomingMessage) => unknown;
 
-/** A WebSocket server whose owner may refuse a connection before it exists. It emits `refused`, with the code, for every handshake that is. */
+/** A WebSocket server whose owner may refuse a handshake. It emits `refused` with the code of each refusal. */
 export class GuardedWebSocketServer extends WebSocketServer {
   guard: UpgradeGuard = () => undefined;
 }
 
-/** So many headers Node reads; it drops the rest. */
+/** Headers that Node reads. It drops the rest. */
 const MAX_HEADERS = 1_000;
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
- * The upgrades of one HTTP server to WebSocket: each goes to the server of its path, or is left to the other listeners, or is
- * answered with a complete 404 when there are none. A peer that resets in the middle harms nobody.
+ * Routes the upgrades of one HTTP server to WebSocket by their path. One for another path is left to the other listeners of
+ * the server, or is refused with 404 when there are none. A peer that resets its connection in the middle harms nobody.
  */
 export class UpgradeRouter {
   private readonly logger = new Logger('ChatWsAdapter');
   private readonly servers = new Map<string, GuardedWebSocketServer>();
-  private readonly neighbours: UpgradeListener[] = [];
-  private readonly heedForeignUpgrades: () => void;
+  /** Listeners of others, for the paths that are not served here. */
+  private readonly otherListeners: UpgradeListener[] = [];
+  private readonly restoreForeignUpgrades: () => void;
 
   constructor(readonly httpServer: Server) {
     httpServer.on('upgrade', this.onUpgrade);
-    this.heedForeignUpgrades = ignoreForeignUpgrades(httpServer);
+    this.restoreForeignUpgrades = ignoreForeignUpgrades(httpServer);
   }
 
-  /** Throws an Error when the path is taken. */
+  /** Serves a path; throws an Error when another server has it. */
   add(path: string, server: GuardedWebSocketServer): void {
     if (this.servers.has(path)) throw new Error(`Two gateways are at ${path}; give one of them a path of its own.`);
     this.servers.set(path, server);
   }
 
   /**
-   * Takes the listeners that are put on the HTTP server meanwhile behind this one: they see what is for nobody here. Left
-   * where they are, they would cut our clients: Socket.IO ends what is not its own and without an answer after a second.
+   * Runs `attach`, and moves the upgrade listeners that it adds behind this router, so that they only get the requests for
+   * other paths. Left where they are, they would cut off the clients of this router: Socket.IO closes a connection that is
+   * not its own and has no response after a second.
    */
   adopt<Result>(attach: () => Result): Result {
     const before = this.httpServer.listeners('upgrade');
@@ -49,33 +54,33 @@ export class UpgradeRouter {
     for (const listener of this.httpServer.listeners('upgrade') as UpgradeListener[]) {
       if (before.includes(listener)) continue;
       this.httpServer.off('upgrade', listener);
-      this.neighbours.push(listener);
+      this.otherListeners.push(listener);
     }
     return result;
   }
 
   stop(): void {
-    this.heedForeignUpgrades();
+    this.restoreForeignUpgrades();
     this.httpServer.off('upgrade', this.onUpgrade);
   }
 
   private readonly onUpgrade: UpgradeListener = (request, socket, head) => {
-    // Before anything else: a reset by the peer is an 'error' event, and without a listener it ends the process.
+    // First of all: a reset by the peer is an 'error' event, which ends the process when nobody listens.
     socket.on('error', () => socket.destroy());
     const server = this.servers.get(pathOf(request));
     if (server) return void this.upgrade(server, request, socket, head);
-    for (const listener of this.neighbours) listener.call(this.httpServer, request, socket, head);
-    if (this.neighbours.length === 0 && this.httpServer.listenerCount('upgrade') === 1)
+    for (const listener of this.otherListeners) listener.call(this.httpServer, request, socket, head);
+    if (this.otherListeners.length === 0 && this.httpServer.listenerCount('upgrade') === 1)
       refuse(socket, refusals.noSuchPath());
   };
 
   private async upgrade(server: GuardedWebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer) {
     try {
       checkHandshake(request);
-      const admission = await server.guard(request);
-      if (socket.destroyed) return; // The peer did not wait for the answer of the guard.
-      socket.cork(); // The answer to the handshake and what its connection is greeted with leave in one system call.
-      server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request, admission));
+      const accepted = await server.guard(request);
+      if (socket.destroyed) return; // The peer did not wait for the guard.
+      socket.cork(); // The response to the handshake and the first frames leave in one system call.
+      server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request, accepted));
       socket.uncork();
     } catch (error) {
       if (socket.destroyed) return;
@@ -85,7 +90,7 @@ export class UpgradeRouter {
   }
 }
 
-/** What RFC 6455 4.2.1 asks of a handshake beyond its key, which `ws` checks. */
+/** Checks what RFC 6455 4.2.1 asks of a handshake, except the key, which `ws` checks. */
 function checkHandshake(request: IncomingMessage): void {
   const { method, headers } = request;
   if (method !== 'GET') throw refusals.notGet();
@@ -94,32 +99,32 @@ function checkHandshake(request: IncomingMessage): void {
   if (headers['sec-websocket-version'] !== '13') throw refusals.badVersion();
 }
 
-/** What Node checks of every other request, but not of an upgrade. */
+/** Checks what Node checks of every other request, but not of an upgrade. */
 function checkRequest({ httpVersion, headers, rawHeaders }: IncomingMessage): void {
   if (httpVersion !== '1.1') throw refusals.badHandshake('a WebSocket is opened with HTTP/1.1');
-  // Names and values take turns in it. What is beyond was not read: it could be the `Origin`.
+  // Names and values alternate in it. A header beyond the limit was not read, and it could be the `Origin`.
   if (rawHeaders.length > 2 * MAX_HEADERS) throw refusals.badHandshake('there are too many headers');
   const hosts = rawHeaders.filter((name, n) => n % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host');
   if (hosts.length !== 1) throw refusals.badHandshake('there has to be one Host header'); // [RFC 9112 3.2]
-  // A proxy that passes a body on would take for it what we take for frames.
+  // A proxy that passes a body on would take for a body what the server takes for frames.
   if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
     throw refusals.badHandshake('there may be no body');
   }
 }
 
-/** What an absolute target has before its path [RFC 9112 3.2.2]. */
+/** The part of an absolute target before its path [RFC 9112 3.2.2]. */
 const AUTHORITY = /^(?:https?|wss?):\/\/[^/?#]*/i;
 
 /**
- * The path of a request as it was sent, but for one slash behind it, as routes of Express have it. Only one slash leads it, so
- * that no proxy's rule for `/chat` is side-stepped by `//x/chat`.
+ * Returns the path of a request as it was sent, without one slash at its end, as the routes of Express have it. A path with
+ * two slashes in front stays another path, so that `//x/chat` does not get around the rule of a proxy for `/chat`.
  */
 function pathOf(request: IncomingMessage): string {
   const path = request.url!.replace(AUTHORITY, '').split('?', 1)[0]!;
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
-/** Answers an upgrade with a complete HTTP response, and ends it; answers the code that it gave. */
+/** Responds to an upgrade with a complete HTTP response and closes it; returns the code of the refusal. */
 export function refuse(socket: Duplex, error: unknown): string {
   const { statusCode, code, message, headers } = error instanceof HandshakeRefusal ? error : refusals.serverError();
   const body = JSON.stringify({ statusCode, code, message });

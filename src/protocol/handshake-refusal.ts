@@ -65,7 +65,7 @@ export function isRefusalStatus(status: unknown): status is number {
   return Number.isInteger(status) && (status as number) >= 400 && (status as number) <= 599;
 }
 
-/** Every refusal that the chat makes. The message says what happened and what to do, and repeats nothing that was sent. */
+/** Every refusal that the chat makes. Its message says what happened and what to do, and never what was sent. */
 export const refusals = {
   noUser: () => refusal('NO_USER', 'the address names no user; connect to …?user=NAME'),
 
