@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERROR_CODES } from '../src/protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../src/protocol/close-code.js';
-import { HANDSHAKE_CODES } from '../src/protocol/handshake-refusal.js';
+import { HANDSHAKE_CODES } from '../src/protocol/handshake-code.js';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/errors.md'), 'utf8');
 
@@ -25,10 +25,12 @@ describe('docs/errors.md', () => {
     expect(documented).toEqual([...known].toSorted((a, b) => a - b));
   });
 
-  it('lists every refusal of a handshake with its status, and no other', () => {
-    const documented = rowsOf('Before the upgrade').map((cells) => [cells[2]!.replaceAll('`', ''), Number(cells[1])]);
-    const ofTheChat = documented.filter(([code]) => code !== 'NO_SUCH_PATH');
-    expect(Object.fromEntries(ofTheChat)).toEqual(HANDSHAKE_CODES);
+  it('lists every refusal of a handshake and no other', () => {
+    const documented = rowsOf('Before the upgrade').map((cells) => cells[2]!.replaceAll('`', ''));
+    const notOfTheChat = ['NO_SUCH_PATH', ''];
+    expect(documented.filter((code) => !notOfTheChat.includes(code)).toSorted()).toEqual(
+      [...HANDSHAKE_CODES].toSorted(),
+    );
   });
 
   it('gives every error a remedy', () => {

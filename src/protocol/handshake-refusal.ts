@@ -1,33 +1,4 @@
-/**
- * Why the chat refuses a handshake, and the HTTP status of each reason. An authenticator of the application may have
- * reasons of its own.
- */
-export const HANDSHAKE_CODES = {
-  NO_USER: 400,
-  BAD_USER: 400,
-  UNKNOWN_SUBPROTOCOL: 400,
-  BAD_HANDSHAKE: 400,
-  UNAUTHORIZED: 401,
-  FORBIDDEN: 403,
-  UNUSABLE_NAME: 403,
-  ORIGIN_NOT_ALLOWED: 403,
-  HOST_NOT_ALLOWED: 403,
-  NOT_GET: 405,
-  BAD_VERSION: 426,
-  UPGRADE_REQUIRED: 426,
-  REQUEST_TIMEOUT: 408,
-  HEADERS_TOO_LONG: 431,
-  TOO_MANY_CONNECTIONS: 429,
-  TOO_MANY_TAKE_OVERS: 429,
-  SERVER_ERROR: 500,
-  AUTHENTICATION_UNAVAILABLE: 503,
-  SERVER_BUSY: 503,
-  SERVER_FULL: 503,
-  GOING_AWAY: 503,
-} as const;
-
-/** A reason of the chat to refuse a handshake. */
-export type HandshakeCode = keyof typeof HANDSHAKE_CODES;
+import { HANDSHAKE_REFUSALS } from './handshake-code.js';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -193,6 +164,6 @@ function retryAfter(seconds: number): Headers {
   return { 'Retry-After': String(seconds) };
 }
 
-function refusal(code: HandshakeCode, message: string, headers?: Headers): HandshakeRefusal {
-  return new HandshakeRefusal(HANDSHAKE_CODES[code], code, message, headers);
+function refusal(code: keyof typeof HANDSHAKE_REFUSALS, message: string, headers?: Headers): HandshakeRefusal {
+  return new HandshakeRefusal(HANDSHAKE_REFUSALS[code].status, code, message, headers);
 }
