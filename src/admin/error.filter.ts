@@ -1,7 +1,7 @@
 import { Catch, HttpException, HttpStatus, Logger, type ArgumentsHost } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
-import { HandshakeRefusal } from '../authentication/refusal.js';
 import { ChatError, type QuotaScope } from '../protocol/chat-error.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 
 const STATUS: Partial<Record<ChatError['code'], HttpStatus>> = {
   CONTENT_TOO_LARGE: HttpStatus.PAYLOAD_TOO_LARGE,
