@@ -13,7 +13,7 @@ import type { ConnectionOrigin } from './connection-info.js';
 import { Expiry } from './expiry.js';
 import { LivenessProbe } from './liveness-probe.js';
 import { textFrame } from './outbox.js';
-import { Tally } from './tally.js';
+import { Counter } from './counter.js';
 
 /** Hears of connections that come and go. It must not throw. */
 export interface ConnectionListener {
@@ -31,7 +31,7 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
   private readonly connections = new Map<string, Connection>();
   private readonly byUser = new Map<string, Set<Connection>>();
   /** Connections that were closed from this side, by their code. */
-  readonly closed = new Tally<number>();
+  readonly closed = new Counter<number>();
   /** Broadcasts that were not written to somebody who does not read. */
   broadcastsSkipped = 0;
   private readonly lastSeen = new Map<string, number>();

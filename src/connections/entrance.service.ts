@@ -9,7 +9,7 @@ import { AdmissionLine } from './admission-line.js';
 import { HttpSockets } from './http-sockets.js';
 import { Places, type Place } from './places.js';
 import { TakeOvers } from './take-overs.js';
-import { Tally } from './tally.js';
+import { Counter } from './counter.js';
 
 /** A code of the application is not repeated: it could hold what came from a client, and be any number of them. */
 const OTHER = 'OTHER';
@@ -23,7 +23,7 @@ export class EntranceService {
   readonly takeOvers: TakeOvers;
   readonly httpSockets: HttpSockets;
   private readonly isTrusted: (address: string) => boolean;
-  private readonly refused = new Tally<string>();
+  private readonly refused = new Counter<string>();
 
   constructor(@Inject(CHAT_OPTIONS) options: ChatOptions) {
     this.isTrusted = matcherOf(options.trustedProxies);

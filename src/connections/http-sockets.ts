@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { ChatOptions } from '../options/chat.options.js';
 import { isReached, type Places } from './places.js';
-import { Tally } from './tally.js';
+import { Counter } from './counter.js';
 
 /** Sockets that one address may have besides its connections, however few of those: a browser opens six for a page, an office many. */
 const LEAST_PER_ADDRESS = 100;
@@ -21,7 +21,7 @@ export type SocketEnding = (typeof SOCKET_ENDINGS)[number];
  */
 export class HttpSockets {
   /** How many were closed, and why. */
-  readonly closed = new Tally<SocketEnding>();
+  readonly closed = new Counter<SocketEnding>();
   private readonly perCustomer: number | null;
   private readonly room: number | null;
   private readonly customers = new Map<Duplex, string | null>();

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { ChatOptions } from '../options/chat.options.js';
 import { customerOf } from '../options/network-address.js';
-import { Tally } from './tally.js';
+import { Counter } from './counter.js';
 
 /** How many places there are. */
 export type PlaceLimits = Pick<
@@ -22,8 +22,8 @@ export interface Place {
  */
 export class Places {
   private taken = 0;
-  private readonly byCustomer = new Tally<string>();
-  private readonly byUser = new Tally<string>();
+  private readonly byCustomer = new Counter<string>();
+  private readonly byUser = new Counter<string>();
 
   constructor(private readonly limits: PlaceLimits) {}
 
