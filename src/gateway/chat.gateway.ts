@@ -19,7 +19,7 @@ import { AdmissionService, chooseSubprotocol, type Admission } from './admission
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
 import { ChatSocket } from './chat.socket.js';
 import { OF_CHAT } from './gateway-hooks.js';
-import { sayGoodbye, type Client } from './goodbye.js';
+import { drain, type Client } from './drain.js';
 import { AUTHORIZE, Policy, type Authorize } from './policy.js';
 import { SendQueue, type SendQueueSurroundings } from './send-queue.js';
 import { GuardedWebSocketServer } from './upgrade-router.js';
@@ -122,7 +122,7 @@ export class ChatGateway
   /** Stores what is unconfirmed, says goodbye to everybody, and waits until they are gone; nothing is lost and nobody who answers sees 1006. */
   async beforeApplicationShutdown(): Promise<void> {
     this.admissions.close();
-    await sayGoodbye(this.clients, this.delivery, this.options);
+    await drain(this.clients, this.delivery, this.options);
     await this.delivery.close();
   }
 

@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws';
 import { ManualClock } from '../../test/support/manual-clock.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import { resolveChatOptions } from '../options/chat.options.js';
-import { sayGoodbye, type Client } from './goodbye.js';
+import { drain, type Client } from './drain.js';
 
 const DRAIN_MS = 5_000;
 const REASON = /^the server is going away; retry-after=([1-9]\d*)$/;
@@ -29,7 +29,7 @@ class Crowd {
   async run(untilMs: number): Promise<void> {
     const delivery = { settle: () => this.settled } as DeliveryService;
     const options = resolveChatOptions({ clock: this.clock, drainMs: DRAIN_MS });
-    void sayGoodbye(this.clients, delivery, options).then(() => (this.over = true));
+    void drain(this.clients, delivery, options).then(() => (this.over = true));
     for (;;) {
       await new Promise((resolve) => setImmediate(resolve));
       if (this.over || this.elapsed >= untilMs) return;

@@ -30,7 +30,7 @@ export interface Client {
  * longer than half of `drainMs`. What comes from it behind the goodbye is taken and stored, and its receipt has no way
  * left: the sender sends it again.
  */
-export async function sayGoodbye(
+export async function drain(
   clients: ReadonlyMap<WebSocket, Client>,
   delivery: DeliveryService,
   { clock, drainMs }: ChatOptions,
