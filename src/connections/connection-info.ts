@@ -1,5 +1,5 @@
 import type { ChatOptions } from '../options/chat.options.js';
-import type { PaceLimits } from './pace.js';
+import type { PaceLimits } from '../gateway/rate-limits.js';
 
 /** What the application may know of a connection. */
 export interface ConnectionInfo {

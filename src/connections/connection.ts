@@ -8,7 +8,7 @@ import type { ConnectionInfo, ConnectionLimits, ConnectionOrigin } from './conne
 import type { ConnectionKeeper } from './connection-keeper.js';
 import { Heartbeat, type Ending } from './heartbeat.js';
 import { Outbox, pingFrame, pongFrame } from './outbox.js';
-import { Pace } from './pace.js';
+import { RateLimits } from '../gateway/rate-limits.js';
 import { PongConfirmation } from './pong-confirmation.js';
 import { Hold, Reading } from './reading.js';
 
@@ -34,7 +34,7 @@ export class Connection implements ConnectionInfo {
   /** Frames that came from it. */
   received = 0;
   /** How fast its peer sends. */
-  readonly pace: Pace;
+  readonly pace: RateLimits;
   /** Whether it is read. */
   readonly reading: Reading;
   private readonly pulse: Heartbeat;
@@ -63,7 +63,7 @@ export class Connection implements ConnectionInfo {
     this.remoteAddress = origin.remoteAddress;
     this.principal = origin.principal;
     this.connectedAt = this.lastSeenAt = keeper.now();
-    this.pace = new Pace(limits, keeper);
+    this.pace = new RateLimits(limits, keeper);
     this.reading = new Reading(socket, stream);
     this.pulse = new Heartbeat(this.reading);
     // The first frame of a JSON connection is the welcome: what comes from the client waits until it is written.

@@ -1,5 +1,5 @@
 import type { ChatOptions } from '../options/chat.options.js';
-import { TokenBucket } from './token-bucket.js';
+import { TokenBucket } from '../connections/token-bucket.js';
 
 /** So many broadcasts may come at once as in so many seconds. */
 const BROADCAST_BURST = 10;
@@ -15,7 +15,7 @@ const OVERHEAD_FACTOR = 5;
 export type PaceLimits = Pick<ChatOptions, 'framesPerSecond' | 'frameBurst' | 'broadcastsPerSecond'>;
 
 /** How fast the peer of one connection sends, and whether that is too fast. */
-export class Pace {
+export class RateLimits {
   private readonly frames: TokenBucket | null;
   private readonly broadcasts: TokenBucket | null;
   /** Made with the first such frame: most clients send none. */
