@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws';
 
 /**
- * A WebSocket that emits `closing` before its goodbye leaves, whichever side begins it: what waits for the end of the
+ * A WebSocket that emits `closing` before its close frame leaves, whichever side closes first: what waits for the end of the
  * turn goes out before, as nothing may follow a close frame [RFC 6455 5.5.1].
  */
 export class ChatSocket extends WebSocket {

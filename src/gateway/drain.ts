@@ -1,43 +1,36 @@
 import type { WebSocket } from 'ws';
-import type { Connection } from '../connections/connection.js';
 import { Hold } from '../connections/reading.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { SendQueue } from './send-queue.js';
 
-/** Time between two groups that are told, in milliseconds. */
+/** Time between two groups that are closed, in milliseconds. */
 const STEP_MS = 50;
-/** So many are told at once, however few there are. */
+/** A group has at least this many connections. */
 const LEAST_PER_STEP = 100;
 
-/** Clients come back over so many seconds at least, and over more when there are more than come back in these. */
+/** Clients come back over at least this many seconds, and over more when there are more than come back in these. */
 const LEAST_SPREAD_SECONDS = 4;
 const RETURNS_PER_SECOND = 1_000;
 
-/** A connection, and what it sent that was not taken yet. */
-export interface Client {
-  readonly connection: Connection;
-  readonly queue: SendQueue;
-}
-
 /**
- * Says goodbye to every client, with 1001 and when to come back, and waits until they are gone: group after group, over the
- * first half of `drainMs` at most, so that neither their goodbyes nor their returns come in one turn. At the end of
- * `drainMs` whoever has not answered is cut off.
+ * Closes every connection with 1001 and the seconds after which to come back, and waits until they are gone. They are
+ * closed group after group, over the first half of `drainMs` at most, so that neither the closing nor the return of all
+ * comes in one turn. At the end of `drainMs` whoever has not answered its close frame is cut off.
  *
- * What was read from a client has its receipt before its goodbye, unless the disk, or the policy of the application, takes
- * longer than half of `drainMs`. What comes from it behind the goodbye is taken and stored, and its receipt has no way
- * left: the sender sends it again.
+ * What was read from a client has its receipt before its close frame, unless the disk, or the policy of the application,
+ * takes longer than half of `drainMs`. What comes from it behind that is taken and stored, but its receipt can't be sent
+ * any more: the sender sends it again.
  */
 export async function drain(
-  clients: ReadonlyMap<WebSocket, Client>,
+  queues: ReadonlyMap<WebSocket, SendQueue>,
   delivery: DeliveryService,
   { clock, drainMs }: ChatOptions,
 ): Promise<void> {
   const gone = new Map<WebSocket, Promise<void>>();
-  const untold = () => [...clients].filter(([socket]) => !gone.has(socket));
-  const spreadSeconds = Math.max(LEAST_SPREAD_SECONDS, Math.ceil(clients.size / RETURNS_PER_SECOND));
+  const remaining = () => [...queues].filter(([socket]) => !gone.has(socket));
+  const spreadSeconds = Math.max(LEAST_SPREAD_SECONDS, Math.ceil(queues.size / RETURNS_PER_SECOND));
   let stepsLeft = Math.max(1, Math.floor(drainMs / 2 / STEP_MS));
   let cancelHalf = () => undefined as void;
   const halfOver = new Promise<void>((resolve) => {
@@ -47,20 +40,20 @@ export async function drain(
     });
   });
   const cancelEnd = clock.after(drainMs, () => {
-    for (const socket of clients.keys()) socket.terminate();
+    for (const socket of queues.keys()) socket.terminate();
   });
-  for (let waiting = untold(); waiting.length > 0; waiting = untold()) {
+  for (let waiting = remaining(); waiting.length > 0; waiting = remaining()) {
     const group = waiting.slice(0, Math.max(LEAST_PER_STEP, Math.ceil(waiting.length / stepsLeft)));
     stepsLeft = Math.max(1, stepsLeft - 1);
     const isLast = group.length === waiting.length;
     const nextStep = isLast ? null : new Promise<void>((resolve) => clock.after(STEP_MS, resolve));
-    const taken = group.map(([socket, { connection, queue }]) => {
+    const flushed = group.map(([socket, queue]) => {
       gone.set(socket, ended(socket));
-      connection.reading.hold(Hold.GOODBYE); // Read while it is settled, a message would miss its receipt.
+      queue.connection.reading.hold(Hold.DRAIN); // A message that is read during `settle` would get no receipt.
       return queue.flush();
     });
-    await Promise.race([Promise.all(taken).then(() => delivery.settle()), halfOver]);
-    for (const [, { connection }] of group) connection.close(CloseCode.GOING_AWAY, goodbye(spreadSeconds));
+    await Promise.race([Promise.all(flushed).then(() => delivery.settle()), halfOver]);
+    for (const [, { connection }] of group) connection.close(CloseCode.GOING_AWAY, reasonWithin(spreadSeconds));
     await nextStep;
   }
   await Promise.all(gone.values());
@@ -69,7 +62,7 @@ export async function drain(
 }
 
 /** The reason of the close frame; its last word is for the client [protocol 9]. */
-function goodbye(spreadSeconds: number): string {
+function reasonWithin(spreadSeconds: number): string {
   return `the server is going away; retry-after=${1 + Math.floor(Math.random() * spreadSeconds)}`;
 }
 
