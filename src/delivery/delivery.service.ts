@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Broadcast } from '../connections/broadcast.js';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
@@ -49,7 +50,6 @@ export class DeliveryService implements MailboxSurroundings {
     this.ledger = new Ledger(store);
     this.lastPosition = store.lastPosition;
     this.rateMeter = new RateMeter(this.ledger, options.clock);
-    connections.onRefusal((code) => this.ledger.refused(code));
     store.onRemoval((row, ending) => {
       if (ending !== 'confirmed') this.mailboxes.get(row.to)?.onRemoved(row);
     });
@@ -97,11 +97,11 @@ export class DeliveryService implements MailboxSurroundings {
   /** Writes a message to everybody who is connected, its sender included; answers through the sender how many. */
   broadcast(from: string, content: string, id: string | undefined, sender: Sender): void {
     this.checkedBytes(content, id);
-    const message = { id: id ?? newId(), from, content, sentAt: this.options.clock.now() };
+    const broadcast = new Broadcast(id ?? newId(), from, content, this.options.clock.now());
     this.ledger.tookBroadcast();
     let recipients = 0;
-    for (const { reader } of this.readers.values()) if (reader.broadcast(message, this.lastPosition)) recipients += 1;
-    sender.onReceipt({ id: message.id, status: 'broadcast', sentAt: message.sentAt, recipients }, false);
+    for (const { reader } of this.readers.values()) if (reader.broadcast(broadcast, this.lastPosition)) recipients += 1;
+    sender.onReceipt({ id: broadcast.id, status: 'broadcast', sentAt: broadcast.sentAt, recipients }, false);
   }
 
   /** Lets a connection receive: first what waited for its user, then what comes. Under `replace` the newest connection takes over. */

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { Tally } from '../connections/tally.js';
+import { Counter } from '../connections/counter.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { customerOf } from '../options/network-address.js';
 
@@ -22,8 +22,8 @@ export interface ConnectionSlot {
  */
 export class ConnectionSlots {
   private taken = 0;
-  private readonly byCustomer = new Tally<string>();
-  private readonly byUser = new Tally<string>();
+  private readonly byCustomer = new Counter<string>();
+  private readonly byUser = new Counter<string>();
 
   constructor(private readonly limits: SlotLimits) {}
 

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { AuthenticationService } from '../authentication/authentication.service.js';
 import type { ConnectionOrigin } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
-import { Tally } from '../connections/tally.js';
+import { Counter } from '../connections/counter.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { RareLog } from '../options/rare-log.js';
 import type { ServerCodec } from '../protocol/frames.js';
@@ -45,7 +45,7 @@ export class HandshakeService {
   readonly slots: ConnectionSlots;
   readonly httpSockets: HttpSockets;
   private readonly takeOvers: TakeOvers;
-  private readonly refused = new Tally<string>();
+  private readonly refused = new Counter<string>();
   private readonly log: RareLog;
   private isClosed = false;
 

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { Tally } from '../connections/tally.js';
+import { Counter } from '../connections/counter.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { isReached, type ConnectionSlots } from './connection-slots.js';
 
@@ -26,7 +26,7 @@ export type SocketEnding = (typeof SOCKET_ENDINGS)[number];
  */
 export class HttpSockets {
   /** How many were closed, and why. */
-  readonly closed = new Tally<SocketEnding>();
+  readonly closed = new Counter<SocketEnding>();
   private readonly perCustomer: number | null;
   private readonly room: number | null;
   private readonly customers = new Map<Duplex, string | null>();

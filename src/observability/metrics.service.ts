@@ -97,15 +97,15 @@ export class MetricsService {
     this.gauge('connections', 'Open connections.', byProtocol, 'protocol');
     this.gauge('users', 'Users who are connected.', () => this.connections.userCount);
     const all = () => [...this.connections.all()];
-    const choked = () => all().filter(({ isChoked }) => isChoked).length;
-    this.gauge('connections_choked', 'Connections that do not read what they are written.', choked);
+    const slow = () => all().filter(({ isSlowConsumer }) => isSlowConsumer).length;
+    this.gauge('connections_slow', 'Slow consumers: connections that do not read what they are sent.', slow);
     const buffered = () => all().reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0);
     this.gauge('connections_buffered_bytes', 'Bytes that wait to leave, of all connections.', buffered);
     const codes = [...new Set([...Object.values(CloseCode), BROKEN_FRAME, ...Object.values(FRAME_ERRORS)])];
-    const closed = () => codes.map((code) => [String(code), this.connections.closed.of(code)] as const);
+    const closed = () => codes.map((code) => [String(code), this.connections.closedWith(code)] as const);
     this.counter('connections_closed_total', 'Connections that the server closed.', closed, 'code');
     const skipped = () => this.connections.broadcastsSkipped;
-    this.counter('broadcasts_skipped_total', 'Broadcasts not written to one that does not read.', skipped);
+    this.counter('broadcasts_skipped_total', 'Broadcasts that were not written to a slow consumer.', skipped);
   }
 
   private showHandshakes(): void {

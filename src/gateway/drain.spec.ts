@@ -3,7 +3,8 @@ import type { WebSocket } from 'ws';
 import { ManualClock } from '../../test/support/manual-clock.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import { resolveChatOptions } from '../options/chat.options.js';
-import { sayGoodbye, type Client } from './goodbye.js';
+import { drain } from './drain.js';
+import type { SendQueue } from './send-queue.js';
 
 const DRAIN_MS = 5_000;
 const REASON = /^the server is going away; retry-after=([1-9]\d*)$/;
@@ -11,7 +12,7 @@ const REASON = /^the server is going away; retry-after=([1-9]\d*)$/;
 /** So many clients, who answer the close frame or not, and what they are told and when. */
 class Crowd {
   readonly clock = new ManualClock();
-  readonly clients = new Map<WebSocket, Client>();
+  readonly clients = new Map<WebSocket, SendQueue>();
   /** Milliseconds after the beginning at which each was told; and in how many seconds to come back. */
   readonly toldAt: number[] = [];
   readonly hints: number[] = [];
@@ -25,11 +26,11 @@ class Crowd {
     for (let n = 0; n < count; n += 1) this.add(answers);
   }
 
-  /** Says goodbye and turns the clock to that time, or until it is over. */
+  /** Drains them and turns the clock to that time, or until it is over. */
   async run(untilMs: number): Promise<void> {
     const delivery = { settle: () => this.settled } as DeliveryService;
     const options = resolveChatOptions({ clock: this.clock, drainMs: DRAIN_MS });
-    void sayGoodbye(this.clients, delivery, options).then(() => (this.over = true));
+    void drain(this.clients, delivery, options).then(() => (this.over = true));
     for (;;) {
       await new Promise((resolve) => setImmediate(resolve));
       if (this.over || this.elapsed >= untilMs) return;
@@ -58,11 +59,11 @@ class Crowd {
       if (answers) end();
     };
     const connection = { reading: { hold: () => undefined }, close };
-    this.clients.set(socket, { connection, queue: { flush: () => this.taken } } as unknown as Client);
+    this.clients.set(socket, { connection, flush: () => this.taken } as unknown as SendQueue);
   }
 }
 
-describe('a goodbye', () => {
+describe('a drain', () => {
   it('is over at once with few clients', async () => {
     for (const count of [0, 10, 100]) {
       const crowd = new Crowd(count, true);

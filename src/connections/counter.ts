@@ -1,5 +1,5 @@
 /** How often each of several things is there, or has happened. */
-export class Tally<Key> {
+export class Counter<Key> {
   private readonly counts = new Map<Key, number>();
 
   of(key: Key): number {
