@@ -1,6 +1,6 @@
 import type { Page } from '../offline-messages/offline-message.service.js';
 import type { StoredHeader } from '../offline-messages/offline-message.table.js';
-import type { Ending } from '../offline-messages/removals.js';
+import type { Ending } from '../offline-messages/pending-deletes.js';
 import type { StoreRequest } from '../offline-messages/store-batch.js';
 import type { Message } from '../protocol/message.js';
 import type { Ledger } from './ledger.js';

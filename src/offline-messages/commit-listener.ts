@@ -1,5 +1,5 @@
 import type { StoredHeader, StoredMessage } from './offline-message.table.js';
-import type { Ending } from './removals.js';
+import type { Ending } from './pending-deletes.js';
 
 /** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
 export interface Commit {

@@ -1,6 +1,6 @@
 import type { CommitQueue } from './commit-queue.js';
 import type { StoredHeader } from './offline-message.table.js';
-import type { Ending } from './removals.js';
+import type { Ending } from './pending-deletes.js';
 
 /** So many rows are deleted before others may go on. */
 export const REMOVED_AT_ONCE = 500;

@@ -1,7 +1,7 @@
 import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Message } from '../protocol/message.js';
-import { storedBytesOf, type MailboxTallies } from './mailbox-tally.js';
+import { storedBytesOf, type MailboxTallies } from './mailbox-usage.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
 import { Displaced } from './store-fault.js';
 
