@@ -40,7 +40,7 @@ export class OpenFile {
   }
 
   /** The file on which a data source is open; undefined for one that is on none. */
-  static of(dataSource: DataSource): OpenFile | undefined {
+  static find(dataSource: DataSource): OpenFile | undefined {
     return openFiles.get(dataSource);
   }
 

@@ -2,7 +2,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { OpenFile } from './open-file.js';
 import { openPostgres, reading as readingPostgres, type PostgresOptions } from './postgres-store.js';
 import { fileOf, isSqlite, makeDurable, openSqlite, reading as readingSqlite } from './sqlite-store.js';
-import { completed } from './store-options.js';
+import { completeOptions } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
 /**
@@ -15,7 +15,7 @@ import { refuseNewer } from './store-version.js';
  * It is left as it is, and a file is never replaced by an empty one.
  */
 export async function openStore(options: DataSourceOptions): Promise<DataSource> {
-  const own = completed(options);
+  const own = completeOptions(options);
   return isSqlite(own) ? openSqlite(own, connect) : openPostgres(own as PostgresOptions, connect);
 }
 
@@ -31,7 +31,7 @@ export async function reopenStore(dataSource: DataSource): Promise<void> {
     await dataSource.initialize();
     if (isSqlite(options)) await makeDurable(dataSource, options);
   };
-  const file = OpenFile.of(dataSource);
+  const file = OpenFile.find(dataSource);
   if (file) return file.reopen(connect);
   // In memory the store would end with its connection.
   if (isSqlite(options)) return;
@@ -41,17 +41,17 @@ export async function reopenStore(dataSource: DataSource): Promise<void> {
 
 /** Throws a StoreError when the files of the store are not those that were opened. It waits for nothing. */
 export function checkStore(dataSource: DataSource): void {
-  OpenFile.of(dataSource)?.check();
+  OpenFile.find(dataSource)?.check();
 }
 
 /** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when none. */
 export async function roomForInserts(dataSource: DataSource): Promise<number> {
-  return (await OpenFile.of(dataSource)?.room.forInserts()) ?? Infinity;
+  return (await OpenFile.find(dataSource)?.room.forInserts()) ?? Infinity;
 }
 
 /** Makes room for a deletion, before it or after one that was too large; rejects with SQLITE_FULL when there is none. */
 export async function makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void> {
-  const room = OpenFile.of(dataSource)?.room;
+  const room = OpenFile.find(dataSource)?.room;
   await (hasFailed ? room?.forSmallerRemovals() : room?.forRemovals());
 }
 

@@ -33,9 +33,9 @@ export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOpti
   const [, named, path] = /^(sqlite|better-sqlite3):(?!\/\/)(.+)$/s.exec(url) ?? [];
   if (path) {
     const type = named === 'sqlite' ? installedDriver() : named;
-    return completed({ type, database: path } as DataSourceOptions);
+    return completeOptions({ type, database: path } as DataSourceOptions);
   }
-  if (/^postgres(ql)?:/.test(url)) return completed({ type: 'postgres', url: checkedUrl(url) });
+  if (/^postgres(ql)?:/.test(url)) return completeOptions({ type: 'postgres', url: checkedUrl(url) });
   throw new Error(
     `DATABASE_URL begins with '${url.split(':')[0]}:'; give sqlite:PATH, such as ${DEFAULT_DATABASE_URL}, or postgres://USER:PASSWORD@HOST:PORT/DATABASE.`,
   );
@@ -45,7 +45,7 @@ export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOpti
  * Gives a data source what the store needs: its tables and migrations, one connection, limits of time. What an application
  * set for the connection itself stays. Throws a StoreError for a kind of database that the store does not speak to.
  */
-export function completed(options: DataSourceOptions): DataSourceOptions {
+export function completeOptions(options: DataSourceOptions): DataSourceOptions {
   if (!isDatabaseType(options.type)) {
     throw new StoreError(
       `The store can't be on ${options.type}; give a data source of the type postgres, sqlite or better-sqlite3.`,

@@ -1,6 +1,6 @@
 import type { Page } from '../offline-messages/offline-message.service.js';
 import type { StoredHeader } from '../offline-messages/offline-message.table.js';
-import type { Ending } from '../offline-messages/pending-deletes.js';
+import type { RemovalReason } from '../offline-messages/pending-deletes.js';
 import type { StoreRequest } from '../offline-messages/store-batch.js';
 import type { Message } from '../protocol/message.js';
 import type { Ledger } from './ledger.js';
@@ -10,7 +10,7 @@ import type { Mailbox } from './mailbox.js';
 export interface MailboxStore {
   store(request: StoreRequest): void;
   cancel(request: StoreRequest): boolean;
-  remove(row: StoredHeader, ending: Ending): void;
+  remove(row: StoredHeader, ending: RemovalReason): void;
   page(user: string, after: number, upTo: number, limit: number): Promise<Page>;
   isLeaving(row: StoredHeader): boolean;
 }

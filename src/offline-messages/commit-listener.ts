@@ -1,5 +1,5 @@
 import type { StoredHeader, StoredMessage } from './offline-message.table.js';
-import type { Ending } from './pending-deletes.js';
+import type { RemovalReason } from './pending-deletes.js';
 
 /** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
 export interface Commit {
@@ -12,7 +12,7 @@ export interface Commit {
 export interface CommitListener {
   onCommitted(commit: Commit): void;
   onStored(row: StoredMessage): void;
-  onRemoved(row: StoredHeader, ending: Ending): void;
+  onRemoved(row: StoredHeader, ending: RemovalReason): void;
   /** Somebody else has written, another server or an outside hand: all positions are to be given anew, above the highest. */
   onDisplaced(byServer: boolean): Promise<void>;
 }
@@ -25,7 +25,7 @@ export interface QueueDepth {
 }
 
 /** Hears of every row that leaves the store, after the commit. */
-export type RemovalListener = (row: StoredHeader, ending: Ending) => void;
+export type RemovalListener = (row: StoredHeader, ending: RemovalReason) => void;
 
 /**
  * Hears that somebody else has written into the store, between two commits: what is not on the disk needs positions above

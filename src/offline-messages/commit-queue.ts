@@ -3,10 +3,10 @@ import type { Clock } from '../options/clock.js';
 import { inNoContext } from '../options/no-context.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Commit, CommitListener, QueueDepth } from './commit-listener.js';
-import type { MailboxTallies } from './mailbox-usage.js';
+import type { MailboxUsage } from './mailbox-usage.js';
 import type { OfflineMessageTable, RowKey, StoredHeader, StoredMessage } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
-import { Removals, type Ending, type RemovalWatcher } from './pending-deletes.js';
+import { PendingDeletes, type RemovalReason, type RemovalWatcher } from './pending-deletes.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
 import { faultOf, TRIES, unavailable, type Fault } from './store-fault.js';
 import type { StoreHandle } from './store-handle.js';
@@ -25,7 +25,7 @@ const RETRY_MS = 250;
 export class CommitQueue {
   readonly health = new StoreHealth();
   private readonly stores = new WaitingStores();
-  private readonly removals: Removals;
+  private readonly deletes: PendingDeletes;
   private reads: (() => Promise<void>)[] = [];
   private running = false;
   private idle: Promise<void> = Promise.resolve();
@@ -38,13 +38,13 @@ export class CommitQueue {
 
   constructor(
     private readonly table: OfflineMessageTable,
-    private readonly tallies: MailboxTallies,
+    private readonly usage: MailboxUsage,
     private readonly ownership: Ownership,
     private readonly handle: StoreHandle,
     private readonly clock: Clock,
     private readonly listener: CommitListener,
   ) {
-    this.removals = new Removals(
+    this.deletes = new PendingDeletes(
       (rows) => this.timed('delete', rows.length, () => table.remove(rows)),
       (hasFailed) => handle.database.makeRoomForRemovals(hasFailed),
     );
@@ -55,11 +55,11 @@ export class CommitQueue {
    * refused within half a second then, and from a sender that is held up no confirmation would be read either.
    */
   get isFull(): boolean {
-    return this.health.isWell && this.stores.isFull;
+    return this.health.isHealthy && this.stores.isFull;
   }
 
   get depth(): QueueDepth {
-    return { inserts: this.stores.size, bytes: this.stores.bytes, deletes: this.removals.size };
+    return { inserts: this.stores.size, bytes: this.stores.bytes, deletes: this.deletes.size };
   }
 
   whenRoom(callback: () => void): void {
@@ -77,8 +77,8 @@ export class CommitQueue {
   }
 
   /** Deletes a stored message. The first ending counts. */
-  remove(row: StoredHeader, ending: Ending, watcher?: RemovalWatcher): void {
-    this.removals.add(row, ending, watcher);
+  remove(row: StoredHeader, ending: RemovalReason, watcher?: RemovalWatcher): void {
+    this.deletes.add(row, ending, watcher);
     this.start();
   }
 
@@ -100,17 +100,17 @@ export class CommitQueue {
   }
 
   /** Hears from whoever looked that what is open is not the store any more: nothing is committed before it is opened anew. */
-  distrust(cause: unknown): void {
+  markBroken(cause: unknown): void {
     if (this.closing) return;
     this.health.cause = cause;
-    this.handle.distrust();
-    this.health.onUnwell(cause);
+    this.handle.markBroken();
+    this.health.markFailing(cause);
     this.start();
   }
 
   /** Says whether this row is on its way out of the store. */
   isLeaving(row: RowKey): boolean {
-    return this.removals.has(row);
+    return this.deletes.has(row);
   }
 
   /** Waits until all that was asked for is committed. What the store refuses even now is tried once, then given up and logged. */
@@ -118,7 +118,7 @@ export class CommitQueue {
     this.closing = true;
     this.wake?.();
     await this.idle;
-    if (this.stores.size + this.removals.size > 0) this.health.onLeft(this.stores.size, this.removals.size);
+    if (this.stores.size + this.deletes.size > 0) this.health.logLost(this.stores.size, this.deletes.size);
   }
 
   private start(): void {
@@ -132,15 +132,15 @@ export class CommitQueue {
     await endOfTurn(); // All that this turn asks for goes into the same commit.
     for (let last: Fault | null = null, tries = 0; ;) {
       // Before the commit, which waits for the disk: whoever reads a backlog would wait with it for every page.
-      if (this.health.isWell) await this.serveReads();
+      if (this.health.isHealthy) await this.serveReads();
       const fault = await this.commit();
       tries = fault === last ? tries + 1 : 1;
       last = fault;
-      const failed = fault !== null && (!this.health.isWell || tries >= TRIES[fault]);
-      if (failed) this.onFailed();
-      else if (fault === null) this.health.onWorks();
-      if (!this.health.isWell) await this.serveReads();
-      const done = (this.health.isWell || this.closing) && this.stores.size === 0 && this.removals.size === 0;
+      const failed = fault !== null && (!this.health.isHealthy || tries >= TRIES[fault]);
+      if (failed) this.refuseWaiting();
+      else if (fault === null) this.health.markHealthy();
+      if (!this.health.isHealthy) await this.serveReads();
+      const done = (this.health.isHealthy || this.closing) && this.stores.size === 0 && this.deletes.size === 0;
       if (done || failed) this.callFlushListeners();
       if (done ? this.reads.length === 0 && this.flushListeners.length === 0 : failed && this.closing) break;
       if (failed) await this.pause();
@@ -150,7 +150,7 @@ export class CommitQueue {
 
   /** One round of commits; answers what the first failure among them says about the next try. */
   private async commit(): Promise<Fault | null> {
-    const broken = await this.attempt(() => this.handle.mend((byServer) => this.settle(byServer)));
+    const broken = await this.attempt(() => this.handle.recover((byServer) => this.settle(byServer)));
     if (broken) return broken;
     const stores = await this.attempt(() => this.commitStores());
     if (stores === 'locked' || stores === 'displaced') return stores;
@@ -158,7 +158,7 @@ export class CommitQueue {
     const removals = await this.attempt(() => this.commitRemovals());
     if (stores ?? removals) return stores ?? removals;
     // Senders may have gone elsewhere since they were refused: nobody but us would find out that it works again.
-    return this.health.isWell ? null : this.attempt(() => this.probe());
+    return this.health.isHealthy ? null : this.attempt(() => this.tryWrite());
   }
 
   private async attempt(work: () => Promise<void>): Promise<Fault | null> {
@@ -166,7 +166,7 @@ export class CommitQueue {
       await work();
       return null;
     } catch (cause) {
-      this.health.onFailure(cause);
+      this.health.countFailure(cause);
       return this.note(cause);
     }
   }
@@ -174,37 +174,37 @@ export class CommitQueue {
   /** Says what a failure means for the next try, and has the connection mended before that if it takes it. */
   private note(cause: unknown): Fault {
     const fault = faultOf(cause);
-    if (fault === 'broken') this.handle.distrust();
-    if (fault === 'displaced') this.handle.onDisplaced();
+    if (fault === 'broken') this.handle.markBroken();
+    if (fault === 'displaced') this.handle.markDisplaced();
     return fault;
   }
 
   /** What is on its way out goes first: then all that is counted in memory is counted anew. */
   private async settle(byServer: boolean): Promise<void> {
-    while (this.removals.size > 0) await this.commitRemovals();
-    this.tallies.forgetAll();
+    while (this.deletes.size > 0) await this.commitRemovals();
+    this.usage.invalidateAll();
     await this.listener.onDisplaced(byServer);
   }
 
   /** Tells everybody who waits for a commit: only what was taken already is kept, and tried again. */
-  private onFailed(): void {
+  private refuseWaiting(): void {
     const { cause } = this.health;
-    this.health.onUnwell(cause);
+    this.health.markFailing(cause);
     const error = unavailable('the message was not stored; send it again later', cause);
     for (const request of this.stores.takeRefusable()) request.onSettled({ status: 'refused', error });
-    this.removals.fail(unavailable('the store fails; what was found is deleted when it works again', cause));
+    this.deletes.fail(unavailable('the store fails; what was found is deleted when it works again', cause));
     this.callRoomListeners();
   }
 
   private onReadFailed(cause: unknown): ChatError {
     this.note(cause);
-    this.health.onUnwell(cause);
+    this.health.markFailing(cause);
     return unavailable('the store can not be read; try again later', cause);
   }
 
   /** Lets a while pass after a failure; with nothing to commit, until something is asked for. */
   private async pause(): Promise<void> {
-    this.resting = this.stores.size === 0 && this.removals.size === 0;
+    this.resting = this.stores.size === 0 && this.deletes.size === 0;
     await new Promise<void>((resolve) => {
       const cancel = this.clock.after(RETRY_MS, resolve);
       this.wake = () => {
@@ -232,18 +232,18 @@ export class CommitQueue {
       await this.ownership.cover(rows.reduce((highest, { position }) => Math.max(highest, position), 0));
       return this.timed('insert', rows.length, () => this.table.insert(rows));
     };
-    const batch = new StoreBatch(requests, this.table, this.tallies, insert);
+    const batch = new StoreBatch(requests, this.table, this.usage, insert);
     try {
       await batch.commit(this.clock, (row) => this.listener.onStored(row));
     } catch (cause) {
       // They may be in the table, and their senders are about to hear that they are not.
-      if (batch.isInserted || faultOf(cause) === 'broken') this.handle.distrust(batch.unanswered.map(rowOf));
+      if (batch.isInserted || faultOf(cause) === 'broken') this.handle.markBroken(batch.unsettled.map(rowOf));
       const error = unavailable('the message was not stored; send it again later', cause);
-      for (const request of batch.unanswered) if (request.hasEnded) request.onSettled({ status: 'refused', error });
-      this.stores.putBack(batch.unanswered.filter((request) => !request.hasEnded));
+      for (const request of batch.unsettled) if (request.hasEnded) request.onSettled({ status: 'refused', error });
+      this.stores.putBack(batch.unsettled.filter((request) => !request.hasEnded));
       throw cause;
     }
-    this.tallies.trim();
+    this.usage.removeLeastUsed();
     for (const row of await batch.overflow(MAX_BATCH)) this.remove(row, 'evicted');
     this.callRoomListeners();
   }
@@ -252,16 +252,16 @@ export class CommitQueue {
   private async commitRemovals(): Promise<void> {
     const end = performance.now() + RETRY_MS;
     do {
-      await this.removals.commit((row, ending) => {
-        this.tallies.subtract(row);
+      await this.deletes.commit((row, ending) => {
+        this.usage.subtract(row);
         this.listener.onRemoved(row, ending);
       });
-    } while (!this.health.isWell && this.removals.size > 0 && performance.now() < end);
+    } while (!this.health.isHealthy && this.deletes.size > 0 && performance.now() < end);
   }
 
-  private async probe(): Promise<void> {
+  private async tryWrite(): Promise<void> {
     await this.handle.database.roomForInserts();
-    await this.table.probe();
+    await this.table.tryWrite();
   }
 
   private async serveReads(): Promise<void> {

@@ -36,7 +36,7 @@ export function whenStartFails(modules: ModulesContainer, callback: () => void):
 }
 
 /** All of the application was made: from now on its hooks are called when it ends. */
-export function onStarted(modules: ModulesContainer): void {
+export function startSucceeded(modules: ModulesContainer): void {
   for (const stop of watches.get(modules) ?? []) stop();
   watches.get(modules)?.clear();
 }

@@ -16,7 +16,7 @@ export interface Caps {
   readonly overflow: 'reject' | 'evict-oldest';
 }
 
-interface Tally {
+interface Usage {
   count: number;
   bytes: number;
   readonly bySender: Map<string, number>;
@@ -34,8 +34,8 @@ const FREE_AGAIN = 0.1;
  * Counts what waits in each mailbox and of each sender, so that the caps are checked without counting rows for every message.
  * The commit queue is the only writer of the table and keeps the counts; they are exact while it is. With no cap set it does nothing.
  */
-export class MailboxTallies {
-  private readonly tallies = new Map<string, Tally>();
+export class MailboxUsage {
+  private readonly mailboxes = new Map<string, Usage>();
   private readonly logger = new Logger('OfflineMessages');
   private readonly senders: SenderTotals;
   private readonly capped: boolean;
@@ -56,15 +56,15 @@ export class MailboxTallies {
   async load(recipients: ReadonlySet<string>, senders: ReadonlySet<string>): Promise<void> {
     if (this.caps.maxStoredBytesPerSender !== null) await this.senders.load(senders);
     if (!this.capped) return;
-    const missing = [...recipients].filter((recipient) => !this.tallies.has(recipient));
+    const missing = [...recipients].filter((recipient) => !this.mailboxes.has(recipient));
     if (missing.length === 0) return;
-    const rows = await this.table.tally(missing);
-    for (const recipient of missing) this.tallies.set(recipient, { count: 0, bytes: 0, bySender: new Map() });
+    const rows = await this.table.usageBySender(missing);
+    for (const recipient of missing) this.mailboxes.set(recipient, { count: 0, bytes: 0, bySender: new Map() });
     for (const row of rows) {
-      const tally = this.tallies.get(row.to)!;
-      tally.count += row.count;
-      tally.bytes += row.bytes;
-      tally.bySender.set(row.from, row.count);
+      const usage = this.mailboxes.get(row.to)!;
+      usage.count += row.count;
+      usage.bytes += row.bytes;
+      usage.bySender.set(row.from, row.count);
     }
   }
 
@@ -77,11 +77,11 @@ export class MailboxTallies {
   }
 
   private mailboxRefusal(message: StoredHeader): ChatError | null {
-    const tally = this.tallies.get(message.to);
-    if (!tally) return null;
+    const usage = this.mailboxes.get(message.to);
+    if (!usage) return null;
     const { maxPendingPerUser, maxPendingBytesPerUser, maxPendingPerSender, overflow } = this.caps;
     // One sender's share is refused under either policy: otherwise it could push everybody else's messages out.
-    if (maxPendingPerSender !== null && (tally.bySender.get(message.from) ?? 0) >= maxPendingPerSender) {
+    if (maxPendingPerSender !== null && (usage.bySender.get(message.from) ?? 0) >= maxPendingPerSender) {
       return new ChatError(
         'SENDER_QUOTA',
         `${maxPendingPerSender} of your messages already wait for this user; send again when some were delivered`,
@@ -90,8 +90,8 @@ export class MailboxTallies {
     }
     if (overflow === 'evict-oldest') return null;
     const full =
-      (maxPendingPerUser !== null && tally.count >= maxPendingPerUser) ||
-      (maxPendingBytesPerUser !== null && tally.bytes + message.bytes > maxPendingBytesPerUser);
+      (maxPendingPerUser !== null && usage.count >= maxPendingPerUser) ||
+      (maxPendingBytesPerUser !== null && usage.bytes + message.bytes > maxPendingBytesPerUser);
     return full
       ? new ChatError('MAILBOX_FULL', 'too many messages wait for this user; send again when some were delivered')
       : null;
@@ -100,7 +100,7 @@ export class MailboxTallies {
   private senderRefusal(message: StoredHeader): ChatError | null {
     const { maxStoredBytesPerSender } = this.caps;
     if (maxStoredBytesPerSender === null) return null;
-    if (this.senders.of(message.from) + storedBytesOf(message) <= maxStoredBytesPerSender) return null;
+    if (this.senders.bytesOf(message.from) + storedBytesOf(message) <= maxStoredBytesPerSender) return null;
     return new ChatError(
       'SENDER_QUOTA',
       'your messages that wait, for all users together, leave no room for this one; send again when some were delivered',
@@ -127,12 +127,12 @@ export class MailboxTallies {
 
   /** Says how many messages and bytes have to be evicted from this mailbox; none under `reject`, where one that was kept for want of a confirmation may be over the cap. */
   excess(recipient: string): { count: number; bytes: number } {
-    const tally = this.caps.overflow === 'evict-oldest' ? this.tallies.get(recipient) : undefined;
+    const usage = this.caps.overflow === 'evict-oldest' ? this.mailboxes.get(recipient) : undefined;
     const over = (value: number, cap: number | null) => (cap === null ? 0 : Math.max(0, value - cap));
-    return tally
+    return usage
       ? {
-          count: over(tally.count, this.caps.maxPendingPerUser),
-          bytes: over(tally.bytes, this.caps.maxPendingBytesPerUser),
+          count: over(usage.count, this.caps.maxPendingPerUser),
+          bytes: over(usage.bytes, this.caps.maxPendingBytesPerUser),
         }
       : { count: 0, bytes: 0 };
   }
@@ -146,37 +146,37 @@ export class MailboxTallies {
   }
 
   /** After a failed commit nobody knows what waits in these mailboxes, and of these senders: it is counted anew when next needed. */
-  forget(recipients: ReadonlySet<string>, senders: ReadonlySet<string>): void {
-    for (const recipient of recipients) this.tallies.delete(recipient);
-    this.senders.forget(senders);
+  invalidate(recipients: ReadonlySet<string>, senders: ReadonlySet<string>): void {
+    for (const recipient of recipients) this.mailboxes.delete(recipient);
+    this.senders.invalidate(senders);
   }
 
   /** Somebody else may have written to the table: all is counted anew when next needed. */
-  forgetAll(): void {
-    this.tallies.clear();
-    this.senders.forgetAll();
+  invalidateAll(): void {
+    this.mailboxes.clear();
+    this.senders.invalidateAll();
   }
 
   /** Drops the counts that were longest unused. */
-  trim(): void {
-    this.senders.trim();
-    for (const recipient of this.tallies.keys()) {
-      if (this.tallies.size <= REMEMBERED_MAILBOXES) return;
-      this.tallies.delete(recipient);
+  removeLeastUsed(): void {
+    this.senders.removeLeastUsed();
+    for (const recipient of this.mailboxes.keys()) {
+      if (this.mailboxes.size <= REMEMBERED_MAILBOXES) return;
+      this.mailboxes.delete(recipient);
     }
   }
 
   private change(message: StoredHeader, sign: 1 | -1): void {
     this.senders.change(message.from, sign * storedBytesOf(message));
-    const tally = this.tallies.get(message.to);
-    if (!tally) return;
-    tally.count += sign;
-    tally.bytes += sign * message.bytes;
-    const ofSender = (tally.bySender.get(message.from) ?? 0) + sign;
-    if (ofSender > 0) tally.bySender.set(message.from, ofSender);
-    else tally.bySender.delete(message.from);
+    const usage = this.mailboxes.get(message.to);
+    if (!usage) return;
+    usage.count += sign;
+    usage.bytes += sign * message.bytes;
+    const ofSender = (usage.bySender.get(message.from) ?? 0) + sign;
+    if (ofSender > 0) usage.bySender.set(message.from, ofSender);
+    else usage.bySender.delete(message.from);
     // A Map keeps the order of insertion: put back at its end, the first one is the longest unused.
-    this.tallies.delete(message.to);
-    this.tallies.set(message.to, tally);
+    this.mailboxes.delete(message.to);
+    this.mailboxes.set(message.to, usage);
   }
 }

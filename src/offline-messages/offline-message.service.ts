@@ -3,12 +3,12 @@ import type { DataSource } from 'typeorm';
 import { STORED_MESSAGE_BYTES, type ChatOptions } from '../options/chat.options.js';
 import type { Commit, CommitListener, DisplacementListener, QueueDepth, RemovalListener } from './commit-listener.js';
 import { CommitQueue } from './commit-queue.js';
-import type { Ending } from './pending-deletes.js';
+import type { RemovalReason } from './pending-deletes.js';
 import type { StoreRequest } from './store-batch.js';
 import { IN_MEMORY, StoreHandle, type HandledDatabase } from './store-handle.js';
-import { MailboxTallies } from './mailbox-usage.js';
+import { MailboxUsage } from './mailbox-usage.js';
 import { MassRemoval, REMOVED_AT_ONCE } from './mass-removal.js';
-import { MergedRead } from './batch-loader.js';
+import { BatchLoader } from './batch-loader.js';
 import { Ownership } from './ownership.js';
 import { Retention, type SweptStore } from './retention.js';
 import { Statements } from './statements.js';
@@ -36,7 +36,7 @@ export interface Page {
 }
 
 /** How many messages wait, with how many bytes of content, and how many left the store in which way since the start. */
-export type StoreCounts = Readonly<Record<Ending | 'pending' | 'pendingBytes' | 'recovered', number>>;
+export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'pendingBytes' | 'recovered', number>>;
 
 /**
  * The messages that wait on disk. It commits in groups, keeps the caps of a mailbox, expires what nobody fetched, and
@@ -49,10 +49,10 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   private readonly logger = new Logger('OfflineMessages');
   private readonly ownership: Ownership;
   private readonly table: OfflineMessageTable;
-  private readonly tallies: MailboxTallies;
+  private readonly usage: MailboxUsage;
   private readonly queue: CommitQueue;
-  private readonly waitingCounts: MergedRead<number>;
-  private readonly shortBacklogs: MergedRead<StoredMessage[]>;
+  private readonly waitingCounts: BatchLoader<number>;
+  private readonly shortBacklogs: BatchLoader<StoredMessage[]>;
   private readonly counters = {
     pending: 0,
     pendingBytes: 0,
@@ -79,31 +79,31 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     const statements = new Statements(dataSource);
     this.ownership = new Ownership(statements);
     this.table = new OfflineMessageTable(statements, this.ownership.token);
-    this.tallies = new MailboxTallies(this.table, options, () => this.storedBytes);
+    this.usage = new MailboxUsage(this.table, options, () => this.storedBytes);
     const ownLists = new PendingListTable(statements);
     this.lists = new PendingLists((read) => this.queue.read(() => read(ownLists)), openReader, statements.dialect);
     const handle = new StoreHandle(this.table, this.ownership, {
       ...database,
       reopen: () => {
-        void this.lists.forget(); // It does not reject.
+        void this.lists.closeReader(); // It does not reject.
         return database.reopen();
       },
     });
-    this.queue = new CommitQueue(this.table, this.tallies, this.ownership, handle, options.clock, this);
+    this.queue = new CommitQueue(this.table, this.usage, this.ownership, handle, options.clock, this);
     this.retention = new Retention(this, options);
     this.massRemoval = new MassRemoval(this.queue);
     this.watch = new StoreWatch(options.clock, async () => {
-      this.look();
+      this.checkHealth();
       await this.queue.read(() => this.ownership.check()); // What fails in it turns the store unhealthy.
     });
-    this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
-    this.shortBacklogs = new MergedRead(this.queue, SHORT_BACKLOGS_AT_ONCE, (users) => this.table.backlogs(users));
+    this.waitingCounts = new BatchLoader(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
+    this.shortBacklogs = new BatchLoader(this.queue, SHORT_BACKLOGS_AT_ONCE, (users) => this.table.backlogs(users));
   }
 
   /** Takes the store and reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest that was ever given. */
   async open(): Promise<void> {
     await this.ownership.take();
-    await this.table.removeProbe();
+    await this.table.removeProbeRow();
     const { count, bytes, lastPosition } = await this.table.summary();
     this.counters.pending = this.counters.recovered = count;
     this.counters.pendingBytes = bytes;
@@ -135,15 +135,15 @@ export class OfflineMessageService implements CommitListener, SweptStore {
 
   /** False while the disk does not take messages, or could not be read; true again as soon as it takes one. */
   get isHealthy(): boolean {
-    return this.queue.health.isWell;
+    return this.queue.health.isHealthy;
   }
 
   /** Looks whether the database is still there and ours, and answers whether messages can be stored just now. */
-  look(): boolean {
+  checkHealth(): boolean {
     try {
       this.database.check();
     } catch (cause) {
-      this.queue.distrust(cause);
+      this.queue.markBroken(cause);
     }
     return this.isHealthy;
   }
@@ -191,7 +191,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   }
 
   /** Deletes a stored message in the next commit. */
-  remove(row: StoredHeader, ending: Ending): void {
+  remove(row: StoredHeader, ending: RemovalReason): void {
     this.queue.remove(row, ending);
   }
 
@@ -208,7 +208,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     const pending = after === 0 ? await this.count(user) : null;
     if (pending === 0) return { pending, rows: [], isLast: true };
     if (pending !== null && this.isShort(pending)) {
-      const backlog = (await this.shortBacklogs.of(user)) ?? [];
+      const backlog = (await this.shortBacklogs.load(user)) ?? [];
       const rows = backlog.filter(({ position }) => position <= upTo);
       return { pending, rows: rows.slice(0, limit), isLast: rows.length <= limit };
     }
@@ -224,7 +224,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
 
   /** How many messages wait for this user. */
   async count(user: string): Promise<number> {
-    return (await this.waitingCounts.of(user)) ?? 0;
+    return (await this.waitingCounts.load(user)) ?? 0;
   }
 
   /**
@@ -261,7 +261,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     this.counters.pendingBytes += row.bytes;
   }
 
-  onRemoved(row: StoredHeader, ending: Ending): void {
+  onRemoved(row: StoredHeader, ending: RemovalReason): void {
     this.counters.pending -= 1;
     this.counters.pendingBytes -= row.bytes;
     this.counters[ending] += 1;

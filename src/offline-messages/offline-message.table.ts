@@ -20,7 +20,7 @@ export type StoredHeader = Pick<StoredMessage, 'to' | 'from' | 'id' | 'position'
 export type RowKey = Pick<StoredMessage, 'to' | 'from' | 'id' | 'position'>;
 
 /** What of one sender waits in one mailbox. */
-export interface TallyOfSender {
+export interface UsageOfSender {
   readonly to: string;
   readonly from: string;
   readonly count: number;
@@ -30,7 +30,7 @@ export interface TallyOfSender {
 const TABLE = 'holdfast_offline_message';
 const STORE = 'holdfast_store';
 /** No message has it: a user's name is not empty, and positions begin at 1. Its content needs a page of its own. */
-const PROBE: StoredMessage = {
+const PROBE_ROW: StoredMessage = {
   to: '',
   from: '',
   id: 'probe',
@@ -98,15 +98,15 @@ export class OfflineMessageTable {
   }
 
   /** Finds out whether the disk takes messages: commits a row and deletes it again. Nothing here lists or counts it. */
-  async probe(): Promise<void> {
-    await this.removeProbe();
-    if ((await this.insert([PROBE])) === 0) throw new Displaced();
-    await this.removeProbe();
+  async tryWrite(): Promise<void> {
+    await this.removeProbeRow();
+    if ((await this.insert([PROBE_ROW])) === 0) throw new Displaced();
+    await this.removeProbeRow();
   }
 
   /** Deletes the row of a probe that was cut short. */
-  async removeProbe(): Promise<void> {
-    await this.remove([PROBE]);
+  async removeProbeRow(): Promise<void> {
+    await this.remove([PROBE_ROW]);
   }
 
   /**
@@ -173,8 +173,8 @@ export class OfflineMessageTable {
   }
 
   /** How much of each sender waits in each of these mailboxes. */
-  async tally(recipients: readonly string[]): Promise<TallyOfSender[]> {
-    const { records } = await this.query<TallyOfSender>(
+  async usageBySender(recipients: readonly string[]): Promise<UsageOfSender[]> {
+    const { records } = await this.query<UsageOfSender>(
       `SELECT recipient AS "to", sender AS "from", COUNT(*) AS count, SUM(bytes) AS bytes FROM ${TABLE}
        WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) GROUP BY recipient, sender`,
       [itemsOf(recipients)],

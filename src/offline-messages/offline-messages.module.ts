@@ -4,7 +4,7 @@ import { getDataSourceToken, TypeOrmModule, type TypeOrmModuleOptions } from '@n
 import type { DataSource, DataSourceOptions } from 'typeorm';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { GIVEN_OPTIONS } from '../options/options.module.js';
-import { onStarted, whenStartFails } from './failed-start.js';
+import { startSucceeded, whenStartFails } from './failed-start.js';
 import { OfflineMessageService } from './offline-message.service.js';
 import type { OpenReader } from './pending-lists.js';
 
@@ -35,10 +35,10 @@ export class OfflineMessagesModule implements OnModuleInit {
   constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {}
 
   onModuleInit(): void {
-    onStarted(this.modules);
+    startSucceeded(this.modules);
   }
 
-  static over(database: StoreDatabase): DynamicModule {
+  static register(database: StoreDatabase): DynamicModule {
     return {
       module: OfflineMessagesModule,
       imports: [

@@ -4,14 +4,14 @@ import { isFull } from './store-fault.js';
 import { MAX_BATCH } from './waiting-stores.js';
 
 /** How a message left the store [protocol 2.3]. */
-export type Ending = 'confirmed' | 'expired' | 'purged' | 'evicted';
+export type RemovalReason = 'confirmed' | 'expired' | 'purged' | 'evicted';
 
 /** Who asked for a deletion and waits for it. */
 export interface RemovalWatcher {
   /** After the commit: whether it was this call that ended the message. */
-  onEnd(removed: boolean): void;
+  onRemoved(removed: boolean): void;
   /** The store fails. The message is deleted all the same, when the store works again. */
-  onFail(error: ChatError): void;
+  onFailed(error: ChatError): void;
 }
 
 /** What one statement may overwrite, in bytes: all of it goes through the log first. */
@@ -19,17 +19,17 @@ const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 /** A row is on one, among others. */
 const PAGE_BYTES = 4_096;
 
-interface Removal {
+interface PendingDelete {
   readonly row: StoredHeader;
-  readonly ending: Ending;
+  readonly reason: RemovalReason;
   /** The first asked for it; the others asked when it was asked for already. */
   watchers: RemovalWatcher[];
 }
 
 /** The deletions that were asked for and are not committed yet. None is ever taken back: whoever reads passes over these rows. */
-export class Removals {
+export class PendingDeletes {
   // By the whole of it: rows of two mailboxes may have one position, when two servers had given it.
-  private readonly waiting = new Map<string, Removal>();
+  private readonly waiting = new Map<string, PendingDelete>();
 
   /** What the next statement may overwrite: less while the disk is full, and then more with each that went through. */
   private batchBytes = MAX_BATCH_BYTES;
@@ -49,25 +49,25 @@ export class Removals {
   }
 
   /** The first ending of a message counts; whoever asks for it again waits for the same commit. */
-  add(row: StoredHeader, ending: Ending, watcher?: RemovalWatcher): void {
+  add(row: StoredHeader, ending: RemovalReason, watcher?: RemovalWatcher): void {
     const key = keyOf(row);
     const removal = this.waiting.get(key);
-    if (!removal) this.waiting.set(key, { row, ending, watchers: watcher ? [watcher] : [] });
-    else if (watcher) removal.watchers.push({ ...watcher, onEnd: () => watcher.onEnd(false) });
+    if (!removal) this.waiting.set(key, { row, reason: ending, watchers: watcher ? [watcher] : [] });
+    else if (watcher) removal.watchers.push({ ...watcher, onRemoved: () => watcher.onRemoved(false) });
   }
 
   /** Deletes the first of them in one commit, and tells of each. One that is not there any more went with a commit whose answer was lost: nobody else deletes. */
-  async commit(onRemoved: (row: StoredHeader, ending: Ending) => void): Promise<void> {
+  async commit(onRemoved: (row: StoredHeader, ending: RemovalReason) => void): Promise<void> {
     if (this.waiting.size === 0) return;
-    for (const { row, ending, watchers } of await this.removeFirst()) {
+    for (const { row, reason: ending, watchers } of await this.removeFirst()) {
       this.waiting.delete(keyOf(row));
       onRemoved(row, ending);
-      for (const watcher of watchers) watcher.onEnd(true);
+      for (const watcher of watchers) watcher.onRemoved(true);
     }
   }
 
   /** Deletes as many as the disk has room for; answers which. */
-  private async removeFirst(): Promise<Removal[]> {
+  private async removeFirst(): Promise<PendingDelete[]> {
     await this.makeRoom(false);
     for (;;) {
       const batch = this.first();
@@ -85,8 +85,8 @@ export class Removals {
   }
 
   /** The first of them, as many as go into one statement. */
-  private first(): Removal[] {
-    const batch: Removal[] = [];
+  private first(): PendingDelete[] {
+    const batch: PendingDelete[] = [];
     let bytes = 0;
     for (const removal of this.waiting.values()) {
       bytes += removal.row.bytes + PAGE_BYTES;
@@ -101,7 +101,7 @@ export class Removals {
     for (const removal of this.waiting.values()) {
       const { watchers } = removal;
       removal.watchers = [];
-      for (const watcher of watchers) watcher.onFail(error);
+      for (const watcher of watchers) watcher.onFailed(error);
     }
   }
 }

@@ -124,17 +124,17 @@ export class PendingLists {
   }
 
   /** Lets go of the connection, which is opened anew by the next list: the store's own was, on what may be another file. */
-  async forget(): Promise<void> {
+  async closeReader(): Promise<void> {
     const { reader } = this;
     this.reader = null;
-    await reader?.then((dataSource) => dataSource.destroy()).catch((error: unknown) => this.tell(error));
+    await reader?.then((dataSource) => dataSource.destroy()).catch((error: unknown) => this.logFailure(error));
   }
 
   /** Ends the lists: those that are being read fail. */
   async close(): Promise<void> {
     this.closed = true;
     await this.last;
-    await this.forget();
+    await this.closeReader();
   }
 
   /** All mailboxes behind that of `after`, by name. */
@@ -184,13 +184,13 @@ export class PendingLists {
     try {
       return await read(new PendingListTable(new Statements(await this.reader)));
     } catch (cause) {
-      this.tell(cause);
-      await this.forget();
+      this.logFailure(cause);
+      await this.closeReader();
       throw new ChatError('STORE_UNAVAILABLE', 'the store can not be read; try again later', { cause });
     }
   }
 
-  private tell(error: unknown): void {
+  private logFailure(error: unknown): void {
     this.logger.warn(`What waits can't be listed: ${String(error)}`);
   }
 }

@@ -23,7 +23,7 @@ export class SenderTotals {
   }
 
   /** What waits of a sender; 0 of one that is not loaded. */
-  of(sender: string): number {
+  bytesOf(sender: string): number {
     return this.totals.get(sender) ?? 0;
   }
 
@@ -32,16 +32,16 @@ export class SenderTotals {
     if (total !== undefined) this.totals.set(sender, total + bytes);
   }
 
-  forget(senders: Iterable<string>): void {
+  invalidate(senders: Iterable<string>): void {
     for (const sender of senders) this.totals.delete(sender);
   }
 
-  forgetAll(): void {
+  invalidateAll(): void {
     this.totals.clear();
   }
 
   /** Drops the totals that were longest unused. */
-  trim(): void {
+  removeLeastUsed(): void {
     for (const sender of this.totals.keys()) {
       if (this.totals.size <= REMEMBERED_SENDERS) return;
       this.totals.delete(sender);

@@ -1,7 +1,7 @@
 import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Message } from '../protocol/message.js';
-import { storedBytesOf, type MailboxTallies } from './mailbox-usage.js';
+import { storedBytesOf, type MailboxUsage } from './mailbox-usage.js';
 import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
 import { Displaced } from './store-fault.js';
 
@@ -30,7 +30,7 @@ export class StoreBatch {
   private readonly recipients: ReadonlySet<string>;
   private readonly senders: ReadonlySet<string>;
   private readonly admitted = new Map<StoreRequest, StoredMessage>();
-  private readonly turnedDown = new Map<StoreRequest, ChatError>();
+  private readonly refused = new Map<StoreRequest, ChatError>();
   private readonly open: Set<StoreRequest>;
   /** The statement was committed; which of the messages it took may not be known yet. */
   isInserted = false;
@@ -38,7 +38,7 @@ export class StoreBatch {
   constructor(
     private readonly requests: readonly StoreRequest[],
     private readonly table: OfflineMessageTable,
-    private readonly tallies: MailboxTallies,
+    private readonly usage: MailboxUsage,
     private readonly insert: OfflineMessageTable['insert'],
   ) {
     this.recipients = new Set(requests.map((request) => request.message.to));
@@ -47,22 +47,22 @@ export class StoreBatch {
   }
 
   /** Those who have not been told what became of their message: all, after a commit that failed. */
-  get unanswered(): readonly StoreRequest[] {
+  get unsettled(): readonly StoreRequest[] {
     return this.requests.filter((request) => this.open.has(request));
   }
 
   /** Commits the group and tells every message of it what became of it; rejects when the disk fails. */
   async commit(clock: Clock, onStored: (row: StoredMessage) => void): Promise<void> {
     try {
-      await this.tallies.load(this.recipients, this.senders);
+      await this.usage.load(this.recipients, this.senders);
       this.admit(clock.now());
       const rows = [...this.admitted.values()];
       const inserted = rows.length > 0 ? await this.insert(rows) : 0;
       this.isInserted = inserted > 0;
       if (inserted === rows.length) for (const [request, row] of this.admitted) this.stored(request, row, onStored);
-      if (this.open.size > 0) await this.answerDoubtful(onStored);
+      if (this.open.size > 0) await this.settleRest(onStored);
     } catch (cause) {
-      this.tallies.forget(this.recipients, this.senders);
+      this.usage.invalidate(this.recipients, this.senders);
       throw cause;
     }
   }
@@ -71,7 +71,7 @@ export class StoreBatch {
   async overflow(limit: number): Promise<StoredHeader[]> {
     const going: StoredHeader[] = [];
     for (const recipient of this.recipients) {
-      let { count, bytes } = this.tallies.excess(recipient);
+      let { count, bytes } = this.usage.excess(recipient);
       if (count === 0 && bytes === 0) continue;
       for (const row of await this.table.oldest(recipient, limit)) {
         if (count <= 0 && bytes <= 0) break;
@@ -89,11 +89,11 @@ export class StoreBatch {
       const { position, bytes } = request;
       const { id, from, to, content, sentAt } = request.message;
       const row = { id, from, to, content, sentAt, position, bytes, storedAt };
-      const error = request.mustKeep ? null : this.tallies.refusal(row, admittedBytes);
-      if (error) this.turnedDown.set(request, error);
+      const error = request.mustKeep ? null : this.usage.refusal(row, admittedBytes);
+      if (error) this.refused.set(request, error);
       else {
         this.admitted.set(request, row);
-        this.tallies.add(row);
+        this.usage.add(row);
         admittedBytes += storedBytesOf(row);
       }
     }
@@ -103,20 +103,20 @@ export class StoreBatch {
    * Some did not go in: repeats of others that wait already. One that is in the table neither so nor so has no row and gets
    * no receipt: the store is another server's by now.
    */
-  private async answerDoubtful(onStored: (row: StoredMessage) => void): Promise<void> {
-    const rows = await this.table.withIds(this.unanswered.map((request) => request.message));
+  private async settleRest(onStored: (row: StoredMessage) => void): Promise<void> {
+    const rows = await this.table.withIds(this.unsettled.map((request) => request.message));
     const known = new Map(rows.map((row) => [keyOf(row), row]));
-    for (const request of this.unanswered) {
+    for (const request of this.unsettled) {
       const first = known.get(keyOf(request.message));
       const row = this.admitted.get(request);
       // Found under its own position it went in, now or with a commit whose answer was lost.
       if (row && !first) throw new Displaced();
       if (row && first!.position === request.position) this.stored(request, row, onStored);
       else if (row) {
-        this.tallies.subtract(row);
+        this.usage.subtract(row);
         this.settle(request, { status: 'duplicate', sentAt: first!.sentAt });
       } else if (first) this.settle(request, { status: 'duplicate', sentAt: first.sentAt });
-      else this.settle(request, { status: 'refused', error: this.turnedDown.get(request)! });
+      else this.settle(request, { status: 'refused', error: this.refused.get(request)! });
     }
   }
 

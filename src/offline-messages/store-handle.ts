@@ -34,7 +34,7 @@ export const IN_MEMORY: HandledDatabase = {
 export class StoreHandle {
   private state: 'trusted' | 'broken' | 'displaced' = 'trusted';
   /** Rows whose commit was reported failed, and which may be in the table all the same. */
-  private doubtful: RowKey[] = [];
+  private unconfirmed: RowKey[] = [];
 
   constructor(
     private readonly table: OfflineMessageTable,
@@ -42,13 +42,13 @@ export class StoreHandle {
     readonly database: HandledDatabase,
   ) {}
 
-  distrust(doubtful: readonly RowKey[] = []): void {
+  markBroken(doubtful: readonly RowKey[] = []): void {
     if (this.state === 'trusted') this.state = 'broken';
-    this.doubtful.push(...doubtful);
+    this.unconfirmed.push(...doubtful);
   }
 
   /** A row lay where one of ours was to be, or the store is another's. */
-  onDisplaced(): void {
+  markDisplaced(): void {
     this.state = 'displaced';
   }
 
@@ -67,11 +67,11 @@ export class StoreHandle {
    * Its senders were refused, so it is taken out again. `settle` puts right what is in memory when somebody else has
    * written; it hears whether that was another server.
    */
-  async mend(settle: (byServer: boolean) => Promise<void>): Promise<void> {
+  async recover(settle: (byServer: boolean) => Promise<void>): Promise<void> {
     if (this.isGood()) return;
     await this.database.reopen(); // Which says what is wrong when it can't be put right.
-    if (this.doubtful.length > 0) await this.table.remove(this.doubtful);
-    this.doubtful = [];
+    if (this.unconfirmed.length > 0) await this.table.remove(this.unconfirmed);
+    this.unconfirmed = [];
     const byServer = await this.ownership.take();
     if (byServer) this.state = 'displaced';
     if (this.state === 'displaced') await settle(byServer);

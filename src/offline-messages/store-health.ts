@@ -4,31 +4,31 @@ import { Logger } from '@nestjs/common';
 export class StoreHealth {
   private readonly logger = new Logger('OfflineMessages');
   /** False from a failure to the next message, or probe, that is committed. */
-  isWell = true;
+  isHealthy = true;
   /** How often a commit failed, with every try to recover that did. */
   failures = 0;
   /** Why the last commit failed. */
   cause: unknown = undefined;
 
   /** A commit failed; whether senders are told is not decided yet. */
-  onFailure(cause: unknown): void {
+  countFailure(cause: unknown): void {
     this.failures += 1;
     this.cause = cause;
   }
 
   /** Senders are told; the log hears of it once. */
-  onUnwell(cause: unknown): void {
-    if (this.isWell) this.logger.error(`The store fails: ${String(cause)}`);
-    this.isWell = false;
+  markFailing(cause: unknown): void {
+    if (this.isHealthy) this.logger.error(`The store fails: ${String(cause)}`);
+    this.isHealthy = false;
   }
 
-  onWorks(): void {
-    if (!this.isWell) this.logger.log('The store works again.');
-    this.isWell = true;
+  markHealthy(): void {
+    if (!this.isHealthy) this.logger.log('The store works again.');
+    this.isHealthy = true;
   }
 
   /** The store is closed, and these were left. */
-  onLeft(inserts: number, deletes: number): void {
+  logLost(inserts: number, deletes: number): void {
     this.logger.error(
       `The store failed to the end: ${inserts} messages were in memory only and are lost, none with a receipt; ${deletes} that had left are still in the file and may come again.`,
     );

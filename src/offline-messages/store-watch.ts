@@ -14,13 +14,13 @@ export class StoreWatch {
   /** What `look` rejects with is known to whoever looked. */
   constructor(
     private readonly clock: Clock,
-    private readonly look: () => Promise<void>,
+    private readonly check: () => Promise<void>,
   ) {}
 
   start(): void {
     if (this.isStopped) return;
     const next = () => this.start();
-    this.cancel = this.clock.after(CHECK_MS, () => void this.look().then(next, next));
+    this.cancel = this.clock.after(CHECK_MS, () => void this.check().then(next, next));
   }
 
   stop(): void {
