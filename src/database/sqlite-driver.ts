@@ -5,6 +5,9 @@ import { StoreError } from './store-file.js';
 /** What TypeORM calls the drivers of SQLite. */
 export type SqliteType = 'sqlite' | 'better-sqlite3';
 
+/** The options of a store on SQLite, with either driver. */
+export type SqliteOptions = Extract<DataSourceOptions, { type: SqliteType }>;
+
 /** Drivers are loaded when one is needed: an application has the one that it uses. A bundle of CommonJS has no address of a module, but a name of its file. */
 const load = createRequire(import.meta.url ?? __filename);
 
@@ -19,6 +22,15 @@ export function installedDriver(): SqliteType {
 /** A store in memory, which ends with its connection. */
 export function memoryStore(): DataSourceOptions {
   return { type: installedDriver(), database: ':memory:' } as DataSourceOptions;
+}
+
+export function isSqlite(options: DataSourceOptions): options is SqliteOptions {
+  return options.type === 'sqlite' || options.type === 'better-sqlite3';
+}
+
+/** The path of a store that is a file; null for one in memory, which ends with its connection. */
+export function fileOf({ database }: SqliteOptions): string | null {
+  return database === ':memory:' ? null : database;
 }
 
 /** Says whether a driver was installed without its binary, as package managers do that ask before a package may build. */

@@ -4,7 +4,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
 import { logLimitIn, makeRoomToOpen } from './disk-room.js';
 import { OpenFile } from './open-file.js';
-import { isNotBuilt, notBuilt } from './sqlite-driver.js';
+import { fileOf, isNotBuilt, notBuilt, type SqliteOptions } from './sqlite-driver.js';
 import { inspectFile, realPathOf, sizeOf, StoreError } from './store-file.js';
 import { StoreLock } from './store-lock.js';
 import { refuseNewer } from './store-version.js';
@@ -22,13 +22,6 @@ const LOGGED_PAGE_BYTES = 4_194;
 const DURABLE = { synchronous: 2 /* FULL */, secure_delete: 1, journal_mode: 'wal' } as const;
 
 const logger = new Logger('Store');
-
-/** The options of a store that is on SQLite, by either driver. */
-export type SqliteOptions = Extract<DataSourceOptions, { type: 'sqlite' | 'better-sqlite3' }>;
-
-export function isSqlite(options: DataSourceOptions): options is SqliteOptions {
-  return options.type === 'sqlite' || options.type === 'better-sqlite3';
-}
 
 /** Opens the file with `connect`, when it is one that may be opened; rejects with a StoreError, and leaves the file as it is, otherwise. */
 export async function openSqlite(
@@ -69,11 +62,6 @@ async function openFile(
     await lock.release();
     throw error;
   }
-}
-
-/** The path of a store that is a file; null for one in memory, which ends with its connection. */
-export function fileOf({ database }: SqliteOptions): string | null {
-  return database === ':memory:' ? null : database;
 }
 
 /** Makes the connection one that has a commit on the disk before it answers; rejects when it can't be. */

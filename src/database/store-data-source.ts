@@ -1,7 +1,8 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { OpenFile } from './open-file.js';
 import { openPostgres, reading as readingPostgres, type PostgresOptions } from './postgres-store.js';
-import { fileOf, isSqlite, makeDurable, openSqlite, reading as readingSqlite } from './sqlite-store.js';
+import { fileOf, isSqlite } from './sqlite-driver.js';
+import { makeDurable, openSqlite, reading as readingSqlite } from './sqlite-store.js';
 import { completeOptions } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 

@@ -3,7 +3,7 @@ import { setTimeout as pass } from 'node:timers/promises';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
 import { identityOf, type FileIdentity } from './file-watch.js';
-import type { SqliteOptions } from './sqlite-store.js';
+import type { SqliteOptions } from './sqlite-driver.js';
 import { attempt, StoreError } from './store-file.js';
 
 /** Longest wait at the start for the lock of a server that is just ending, in milliseconds. */
