@@ -11,7 +11,7 @@ export const migrations = [
 
 /**
  * What makes the tables of the store and brings them up to date, for a data source of yours whose role may do so:
- * `new DataSource({ type: 'postgres', url, ...storeMigrations })`, and its `runMigrations()`. They are counted in a table of their
- * own; a server that finds them run needs no right to make tables.
+ * `new DataSource({ type: 'postgres', url, ...storeMigrations })`, and its `runMigrations()`. They are counted in a
+ * table of their own; a server that finds them run needs no right to make tables.
  */
 export const storeMigrations = { migrations, migrationsTableName: 'holdfast_migrations' };
