@@ -1,10 +1,7 @@
 import type { ChatError } from '../protocol/chat-error.js';
-import type { RowKey, StoredHeader } from './offline-message.table.js';
+import type { RemovalReason, StoredHeader, StoredKey } from '../delivery/mailbox-store.js';
 import { isFull } from './store-fault.js';
 import { MAX_BATCH } from './waiting-stores.js';
-
-/** How a message left the store [protocol 2.3]. */
-export type Ending = 'confirmed' | 'expired' | 'purged' | 'evicted';
 
 /** Who asked for a deletion and waits for it. */
 export interface RemovalWatcher {
@@ -21,7 +18,7 @@ const PAGE_BYTES = 4_096;
 
 interface Removal {
   readonly row: StoredHeader;
-  readonly ending: Ending;
+  readonly reason: RemovalReason;
   /** The first asked for it; the others asked when it was asked for already. */
   watchers: RemovalWatcher[];
 }
@@ -44,24 +41,24 @@ export class Removals {
     return this.waiting.size;
   }
 
-  has(row: RowKey): boolean {
+  has(row: StoredKey): boolean {
     return this.waiting.has(keyOf(row));
   }
 
-  /** The first ending of a message counts; whoever asks for it again waits for the same commit. */
-  add(row: StoredHeader, ending: Ending, watcher?: RemovalWatcher): void {
+  /** The first reason counts; whoever asks for it again waits for the same commit. */
+  add(row: StoredHeader, reason: RemovalReason, watcher?: RemovalWatcher): void {
     const key = keyOf(row);
     const removal = this.waiting.get(key);
-    if (!removal) this.waiting.set(key, { row, ending, watchers: watcher ? [watcher] : [] });
+    if (!removal) this.waiting.set(key, { row, reason, watchers: watcher ? [watcher] : [] });
     else if (watcher) removal.watchers.push({ ...watcher, onEnd: () => watcher.onEnd(false) });
   }
 
   /** Deletes the first of them in one commit, and tells of each. One that is not there any more went with a commit whose answer was lost: nobody else deletes. */
-  async commit(onRemoved: (row: StoredHeader, ending: Ending) => void): Promise<void> {
+  async commit(onRemoved: (row: StoredHeader, reason: RemovalReason) => void): Promise<void> {
     if (this.waiting.size === 0) return;
-    for (const { row, ending, watchers } of await this.removeFirst()) {
+    for (const { row, reason, watchers } of await this.removeFirst()) {
       this.waiting.delete(keyOf(row));
-      onRemoved(row, ending);
+      onRemoved(row, reason);
       for (const watcher of watchers) watcher.onEnd(true);
     }
   }
@@ -106,6 +103,6 @@ export class Removals {
   }
 }
 
-function keyOf({ position, to, from, id }: RowKey): string {
-  return `${position}\n${id}\n${from}\n${to}`;
+function keyOf({ position, mailbox, from, id }: StoredKey): string {
+  return `${position}\n${id}\n${from}\n${mailbox}`;
 }

@@ -1,4 +1,5 @@
-import type { OfflineMessageTable, RowKey } from './offline-message.table.js';
+import type { StoredKey } from '../delivery/mailbox-store.js';
+import type { OfflineMessageTable } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
 
 /** What a handle needs of its database. */
@@ -34,7 +35,7 @@ export const IN_MEMORY: HandledDatabase = {
 export class StoreHandle {
   private state: 'trusted' | 'broken' | 'displaced' = 'trusted';
   /** Rows whose commit was reported failed, and which may be in the table all the same. */
-  private doubtful: RowKey[] = [];
+  private doubtful: StoredKey[] = [];
 
   constructor(
     private readonly table: OfflineMessageTable,
@@ -42,7 +43,7 @@ export class StoreHandle {
     readonly database: HandledDatabase,
   ) {}
 
-  distrust(doubtful: readonly RowKey[] = []): void {
+  distrust(doubtful: readonly StoredKey[] = []): void {
     if (this.state === 'trusted') this.state = 'broken';
     this.doubtful.push(...doubtful);
   }
