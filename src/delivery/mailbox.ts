@@ -1,10 +1,9 @@
-import type { StoreOutcome } from '../offline-messages/store-batch.js';
-import type { StoredHeader, StoredMessage } from '../offline-messages/offline-message.table.js';
 import type { Message } from '../protocol/message.js';
 import type { Answer } from './answer.js';
 import { HeldMessage } from './held-message.js';
 import { HeldMessages } from './held-messages.js';
 import { MailboxReader, WINDOW_BYTES, type Receiver } from './mailbox-reader.js';
+import type { MailboxKey, StoredKey, StoredMessage, StoreOutcome } from './mailbox-store.js';
 import type { MailboxSurroundings } from './mailbox-surroundings.js';
 
 /** Sweeps that a message sees before it is stored unconfirmed; they come so many times in `persistAfterMs`. */
@@ -38,22 +37,21 @@ export class Mailbox {
   private handedUpTo = 0;
 
   constructor(
-    readonly user: string,
+    readonly key: MailboxKey,
     private readonly shared: MailboxSurroundings,
   ) {
     this.diskUpTo = shared.lastPosition;
   }
 
-  get state(): 'offline' | 'draining' | 'live' {
-    if (this.readers.size === 0) return 'offline';
-    return [...this.readers].every((reader) => reader.isLive) ? 'live' : 'draining';
+  private get isLive(): boolean {
+    return this.readers.size > 0 && [...this.readers].every((reader) => reader.isLive);
   }
 
   /** Takes a message, at the next position: writes it to every connection that can have it now, or else stores it. */
   accept(message: Message, position: number, bytes: number, answer: Answer): void {
     const held = new HeldMessage(this, message, position, bytes, answer);
     held.takenAtSweep = this.shared.sweeps;
-    held.takenLive = this.shared.persistFirst && this.state === 'live';
+    held.takenLive = this.shared.persistFirst && this.isLive;
     this.held.push(held);
     for (const reader of this.readers) {
       // A socket that is closing takes no more; its close event may come much later.
@@ -120,7 +118,7 @@ export class Mailbox {
   }
 
   /** The store ended a message by itself: it expired, was purged or evicted. */
-  onRemoved(row: StoredHeader): void {
+  onRemoved(row: StoredKey): void {
     const held = this.held.at(row.position);
     if (held?.id === row.id && held.from === row.from) this.release(held, true);
     this.trim();
@@ -236,7 +234,10 @@ export class Mailbox {
     reader.reading = true;
     reader.knownUpTo = Infinity;
     try {
-      const { pending, rows, isLast } = await this.shared.store.page(this.user, after, upTo, reader.pageRows);
+      const { pending, rows, isLast } =
+        after === 0
+          ? await this.shared.store.firstPage(this.key, upTo, reader.pageRows)
+          : { pending: null, ...(await this.shared.store.page(this.key, after, upTo, reader.pageRows)) };
       if (!reader.attached) return;
       reader.open(pending);
       this.hold(rows);

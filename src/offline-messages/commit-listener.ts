@@ -1,5 +1,4 @@
-import type { StoredHeader, StoredMessage } from './offline-message.table.js';
-import type { RemovalReason } from './pending-deletes.js';
+import type { RemovalReason, StoredHeader, StoredMessage } from '../delivery/mailbox-store.js';
 
 /** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
 export interface Commit {
@@ -12,7 +11,7 @@ export interface Commit {
 export interface CommitListener {
   onCommitted(commit: Commit): void;
   onStored(row: StoredMessage): void;
-  onRemoved(row: StoredHeader, ending: RemovalReason): void;
+  onRemoved(row: StoredHeader, reason: RemovalReason): void;
   /** Somebody else has written, another server or an outside hand: all positions are to be given anew, above the highest. */
   onDisplaced(byServer: boolean): Promise<void>;
 }
@@ -23,12 +22,3 @@ export interface QueueDepth {
   readonly bytes: number;
   readonly deletes: number;
 }
-
-/** Hears of every row that leaves the store, after the commit. */
-export type RemovalListener = (row: StoredHeader, ending: RemovalReason) => void;
-
-/**
- * Hears that somebody else has written into the store, between two commits: what is not on the disk needs positions above
- * this one. `byServer`: it was another server, which was given none of the positions that were given here.
- */
-export type DisplacementListener = (above: number, byServer: boolean) => void;

@@ -1,13 +1,14 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
+import type { RemovalReason, StoredHeader, StoredKey, StoredMessage, StoreRequest } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import { inNoContext } from '../options/no-context.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Commit, CommitListener, QueueDepth } from './commit-listener.js';
 import type { MailboxUsage } from './mailbox-usage.js';
-import type { OfflineMessageTable, RowKey, StoredHeader, StoredMessage } from './offline-message.table.js';
+import type { OfflineMessageTable } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
-import { PendingDeletes, type RemovalReason, type RemovalWatcher } from './pending-deletes.js';
-import { StoreBatch, type StoreRequest } from './store-batch.js';
+import { PendingDeletes, type RemovalWatcher } from './pending-deletes.js';
+import { StoreBatch } from './store-batch.js';
 import { faultOf, TRIES, unavailable, type Fault } from './store-fault.js';
 import type { StoreHandle } from './store-handle.js';
 import { StoreHealth } from './store-health.js';
@@ -76,9 +77,9 @@ export class CommitQueue {
     return this.stores.cancel(request);
   }
 
-  /** Deletes a stored message. The first ending counts. */
-  remove(row: StoredHeader, ending: RemovalReason, watcher?: RemovalWatcher): void {
-    this.deletes.add(row, ending, watcher);
+  /** Deletes a stored message. The first reason counts. */
+  remove(row: StoredHeader, reason: RemovalReason, watcher?: RemovalWatcher): void {
+    this.deletes.add(row, reason, watcher);
     this.start();
   }
 
@@ -109,7 +110,7 @@ export class CommitQueue {
   }
 
   /** Says whether this row is on its way out of the store. */
-  isLeaving(row: RowKey): boolean {
+  isLeaving(row: StoredKey): boolean {
     return this.deletes.has(row);
   }
 
@@ -252,9 +253,9 @@ export class CommitQueue {
   private async commitRemovals(): Promise<void> {
     const end = performance.now() + RETRY_MS;
     do {
-      await this.deletes.commit((row, ending) => {
+      await this.deletes.commit((row, reason) => {
         this.usage.subtract(row);
-        this.listener.onRemoved(row, ending);
+        this.listener.onRemoved(row, reason);
       });
     } while (!this.health.isHealthy && this.deletes.size > 0 && performance.now() < end);
   }
@@ -284,6 +285,6 @@ export class CommitQueue {
   }
 }
 
-function rowOf({ message: { to, from, id }, position }: StoreRequest): RowKey {
-  return { to, from, id, position };
+function rowOf({ mailbox, message: { from, id }, position }: StoreRequest): StoredKey {
+  return { mailbox, from, id, position };
 }

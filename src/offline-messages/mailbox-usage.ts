@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
+import type { StoredHeader } from '../delivery/mailbox-store.js';
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
-import type { StoredHeader, OfflineMessageTable } from './offline-message.table.js';
+import type { OfflineMessageTable } from './offline-message.table.js';
 import { SenderTotals } from './sender-totals.js';
 
 /** How many mailboxes are kept counted in memory; past it the one that was longest unused is counted anew when needed. */

@@ -1,10 +1,21 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import type {
+  FirstPage,
+  MailboxKey,
+  MailboxStore,
+  Page,
+  RemovalReason,
+  StoreCounts,
+  StoredHeader,
+  StoredKey,
+  StoredMessage,
+  StoreRequest,
+} from '../delivery/mailbox-store.js';
 import { STORED_MESSAGE_BYTES, type ChatOptions } from '../options/chat.options.js';
-import type { Commit, CommitListener, DisplacementListener, QueueDepth, RemovalListener } from './commit-listener.js';
+import { Emitter } from '../options/emitter.js';
+import type { Commit, CommitListener, QueueDepth } from './commit-listener.js';
 import { CommitQueue } from './commit-queue.js';
-import type { RemovalReason } from './pending-deletes.js';
-import type { StoreRequest } from './store-batch.js';
 import { IN_MEMORY, StoreHandle, type HandledDatabase } from './store-handle.js';
 import { MailboxUsage } from './mailbox-usage.js';
 import { MassRemoval, REMOVED_AT_ONCE } from './mass-removal.js';
@@ -13,7 +24,7 @@ import { Ownership } from './ownership.js';
 import { Retention, type SweptStore } from './retention.js';
 import { Statements } from './statements.js';
 import { StoreWatch } from './store-watch.js';
-import { OfflineMessageTable, type StoredHeader, type StoredMessage } from './offline-message.table.js';
+import { OfflineMessageTable } from './offline-message.table.js';
 import { PendingListTable } from './pending-list.table.js';
 import { PendingLists, type OpenReader } from './pending-lists.js';
 
@@ -25,28 +36,17 @@ const PAGE_BYTES = 1024 * 1024;
 const SHORT_BACKLOG = 16;
 const SHORT_BACKLOGS_AT_ONCE = 16;
 
-/** A part of a mailbox. */
-export interface Page {
-  /** The messages, in order. */
-  readonly rows: readonly StoredMessage[];
-  /** Nothing follows of what was asked for. */
-  readonly isLast: boolean;
-  /** How many wait in all, which is asked for with the first page; null in those that follow. */
-  readonly pending: number | null;
-}
-
-/** How many messages wait, with how many bytes of content, and how many left the store in which way since the start. */
-export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'pendingBytes' | 'recovered', number>>;
-
 /**
  * The messages that wait on disk. It commits in groups, keeps the caps of a mailbox, expires what nobody fetched, and
  * counts every way out. Which messages have to wait, and when one may go, is not its business: delivery knows.
  */
 @Injectable()
-export class OfflineMessageService implements CommitListener, SweptStore {
+export class OfflineMessageService implements MailboxStore, CommitListener, SweptStore {
   /** What waits, for an administrator who asks. */
   readonly lists: PendingLists;
   private readonly logger = new Logger('OfflineMessages');
+  readonly removed = new Emitter<StoredHeader, RemovalReason>(this.logger, 'removed');
+  readonly displaced = new Emitter<number, boolean>(this.logger, 'displaced');
   private readonly ownership: Ownership;
   private readonly table: OfflineMessageTable;
   private readonly usage: MailboxUsage;
@@ -62,9 +62,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     purged: 0,
     evicted: 0,
   };
-  private readonly removalListeners: RemovalListener[] = [];
   private readonly commitListeners: ((commit: Commit) => void)[] = [];
-  private readonly displacementListeners: DisplacementListener[] = [];
   private readonly retention: Retention;
   private readonly massRemoval: MassRemoval;
   private readonly watch: StoreWatch;
@@ -96,8 +94,10 @@ export class OfflineMessageService implements CommitListener, SweptStore {
       this.checkHealth();
       await this.queue.read(() => this.ownership.check()); // What fails in it turns the store unhealthy.
     });
-    this.waitingCounts = new BatchLoader(this.queue, COUNTED_AT_ONCE, (users) => this.table.counts(users));
-    this.shortBacklogs = new BatchLoader(this.queue, SHORT_BACKLOGS_AT_ONCE, (users) => this.table.backlogs(users));
+    this.waitingCounts = new BatchLoader(this.queue, COUNTED_AT_ONCE, (mailboxes) => this.table.counts(mailboxes));
+    this.shortBacklogs = new BatchLoader(this.queue, SHORT_BACKLOGS_AT_ONCE, (mailboxes) =>
+      this.table.backlogs(mailboxes),
+    );
   }
 
   /** Takes the store and reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest that was ever given. */
@@ -167,14 +167,6 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     this.queue.whenRoom(callback);
   }
 
-  onRemoval(listener: RemovalListener): void {
-    this.removalListeners.push(listener);
-  }
-
-  onDisplacement(listener: DisplacementListener): void {
-    this.displacementListeners.push(listener);
-  }
-
   /** Hears of every commit, after what it changed is counted or while it is. */
   onCommit(listener: (commit: Commit) => void): void {
     this.commitListeners.push(listener);
@@ -191,8 +183,8 @@ export class OfflineMessageService implements CommitListener, SweptStore {
   }
 
   /** Deletes a stored message in the next commit. */
-  remove(row: StoredHeader, ending: RemovalReason): void {
-    this.queue.remove(row, ending);
+  remove(row: StoredHeader, reason: RemovalReason): void {
+    this.queue.remove(row, reason);
   }
 
   /** Waits until all that was asked for is committed, or could not be. */
@@ -204,40 +196,43 @@ export class OfflineMessageService implements CommitListener, SweptStore {
    * The first messages of a mailbox with a position above `after` and up to `upTo`, in order: at most `limit`, and none
    * behind the one that brings their content to so many bytes. Rejects when the disk can't be read.
    */
-  async page(user: string, after: number, upTo: number, limit: number): Promise<Page> {
-    const pending = after === 0 ? await this.count(user) : null;
-    if (pending === 0) return { pending, rows: [], isLast: true };
-    if (pending !== null && this.isShort(pending)) {
-      const backlog = (await this.shortBacklogs.load(user)) ?? [];
-      const rows = backlog.filter(({ position }) => position <= upTo);
-      return { pending, rows: rows.slice(0, limit), isLast: rows.length <= limit };
-    }
-    const rows = await this.queue.read(() => this.table.page(user, after, upTo, limit, PAGE_BYTES));
+  async page(mailbox: MailboxKey, after: number, upTo: number, limit: number): Promise<Page> {
+    const rows = await this.queue.read(() => this.table.page(mailbox, after, upTo, limit, PAGE_BYTES));
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
-    return { pending, rows, isLast: rows.length < limit && bytes < PAGE_BYTES };
+    return { rows, isLast: rows.length < limit && bytes < PAGE_BYTES };
+  }
+
+  /** The first look at a mailbox: counts what waits, and reads its first messages as `page` does. */
+  async firstPage(mailbox: MailboxKey, upTo: number, limit: number): Promise<FirstPage> {
+    const pending = await this.count(mailbox);
+    if (pending === 0) return { pending, rows: [], isLast: true };
+    if (!this.isShort(pending)) return { pending, ...(await this.page(mailbox, 0, upTo, limit)) };
+    const backlog = (await this.shortBacklogs.load(mailbox)) ?? [];
+    const rows = backlog.filter(({ position }) => position <= upTo);
+    return { pending, rows: rows.slice(0, limit), isLast: rows.length <= limit };
   }
 
   /** True for a row that `page` answered although it has been deleted since, or is about to be. */
-  isLeaving(row: StoredHeader): boolean {
+  isLeaving(row: StoredKey): boolean {
     return this.queue.isLeaving(row);
   }
 
-  /** How many messages wait for this user. */
-  async count(user: string): Promise<number> {
-    return (await this.waitingCounts.load(user)) ?? 0;
+  /** How many messages wait in this mailbox. */
+  async count(mailbox: MailboxKey): Promise<number> {
+    return (await this.waitingCounts.load(mailbox)) ?? 0;
   }
 
   /**
-   * Deletes what waits for this user, or only one message of one sender; answers how many were deleted. While the store
+   * Deletes what waits in this mailbox, or only one message of one sender; answers how many were deleted. While the store
    * fails it rejects with STORE_UNAVAILABLE; what it had found by then is deleted as soon as the store works.
    */
-  async purge(user: string, one?: { from: string; id: string }): Promise<number> {
+  async purge(mailbox: MailboxKey, one?: { from: string; id: string }): Promise<number> {
     if (one)
       return this.massRemoval.removeAll(
-        await this.queue.read(() => this.table.withIds([{ to: user, ...one }])),
+        await this.queue.read(() => this.table.withIds([{ mailbox, ...one }])),
         'purged',
       );
-    return this.massRemoval.removeWhile(() => this.table.oldest(user, REMOVED_AT_ONCE), 'purged');
+    return this.massRemoval.removeWhile(() => this.table.oldest(mailbox, REMOVED_AT_ONCE), 'purged');
   }
 
   async expire(before: number): Promise<void> {
@@ -261,11 +256,11 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     this.counters.pendingBytes += row.bytes;
   }
 
-  onRemoved(row: StoredHeader, ending: RemovalReason): void {
+  onRemoved(row: StoredHeader, reason: RemovalReason): void {
     this.counters.pending -= 1;
     this.counters.pendingBytes -= row.bytes;
-    this.counters[ending] += 1;
-    for (const listener of this.removalListeners) listener(row, ending);
+    this.counters[reason] += 1;
+    this.removed.emit(row, reason);
   }
 
   async onDisplaced(byServer: boolean): Promise<void> {
@@ -277,7 +272,7 @@ export class OfflineMessageService implements CommitListener, SweptStore {
     this.counters.recovered += count - this.counters.pending;
     this.counters.pending = count;
     this.counters.pendingBytes = bytes;
-    for (const listener of this.displacementListeners) listener(above, byServer);
+    this.displaced.emit(above, byServer);
   }
 
   private isShort(pending: number): boolean {

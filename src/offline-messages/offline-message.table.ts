@@ -1,23 +1,8 @@
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
-import type { Message } from '../protocol/message.js';
+import type { MailboxKey, StoredHeader, StoredKey, StoredMessage } from '../delivery/mailbox-store.js';
 import type { Dialect } from './dialect.js';
 import type { Statements } from './statements.js';
 import { Displaced } from './store-fault.js';
-
-/** A row as it is written and read. */
-export interface StoredMessage extends Message {
-  readonly position: number;
-  /** Length of the content in bytes of UTF-8. */
-  readonly bytes: number;
-  /** In milliseconds since 1970. */
-  readonly storedAt: number;
-}
-
-/** What is known of a row without its content. */
-export type StoredHeader = Pick<StoredMessage, 'to' | 'from' | 'id' | 'position' | 'bytes' | 'sentAt'>;
-
-/** What tells a row from all others: the message as well as its place, which may have been another one's. */
-export type RowKey = Pick<StoredMessage, 'to' | 'from' | 'id' | 'position'>;
 
 /** What of one sender waits in one mailbox. */
 export interface UsageOfSender {
@@ -29,8 +14,9 @@ export interface UsageOfSender {
 
 const TABLE = 'holdfast_offline_message';
 const STORE = 'holdfast_store';
-/** No message has it: a user's name is not empty, and positions begin at 1. Its content needs a page of its own. */
+/** No message has it: no mailbox has an empty key, and positions begin at 1. Its content needs a page of its own. */
 const PROBE_ROW: StoredMessage = {
+  mailbox: '' as MailboxKey,
   to: '',
   from: '',
   id: 'probe',
@@ -40,7 +26,7 @@ const PROBE_ROW: StoredMessage = {
   sentAt: 0,
   storedAt: 0,
 };
-const HEADER = `recipient AS "to", sender AS "from", id, position, bytes, "sentAt"`;
+const HEADER = `recipient AS mailbox, recipient AS "to", sender AS "from", id, position, bytes, "sentAt"`;
 const MESSAGE = `recipient, sender, id, content, position, bytes, "sentAt", "storedAt"`;
 
 /**
@@ -66,7 +52,7 @@ export class OfflineMessageTable {
    */
   async insert(rows: readonly StoredMessage[]): Promise<number> {
     const parameter = rows.map((row) => [
-      row.to,
+      row.mailbox,
       row.position,
       row.from,
       row.id,
@@ -86,13 +72,13 @@ export class OfflineMessageTable {
   }
 
   /** Deletes all these rows in one commit; answers how many were still there. */
-  async remove(rows: readonly RowKey[]): Promise<number> {
+  async remove(rows: readonly StoredKey[]): Promise<number> {
     const { affected } = await this.query(
       // By way of the rows' addresses: compared as they stand, all four columns cost two thirds more.
       `DELETE FROM ${TABLE} WHERE ${this.dialect.address} IN (
          SELECT m.${this.dialect.address} FROM ${this.dialect.items} CROSS JOIN ${TABLE} m
          WHERE m.recipient = value->>0 AND m.position = ${whole(1)} AND m.sender = value->>2 AND m.id = value->>3)`,
-      [JSON.stringify(rows.map((row) => [row.to, row.position, row.from, row.id]))],
+      [JSON.stringify(rows.map((row) => [row.mailbox, row.position, row.from, row.id]))],
     );
     return affected;
   }
@@ -113,7 +99,13 @@ export class OfflineMessageTable {
    * The first messages of one mailbox, in order, with a position above `after` and up to `upTo`: no more than `limit`, and
    * none behind those that make up `bytes` of content.
    */
-  async page(recipient: string, after: number, upTo: number, limit: number, bytes: number): Promise<StoredMessage[]> {
+  async page(
+    recipient: MailboxKey,
+    after: number,
+    upTo: number,
+    limit: number,
+    bytes: number,
+  ): Promise<StoredMessage[]> {
     return this.messages(
       `SELECT ${this.dialect.asJson(MESSAGE)} AS messages FROM (
          SELECT * FROM ${TABLE} WHERE recipient = ? AND position > ? AND position <= (
@@ -127,24 +119,24 @@ export class OfflineMessageTable {
   }
 
   /** All messages of each of these mailboxes, in order; those with none are left out. It is for short ones. */
-  async backlogs(recipients: readonly string[]): Promise<Map<string, StoredMessage[]>> {
+  async backlogs(recipients: readonly MailboxKey[]): Promise<Map<MailboxKey, StoredMessage[]>> {
     const messages = await this.messages(
       `SELECT ${this.dialect.asJson(MESSAGE)} AS messages FROM (
          SELECT * FROM ${TABLE} WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) ORDER BY position
        ) AS backlogs`,
       [itemsOf(recipients)],
     );
-    const backlogs = new Map<string, StoredMessage[]>();
+    const backlogs = new Map<MailboxKey, StoredMessage[]>();
     for (const message of messages) {
-      const backlog = backlogs.get(message.to);
+      const backlog = backlogs.get(message.mailbox);
       if (backlog) backlog.push(message);
-      else backlogs.set(message.to, [message]);
+      else backlogs.set(message.mailbox, [message]);
     }
     return backlogs;
   }
 
   /** The same without the contents: the oldest rows of a mailbox. */
-  async oldest(recipient: string, limit: number): Promise<StoredHeader[]> {
+  async oldest(recipient: MailboxKey, limit: number): Promise<StoredHeader[]> {
     const { records } = await this.query<StoredHeader>(
       `SELECT ${HEADER} FROM ${TABLE} WHERE recipient = ? ORDER BY position LIMIT ?`,
       [recipient, limit],
@@ -161,13 +153,13 @@ export class OfflineMessageTable {
     return records;
   }
 
-  /** The rows that hold these messages, by recipient, sender and id. */
-  async withIds(messages: readonly Pick<Message, 'to' | 'from' | 'id'>[]): Promise<StoredHeader[]> {
+  /** The rows that hold these messages, by mailbox, sender and id. */
+  async withIds(messages: readonly Pick<StoredKey, 'mailbox' | 'from' | 'id'>[]): Promise<StoredHeader[]> {
     const { records } = await this.query<StoredHeader>(
       `WITH wanted AS (SELECT value->>0 AS "to", value->>1 AS "from", value->>2 AS id FROM ${this.dialect.items})
        SELECT ${HEADER.replace(', id,', ', m.id,')} FROM wanted w JOIN ${TABLE} m
        ON m.recipient = w."to" AND m.sender = w."from" AND m.id = w.id`,
-      [JSON.stringify(messages.map(({ to, from, id }) => [to, from, id]))],
+      [JSON.stringify(messages.map(({ mailbox, from, id }) => [mailbox, from, id]))],
     );
     return records;
   }
@@ -205,20 +197,30 @@ export class OfflineMessageTable {
   }
 
   /** How many messages wait in each of these mailboxes; those with none are left out. */
-  async counts(recipients: readonly string[]): Promise<Map<string, number>> {
-    const { records } = await this.query<{ to: string; count: number }>(
-      `SELECT recipient AS "to", COUNT(*) AS count FROM ${TABLE}
+  async counts(recipients: readonly MailboxKey[]): Promise<Map<MailboxKey, number>> {
+    const { records } = await this.query<{ mailbox: MailboxKey; count: number }>(
+      `SELECT recipient AS mailbox, COUNT(*) AS count FROM ${TABLE}
        WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) GROUP BY recipient`,
       [itemsOf(recipients)],
     );
-    return new Map(records.map(({ to, count }) => [to, count]));
+    return new Map(records.map(({ mailbox, count }) => [mailbox, count]));
   }
 
   private async messages(sql: string, parameters: unknown[]): Promise<StoredMessage[]> {
     const { records } = await this.query<{ messages: string }>(sql, parameters);
-    const rows = JSON.parse(records[0]!.messages) as [string, string, string, string, number, number, number, number][];
-    return rows.map(([to, from, id, content, position, bytes, sentAt, storedAt]) => ({
-      to,
+    const rows = JSON.parse(records[0]!.messages) as [
+      MailboxKey,
+      string,
+      string,
+      string,
+      number,
+      number,
+      number,
+      number,
+    ][];
+    return rows.map(([mailbox, from, id, content, position, bytes, sentAt, storedAt]) => ({
+      mailbox,
+      to: mailbox,
       from,
       id,
       content: this.dialect.fromColumn(content),

@@ -2,6 +2,7 @@ import { Inject, Logger, Module, type DynamicModule, type OnModuleInit } from '@
 import { ModulesContainer } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import type { DataSource, DataSourceOptions } from 'typeorm';
+import { MAILBOX_STORE } from '../delivery/mailbox-store.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { GIVEN_OPTIONS } from '../options/options.module.js';
 import { startSucceeded, whenStartFails } from './failed-start.js';
@@ -74,8 +75,9 @@ export class OfflineMessagesModule implements OnModuleInit {
             return service;
           },
         },
+        { provide: MAILBOX_STORE, useExisting: OfflineMessageService },
       ],
-      exports: [OfflineMessageService],
+      exports: [OfflineMessageService, MAILBOX_STORE],
     };
   }
 }

@@ -1,10 +1,7 @@
 import type { ChatError } from '../protocol/chat-error.js';
-import type { RowKey, StoredHeader } from './offline-message.table.js';
+import type { RemovalReason, StoredHeader, StoredKey } from '../delivery/mailbox-store.js';
 import { isFull } from './store-fault.js';
 import { MAX_BATCH } from './waiting-stores.js';
-
-/** How a message left the store [protocol 2.3]. */
-export type RemovalReason = 'confirmed' | 'expired' | 'purged' | 'evicted';
 
 /** Who asked for a deletion and waits for it. */
 export interface RemovalWatcher {
@@ -44,24 +41,24 @@ export class PendingDeletes {
     return this.waiting.size;
   }
 
-  has(row: RowKey): boolean {
+  has(row: StoredKey): boolean {
     return this.waiting.has(keyOf(row));
   }
 
-  /** The first ending of a message counts; whoever asks for it again waits for the same commit. */
-  add(row: StoredHeader, ending: RemovalReason, watcher?: RemovalWatcher): void {
+  /** The first reason counts; whoever asks for it again waits for the same commit. */
+  add(row: StoredHeader, reason: RemovalReason, watcher?: RemovalWatcher): void {
     const key = keyOf(row);
     const removal = this.waiting.get(key);
-    if (!removal) this.waiting.set(key, { row, reason: ending, watchers: watcher ? [watcher] : [] });
+    if (!removal) this.waiting.set(key, { row, reason, watchers: watcher ? [watcher] : [] });
     else if (watcher) removal.watchers.push({ ...watcher, onRemoved: () => watcher.onRemoved(false) });
   }
 
   /** Deletes the first of them in one commit, and tells of each. One that is not there any more went with a commit whose answer was lost: nobody else deletes. */
-  async commit(onRemoved: (row: StoredHeader, ending: RemovalReason) => void): Promise<void> {
+  async commit(onRemoved: (row: StoredHeader, reason: RemovalReason) => void): Promise<void> {
     if (this.waiting.size === 0) return;
-    for (const { row, reason: ending, watchers } of await this.removeFirst()) {
+    for (const { row, reason, watchers } of await this.removeFirst()) {
       this.waiting.delete(keyOf(row));
-      onRemoved(row, ending);
+      onRemoved(row, reason);
       for (const watcher of watchers) watcher.onRemoved(true);
     }
   }
@@ -106,6 +103,6 @@ export class PendingDeletes {
   }
 }
 
-function keyOf({ position, to, from, id }: RowKey): string {
-  return `${position}\n${id}\n${from}\n${to}`;
+function keyOf({ position, mailbox, from, id }: StoredKey): string {
+  return `${position}\n${id}\n${from}\n${mailbox}`;
 }

@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { setTimeout as pass } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
+import { mailboxKeyOf, type StoredMessage } from '../delivery/mailbox-store.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { Dialect } from './dialect.js';
-import type { StoredMessage } from './offline-message.table.js';
 import { PendingListTable, type PendingOfUser } from './pending-list.table.js';
 import { Statements } from './statements.js';
 
@@ -113,7 +113,10 @@ export class PendingLists {
       const most = Math.min(SLICE_BYTES, maxBytes - bytes);
       const { part, wanted } = await this.slice(async (table, rows) => {
         const count = Math.min(rows, limit - found.length);
-        return { wanted: count, part: await table.page(user, begun, Number.MAX_SAFE_INTEGER, count, most) };
+        return {
+          wanted: count,
+          part: await table.page(mailboxKeyOf(user), begun, Number.MAX_SAFE_INTEGER, count, most),
+        };
       });
       found.push(...part);
       const read = part.reduce((sum, row) => sum + row.bytes, 0);

@@ -1,33 +1,20 @@
+import type {
+  MailboxKey,
+  StoredHeader,
+  StoredKey,
+  StoredMessage,
+  StoreOutcome,
+  StoreRequest,
+} from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
-import type { Message } from '../protocol/message.js';
 import { storedBytesOf, type MailboxUsage } from './mailbox-usage.js';
-import type { OfflineMessageTable, StoredHeader, StoredMessage } from './offline-message.table.js';
+import type { OfflineMessageTable } from './offline-message.table.js';
 import { Displaced } from './store-fault.js';
-
-export type StoreOutcome =
-  | { readonly status: 'stored' }
-  /** The recipient already has a message of that sender with that id, taken at `sentAt`. */
-  | { readonly status: 'duplicate'; readonly sentAt: number }
-  | { readonly status: 'refused'; readonly error: ChatError };
-
-/** A message on its way to the disk. */
-export interface StoreRequest {
-  readonly message: Message;
-  /** Its place in the order; another one when somebody else has written into the store. Read when its turn comes. */
-  readonly position: number;
-  readonly bytes: number;
-  /** Taken already, so that no cap applies and no failure ends it: it is tried again until it is stored. Read when its turn comes. */
-  readonly mustKeep: boolean;
-  /** It has come to its end on another way, so that a commit that failed need not be tried again for it. */
-  readonly hasEnded: boolean;
-  /** Called once, after the commit. */
-  onSettled(outcome: StoreOutcome): void;
-}
 
 /** A group of messages that goes into the table in one commit, as far as the caps let them. */
 export class StoreBatch {
-  private readonly recipients: ReadonlySet<string>;
+  private readonly recipients: ReadonlySet<MailboxKey>;
   private readonly senders: ReadonlySet<string>;
   private readonly admitted = new Map<StoreRequest, StoredMessage>();
   private readonly refused = new Map<StoreRequest, ChatError>();
@@ -41,7 +28,7 @@ export class StoreBatch {
     private readonly usage: MailboxUsage,
     private readonly insert: OfflineMessageTable['insert'],
   ) {
-    this.recipients = new Set(requests.map((request) => request.message.to));
+    this.recipients = new Set(requests.map((request) => request.mailbox));
     this.senders = new Set(requests.map((request) => request.message.from));
     this.open = new Set(requests);
   }
@@ -86,9 +73,9 @@ export class StoreBatch {
   private admit(storedAt: number): void {
     let admittedBytes = 0;
     for (const request of this.requests) {
-      const { position, bytes } = request;
+      const { mailbox, position, bytes } = request;
       const { id, from, to, content, sentAt } = request.message;
-      const row = { id, from, to, content, sentAt, position, bytes, storedAt };
+      const row = { mailbox, id, from, to, content, sentAt, position, bytes, storedAt };
       const error = request.mustKeep ? null : this.usage.refusal(row, admittedBytes);
       if (error) this.refused.set(request, error);
       else {
@@ -104,10 +91,10 @@ export class StoreBatch {
    * no receipt: the store is another server's by now.
    */
   private async settleRest(onStored: (row: StoredMessage) => void): Promise<void> {
-    const rows = await this.table.withIds(this.unsettled.map((request) => request.message));
+    const rows = await this.table.withIds(this.unsettled.map(identityOf));
     const known = new Map(rows.map((row) => [keyOf(row), row]));
     for (const request of this.unsettled) {
-      const first = known.get(keyOf(request.message));
+      const first = known.get(keyOf(identityOf(request)));
       const row = this.admitted.get(request);
       // Found under its own position it went in, now or with a commit whose answer was lost.
       if (row && !first) throw new Displaced();
@@ -131,6 +118,12 @@ export class StoreBatch {
   }
 }
 
-function keyOf({ to, from, id }: Pick<Message, 'to' | 'from' | 'id'>): string {
-  return `${to}\n${from}\n${id}`;
+type Identity = Pick<StoredKey, 'mailbox' | 'from' | 'id'>;
+
+function identityOf({ mailbox, message: { from, id } }: StoreRequest): Identity {
+  return { mailbox, from, id };
+}
+
+function keyOf({ mailbox, from, id }: Identity): string {
+  return `${mailbox}\n${from}\n${id}`;
 }

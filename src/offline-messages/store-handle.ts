@@ -1,4 +1,5 @@
-import type { OfflineMessageTable, RowKey } from './offline-message.table.js';
+import type { StoredKey } from '../delivery/mailbox-store.js';
+import type { OfflineMessageTable } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
 
 /** What a handle needs of its database. */
@@ -34,7 +35,7 @@ export const IN_MEMORY: HandledDatabase = {
 export class StoreHandle {
   private state: 'trusted' | 'broken' | 'displaced' = 'trusted';
   /** Rows whose commit was reported failed, and which may be in the table all the same. */
-  private unconfirmed: RowKey[] = [];
+  private unconfirmed: StoredKey[] = [];
 
   constructor(
     private readonly table: OfflineMessageTable,
@@ -42,9 +43,9 @@ export class StoreHandle {
     readonly database: HandledDatabase,
   ) {}
 
-  markBroken(doubtful: readonly RowKey[] = []): void {
+  markBroken(unconfirmed: readonly StoredKey[] = []): void {
     if (this.state === 'trusted') this.state = 'broken';
-    this.unconfirmed.push(...doubtful);
+    this.unconfirmed.push(...unconfirmed);
   }
 
   /** A row lay where one of ours was to be, or the store is another's. */

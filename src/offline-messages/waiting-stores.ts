@@ -1,4 +1,4 @@
-import type { StoreRequest } from './store-batch.js';
+import type { StoreRequest } from '../delivery/mailbox-store.js';
 
 /** Rows in one statement. More gain nothing: 100 rows a statement reach 33,000 rows/s, 1,000 reach 51,000. */
 export const MAX_BATCH = 1_000;
