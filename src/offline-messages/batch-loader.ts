@@ -2,8 +2,9 @@ import type { MailboxKey } from '../delivery/mailbox-store.js';
 import type { CommitQueue } from './commit-queue.js';
 
 /**
- * A read that answers for many mailboxes at once: all who ask before it begins share one statement. A server that starts anew
- * has thousands who connect within a second, and a statement for each would cost more than all else of the handshake.
+ * A read that answers for many mailboxes at once: all who ask before it begins share one statement. A server that
+ * starts anew has thousands who connect within a second, and a statement for each would cost more than all else of the
+ * handshake.
  */
 export class BatchLoader<Answer> {
   private next: { readonly mailboxes: Set<MailboxKey>; readonly answers: Promise<Map<MailboxKey, Answer>> } | null =

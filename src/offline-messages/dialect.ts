@@ -18,7 +18,9 @@ export interface Dialect {
   fromDriver<Row>(rows: Row[]): Row[];
   /** The driver works on the event loop: everybody waits for its statements. */
   readonly isOnEventLoop: boolean;
-  /** How long to wait before a lock that was met is reported, in milliseconds; 0 where the database has waited for it. */
+  /**
+   * How long to wait before a lock that was met is reported, in milliseconds; 0 where the database has waited for it.
+   */
   readonly lockWaitMs: number;
 }
 

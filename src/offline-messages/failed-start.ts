@@ -7,8 +7,8 @@ const LOOK_MS = 50;
 const watches = new WeakMap<ModulesContainer, Set<() => void>>();
 
 /**
- * Calls back when something of the application can't be made, until `onStarted` is called. Nest calls no hook then, so that
- * what was opened by that time would stay open, and the store locked, for as long as the process lives.
+ * Calls back when something of the application can't be made, until `onStarted` is called. Nest calls no hook then, so
+ * that what was opened by that time would stay open, and the store locked, for as long as the process lives.
  */
 export function whenStartFails(modules: ModulesContainer, callback: () => void): void {
   const seen = new WeakSet<object>();

@@ -1,11 +1,14 @@
 import { Logger } from '@nestjs/common';
-import type { StoredHeader } from '../delivery/mailbox-store.js';
+import type { MailboxKey, StoredHeader } from '../delivery/mailbox-store.js';
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { OfflineMessageTable } from './offline-message.table.js';
 import { SenderTotals } from './sender-totals.js';
+import type { StoreCounters } from './store-counters.js';
 
-/** How many mailboxes are kept counted in memory; past it the one that was longest unused is counted anew when needed. */
+/**
+ * How many mailboxes are kept counted in memory; past it the one that was longest unused is counted anew when needed.
+ */
 const REMEMBERED_MAILBOXES = 10_000;
 
 export interface Caps {
@@ -32,21 +35,21 @@ export function storedBytesOf({ bytes }: Pick<StoredHeader, 'bytes'>): number {
 const FREE_AGAIN = 0.1;
 
 /**
- * Counts what waits in each mailbox and of each sender, so that the caps are checked without counting rows for every message.
- * The commit queue is the only writer of the table and keeps the counts; they are exact while it is. With no cap set it does nothing.
+ * Counts what waits in each mailbox and of each sender, so that the caps are checked without counting rows for every
+ * message. The commit queue is the only writer of the table and keeps the counts; they are exact while it is. With no
+ * cap set it does nothing.
  */
 export class MailboxUsage {
-  private readonly mailboxes = new Map<string, Usage>();
+  private readonly mailboxes = new Map<MailboxKey, Usage>();
   private readonly logger = new Logger('OfflineMessages');
   private readonly senders: SenderTotals;
   private readonly capped: boolean;
   private isFull = false;
 
-  /** `storedBytes` answers what waits in all. */
   constructor(
     private readonly table: OfflineMessageTable,
     private readonly caps: Caps,
-    private readonly storedBytes: () => number,
+    private readonly counters: Pick<StoreCounters, 'storedBytes'>,
   ) {
     this.senders = new SenderTotals(table);
     this.capped =
@@ -54,15 +57,15 @@ export class MailboxUsage {
   }
 
   /** Counts those of these mailboxes that are not counted yet, in one statement, and those of these senders. */
-  async load(recipients: ReadonlySet<string>, senders: ReadonlySet<string>): Promise<void> {
+  async load(mailboxes: ReadonlySet<MailboxKey>, senders: ReadonlySet<string>): Promise<void> {
     if (this.caps.maxStoredBytesPerSender !== null) await this.senders.load(senders);
     if (!this.capped) return;
-    const missing = [...recipients].filter((recipient) => !this.mailboxes.has(recipient));
+    const missing = [...mailboxes].filter((mailbox) => !this.mailboxes.has(mailbox));
     if (missing.length === 0) return;
     const rows = await this.table.usageBySender(missing);
-    for (const recipient of missing) this.mailboxes.set(recipient, { count: 0, bytes: 0, bySender: new Map() });
+    for (const mailbox of missing) this.mailboxes.set(mailbox, { count: 0, bytes: 0, bySender: new Map() });
     for (const row of rows) {
-      const usage = this.mailboxes.get(row.to)!;
+      const usage = this.mailboxes.get(row.mailbox)!;
       usage.count += row.count;
       usage.bytes += row.bytes;
       usage.bySender.set(row.from, row.count);
@@ -70,15 +73,15 @@ export class MailboxUsage {
   }
 
   /**
-   * Answers why this message can't wait, or null when there is room for it beside the `admitted` bytes of its commit. Its mailbox
-   * and its sender must be loaded.
+   * Answers why this message can't wait, or null when there is room for it beside the `admitted` bytes of its commit.
+   * Its mailbox and its sender must be loaded.
    */
   refusal(message: StoredHeader, admitted: number): ChatError | null {
     return this.mailboxRefusal(message) ?? this.senderRefusal(message) ?? this.storeRefusal(message, admitted);
   }
 
   private mailboxRefusal(message: StoredHeader): ChatError | null {
-    const usage = this.mailboxes.get(message.to);
+    const usage = this.mailboxes.get(message.mailbox);
     if (!usage) return null;
     const { maxPendingPerUser, maxPendingBytesPerUser, maxPendingPerSender, overflow } = this.caps;
     // One sender's share is refused under either policy: otherwise it could push everybody else's messages out.
@@ -112,7 +115,7 @@ export class MailboxUsage {
   private storeRefusal(message: StoredHeader, admitted: number): ChatError | null {
     const { maxStoredBytes } = this.caps;
     if (maxStoredBytes === null) return null;
-    const stored = this.storedBytes() + admitted;
+    const stored = this.counters.storedBytes + admitted;
     if (stored + storedBytesOf(message) <= maxStoredBytes) {
       if (stored <= maxStoredBytes * (1 - FREE_AGAIN)) this.isFull = false;
       return null;
@@ -126,9 +129,12 @@ export class MailboxUsage {
     return new ChatError('STORE_FULL', 'the store has no room for this message; send it again later, with the same id');
   }
 
-  /** Says how many messages and bytes have to be evicted from this mailbox; none under `reject`, where one that was kept for want of a confirmation may be over the cap. */
-  excess(recipient: string): { count: number; bytes: number } {
-    const usage = this.caps.overflow === 'evict-oldest' ? this.mailboxes.get(recipient) : undefined;
+  /**
+   * Says how many messages and bytes have to be evicted from this mailbox; none under `reject`, where one that was kept
+   * for want of a confirmation may be over the cap.
+   */
+  excess(mailbox: MailboxKey): { count: number; bytes: number } {
+    const usage = this.caps.overflow === 'evict-oldest' ? this.mailboxes.get(mailbox) : undefined;
     const over = (value: number, cap: number | null) => (cap === null ? 0 : Math.max(0, value - cap));
     return usage
       ? {
@@ -146,9 +152,12 @@ export class MailboxUsage {
     this.change(message, -1);
   }
 
-  /** After a failed commit nobody knows what waits in these mailboxes, and of these senders: it is counted anew when next needed. */
-  invalidate(recipients: ReadonlySet<string>, senders: ReadonlySet<string>): void {
-    for (const recipient of recipients) this.mailboxes.delete(recipient);
+  /**
+   * After a failed commit nobody knows what waits in these mailboxes, and of these senders: it is counted anew when
+   * next needed.
+   */
+  invalidate(mailboxes: ReadonlySet<MailboxKey>, senders: ReadonlySet<string>): void {
+    for (const mailbox of mailboxes) this.mailboxes.delete(mailbox);
     this.senders.invalidate(senders);
   }
 
@@ -161,15 +170,15 @@ export class MailboxUsage {
   /** Drops the counts that were longest unused. */
   removeLeastUsed(): void {
     this.senders.removeLeastUsed();
-    for (const recipient of this.mailboxes.keys()) {
+    for (const mailbox of this.mailboxes.keys()) {
       if (this.mailboxes.size <= REMEMBERED_MAILBOXES) return;
-      this.mailboxes.delete(recipient);
+      this.mailboxes.delete(mailbox);
     }
   }
 
   private change(message: StoredHeader, sign: 1 | -1): void {
     this.senders.change(message.from, sign * storedBytesOf(message));
-    const usage = this.mailboxes.get(message.to);
+    const usage = this.mailboxes.get(message.mailbox);
     if (!usage) return;
     usage.count += sign;
     usage.bytes += sign * message.bytes;
@@ -177,7 +186,7 @@ export class MailboxUsage {
     if (ofSender > 0) usage.bySender.set(message.from, ofSender);
     else usage.bySender.delete(message.from);
     // A Map keeps the order of insertion: put back at its end, the first one is the longest unused.
-    this.mailboxes.delete(message.to);
-    this.mailboxes.set(message.to, usage);
+    this.mailboxes.delete(message.mailbox);
+    this.mailboxes.set(message.mailbox, usage);
   }
 }

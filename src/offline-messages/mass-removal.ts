@@ -9,8 +9,9 @@ export class MassRemoval {
   constructor(private readonly queue: Pick<CommitQueue, 'read' | 'remove'>) {}
 
   /**
-   * Deletes what `find` answers, until that is less than a full batch: others have their turn in between. Answers how many it
-   * ended; rejects with STORE_UNAVAILABLE when the store fails, which deletes what was found when it works again.
+   * Deletes what `find` answers, until that is less than a full batch: others have their turn in between. Answers how
+   * many it ended; rejects with STORE_UNAVAILABLE when the store fails, which deletes what was found when it works
+   * again.
    */
   async removeWhile(find: () => Promise<StoredHeader[]>, reason: RemovalReason): Promise<number> {
     let removed = 0;

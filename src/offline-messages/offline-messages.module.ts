@@ -22,9 +22,14 @@ export interface StoreDatabase {
   reopen(dataSource: DataSource): Promise<void>;
   /** Throws an Error for the operator when what is open is not what lies at the address any more. */
   check(dataSource: DataSource): void;
-  /** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when the disk has to be emptied first. */
+  /**
+   * How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when the disk has to be emptied
+   * first.
+   */
   roomForInserts(dataSource: DataSource): Promise<number>;
-  /** Sees to room for a deletion, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
+  /**
+   * Sees to room for a deletion, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none.
+   */
   makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void>;
   /** How to open a second connection, which only reads; null when there can be only one. */
   readerOf(dataSource: DataSource): OpenReader | null;

@@ -2,18 +2,20 @@ import { randomUUID } from 'node:crypto';
 import type { Statements } from './statements.js';
 import { Displaced } from './store-fault.js';
 
-/** So many positions are reserved at once: a commit of its own for a million messages, and 2^53 of them last for ever. */
+/**
+ * So many positions are reserved at once: a commit of its own for a million messages, and 2^53 of them last for ever.
+ */
 const BLOCK = 2 ** 20;
 
 const TABLE = 'holdfast_store';
 
 /**
  * Whose the store is, and which positions this process may give. Its token is the fence: whoever takes the store writes
- * theirs into it, and from then on no statement of an earlier owner stores a message. The lock of the database keeps two
- * servers apart; the fence is for those who lose that lock without a word.
+ * theirs into it, and from then on no statement of an earlier owner stores a message. The lock of the database keeps
+ * two servers apart; the fence is for those who lose that lock without a word.
  *
- * Positions are reserved in the table before a message is stored under one: none is ever given twice, also when the table
- * is empty at a start, or another server was here meanwhile.
+ * Positions are reserved in the table before a message is stored under one: none is ever given twice, also when the
+ * table is empty at a start, or another server was here meanwhile.
  */
 export class Ownership {
   /** Names this process as the owner. */
@@ -23,8 +25,8 @@ export class Ownership {
   constructor(private readonly statements: Statements) {}
 
   /**
-   * Makes this process the owner, to be called whenever the store was opened. Answers whether another server was the owner
-   * since this one was: then nothing that is in memory of the store can be believed.
+   * Makes this process the owner, to be called whenever the store was opened. Answers whether another server was the
+   * owner since this one was: then nothing that is in memory of the store can be believed.
    */
   async take(): Promise<boolean> {
     const found = await this.read();
@@ -41,7 +43,9 @@ export class Ownership {
     return floor;
   }
 
-  /** Makes sure that a message may be stored at this position; rejects with Displaced when another server is the owner. */
+  /**
+   * Makes sure that a message may be stored at this position; rejects with Displaced when another server is the owner.
+   */
   async cover(position: number): Promise<void> {
     if (position > this.reserved!) await this.reserve(position + BLOCK);
   }

@@ -1,6 +1,7 @@
-import type { ChatError } from '../protocol/chat-error.js';
 import type { RemovalReason, StoredHeader, StoredKey } from '../delivery/mailbox-store.js';
+import type { ChatError } from '../protocol/chat-error.js';
 import { isFull } from './store-fault.js';
+import { rowKeyText } from './store-key.js';
 import { MAX_BATCH } from './waiting-stores.js';
 
 /** Who asked for a deletion and waits for it. */
@@ -23,7 +24,10 @@ interface PendingDelete {
   watchers: RemovalWatcher[];
 }
 
-/** The deletions that were asked for and are not committed yet. None is ever taken back: whoever reads passes over these rows. */
+/**
+ * The deletions that were asked for and are not committed yet. None is ever taken back: whoever reads passes over these
+ * rows.
+ */
 export class PendingDeletes {
   // By the whole of it: rows of two mailboxes may have one position, when two servers had given it.
   private readonly waiting = new Map<string, PendingDelete>();
@@ -42,22 +46,25 @@ export class PendingDeletes {
   }
 
   has(row: StoredKey): boolean {
-    return this.waiting.has(keyOf(row));
+    return this.waiting.has(rowKeyText(row));
   }
 
   /** The first reason counts; whoever asks for it again waits for the same commit. */
   add(row: StoredHeader, reason: RemovalReason, watcher?: RemovalWatcher): void {
-    const key = keyOf(row);
+    const key = rowKeyText(row);
     const removal = this.waiting.get(key);
     if (!removal) this.waiting.set(key, { row, reason, watchers: watcher ? [watcher] : [] });
     else if (watcher) removal.watchers.push({ ...watcher, onRemoved: () => watcher.onRemoved(false) });
   }
 
-  /** Deletes the first of them in one commit, and tells of each. One that is not there any more went with a commit whose answer was lost: nobody else deletes. */
+  /**
+   * Deletes the first of them in one commit, and tells of each. One that is not there any more went with a commit whose
+   * answer was lost: nobody else deletes.
+   */
   async commit(onRemoved: (row: StoredHeader, reason: RemovalReason) => void): Promise<void> {
     if (this.waiting.size === 0) return;
     for (const { row, reason, watchers } of await this.removeFirst()) {
-      this.waiting.delete(keyOf(row));
+      this.waiting.delete(rowKeyText(row));
       onRemoved(row, reason);
       for (const watcher of watchers) watcher.onRemoved(true);
     }
@@ -101,8 +108,4 @@ export class PendingDeletes {
       for (const watcher of watchers) watcher.onFailed(error);
     }
   }
-}
-
-function keyOf({ position, mailbox, from, id }: StoredKey): string {
-  return `${position}\n${id}\n${from}\n${mailbox}`;
 }

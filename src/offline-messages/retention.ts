@@ -3,9 +3,15 @@ import type { ChatOptions } from '../options/chat.options.js';
 
 /** Longest time between two sweeps, in milliseconds; with a short retention they come four times in it. */
 const SWEEP_MS = 60_000;
-/** Longest time before the first sweep, in milliseconds: a machine without a clock of its own has asked the network by then. */
+/**
+ * Longest time before the first sweep, in milliseconds: a machine without a clock of its own has asked the network by
+ * then.
+ */
 const FIRST_SWEEP_MS = 600_000;
-/** A clock that was set by more than this, in milliseconds, decides no more; by less, a message ends so much too early or late. */
+/**
+ * A clock that was set by more than this, in milliseconds, decides no more; by less, a message ends so much too early
+ * or late.
+ */
 const JUMP_MS = 60_000;
 
 /** What the sweeps need of the store. */
@@ -18,9 +24,9 @@ export interface SweptStore {
 }
 
 /**
- * Has messages expire that waited for longer than `retentionMs`. When they were stored is known by a clock that people and
- * networks set, and an end that can't be undone is not decided by one reading of it: when it goes other than the time in
- * this process, nothing expires for one more `retentionMs`, over which everything will truly have waited.
+ * Has messages expire that waited for longer than `retentionMs`. When they were stored is known by a clock that people
+ * and networks set, and an end that can't be undone is not decided by one reading of it: when it goes other than the
+ * time in this process, nothing expires for one more `retentionMs`, over which everything will truly have waited.
  */
 export class Retention {
   private readonly logger = new Logger('OfflineMessages');

@@ -3,10 +3,16 @@ import type { OfflineMessageTable } from './offline-message.table.js';
 
 /** How many senders are kept counted in memory; past it the one that was longest unused is counted anew when needed. */
 const REMEMBERED_SENDERS = 50_000;
-/** So many are counted in one statement: with hundreds of messages each, a driver that works on the event loop holds it up for some tens of milliseconds. */
+/**
+ * So many are counted in one statement: with hundreds of messages each, a driver that works on the event loop holds it
+ * up for some tens of milliseconds.
+ */
 const COUNTED_AT_ONCE = 64;
 
-/** What waits of each sender, in all mailboxes together, in bytes: exact while the commit queue is the only writer of the table. */
+/**
+ * What waits of each sender, in all mailboxes together, in bytes: exact while the commit queue is the only writer of
+ * the table.
+ */
 export class SenderTotals {
   private readonly totals = new Map<string, number>();
 

@@ -1,25 +1,26 @@
 import { Logger } from '@nestjs/common';
 
-/** How the store is: what senders, readiness and the log are told of its failures. */
+/** Whether the store works, as senders, readiness and the log are told. */
 export class StoreHealth {
   private readonly logger = new Logger('OfflineMessages');
-  /** False from a failure to the next message, or probe, that is committed. */
+  /** False from the moment when senders are told of a failure until the next commit succeeds. */
   isHealthy = true;
-  /** How often a commit failed, with every try to recover that did. */
+  /** How many commits, and tries to recover, have failed. */
   failures = 0;
-  /** Why the last commit failed. */
+  /** The last failure. */
   cause: unknown = undefined;
 
-  /** A commit failed; whether senders are told is not decided yet. */
+  /** A commit failed; it may be tried again before senders are told. */
   countFailure(cause: unknown): void {
     this.failures += 1;
     this.cause = cause;
   }
 
-  /** Senders are told; the log hears of it once. */
+  /** Senders are told. The log is told once. */
   markFailing(cause: unknown): void {
     if (this.isHealthy) this.logger.error(`The store fails: ${String(cause)}`);
     this.isHealthy = false;
+    this.cause = cause;
   }
 
   markHealthy(): void {
@@ -27,7 +28,7 @@ export class StoreHealth {
     this.isHealthy = true;
   }
 
-  /** The store is closed, and these were left. */
+  /** The store is closed, and these could not be committed. */
   logLost(inserts: number, deletes: number): void {
     this.logger.error(
       `The store failed to the end: ${inserts} messages were in memory only and are lost, none with a receipt; ${deletes} that had left are still in the file and may come again.`,

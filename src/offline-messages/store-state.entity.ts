@@ -1,7 +1,10 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { asNumber } from './offline-message.entity.js';
 
-/** What the store knows of itself, in one row: whose it is, and which positions were ever given. Written by Ownership only. */
+/**
+ * What the store knows of itself, in one row: whose it is, and which positions were ever given. Written by Ownership
+ * only.
+ */
 @Entity({ name: 'holdfast_store' })
 export class StoreState {
   @PrimaryColumn({ type: 'integer', primaryKeyConstraintName: 'holdfast_store_row' })

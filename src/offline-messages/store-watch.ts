@@ -1,8 +1,8 @@
 import type { Clock } from '../options/clock.js';
 
 /**
- * Between two looks at the store, in milliseconds: whether the file is still there, and the store still ours. On Postgres
- * they also keep the session, and with it the lock, from lapsing.
+ * Between two looks at the store, in milliseconds: whether the file is still there, and the store still ours. On
+ * Postgres they also keep the session, and with it the lock, from lapsing.
  */
 const CHECK_MS = 1_000;
 
