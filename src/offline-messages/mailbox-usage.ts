@@ -7,7 +7,8 @@ import { SenderTotals } from './sender-totals.js';
 import type { StoreCounters } from './store-counters.js';
 
 /**
- * How many mailboxes are kept counted in memory; past it the one that was longest unused is counted anew when needed.
+ * Mailboxes whose usage is kept in memory. Above this the least recently used are removed, and counted anew when
+ * needed.
  */
 const REMEMBERED_MAILBOXES = 10_000;
 
@@ -26,18 +27,18 @@ interface Usage {
   readonly bySender: Map<string, number>;
 }
 
-/** The room that a message takes in the store, in bytes. */
+/** Returns the room that a message takes in the store, in bytes. */
 export function storedBytesOf({ bytes }: Pick<StoredHeader, 'bytes'>): number {
   return bytes + STORED_MESSAGE_BYTES;
 }
 
-/** After a full store is called full, so much of it has to be free before it may be called full again. */
+/** After the log says that the store is full, this share of it has to be free before the log may say so again. */
 const FREE_AGAIN = 0.1;
 
 /**
  * Counts what waits in each mailbox and of each sender, so that the caps are checked without counting rows for every
- * message. The commit queue is the only writer of the table and keeps the counts; they are exact while it is. With no
- * cap set it does nothing.
+ * message. The commit queue is the only writer of the table and keeps the counts exact. Without a cap nothing is
+ * counted.
  */
 export class MailboxUsage {
   private readonly mailboxes = new Map<MailboxKey, Usage>();
@@ -56,7 +57,7 @@ export class MailboxUsage {
       caps.maxPendingPerUser !== null || caps.maxPendingBytesPerUser !== null || caps.maxPendingPerSender !== null;
   }
 
-  /** Counts those of these mailboxes that are not counted yet, in one statement, and those of these senders. */
+  /** Counts the mailboxes and senders that are not counted yet. */
   async load(mailboxes: ReadonlySet<MailboxKey>, senders: ReadonlySet<string>): Promise<void> {
     if (this.caps.maxStoredBytesPerSender !== null) await this.senders.load(senders);
     if (!this.capped) return;
@@ -73,8 +74,8 @@ export class MailboxUsage {
   }
 
   /**
-   * Answers why this message can't wait, or null when there is room for it beside the `admitted` bytes of its commit.
-   * Its mailbox and its sender must be loaded.
+   * Returns the error with which this message is refused, or null when there is room for it beside the `admitted` bytes
+   * of its commit. Its mailbox and its sender must be loaded.
    */
   refusal(message: StoredHeader, admitted: number): ChatError | null {
     return this.mailboxRefusal(message) ?? this.senderRefusal(message) ?? this.storeRefusal(message, admitted);
@@ -84,7 +85,7 @@ export class MailboxUsage {
     const usage = this.mailboxes.get(message.mailbox);
     if (!usage) return null;
     const { maxPendingPerUser, maxPendingBytesPerUser, maxPendingPerSender, overflow } = this.caps;
-    // One sender's share is refused under either policy: otherwise it could push everybody else's messages out.
+    // A sender over their share is refused under both policies: otherwise they could evict everybody else's messages.
     if (maxPendingPerSender !== null && (usage.bySender.get(message.from) ?? 0) >= maxPendingPerSender) {
       return new ChatError(
         'SENDER_QUOTA',
@@ -130,8 +131,8 @@ export class MailboxUsage {
   }
 
   /**
-   * Says how many messages and bytes have to be evicted from this mailbox; none under `reject`, where one that was kept
-   * for want of a confirmation may be over the cap.
+   * Returns how many messages and bytes have to be evicted from this mailbox. None under `reject`, where a mailbox may
+   * be over its cap by messages that were kept because they were not confirmed.
    */
   excess(mailbox: MailboxKey): { count: number; bytes: number } {
     const usage = this.caps.overflow === 'evict-oldest' ? this.mailboxes.get(mailbox) : undefined;
@@ -153,21 +154,21 @@ export class MailboxUsage {
   }
 
   /**
-   * After a failed commit nobody knows what waits in these mailboxes, and of these senders: it is counted anew when
-   * next needed.
+   * After a failed commit it is unknown what waits in these mailboxes and of these senders: they are counted anew when
+   * they are needed next.
    */
   invalidate(mailboxes: ReadonlySet<MailboxKey>, senders: ReadonlySet<string>): void {
     for (const mailbox of mailboxes) this.mailboxes.delete(mailbox);
     this.senders.invalidate(senders);
   }
 
-  /** Somebody else may have written to the table: all is counted anew when next needed. */
+  /** Somebody else may have written to the table: everything is counted anew when it is needed next. */
   invalidateAll(): void {
     this.mailboxes.clear();
     this.senders.invalidateAll();
   }
 
-  /** Drops the counts that were longest unused. */
+  /** Removes the least recently used counts. */
   removeLeastUsed(): void {
     this.senders.removeLeastUsed();
     for (const mailbox of this.mailboxes.keys()) {
@@ -185,7 +186,7 @@ export class MailboxUsage {
     const ofSender = (usage.bySender.get(message.from) ?? 0) + sign;
     if (ofSender > 0) usage.bySender.set(message.from, ofSender);
     else usage.bySender.delete(message.from);
-    // A Map keeps the order of insertion: put back at its end, the first one is the longest unused.
+    // A Map keeps the order of insertion: with used ones at the end, the first is the least recently used.
     this.mailboxes.delete(message.mailbox);
     this.mailboxes.set(message.mailbox, usage);
   }

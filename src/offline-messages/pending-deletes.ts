@@ -4,38 +4,35 @@ import { isFull } from './store-fault.js';
 import { rowKeyText } from './store-key.js';
 import { MAX_BATCH } from './waiting-stores.js';
 
-/** Who asked for a deletion and waits for it. */
+/** The caller of one delete, who waits for it. */
 export interface RemovalWatcher {
-  /** After the commit: whether it was this call that ended the message. */
-  onRemoved(removed: boolean): void;
-  /** The store fails. The message is deleted all the same, when the store works again. */
+  /** Called after the commit; `isFirst` is true for the call that decided the reason. */
+  onRemoved(isFirst: boolean): void;
+  /** The store fails. The message is deleted nevertheless when the store works again. */
   onFailed(error: ChatError): void;
 }
 
-/** What one statement may overwrite, in bytes: all of it goes through the log first. */
+/** The bytes that one statement may overwrite: they all go through the log first. */
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
-/** A row is on one, among others. */
+/** The page of a row is overwritten with it. */
 const PAGE_BYTES = 4_096;
 
 interface PendingDelete {
   readonly row: StoredHeader;
   readonly reason: RemovalReason;
-  /** The first asked for it; the others asked when it was asked for already. */
+  /** The first caller and those who asked for the same delete later. */
   watchers: RemovalWatcher[];
 }
 
-/**
- * The deletions that were asked for and are not committed yet. None is ever taken back: whoever reads passes over these
- * rows.
- */
+/** The deletes that are not committed yet. None is ever taken back, so readers skip these rows. */
 export class PendingDeletes {
-  // By the whole of it: rows of two mailboxes may have one position, when two servers had given it.
+  // By the whole key: two mailboxes may have rows with the same position when two servers had given it.
   private readonly waiting = new Map<string, PendingDelete>();
 
-  /** What the next statement may overwrite: less while the disk is full, and then more with each that went through. */
+  /** The bytes that the next statement may overwrite: fewer while the disk is full, then more after each success. */
   private batchBytes = MAX_BATCH_BYTES;
 
-  /** `remove` deletes rows in one commit; `makeRoom` is asked before it, and again when the disk was full. */
+  /** `remove` deletes rows in one commit; `makeRoom` is called before it, and again when the disk was full. */
   constructor(
     private readonly remove: (rows: readonly StoredHeader[]) => Promise<unknown>,
     private readonly makeRoom: (hasFailed: boolean) => Promise<void>,
@@ -49,7 +46,7 @@ export class PendingDeletes {
     return this.waiting.has(rowKeyText(row));
   }
 
-  /** The first reason counts; whoever asks for it again waits for the same commit. */
+  /** Adds a row. The first reason counts; a later caller waits for the same commit. */
   add(row: StoredHeader, reason: RemovalReason, watcher?: RemovalWatcher): void {
     const key = rowKeyText(row);
     const removal = this.waiting.get(key);
@@ -58,8 +55,8 @@ export class PendingDeletes {
   }
 
   /**
-   * Deletes the first of them in one commit, and tells of each. One that is not there any more went with a commit whose
-   * answer was lost: nobody else deletes.
+   * Deletes the first rows in one commit, and calls back for each. A row that is missing was deleted by a commit whose
+   * result was lost: nobody else deletes rows.
    */
   async commit(onRemoved: (row: StoredHeader, reason: RemovalReason) => void): Promise<void> {
     if (this.waiting.size === 0) return;
@@ -70,7 +67,7 @@ export class PendingDeletes {
     }
   }
 
-  /** Deletes as many as the disk has room for; answers which. */
+  /** Deletes as many rows as the disk has room for; returns them. */
   private async removeFirst(): Promise<PendingDelete[]> {
     await this.makeRoom(false);
     for (;;) {
@@ -88,7 +85,7 @@ export class PendingDeletes {
     }
   }
 
-  /** The first of them, as many as go into one statement. */
+  /** Returns the first deletes, as many as one statement may hold. */
   private first(): PendingDelete[] {
     const batch: PendingDelete[] = [];
     let bytes = 0;
@@ -100,7 +97,7 @@ export class PendingDeletes {
     return batch;
   }
 
-  /** Tells those who wait that it takes longer. */
+  /** Tells the callers that wait that the store fails. */
   fail(error: ChatError): void {
     for (const removal of this.waiting.values()) {
       const { watchers } = removal;

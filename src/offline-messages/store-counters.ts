@@ -1,5 +1,4 @@
-import type { StoreCounts, StoredHeader } from '../delivery/mailbox-store.js';
-import type { RemovalReason } from '../delivery/mailbox-store.js';
+import type { RemovalReason, StoreCounts, StoredHeader } from '../delivery/mailbox-store.js';
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 
 /** Counts the rows of the store, and how many left it in which way since the start. */

@@ -17,7 +17,7 @@ export type Fault = 'locked' | 'refused' | 'broken' | 'displaced';
  * so eight tries are two seconds: a backup, or another process's commit, takes less. If a position is taken again after
  * new positions were given, the other writer is still writing.
  */
-export const TRIES: Readonly<Record<Fault, number>> = { locked: 8, displaced: 2, refused: 1, broken: 1 };
+const TRIES: Readonly<Record<Fault, number>> = { locked: 8, displaced: 2, refused: 1, broken: 1 };
 
 /** Counts how often in a row a group failed with the same fault. */
 export class TryCounter {
