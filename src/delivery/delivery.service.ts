@@ -5,12 +5,12 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
-import { Answer, RememberedAnswers, type Sender } from './answer.js';
+import { PendingReceipt, IdempotencyCache, type OutcomeListener } from './pending-receipt.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox, SWEEPS_TO_PERSIST } from './mailbox.js';
 import type { MailboxReader } from './mailbox-reader.js';
 import { MAILBOX_STORE, mailboxKeyOf, type MailboxKey, type MailboxStore } from './mailbox-store.js';
-import type { MailboxSurroundings } from './mailbox-surroundings.js';
+import type { MailboxContext } from './mailbox-context.js';
 
 /** Pause before a page of the backlog that could not be read is tried again, in milliseconds. */
 const READ_RETRY_MS = 250;
@@ -28,14 +28,14 @@ export interface Dispatch {
  * mailbox of its recipient. Senders hear through their Sender what became of it, each exactly once.
  */
 @Injectable()
-export class DeliveryService implements MailboxSurroundings {
+export class DeliveryService implements MailboxContext {
   readonly ledger: Ledger;
   sweeps = 0;
   lastPosition: number;
   private readonly logger = new Logger('Delivery');
   private readonly mailboxes = new Map<MailboxKey, Mailbox>();
   private readonly readers = new Map<Connection, { mailbox: Mailbox; reader: MailboxReader }>();
-  private readonly remembered = new RememberedAnswers();
+  private readonly remembered = new IdempotencyCache();
   private readonly unstored = new Set<Mailbox>();
   private readonly rateMeter: RateMeter;
   private cancelSweep: (() => void) | null = null;
@@ -84,18 +84,18 @@ export class DeliveryService implements MailboxSurroundings {
   }
 
   /** Takes a direct message; the sender hears of a receipt or a refusal when it is due. */
-  send(from: string, { to, content, id }: Dispatch, sender: Sender): void {
+  send(from: string, { to, content, id }: Dispatch, sender: OutcomeListener): void {
     const bytes = this.checkedBytes(content, id);
     const repeated = id === undefined ? undefined : this.remembered.find({ id, from, to });
     if (repeated) return repeated.join(sender);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
-    const answer = new Answer(message, sender);
+    const answer = new PendingReceipt(message, sender);
     if (id !== undefined) this.remembered.add(answer);
     this.mailboxOf(mailboxKeyOf(to)).accept(message, ++this.lastPosition, bytes, answer);
   }
 
   /** Writes a message to everybody who is connected, its sender included; answers through the sender how many. */
-  broadcast(from: string, content: string, id: string | undefined, sender: Sender): void {
+  broadcast(from: string, content: string, id: string | undefined, sender: OutcomeListener): void {
     this.checkedBytes(content, id);
     const message = { id: id ?? newId(), from, content, sentAt: this.options.clock.now() };
     this.ledger.tookBroadcast();
@@ -180,7 +180,7 @@ export class DeliveryService implements MailboxSurroundings {
   }
 
   onRead(message: Message): void {
-    if (!this.remembered.find(message)) this.remembered.add(Answer.given(message, 'stored', message.sentAt));
+    if (!this.remembered.find(message)) this.remembered.add(PendingReceipt.given(message, 'stored', message.sentAt));
   }
 
   onIdle(mailbox: Mailbox): void {

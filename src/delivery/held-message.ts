@@ -1,5 +1,5 @@
 import type { Message } from '../protocol/message.js';
-import type { Answer } from './answer.js';
+import type { PendingReceipt } from './pending-receipt.js';
 import type { MailboxKey, StoredHeader, StoreOutcome, StoreRequest } from './mailbox-store.js';
 
 /** The mailbox, as far as a message of it knows it. */
@@ -32,7 +32,7 @@ export class HeldMessage implements StoreRequest, StoredHeader {
     public position: number,
     readonly bytes: number,
     /** What its sender is to be told; null when it was read from the disk, as that sender has the receipt. */
-    readonly answer: Answer | null,
+    readonly pendingReceipt: PendingReceipt | null,
   ) {}
 
   get mailbox(): MailboxKey {

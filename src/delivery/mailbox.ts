@@ -1,10 +1,10 @@
 import type { Message } from '../protocol/message.js';
-import type { Answer } from './answer.js';
+import type { PendingReceipt } from './pending-receipt.js';
 import { HeldMessage } from './held-message.js';
 import { HeldMessages } from './held-messages.js';
 import { MailboxReader, WINDOW_BYTES, type Receiver } from './mailbox-reader.js';
 import type { MailboxKey, StoredKey, StoredMessage, StoreOutcome } from './mailbox-store.js';
-import type { MailboxSurroundings } from './mailbox-surroundings.js';
+import type { MailboxContext } from './mailbox-context.js';
 
 /** Sweeps that a message sees before it is stored unconfirmed; they come so many times in `persistAfterMs`. */
 export const SWEEPS_TO_PERSIST = 4;
@@ -38,7 +38,7 @@ export class Mailbox {
 
   constructor(
     readonly key: MailboxKey,
-    private readonly shared: MailboxSurroundings,
+    private readonly shared: MailboxContext,
   ) {
     this.diskUpTo = shared.lastPosition;
   }
@@ -48,7 +48,7 @@ export class Mailbox {
   }
 
   /** Takes a message, at the next position: writes it to every connection that can have it now, or else stores it. */
-  accept(message: Message, position: number, bytes: number, answer: Answer): void {
+  accept(message: Message, position: number, bytes: number, answer: PendingReceipt): void {
     const held = new HeldMessage(this, message, position, bytes, answer);
     held.takenAtSweep = this.shared.sweeps;
     held.takenLive = this.shared.persistFirst && this.isLive;
@@ -140,7 +140,7 @@ export class Mailbox {
     } else {
       this.release(held, true);
       this.shared.onRefused(held.message);
-      held.answer?.refused(outcome.error);
+      held.pendingReceipt?.refused(outcome.error);
     }
     this.trim();
   }
@@ -152,7 +152,7 @@ export class Mailbox {
     else ledger.tookStored(held.message);
     held.accepted = true;
     if (held.gone) return store.remove(held, 'confirmed');
-    held.answer?.receipted('stored', held.sentAt);
+    held.pendingReceipt?.receipted('stored', held.sentAt);
     if (persistFirst) for (const reader of this.readers) this.advance(reader);
     this.releaseIfStored(held);
   }
@@ -193,7 +193,7 @@ export class Mailbox {
   private end(held: HeldMessage): void {
     const { ledger, store } = this.shared;
     this.release(held, true);
-    held.answer?.receipted('delivered', held.sentAt);
+    held.pendingReceipt?.receipted('delivered', held.sentAt);
     if (held.disk === 'stored') store.remove(held, 'confirmed');
     else if (held.disk === 'memory' || store.cancel(held)) ledger.confirmedLive(held.message);
     // Otherwise its commit is under way, and onSettled removes it.
@@ -275,7 +275,7 @@ export class Mailbox {
 
   /** The store has this message already: its sender is told of the first one. */
   private endRepeat(held: HeldMessage, sentAt: number): void {
-    held.answer?.receipted('stored', sentAt, true);
+    held.pendingReceipt?.receipted('stored', sentAt, true);
     this.release(held, true);
   }
 

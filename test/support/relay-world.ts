@@ -358,7 +358,7 @@ export class RelayWorld {
     if (this.sabotage === 'receipt-before-commit') {
       const write = store.store.bind(store);
       store.store = (request) => {
-        (request as HeldMessage).answer?.receipted('stored', request.message.sentAt);
+        (request as HeldMessage).pendingReceipt?.receipted('stored', request.message.sentAt);
         write(request);
       };
     }

@@ -4,7 +4,7 @@ import type { Mailbox } from './mailbox.js';
 import type { MailboxStore } from './mailbox-store.js';
 
 /** What all mailboxes share. */
-export interface MailboxSurroundings {
+export interface MailboxContext {
   readonly store: MailboxStore;
   readonly ledger: Ledger;
   readonly ackWindow: number;
