@@ -32,7 +32,7 @@ export class ChatEventListeners implements OnModuleInit {
     if (this.hasAny('connected', 'disconnected')) this.hearConnections();
     if (this.hasAny('accepted', 'stored', 'confirmed')) this.hearMessages();
     if (this.hasAny('confirmed', 'expired', 'purged', 'evicted')) {
-      this.store.onRemoval(({ id, from, to, sentAt }, ending) => this.emit(ending, { id, from, to, sentAt }));
+      this.store.removed.on(({ id, from, to, sentAt }, reason) => this.emit(reason, { id, from, to, sentAt }));
     }
   }
 

@@ -39,7 +39,7 @@ const DATABASE: StoreDatabase = {
 };
 
 /** One for all chats of a process: each that is made takes the name of its connection anew, and Nest warns of a second one. */
-const STORE = OfflineMessagesModule.over(DATABASE);
+const STORE = OfflineMessagesModule.register(DATABASE);
 
 /**
  * The chat, for the `imports` of an application, once. The application also installs the ChatWsAdapter, and gets a

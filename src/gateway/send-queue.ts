@@ -2,7 +2,7 @@ import type { Logger } from '@nestjs/common';
 import { AsyncResource } from 'node:async_hooks';
 import type { Connection } from '../connections/connection.js';
 import { Hold } from '../connections/reading.js';
-import type { Sender } from '../delivery/answer.js';
+import type { OutcomeListener } from '../delivery/pending-receipt.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
@@ -41,7 +41,7 @@ export interface SendQueueContext {
  *
  * It tells its client what becomes of what was sent, and counts at the ledger what is refused.
  */
-export class SendQueue implements Sender {
+export class SendQueue implements OutcomeListener {
   /** How fast this connection may send. */
   readonly rateLimits: RateLimits;
   private state: 'open' | 'over rate' | 'deciding' | 'no room' = 'open';

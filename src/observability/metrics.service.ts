@@ -151,7 +151,7 @@ export class MetricsService {
       registers,
     });
     for (const statement of ['insert', 'delete']) for (const metric of [seconds, rows]) metric.zero({ statement });
-    this.store.onCommit((commit) => {
+    this.store.committed.on((commit) => {
       seconds.observe({ statement: commit.statement }, commit.seconds);
       rows.observe({ statement: commit.statement }, commit.rows);
     });

@@ -1,22 +1,10 @@
-import type { Page } from '../offline-messages/offline-message.service.js';
-import type { StoredHeader } from '../offline-messages/offline-message.table.js';
-import type { Ending } from '../offline-messages/removals.js';
-import type { StoreRequest } from '../offline-messages/store-batch.js';
 import type { Message } from '../protocol/message.js';
 import type { Ledger } from './ledger.js';
 import type { Mailbox } from './mailbox.js';
-
-/** The store, as far as a mailbox needs it. */
-export interface MailboxStore {
-  store(request: StoreRequest): void;
-  cancel(request: StoreRequest): boolean;
-  remove(row: StoredHeader, ending: Ending): void;
-  page(user: string, after: number, upTo: number, limit: number): Promise<Page>;
-  isLeaving(row: StoredHeader): boolean;
-}
+import type { MailboxStore } from './mailbox-store.js';
 
 /** What all mailboxes share. */
-export interface MailboxSurroundings {
+export interface MailboxContext {
   readonly store: MailboxStore;
   readonly ledger: Ledger;
   readonly ackWindow: number;

@@ -5,22 +5,22 @@ import type { Message, Receipt } from '../protocol/message.js';
 type Identity = Pick<Message, 'id' | 'from' | 'to'>;
 
 /** Who sent a message and is told what became of it: a connection, or a REST call. */
-export interface Sender {
+export interface OutcomeListener {
   /** `repeated`: the message had been taken before, and this is the receipt of the first. */
   onReceipt(receipt: Receipt, repeated: boolean): void;
   onRefused(error: ChatError, id: string): void;
 }
 
 /** What the sender of one message is told, once: a receipt or a refusal. A repeat of the message joins and hears the same. */
-export class Answer implements Identity {
+export class PendingReceipt implements Identity {
   readonly id: string;
   readonly from: string;
   readonly to: string;
   private receipt: Receipt | null = null;
   /** Who waits to be told, the first one in front; null when all were. */
-  private senders: Sender[] | null;
+  private senders: OutcomeListener[] | null;
 
-  constructor({ id, from, to }: Identity, sender: Sender | null) {
+  constructor({ id, from, to }: Identity, sender: OutcomeListener | null) {
     // Not the message itself, and its sender only until it is told: the answer is remembered for longer than either is needed.
     this.id = id;
     this.from = from;
@@ -29,13 +29,13 @@ export class Answer implements Identity {
   }
 
   /** The answer to a message that was receipted in an earlier run. */
-  static given(message: Identity, status: 'stored', sentAt: number): Answer {
-    const answer = new Answer(message, null);
+  static given(message: Identity, status: 'stored', sentAt: number): PendingReceipt {
+    const answer = new PendingReceipt(message, null);
     answer.receipted(status, sentAt);
     return answer;
   }
 
-  join(sender: Sender): void {
+  join(sender: OutcomeListener): void {
     if (this.receipt) sender.onReceipt(this.receipt, true);
     else this.senders?.push(sender);
   }
@@ -52,7 +52,7 @@ export class Answer implements Identity {
     this.tell((sender) => sender.onRefused(error, this.id));
   }
 
-  private tell(one: (sender: Sender, joined: boolean) => void): void {
+  private tell(one: (sender: OutcomeListener, joined: boolean) => void): void {
     const senders = this.senders;
     this.senders = null;
     senders?.forEach((sender, index) => one(sender, index > 0));
@@ -67,19 +67,19 @@ const REMEMBERED = 10_000;
  * [protocol 2.5]. They are forgotten a generation at a time: a Map that loses its oldest entry at every message has to
  * look for it among the holes of those before, which cost a fifth of the relay.
  */
-export class RememberedAnswers {
-  private recent = new Answers();
-  private older = new Answers();
+export class IdempotencyCache {
+  private recent = new Generation();
+  private older = new Generation();
 
-  find(message: Identity): Answer | undefined {
+  find(message: Identity): PendingReceipt | undefined {
     return this.recent.find(message) ?? this.older.find(message);
   }
 
   /** Adds an answer that `find` does not find. */
-  add(answer: Answer): void {
+  add(answer: PendingReceipt): void {
     if (this.recent.size >= REMEMBERED) {
       this.older = this.recent;
-      this.recent = new Answers();
+      this.recent = new Generation();
     }
     this.recent.add(answer);
   }
@@ -94,17 +94,17 @@ export class RememberedAnswers {
  * One generation, by ids. Most are not used twice, so that one is a key by itself: to put one together of id and users, and
  * to hash it, cost a twentieth of the relay. Where several messages have the same id they are told apart by their users.
  */
-class Answers {
+class Generation {
   size = 0;
-  private readonly byId = new Map<string, Answer | Map<string, Answer>>();
+  private readonly byId = new Map<string, PendingReceipt | Map<string, PendingReceipt>>();
 
-  find(message: Identity): Answer | undefined {
+  find(message: Identity): PendingReceipt | undefined {
     const found = this.byId.get(message.id);
     if (found instanceof Map) return found.get(usersOf(message));
     return found?.from === message.from && found.to === message.to ? found : undefined;
   }
 
-  add(answer: Answer): void {
+  add(answer: PendingReceipt): void {
     this.size += 1;
     const found = this.byId.get(answer.id);
     if (!found) this.byId.set(answer.id, answer);

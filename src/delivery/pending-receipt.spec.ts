@@ -2,9 +2,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
-import { Answer, RememberedAnswers } from './answer.js';
+import { PendingReceipt, IdempotencyCache } from './pending-receipt.js';
 
-const answerTo = (id: string, from = 'alice', to = 'bob') => new Answer({ id, from, to }, null);
+const answerTo = (id: string, from = 'alice', to = 'bob') => new PendingReceipt({ id, from, to }, null);
 const REMEMBERED = 10_000;
 
 describe('Answer', () => {
@@ -21,7 +21,7 @@ describe('Answer', () => {
 
   it('tells the sender and those who joined of the first receipt, each once', () => {
     const [first, before, after] = [listener(), listener(), listener()];
-    const answer = new Answer(identity, first.sender);
+    const answer = new PendingReceipt(identity, first.sender);
     answer.join(before.sender);
     answer.receipted('stored', 7);
     answer.receipted('delivered', 8);
@@ -33,7 +33,7 @@ describe('Answer', () => {
 
   it('tells all who wait of a refusal', () => {
     const [first, joined] = [listener(), listener()];
-    const answer = new Answer(identity, first.sender);
+    const answer = new PendingReceipt(identity, first.sender);
     answer.join(joined.sender);
     answer.refused(new ChatError('MAILBOX_FULL', 'full'));
     expect([first.heard, joined.heard]).toEqual([[['MAILBOX_FULL', 'm1']], [['MAILBOX_FULL', 'm1']]]);
@@ -41,7 +41,7 @@ describe('Answer', () => {
 
   it('says of a repeat in the store that it is one, to its only sender, too', () => {
     const { sender, heard } = listener();
-    new Answer(identity, sender).receipted('stored', 7, true);
+    new PendingReceipt(identity, sender).receipted('stored', 7, true);
     expect(heard).toEqual([['stored', 7, true]]);
   });
 
@@ -49,8 +49,8 @@ describe('Answer', () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const [kept, gone] = [new WeakRef(listener().sender), new WeakRef(listener().sender)];
-    const told = new Answer(identity, gone.deref()!);
-    const waiting = new Answer(identity, kept.deref()!);
+    const told = new PendingReceipt(identity, gone.deref()!);
+    const waiting = new PendingReceipt(identity, kept.deref()!);
     told.receipted('delivered', 7);
     await new Promise((resolve) => setImmediate(resolve)); // A WeakRef holds on until the turn ends.
     collect();
@@ -61,7 +61,7 @@ describe('Answer', () => {
 
 describe('RememberedAnswers', () => {
   it('tells messages apart by id, sender and recipient', () => {
-    const remembered = new RememberedAnswers();
+    const remembered = new IdempotencyCache();
     const answers = [
       answerTo('1'),
       answerTo('1', 'alice', 'carol'),
@@ -83,7 +83,7 @@ describe('RememberedAnswers', () => {
   });
 
   it('forgets the one message that it is told to', () => {
-    const remembered = new RememberedAnswers();
+    const remembered = new IdempotencyCache();
     const [alone, first, second] = [answerTo('a'), answerTo('b'), answerTo('b', 'carol')];
     for (const answer of [alone, first, second]) remembered.add(answer);
     remembered.forget({ id: 'a', from: 'carol', to: 'bob' });
@@ -98,7 +98,7 @@ describe('RememberedAnswers', () => {
     ['ids that are all different', (n: number) => answerTo(String(n))],
     ['one id for many recipients', (n: number) => answerTo('same', 'alice', `user${n}`)],
   ])('remembers at least the last 10,000 answers and at most twice as many, with %s', (_name, answerOf) => {
-    const remembered = new RememberedAnswers();
+    const remembered = new IdempotencyCache();
     for (let n = 0; n < 3 * REMEMBERED; n += 1) remembered.add(answerOf(n));
     const found = (n: number) => remembered.find(answerOf(n)) !== undefined;
     expect(Array.from({ length: REMEMBERED }, (_, n) => found(2 * REMEMBERED + n))).not.toContain(false);
