@@ -1,9 +1,12 @@
 import { BadRequestException, type ArgumentMetadata, type PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
-import { isMessageId } from '../protocol/message.js';
+import { isMessageId, MESSAGE_ID_RULE } from '../protocol/message.js';
+import { CONTENT_RULE, isContent } from '../protocol/send-request.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
-/** A user name in a path, a query or a body: trimmed and in NFC [protocol 1]. */
+// The rules are those of `protocol`: here they become schemas, so that a refusal names every field that is not valid.
+
+/** A user name in a path, a query or a body, in its only spelling [protocol 1]. */
 export const userName = z.string().transform((raw, context) => {
   const name = parseUserName(raw);
   if (name !== null) return name;
@@ -12,9 +15,12 @@ export const userName = z.string().transform((raw, context) => {
 });
 
 /** A message id in a path or a body. */
-export const messageId = z.string().refine(isMessageId, 'has to be 1 to 64 of A-Z a-z 0-9 _ -');
+export const messageId = z.string().refine(isMessageId, MESSAGE_ID_RULE);
 
-/** How many items a page has: decimal digits, as `Number` would also read `0x10`, `1e2` and a blank. */
+/** The content of a message. */
+export const content = z.string().refine(isContent, CONTENT_RULE);
+
+/** How many items a page has: decimal digits only, as `Number` would also read `0x10`, `1e2` and a blank. */
 export const pageLimit = z
   .preprocess(
     (written) => (typeof written === 'string' && /^\d{1,4}$/.test(written) ? Number(written) : written),
@@ -22,7 +28,7 @@ export const pageLimit = z
   )
   .default(100);
 
-/** Checks a part of a request against its schema, or answers 400 naming the field and what is wanted there. */
+/** Checks a part of a request against its schema; refuses it with 400, naming each field and what is expected there. */
 export class SchemaPipe<Output> implements PipeTransform<unknown, Output> {
   constructor(private readonly schema: z.ZodType<Output>) {}
 
@@ -35,15 +41,15 @@ export class SchemaPipe<Output> implements PipeTransform<unknown, Output> {
   }
 }
 
-/** A cursor is opaque to clients: the place after which the next page begins. */
-export function encodeCursor(place: unknown): string {
-  return Buffer.from(JSON.stringify(place)).toString('base64url');
+/** Writes the position after which the next page begins as a cursor, which is opaque to clients. */
+export function encodeCursor(position: unknown): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
-/** A cursor that one of our pages answered, or 400. */
-export function cursorOf<Place>(place: z.ZodType<Place>) {
+/** Reads a cursor that one of our pages returned; anything else is refused with 400. */
+export function cursorOf<Position>(position: z.ZodType<Position>) {
   return z.string().transform((raw, context) => {
-    const result = place.safeParse(parseJson(Buffer.from(raw, 'base64url').toString()));
+    const result = position.safeParse(parseJson(Buffer.from(raw, 'base64url').toString()));
     if (result.success) return result.data;
     context.addIssue({ code: 'custom', message: 'not a cursor of this list; begin without one' });
     return z.NEVER;
@@ -54,6 +60,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // The schema of the place refuses it.
+    return undefined; // The schema of the position refuses it.
   }
 }

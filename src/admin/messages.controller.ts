@@ -1,19 +1,17 @@
 import { Body, HttpStatus, Inject, Post, Res } from '@nestjs/common';
 import { z } from 'zod';
 import { DeliveryService } from '../delivery/delivery.service.js';
-import { dispatch } from '../delivery/dispatch.js';
+import { sendAndWait } from '../delivery/send-and-wait.js';
 import { toIsoTime } from '../protocol/message.js';
 import { AdminController, Answers, Refuses, Takes } from './api.js';
 import { Audits } from './audit.interceptor.js';
-import { messageId, SchemaPipe, userName } from './input.js';
-
-const wholeText = z.string().refine((text) => text.isWellFormed(), 'has to be a string of whole characters');
+import { content, messageId, SchemaPipe, userName } from './input.js';
 
 const messageBody = z
   .object({
     from: userName,
     to: userName.optional().describe('The recipient; left out of a broadcast.'),
-    content: wholeText,
+    content,
     broadcast: z.boolean().optional().describe('True: to everybody who is online, and never stored.'),
     id: messageId.optional().describe('1 to 64 of A-Z a-z 0-9 _ -; given by the server unless it is here.'),
   })
@@ -44,7 +42,7 @@ export class MessagesController {
     @Body(new SchemaPipe(messageBody)) body: z.infer<typeof messageBody>,
     @Res({ passthrough: true }) response: { status(code: number): unknown },
   ): Promise<z.infer<typeof receiptDto>> {
-    const { receipt, repeated } = await dispatch(this.delivery, body);
+    const { receipt, repeated } = await sendAndWait(this.delivery, body);
     response.status(repeated ? HttpStatus.OK : HttpStatus.CREATED);
     return { ...receipt, sentAt: toIsoTime(receipt.sentAt) };
   }

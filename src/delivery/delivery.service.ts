@@ -3,9 +3,9 @@ import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
+import { checkSize, type SendRequest } from '../protocol/send-request.js';
 import { Answer, RememberedAnswers, type Sender } from './answer.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox, SWEEPS_TO_PERSIST } from './mailbox.js';
@@ -14,14 +14,6 @@ import type { MailboxSurroundings } from './mailbox-surroundings.js';
 
 /** Pause before a page of the backlog that could not be read is tried again, in milliseconds. */
 const READ_RETRY_MS = 250;
-
-/** A direct message as its sender hands it in; the recipient is a valid user name. */
-export interface Dispatch {
-  readonly to: string;
-  readonly content: string;
-  /** The sender's own id for it, already checked. */
-  readonly id?: string | undefined;
-}
 
 /**
  * The one place where live and stored meet: it takes messages, gives each its place in the order, and hands it to the
@@ -83,9 +75,14 @@ export class DeliveryService implements MailboxSurroundings {
     return this.rateMeter.rates();
   }
 
-  /** Takes a direct message; the sender hears of a receipt or a refusal when it is due. */
-  send(from: string, { to, content, id }: Dispatch, sender: Sender): void {
-    const bytes = this.checkedBytes(content, id);
+  /**
+   * Accepts a direct message or a broadcast that is valid but for its size; throws CONTENT_TOO_LARGE. The sender hears of
+   * a receipt or a refusal when it is due.
+   */
+  send(request: SendRequest, sender: Sender): void {
+    const { from, to, content, id } = request;
+    const bytes = checkSize(request, this.options.maxContentBytes);
+    if (to === undefined) return this.broadcast(request, sender);
     const repeated = id === undefined ? undefined : this.remembered.find({ id, from, to });
     if (repeated) return repeated.join(sender);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
@@ -94,9 +91,8 @@ export class DeliveryService implements MailboxSurroundings {
     this.mailboxOf(to).accept(message, ++this.lastPosition, bytes, answer);
   }
 
-  /** Writes a message to everybody who is connected, its sender included; answers through the sender how many. */
-  broadcast(from: string, content: string, id: string | undefined, sender: Sender): void {
-    this.checkedBytes(content, id);
+  /** Writes a message to everybody who is connected, its sender included; the receipt says to how many connections. */
+  private broadcast({ from, content, id }: SendRequest, sender: Sender): void {
     const message = { id: id ?? newId(), from, content, sentAt: this.options.clock.now() };
     this.ledger.tookBroadcast();
     let recipients = 0;
@@ -199,16 +195,6 @@ export class DeliveryService implements MailboxSurroundings {
     let mailbox = this.mailboxes.get(user);
     if (!mailbox) this.mailboxes.set(user, (mailbox = new Mailbox(user, this)));
     return mailbox;
-  }
-
-  private checkedBytes(content: string, id: string | undefined): number {
-    const bytes = Buffer.byteLength(content);
-    if (bytes <= this.options.maxContentBytes) return bytes;
-    throw new ChatError(
-      'CONTENT_TOO_LARGE',
-      `the content has ${bytes} bytes and may have ${this.options.maxContentBytes}; send it in parts`,
-      { id },
-    );
   }
 
   private scheduleSweep(): () => void {

@@ -11,9 +11,9 @@ import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { ChatError, errors } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
-import type { Command } from '../protocol/frames.js';
+import type { ClientFrame } from '../protocol/frames.js';
 import { ADAPTER_MISSING } from './adapter-check.js';
 import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
@@ -143,15 +143,15 @@ export class ChatGateway
     connection.onFrame();
     const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
     if (text === null) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
-    let command: Command;
+    let frame: ClientFrame;
     try {
-      command = codec.decode(text);
+      frame = codec.decode(text, connection.user);
     } catch (error) {
       if (connection.mayOverhead()) this.onError(connection, error);
       return;
     }
-    if (command.type === 'ack') this.acknowledge(connection, command.seq);
-    else queue.push(command);
+    if ('seq' in frame) this.acknowledge(connection, frame.seq);
+    else queue.push(frame);
   }
 
   private acknowledge(connection: Connection, seq: number): void {
@@ -159,7 +159,7 @@ export class ChatGateway
     // Acks that confirm something are as many as the messages; only others can be a flood.
     if (confirmed === 0) connection.mayOverhead();
     if (confirmed !== null) return;
-    connection.onRefused(new ChatError('BAD_FRAME', 'this seq was never sent to you; acknowledge what has come'));
+    connection.onRefused(errors.neverSent());
     connection.revoke(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
   }
 

@@ -3,8 +3,9 @@ import type { Connection } from '../connections/connection.js';
 import { Hold } from '../connections/reading.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import type { ChatOptions } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
-import type { Policy, SendCommand } from './policy.js';
+import { errors } from '../protocol/chat-error.js';
+import type { SendRequest } from '../protocol/send-request.js';
+import type { Policy } from './policy.js';
 
 /** How much of one connection may wait, in bytes of content [protocol 5]. */
 const MAX_WAITING_BYTES = 64 * 1024;
@@ -37,13 +38,13 @@ export interface SendQueueSurroundings {
  */
 export class SendQueue {
   private state: 'open' | 'over rate' | 'deciding' | 'no room' = 'open';
-  private waiting: SendCommand[] = [];
+  private waiting: SendRequest[] = [];
   private waitingBytes = 0;
   private cancelTimer: (() => void) | null = null;
   /** Who is told when nothing waits any more; until then neither the rate nor the disk holds anything up. */
   private flushed: (() => void)[] = [];
 
-  private readonly decide: ((command: SendCommand) => boolean | Promise<boolean>) | null;
+  private readonly decide: ((request: SendRequest) => boolean | Promise<boolean>) | null;
 
   /** To be made in the async context of the upgrade: a policy is asked in it, whatever made a message wait. */
   constructor(
@@ -51,14 +52,14 @@ export class SendQueue {
     private readonly shared: SendQueueSurroundings,
   ) {
     const { policy } = shared;
-    this.decide = policy && AsyncResource.bind((command: SendCommand) => policy.decide(command, connection));
+    this.decide = policy && AsyncResource.bind((request: SendRequest) => policy.decide(request, connection));
   }
 
   /** Takes what a connection sends, now or when it may be. */
-  push(command: SendCommand): void {
-    if (this.state === 'open' && this.mayTake()) return this.take(command);
-    this.waiting.push(command);
-    this.waitingBytes += Buffer.byteLength(command.content);
+  push(request: SendRequest): void {
+    if (this.state === 'open' && this.mayTake()) return this.take(request);
+    this.waiting.push(request);
+    this.waitingBytes += Buffer.byteLength(request.content);
     if (this.isFull) this.connection.reading.hold(Hold.QUEUE);
   }
 
@@ -97,9 +98,9 @@ export class SendQueue {
     this.state = 'open';
     if (this.connection.isRevoked) this.drop();
     while (this.state === 'open' && this.waiting.length > 0 && this.mayTake()) {
-      const command = this.waiting.shift()!;
-      this.waitingBytes -= Buffer.byteLength(command.content);
-      this.take(command);
+      const request = this.waiting.shift()!;
+      this.waitingBytes -= Buffer.byteLength(request.content);
+      this.take(request);
     }
     if (!this.isFull) this.connection.reading.release(Hold.QUEUE);
     if (this.state !== 'open') return;
@@ -111,16 +112,16 @@ export class SendQueue {
     this.waitingBytes = 0;
   }
 
-  private take(command: SendCommand): void {
+  private take(request: SendRequest): void {
     const { connection, shared } = this;
     try {
       // A broadcast has a rate of its own, and is worth nothing later: what is over it does not wait.
-      if (command.type === 'broadcast' && !connection.pace.takeBroadcast()) throw tooManyBroadcasts(command);
-      const verdict = this.decide === null || this.decide(command);
-      if (typeof verdict === 'boolean') return this.settle(command, verdict);
+      if (request.to === undefined && !connection.pace.takeBroadcast()) throw errors.tooManyBroadcasts(request.id);
+      const verdict = this.decide === null || this.decide(request);
+      if (typeof verdict === 'boolean') return this.settle(request, verdict);
       this.state = 'deciding';
       void verdict.then((allowed) => {
-        if (!connection.isRevoked) this.settle(command, allowed);
+        if (!connection.isRevoked) this.settle(request, allowed);
         this.goOn();
       });
     } catch (error) {
@@ -128,22 +129,13 @@ export class SendQueue {
     }
   }
 
-  private settle(command: SendCommand, allowed: boolean): void {
+  private settle(request: SendRequest, allowed: boolean): void {
     const { connection, shared } = this;
     try {
-      if (!allowed) throw notAllowed(command);
-      if (command.type === 'send') shared.delivery.send(connection.user, command, connection);
-      else shared.delivery.broadcast(connection.user, command.content, command.id, connection);
+      if (!allowed) throw errors.notAllowed(request.id);
+      shared.delivery.send(request, connection);
     } catch (error) {
       shared.onError(connection, error);
     }
   }
-}
-
-function notAllowed({ id }: SendCommand): ChatError {
-  return new ChatError('NOT_ALLOWED', 'the application does not allow it; do not send it again', { id });
-}
-
-function tooManyBroadcasts({ id }: SendCommand): ChatError {
-  return new ChatError('RATE_LIMITED', 'too many broadcasts in a short time; send again more slowly', { id });
 }

@@ -1,14 +1,14 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Clock } from '../options/clock.js';
 import { inNoContext } from '../options/no-context.js';
-import type { ChatError } from '../protocol/chat-error.js';
+import { errors, type ChatError } from '../protocol/chat-error.js';
 import type { Commit, CommitListener, QueueDepth } from './commit-listener.js';
 import type { MailboxTallies } from './mailbox-tally.js';
 import type { OfflineMessageTable, RowKey, StoredHeader, StoredMessage } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
 import { Removals, type Ending, type RemovalWatcher } from './removals.js';
 import { StoreBatch, type StoreRequest } from './store-batch.js';
-import { faultOf, TRIES, unavailable, type Fault } from './store-fault.js';
+import { faultOf, TRIES, type Fault } from './store-fault.js';
 import type { StoreHandle } from './store-handle.js';
 import { StoreHealth } from './store-health.js';
 import { MAX_BATCH, WaitingStores } from './waiting-stores.js';
@@ -84,7 +84,7 @@ export class CommitQueue {
 
   /** Runs a read between two commits; rejects with STORE_UNAVAILABLE when the disk can't be read. */
   read<Result>(run: () => Promise<Result>): Promise<Result> {
-    if (this.closing) return Promise.reject(unavailable('the server is going away; try again later', undefined));
+    if (this.closing) return Promise.reject(errors.goingAway());
     return new Promise<Result>((resolve, reject) => {
       this.reads.push(() => run().then(resolve, (cause: unknown) => reject(this.onReadFailed(cause))));
       this.start();
@@ -190,16 +190,16 @@ export class CommitQueue {
   private onFailed(): void {
     const { cause } = this.health;
     this.health.onUnwell(cause);
-    const error = unavailable('the message was not stored; send it again later', cause);
+    const error = errors.notStored(cause);
     for (const request of this.stores.takeRefusable()) request.onSettled({ status: 'refused', error });
-    this.removals.fail(unavailable('the store fails; what was found is deleted when it works again', cause));
+    this.removals.fail(errors.notDeletedYet(cause));
     this.callRoomListeners();
   }
 
   private onReadFailed(cause: unknown): ChatError {
     this.note(cause);
     this.health.onUnwell(cause);
-    return unavailable('the store can not be read; try again later', cause);
+    return errors.notRead(cause);
   }
 
   /** Lets a while pass after a failure; with nothing to commit, until something is asked for. */
@@ -238,7 +238,7 @@ export class CommitQueue {
     } catch (cause) {
       // They may be in the table, and their senders are about to hear that they are not.
       if (batch.isInserted || faultOf(cause) === 'broken') this.handle.distrust(batch.unanswered.map(rowOf));
-      const error = unavailable('the message was not stored; send it again later', cause);
+      const error = errors.notStored(cause);
       for (const request of batch.unanswered) if (request.hasEnded) request.onSettled({ status: 'refused', error });
       this.stores.putBack(batch.unanswered.filter((request) => !request.hasEnded));
       throw cause;

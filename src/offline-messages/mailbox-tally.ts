@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { errors, type ChatError } from '../protocol/chat-error.js';
 import type { StoredHeader, OfflineMessageTable } from './offline-message.table.js';
 import { SenderTotals } from './sender-totals.js';
 
@@ -82,30 +82,20 @@ export class MailboxTallies {
     const { maxPendingPerUser, maxPendingBytesPerUser, maxPendingPerSender, overflow } = this.caps;
     // One sender's share is refused under either policy: otherwise it could push everybody else's messages out.
     if (maxPendingPerSender !== null && (tally.bySender.get(message.from) ?? 0) >= maxPendingPerSender) {
-      return new ChatError(
-        'SENDER_QUOTA',
-        `${maxPendingPerSender} of your messages already wait for this user; send again when some were delivered`,
-        { scope: 'mailbox' },
-      );
+      return errors.mailboxQuota(maxPendingPerSender);
     }
     if (overflow === 'evict-oldest') return null;
     const full =
       (maxPendingPerUser !== null && tally.count >= maxPendingPerUser) ||
       (maxPendingBytesPerUser !== null && tally.bytes + message.bytes > maxPendingBytesPerUser);
-    return full
-      ? new ChatError('MAILBOX_FULL', 'too many messages wait for this user; send again when some were delivered')
-      : null;
+    return full ? errors.mailboxFull() : null;
   }
 
   private senderRefusal(message: StoredHeader): ChatError | null {
     const { maxStoredBytesPerSender } = this.caps;
     if (maxStoredBytesPerSender === null) return null;
     if (this.senders.of(message.from) + storedBytesOf(message) <= maxStoredBytesPerSender) return null;
-    return new ChatError(
-      'SENDER_QUOTA',
-      'your messages that wait, for all users together, leave no room for this one; send again when some were delivered',
-      { scope: 'sender' },
-    );
+    return errors.senderQuota();
   }
 
   private storeRefusal(message: StoredHeader, admitted: number): ChatError | null {
@@ -122,7 +112,7 @@ export class MailboxTallies {
       );
     }
     this.isFull = true;
-    return new ChatError('STORE_FULL', 'the store has no room for this message; send it again later, with the same id');
+    return errors.storeFull();
   }
 
   /** Says how many messages and bytes have to be evicted from this mailbox; none under `reject`, where one that was kept for want of a confirmation may be over the cap. */

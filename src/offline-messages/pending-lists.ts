@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { setTimeout as pass } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
-import { ChatError } from '../protocol/chat-error.js';
+import { errors } from '../protocol/chat-error.js';
 import type { Dialect } from './dialect.js';
 import type { StoredMessage } from './offline-message.table.js';
 import { PendingListTable, type PendingOfUser } from './pending-list.table.js';
@@ -178,7 +178,7 @@ export class PendingLists {
   }
 
   private async read<Result>(read: (table: PendingListTable) => Promise<Result>): Promise<Result> {
-    if (this.closed) throw new ChatError('STORE_UNAVAILABLE', 'the server is going away; try again later');
+    if (this.closed) throw errors.goingAway();
     if (!this.openReader) return this.own(read);
     this.reader ??= this.openReader();
     try {
@@ -186,7 +186,7 @@ export class PendingLists {
     } catch (cause) {
       this.tell(cause);
       await this.forget();
-      throw new ChatError('STORE_UNAVAILABLE', 'the store can not be read; try again later', { cause });
+      throw errors.notRead(cause);
     }
   }
 

@@ -1,5 +1,3 @@
-import { ChatError } from '../protocol/chat-error.js';
-
 /**
  * What a failure says about the next try: wait for the lock, try on the same handle, trust the handle no more, or, when
  * somebody else has written into the store, take it anew and give new positions.
@@ -59,9 +57,4 @@ export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return '';
   const { code } = error as { code?: unknown };
   return typeof code === 'string' ? code : (/^SQLITE_\w+/.exec(error.message)?.[0] ?? '');
-}
-
-/** What a failure is to whoever asked for something. */
-export function unavailable(message: string, cause: unknown): ChatError {
-  return new ChatError('STORE_UNAVAILABLE', message, { cause });
 }

@@ -21,7 +21,10 @@ export interface Receipt {
 
 const MESSAGE_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Says whether a sender may use this as a message id: 1 to 64 of `A-Z a-z 0-9 _ -`. */
+/** What a message id has to be, for error texts. */
+export const MESSAGE_ID_RULE = 'has to be 1 to 64 of A-Z a-z 0-9 _ -';
+
+/** Whether a sender may use this as a message id. */
 export function isMessageId(id: unknown): id is string {
   return typeof id === 'string' && MESSAGE_ID.test(id);
 }
