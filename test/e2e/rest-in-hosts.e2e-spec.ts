@@ -234,7 +234,7 @@ describe.each(KINDS)('the OpenAPI document of a host application on %s', (_kind,
     expect(Object.keys(paths)).not.toContain('/api/chat');
     const { summary, parameters, responses } = paths['/api/chat/pending/{user}']!.get!;
     expect(summary).toMatch(/^List the messages/);
-    expect(parameters.map((each) => 'name' in each && each.name)).toEqual(['user', 'limit', 'cursor']);
+    expect(parameters!.map((each) => 'name' in each && each.name)).toEqual(['user', 'limit', 'cursor']);
     const schema = { type: 'object', required: ['items', 'total', 'nextCursor'] };
     expect(responses['200']).toMatchObject({ content: { 'application/json': { schema } } });
   });
