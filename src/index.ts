@@ -13,7 +13,7 @@ export type { Authorize } from './gateway/policy.js';
 export type { Authenticator, Principal } from './authentication/authenticator.js';
 export { AuthenticationOptions } from './authentication/authentication.options.js';
 export { jwt, type JwtOptions } from './authentication/jwt.authenticator.js';
-export { HandshakeRefusal } from './authentication/refusal.js';
+export { HandshakeRefusal } from './protocol/handshake-refusal.js';
 export { trusted } from './authentication/trusted.authenticator.js';
 export { storeMigrations } from './database/migrations/index.js';
 export type { ConnectionInfo } from './connections/connection-info.js';

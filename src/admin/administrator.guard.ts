@@ -9,7 +9,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { AuthenticationService, type Caller } from '../authentication/authentication.service.js';
-import { forbidden } from '../authentication/refusal.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 
 const ALLOW_USERS = 'holdfast:allow-users';
 const callers = new WeakMap<object, Caller>();
@@ -56,7 +56,7 @@ export class AdministratorGuard implements CanActivate {
   async check(request: IncomingMessage, allowUsers = false): Promise<void> {
     const raw = rawOf(request);
     const caller = callers.get(raw) ?? (await this.authentication.identify(request));
-    if (!caller.isAdmin && !allowUsers) throw forbidden('this is for administrators');
+    if (!caller.isAdmin && !allowUsers) throw refusals.administratorsOnly();
     callers.set(raw, caller);
   }
 }

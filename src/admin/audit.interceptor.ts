@@ -12,9 +12,9 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { tap, type Observable } from 'rxjs';
-import { HandshakeRefusal } from '../authentication/refusal.js';
-import { EntranceService } from '../connections/entrance.service.js';
+import { ClientAddress } from '../handshake/client-address.js';
 import { ChatError } from '../protocol/chat-error.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { callerOf } from './administrator.guard.js';
 
 /** A request as Express or Fastify parsed it. */
@@ -42,7 +42,7 @@ export class AuditInterceptor implements NestInterceptor {
 
   constructor(
     @Inject(Reflector) private readonly reflector: Reflector,
-    @Inject(EntranceService) private readonly entrance: EntranceService,
+    @Inject(ClientAddress) private readonly clientAddress: ClientAddress,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -51,7 +51,7 @@ export class AuditInterceptor implements NestInterceptor {
     const { method, route, routeOptions } = request;
     const fields = this.reflector.get<readonly string[] | undefined>(AUDIT_FIELDS, context.getHandler()) ?? [];
     const path = route?.path ?? routeOptions?.url;
-    const call = `${callerOf(request).title} from ${this.entrance.addressOf(request)}: ${method} ${path}`;
+    const call = `${callerOf(request).title} from ${this.clientAddress.of(request)}: ${method} ${path}`;
     return next.handle().pipe(
       tap({
         // The call succeeded, so its fields are valid and short. JSON keeps the log line one line.

@@ -15,10 +15,10 @@ import {
 } from '../database/store-data-source.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdapterCheck } from '../gateway/adapter-check.js';
-import { AdmissionService } from '../gateway/admission.service.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
-import { normalPath } from '../gateway/gateway-hooks.js';
 import { AUTHORIZE, type Authorize } from '../gateway/policy.js';
+import { HandshakeModule } from '../handshake/handshake.module.js';
+import { normalPath } from '../host-gateways/gateway-hooks.js';
 import { OfflineMessagesModule, type StoreDatabase } from '../offline-messages/offline-messages.module.js';
 import { ChatOptionsError } from '../options/chat.options.js';
 import { GIVEN_OPTIONS, OptionsModule } from '../options/options.module.js';
@@ -82,25 +82,25 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       options,
       delivery,
       AuthenticationModule,
-      AdminModule.over(delivery, path),
+      HandshakeModule,
+      AdminModule.register(delivery, path),
       RouterModule.register([{ path, module: AdminModule }]),
       DiscoveryModule,
     ],
     providers: [
       AdapterCheck,
-      AdmissionService,
       POLICY,
-      gatewayAt(path),
+      createGateway(path),
       ChatEventListeners,
       ChatService,
       { provide: CHAT_PATH, useValue: path },
       StartLine,
     ],
-    exports: [ChatService, delivery],
+    exports: [ChatService, delivery, HandshakeModule],
   };
 }
 
-/** Of a path that does not fit, Nest would serve the REST calls somewhere and the socket nowhere. */
+/** With an invalid path Nest would mount the REST calls, but never the socket. */
 function checkPath(path: unknown): void {
   if (typeof path === 'string' && path.startsWith('/') && isSocketPath(normalPath(path))) return;
   throw new ChatOptionsError(
@@ -119,8 +119,8 @@ const POLICY = {
   },
 };
 
-/** A decorator is fixed when its class is made, so each path has a class of its own. */
-function gatewayAt(path: string): Type<ChatGateway> {
+/** Returns the gateway at a path. A decorator is fixed when its class is made, so each path has a class of its own. */
+function createGateway(path: string): Type<ChatGateway> {
   class ChatGatewayAtPath extends ChatGateway {}
   WebSocketGateway(serverOptions(path))(ChatGatewayAtPath);
   return ChatGatewayAtPath;

@@ -5,12 +5,12 @@ import { createServer, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { EMPTY, firstValueFrom, fromEvent, isObservable, map, race, ReplaySubject, takeUntil, timer } from 'rxjs';
 import { WebSocket, type MessageEvent, type WebSocketServer } from 'ws';
-import { HandshakeRefusal } from '../authentication/refusal.js';
+import { GuardedWebSocketServer, refuse, UpgradeRouter } from '../handshake/upgrade-router.js';
+import { FrameQueue } from '../host-gateways/frame-queue.js';
+import { guardGateways, normalPath, OF_CHAT } from '../host-gateways/gateway-hooks.js';
 import { CloseCode } from '../protocol/close-code.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import { noteAdapter } from './adapter-check.js';
-import { FrameQueue } from './frame-queue.js';
-import { guardGateways, normalPath, OF_CHAT } from './gateway-hooks.js';
-import { GuardedWebSocketServer, refuse, UpgradeRouter } from './upgrade-router.js';
 
 /** How long a client has to answer a close frame before it is cut off, in milliseconds. */
 export const CLOSE_TIMEOUT_MS = 5_000;
@@ -86,8 +86,7 @@ export class ChatWsAdapter extends WsAdapter {
     server.on('error', (error) => this.logger.error(error));
     // What `ws` itself refuses is answered in our shape, too.
     server.on('wsClientError', (error: Error, socket: Duplex) => {
-      const refusal = new HandshakeRefusal(400, 'BAD_HANDSHAKE', `${error.message}; use a WebSocket client`);
-      server.emit('refused', refuse(socket, refusal));
+      server.emit('refused', refuse(socket, refusals.badHandshake(error.message)));
     });
     return server;
   }

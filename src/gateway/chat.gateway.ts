@@ -10,19 +10,22 @@ import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
+import { HandshakeService, type AcceptedHandshake } from '../handshake/handshake.service.js';
+import { chooseSubprotocol } from '../handshake/subprotocol.js';
+import { GuardedWebSocketServer } from '../handshake/upgrade-router.js';
+import { OF_CHAT } from '../host-gateways/gateway-hooks.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError, errors } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
 import type { ClientFrame } from '../protocol/frames.js';
 import { ADAPTER_MISSING } from './adapter-check.js';
-import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
 import { ChatSocket } from './chat.socket.js';
-import { OF_CHAT } from './gateway-hooks.js';
 import { sayGoodbye, type Client } from './goodbye.js';
+import { JsonCodec } from './json.codec.js';
 import { AUTHORIZE, Policy, type Authorize } from './policy.js';
 import { SendQueue, type SendQueueSurroundings } from './send-queue.js';
-import { GuardedWebSocketServer } from './upgrade-router.js';
+import { TextCodec } from './text.codec.js';
 
 /**
  * Pieces in which one frame may arrive, `maxBufferedChunks` of `ws`; one more closes with 1008. Each costs an object, so
@@ -31,6 +34,9 @@ import { GuardedWebSocketServer } from './upgrade-router.js';
  */
 const MAX_CHUNKS = 1_024;
 const SMALLEST_SEGMENT_BYTES = 536;
+
+/** It keeps nothing of a connection, so one serves all. */
+const jsonCodec = new JsonCodec();
 
 /** What a WebSocket server of a chat is told when it is made; the limits of a frame follow when the options are known. */
 export function serverOptions(path: string): Record<PropertyKey, unknown> {
@@ -68,7 +74,7 @@ export class ChatGateway
 
   constructor(
     @Inject(CHAT_OPTIONS) readonly options: ChatOptions,
-    @Inject(AdmissionService) private readonly admissions: AdmissionService,
+    @Inject(HandshakeService) private readonly handshakes: HandshakeService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(DeliveryService) readonly delivery: DeliveryService,
     @Inject(AUTHORIZE) authorize: Authorize | null,
@@ -82,8 +88,8 @@ export class ChatGateway
     const { maxFrameBytes, maxFragments } = this.options;
     const maxBufferedChunks = Math.max(MAX_CHUNKS, Math.ceil(maxFrameBytes / SMALLEST_SEGMENT_BYTES));
     Object.assign(server.options, { maxPayload: maxFrameBytes, maxFragments, maxBufferedChunks });
-    server.on('refused', (code: string) => this.admissions.onRefused(code));
-    server.guard = (request) => this.admissions.admit(request);
+    server.on('refused', (code: string) => this.handshakes.countRefusal(code));
+    server.guard = (request) => this.handshakes.accept(request);
   }
 
   onApplicationBootstrap(): void {
@@ -93,7 +99,8 @@ export class ChatGateway
   }
 
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
-  handleConnection(socket: WebSocket, request: IncomingMessage, { origin, codec }: Admission): void {
+  handleConnection(socket: WebSocket, request: IncomingMessage, { origin, protocol }: AcceptedHandshake): void {
+    const codec = protocol === 'json' ? jsonCodec : new TextCodec();
     const connection = this.connections.open(socket, request.socket, codec, origin);
     const queue = new SendQueue(connection, this);
     this.clients.set(socket, { connection, queue });
@@ -121,7 +128,7 @@ export class ChatGateway
 
   /** Stores what is unconfirmed, says goodbye to everybody, and waits until they are gone; nothing is lost and nobody who answers sees 1006. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.admissions.close();
+    this.handshakes.close();
     await sayGoodbye(this.clients, this.delivery, this.options);
     await this.delivery.close();
   }
@@ -135,7 +142,7 @@ export class ChatGateway
   private onFrame(
     connection: Connection,
     queue: SendQueue,
-    codec: Admission['codec'],
+    codec: JsonCodec | TextCodec,
     data: RawData,
     isBinary: boolean,
   ): void {

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ConnectionService } from '../connections/connection.service.js';
-import { EntranceService } from '../connections/entrance.service.js';
-import { SOCKET_ENDINGS } from '../connections/http-sockets.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
+import { HandshakeService } from '../handshake/handshake.service.js';
+import { SOCKET_ENDINGS } from '../handshake/http-sockets.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ERROR_CODES, type ErrorCode } from '../protocol/chat-error.js';
@@ -33,7 +33,7 @@ export class MetricsService {
   constructor(
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
-    @Inject(EntranceService) private readonly entrance: EntranceService,
+    @Inject(HandshakeService) private readonly handshakes: HandshakeService,
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
   ) {
@@ -109,14 +109,14 @@ export class MetricsService {
   }
 
   private showHandshakes(): void {
-    const { line } = this.entrance;
-    this.gauge('handshakes_waiting', 'Handshakes that wait in line.', () => line.length);
-    const refused = () => this.entrance.refusals();
+    const { queue } = this.handshakes;
+    this.gauge('handshakes_waiting', 'Handshakes that wait in line.', () => queue.length);
+    const refused = () => this.handshakes.refusals();
     this.counter('handshakes_refused_total', 'Handshakes that were refused before the upgrade.', refused, 'code');
   }
 
   private showHttpSockets(): void {
-    const { httpSockets } = this.entrance;
+    const { httpSockets } = this.handshakes;
     const help = 'Sockets of the standalone server';
     this.gauge('http_sockets', `${help} that are no connections.`, () => httpSockets.count);
     const closed = () => SOCKET_ENDINGS.map((reason) => [reason, httpSockets.closed.of(reason)] as const);

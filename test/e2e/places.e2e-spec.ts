@@ -45,7 +45,7 @@ describe('connections that take over from each other', () => {
     await current.expectNothingElse('bob');
     await (await chat.connect('alice')).expectNothingElse('alice');
     expect(lines.filter((line) => line.startsWith('warn '))).toEqual([
-      expect.stringMatching(/^warn Admission: Clients take over from each other again and again, as user "bob" last/),
+      expect.stringMatching(/^warn Handshake: Clients take over from each other again and again, as user "bob" last/),
     ]);
     clock.advance(6_000);
     const newest = await chat.connect('bob');

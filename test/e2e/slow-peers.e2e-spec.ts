@@ -1,5 +1,5 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
-import { HandshakeRefusal } from '../../src/authentication/refusal.js';
+import { HandshakeRefusal } from '../../src/protocol/handshake-refusal.js';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually, withDeadline } from '../support/deadline.js';
 import { ManualClock } from '../support/manual-clock.js';

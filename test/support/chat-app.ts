@@ -54,7 +54,7 @@ export class ChatApp {
       chat: resolveChatOptions({ ...UNLIMITED, ...chat }),
       authentication: resolveAuthenticationOptions({ authenticate, adminToken, insecure }),
     };
-    const module = await Test.createTestingModule({ imports: [AppModule.with(settings)] }).compile();
+    const module = await Test.createTestingModule({ imports: [AppModule.forRoot(settings)] }).compile();
     const app = module.createNestApplication<NestExpressApplication>(
       new ImpatientExpressAdapter(settings.chat.handshakeMs),
       {

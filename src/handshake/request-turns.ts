@@ -3,20 +3,23 @@ import type { Socket } from 'node:net';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Requests of one socket that may wait for their turn. Node reads 64 KiB at once: no client with 256 bytes of headers sends more. */
+/**
+ * Requests of one socket that may wait for their turn. Node reads 64 KiB at once, which is no more than this from a client
+ * whose headers have 256 bytes or more.
+ */
 export const MAX_WAITING_REQUESTS = 256;
 
 /**
- * Handles the requests of one socket one after the other, each in a turn of the event loop of its own. Node hands over at
- * once all that it has read, thousands of small ones, and would keep everybody waiting until the last of them is handled.
- * While one waits the socket is not read. What was read before is parsed already: when more wait than may, the socket is
- * closed, and `onTooMany` is told.
+ * Handles the requests of one socket one after the other, each in its own turn of the event loop. Node hands over all that
+ * it has read at once. Those may be thousands of small requests, and all other clients would wait until the last of them
+ * is handled. While a request waits, the socket is not read. Node has already parsed what it read before: when too many of
+ * these wait, the socket is closed and `onTooMany` is called.
  */
 export function inTurns(handle: Handler, onTooMany: () => void): Handler {
-  /** What waits behind the request that is handled, by their socket. */
+  /** The requests that wait, by their socket; empty while one is handled and none waits. */
   const queues = new WeakMap<Socket, [IncomingMessage, ServerResponse][]>();
 
-  /** Node resumes a socket at the end of each request, and whenever a body is read. */
+  /** Pauses the socket again: Node resumes it at the end of each request, and whenever a body is read. */
   function hold(this: Socket): void {
     if ((queues.get(this)?.length ?? 0) > 0) this.pause();
   }
@@ -48,7 +51,7 @@ export function inTurns(handle: Handler, onTooMany: () => void): Handler {
       onTooMany();
     } else if (queue.push([request, response]) === 1) {
       socket.on('resume', hold);
-      process.nextTick(() => hold.call(socket)); // Not now: Node resumes it when it has parsed this one.
+      process.nextTick(() => hold.call(socket)); // Not now: Node resumes it after it has parsed this request.
     }
   };
 }

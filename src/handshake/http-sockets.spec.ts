@@ -1,20 +1,20 @@
 import { PassThrough } from 'node:stream';
+import { ConnectionSlots } from './connection-slots.js';
 import { HttpSockets } from './http-sockets.js';
-import { Places } from './places.js';
 
 const UNLIMITED = { sessions: 'multiple', connectionsPerUser: null } as const;
 
 function start(connectionsPerAddress: number | null, maxConnections: number | null) {
   const limits = { ...UNLIMITED, connectionsPerAddress, maxConnections };
-  const places = new Places(limits);
-  const sockets = new HttpSockets(limits, places);
+  const slots = new ConnectionSlots(limits);
+  const sockets = new HttpSockets(limits, slots);
   const open = (count: number, customer: string | null) =>
     Array.from({ length: count }, () => {
       const socket = new PassThrough();
       sockets.add(socket, customer);
       return socket;
     });
-  return { places, sockets, open };
+  return { slots, sockets, open };
 }
 
 const left = (sockets: readonly PassThrough[]) => sockets.filter(({ destroyed }) => !destroyed).length;
@@ -66,8 +66,8 @@ describe('HttpSockets', () => {
   });
 
   it('share the room with the connections, but for a part that is theirs', () => {
-    const { places, open } = start(null, 10);
-    for (let n = 0; n < 10; n += 1) places.take('a', new PassThrough());
+    const { slots, open } = start(null, 10);
+    for (let n = 0; n < 10; n += 1) slots.take('a', new PassThrough());
     expect(left(open(55, 'b'))).toBe(50);
   });
 

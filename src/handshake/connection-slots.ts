@@ -1,31 +1,31 @@
 import type { Duplex } from 'node:stream';
+import { Tally } from '../connections/tally.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { customerOf } from '../options/network-address.js';
-import { Tally } from './tally.js';
 
-/** How many places there are. */
-export type PlaceLimits = Pick<
+/** How many slots there are. */
+export type SlotLimits = Pick<
   ChatOptions,
   'sessions' | 'connectionsPerUser' | 'connectionsPerAddress' | 'maxConnections'
 >;
 
-/** A place among the connections that there may be. */
-export interface Place {
-  /** Makes it this user's, once it is known who comes; answers false when the user has as many as there may be. */
+/** A slot among the connections that may be open. */
+export interface ConnectionSlot {
+  /** Gives the slot to this user, once it is known who connects; returns false when the user has as many as allowed. */
   assign(user: string): boolean;
 }
 
 /**
- * Who has a place: whoever is connected, and whoever is about to be. A place is taken before anybody is asked who comes,
- * as that may take a while in which any number could pass the same count, and it is held until the socket is closed:
- * however a handshake or a connection ends, it ends there, so that no place is lost.
+ * The slots of all connections that are open, and of all handshakes that may become one. A handshake takes its slot
+ * before its user is known: to find the user may take a while, in which any number of handshakes could pass the same
+ * count. The slot is held until the socket is closed. Every handshake and every connection ends there, so no slot is lost.
  */
-export class Places {
+export class ConnectionSlots {
   private taken = 0;
   private readonly byCustomer = new Tally<string>();
   private readonly byUser = new Tally<string>();
 
-  constructor(private readonly limits: PlaceLimits) {}
+  constructor(private readonly limits: SlotLimits) {}
 
   /** How many are taken. */
   get count(): number {
@@ -33,10 +33,10 @@ export class Places {
   }
 
   /**
-   * Takes a place for a peer at this address, until its socket is closed; answers which limit that would be over instead.
-   * A peer without an address is limited by the places of the server alone.
+   * Takes a slot for a peer at this address, until its socket is closed. Returns the limit instead when one is reached.
+   * A peer without an address is limited by the slots of the server alone.
    */
-  take(remoteAddress: string, socket: Duplex): Place | 'server' | 'address' {
+  take(remoteAddress: string, socket: Duplex): ConnectionSlot | 'server' | 'address' {
     const { connectionsPerAddress, maxConnections } = this.limits;
     if (isReached(this.taken, maxConnections)) return 'server';
     const customer = customerOf(remoteAddress);
@@ -59,7 +59,7 @@ export class Places {
     };
   }
 
-  /** How many places this user has. */
+  /** How many slots this user has. */
   of(user: string): number {
     return this.byUser.of(user);
   }
@@ -70,7 +70,7 @@ export class Places {
   }
 }
 
-/** Whether there is no room for one more; no limit is `null`. */
+/** Whether a count has reached its limit; `null` is no limit. */
 export function isReached(count: number, limit: number | null): boolean {
   return limit !== null && count >= limit;
 }

@@ -1,12 +1,15 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Since 24.9 and 22.21 Node asks this of a request with an `Upgrade`; on false it goes the way of all requests. */
+/** Node (24.9, 22.21) calls it for each request with an `Upgrade`; on false the request is handled like any other. */
 interface AskingServer extends Server {
   shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
 }
 
-/** What an older Node has at each socket: it hands over a request when its head is read, `upgrade` saying that the parser saw one. */
+/**
+ * What an older Node has at each socket. It hands over a request when its head is read; `upgrade` says whether the parser
+ * saw an `Upgrade`.
+ */
 interface ParsedSocket extends Duplex {
   readonly parser?: { onIncoming?: (request: UpgradingMessage, ...rest: unknown[]) => unknown } | null;
 }
@@ -15,15 +18,15 @@ interface UpgradingMessage extends IncomingMessage {
   upgrade: boolean | null;
 }
 
-/** A TLS server shows its sockets to HTTP with the second. */
+/** The events with which a server gives a socket to HTTP; the second is of a TLS server. */
 const OPENINGS = ['connection', 'secureConnection'];
 
 /**
- * Makes an HTTP server handle a request with an `Upgrade` that is no WebSocket as if that header were absent [RFC 9110 7.8].
- * Once there is a listener for upgrades, Node gives it all of them, with the body unread: clients that offer `h2c` with their
- * first request, as Java's do, would reach no route of the application. Answers how to undo it.
+ * Makes an HTTP server ignore an `Upgrade` to anything but WebSocket, as if that header were absent [RFC 9110 7.8]. Once
+ * there is a listener for upgrades, Node gives it every request with an `Upgrade`, with the body unread. Clients that offer
+ * `h2c` with their first request, as Java's do, would not reach any route of the application. Returns how to undo it.
  *
- * Where the application listens for upgrades itself, it gets those, as it would without the chat.
+ * An application that listens for upgrades itself gets them, as it would without the chat.
  */
 export function ignoreForeignUpgrades(server: Server): () => void {
   const isTaken = (request: IncomingMessage) => offersWebSocket(request) || server.listenerCount('upgrade') > 1;

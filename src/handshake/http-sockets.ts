@@ -1,23 +1,28 @@
 import type { Duplex } from 'node:stream';
+import { Tally } from '../connections/tally.js';
 import type { ChatOptions } from '../options/chat.options.js';
-import { isReached, type Places } from './places.js';
-import { Tally } from './tally.js';
+import { isReached, type ConnectionSlots } from './connection-slots.js';
 
-/** Sockets that one address may have besides its connections, however few of those: a browser opens six for a page, an office many. */
+/**
+ * Sockets that one address may have besides its connections, even if it may have fewer connections: a browser opens six for
+ * a page, and many people share the address of an office.
+ */
 const LEAST_PER_ADDRESS = 100;
 
-/** Room for newcomers beside `maxConnections`: half of the descriptors that this leaves. The other half is the database's and the log's. */
-const NEWCOMERS = 50;
+/**
+ * Sockets that fit beside `maxConnections`: half of the file descriptors that are left. The other half is for the database
+ * and the log.
+ */
+const SPARE_SOCKETS = 50;
 
-/** Why a socket was closed: its address had too many, it gave way to a newcomer, or more requests waited on it than may. */
+/** Why a socket was closed: its address had too many, a new one needed the room, or too many requests waited on it. */
 export const SOCKET_ENDINGS = ['address', 'room', 'pipelined'] as const;
 export type SocketEnding = (typeof SOCKET_ENDINGS)[number];
 
 /**
- * The sockets of an HTTP server that are no chat connections (yet), so that holding them open locks nobody out. An address
- * may have so many of them, and one more is closed at once. When there is no room left for sockets at all, whoever has
- * the most gives way to a newcomer, with the oldest. A socket goes out of the count when it takes a place among the
- * connections.
+ * The sockets of an HTTP server that are not chat connections, or not yet. They are bounded, so that nobody can lock others
+ * out by holding sockets open. When an address has too many, a new one is closed at once. When there are too many in
+ * all, the oldest of the address that has the most is closed. A socket that takes a connection slot is removed from here.
  */
 export class HttpSockets {
   /** How many were closed, and why. */
@@ -30,11 +35,11 @@ export class HttpSockets {
 
   constructor(
     { connectionsPerAddress, maxConnections }: Pick<ChatOptions, 'connectionsPerAddress' | 'maxConnections'>,
-    private readonly places: Places,
+    private readonly slots: ConnectionSlots,
   ) {
-    // All connections that an address may have can be on their way at once.
+    // All connections that an address may have can be in their handshakes at the same time.
     this.perCustomer = connectionsPerAddress && Math.max(connectionsPerAddress, LEAST_PER_ADDRESS);
-    this.room = maxConnections && maxConnections + NEWCOMERS;
+    this.room = maxConnections && maxConnections + SPARE_SOCKETS;
   }
 
   /** How many there are. */
@@ -42,7 +47,7 @@ export class HttpSockets {
     return this.customers.size;
   }
 
-  /** Counts a socket until it is closed or taken out; `null` is a customer whose sockets have no limit. */
+  /** Counts a socket until it is closed or removed; `null` is a customer whose sockets have no limit. */
   add(socket: Duplex, customer: string | null): void {
     if (customer !== null) {
       const own = this.byCustomer.get(customer) ?? new Set();
@@ -51,10 +56,10 @@ export class HttpSockets {
     }
     this.customers.set(socket, customer);
     socket.once('close', () => this.remove(socket));
-    if (this.room !== null && this.count + this.places.count > this.room) this.makeRoom();
+    if (this.room !== null && this.count + this.slots.count > this.room) this.makeRoom();
   }
 
-  /** Takes a socket out of the count: it is closed, or a connection's. */
+  /** Removes a socket that is closed, or that is a connection's now. */
   remove(socket: Duplex): void {
     const customer = this.customers.get(socket);
     this.customers.delete(socket);
@@ -64,7 +69,7 @@ export class HttpSockets {
     if (own.size === 0) this.byCustomer.delete(customer);
   }
 
-  /** At once: an answer could be held up by a peer that does not read. */
+  /** Closes it without a response, which a peer that does not read could hold up. */
   private close(socket: Duplex, ending: SocketEnding): void {
     this.closed.add(ending);
     this.remove(socket);
