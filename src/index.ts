@@ -18,7 +18,7 @@ export { trusted } from './authentication/trusted.authenticator.js';
 export { storeMigrations } from './database/migrations/index.js';
 export type { ConnectionInfo } from './connections/connection-info.js';
 export { OfflineMessage } from './offline-messages/offline-message.entity.js';
-export { ChatOptions, ChatOptionsError } from './options/chat.options.js';
+export { ChatOptionsError, type ChatOptions } from './options/chat.options.js';
 export type { Clock } from './options/clock.js';
 export type { ErrorCode, QuotaScope } from './protocol/chat-error.js';
 export { CloseCode } from './protocol/close-code.js';

@@ -29,10 +29,10 @@ export class ErrorFilter extends BaseExceptionFilter {
       const response = host.switchToHttp().getResponse<FrameworkResponse>();
       for (const [name, value] of Object.entries(error.headers)) response.header(name, value);
     }
-    super.catch(this.toHttp(error), host);
+    super.catch(this.toHttpException(error), host);
   }
 
-  private toHttp(error: unknown): HttpException {
+  private toHttpException(error: unknown): HttpException {
     if (error instanceof ChatError) {
       return httpError(statusOf(error.code), error.code, error.message, error.scope);
     }

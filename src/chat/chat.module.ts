@@ -21,7 +21,7 @@ import { HandshakeModule } from '../handshake/handshake.module.js';
 import { normalPath } from '../host-gateways/gateway-hooks.js';
 import { OfflineMessagesModule, type StoreDatabase } from '../offline-messages/offline-messages.module.js';
 import { ChatOptionsError } from '../options/chat.options.js';
-import { GIVEN_OPTIONS, OptionsModule } from '../options/options.module.js';
+import { MODULE_OPTIONS, OptionsModule } from '../options/options.module.js';
 import { isSocketPath } from '../options/socket-path.js';
 import { ChatEventListeners } from './chat-event.listeners.js';
 import type { ChatModuleAsyncOptions, ChatModuleExtras, ChatModuleOptions } from './chat-module.options.js';
@@ -112,7 +112,7 @@ function checkPath(path: unknown): void {
 
 const POLICY = {
   provide: AUTHORIZE,
-  inject: [GIVEN_OPTIONS],
+  inject: [MODULE_OPTIONS],
   useFactory: ({ authorize = null }: { authorize?: Authorize | null }): Authorize | null => {
     if (authorize === null || typeof authorize === 'function') return authorize;
     throw new ChatOptionsError('authorize', 'is no function', 'give one that answers true or false, or leave it out');

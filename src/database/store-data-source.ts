@@ -2,7 +2,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { OpenFile } from './open-file.js';
 import { openPostgres, reading as readingPostgres, type PostgresOptions } from './postgres-store.js';
 import { fileOf, isSqlite, makeDurable, openSqlite, reading as readingSqlite } from './sqlite-store.js';
-import { completed } from './store-options.js';
+import { checkAndComplete } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
 /**
@@ -15,7 +15,7 @@ import { refuseNewer } from './store-version.js';
  * It is left as it is, and a file is never replaced by an empty one.
  */
 export async function openStore(options: DataSourceOptions): Promise<DataSource> {
-  const own = completed(options);
+  const own = checkAndComplete(options);
   return isSqlite(own) ? openSqlite(own, connect) : openPostgres(own as PostgresOptions, connect);
 }
 

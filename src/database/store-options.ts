@@ -33,9 +33,12 @@ export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOpti
   const [, named, path] = /^(sqlite|better-sqlite3):(?!\/\/)(.+)$/s.exec(url) ?? [];
   if (path) {
     const type = named === 'sqlite' ? installedDriver() : named;
-    return completed({ type, database: path } as DataSourceOptions);
+    return checkAndComplete({ type, database: path } as DataSourceOptions);
   }
-  if (/^postgres(ql)?:/.test(url)) return completed({ type: 'postgres', url: checkedUrl(url) });
+  if (/^postgres(ql)?:/.test(url)) {
+    checkPostgresUrl(url);
+    return checkAndComplete({ type: 'postgres', url });
+  }
   throw new Error(
     `DATABASE_URL begins with '${url.split(':')[0]}:'; give sqlite:PATH, such as ${DEFAULT_DATABASE_URL}, or postgres://USER:PASSWORD@HOST:PORT/DATABASE.`,
   );
@@ -45,7 +48,7 @@ export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOpti
  * Gives a data source what the store needs: its tables and migrations, one connection, limits of time. What an application
  * set for the connection itself stays. Throws a StoreError for a kind of database that the store does not speak to.
  */
-export function completed(options: DataSourceOptions): DataSourceOptions {
+export function checkAndComplete(options: DataSourceOptions): DataSourceOptions {
   if (!isDatabaseType(options.type)) {
     throw new StoreError(
       `The store can't be on ${options.type}; give a data source of the type postgres, sqlite or better-sqlite3.`,
@@ -137,7 +140,7 @@ function checkFileName(name: string): void {
   }
 }
 
-function checkedUrl(url: string): string {
+function checkPostgresUrl(url: string): void {
   // Not the address itself in what is thrown, nor as its cause: it holds a password, and this goes to the log.
   if (!URL.canParse(url)) throw new Error(`DATABASE_URL is no address of Postgres; ${ADVICE}.`);
   const parsed = new URL(url);
@@ -149,7 +152,6 @@ function checkedUrl(url: string): string {
   } catch {
     throw new Error(`DATABASE_URL has a '%' that is not written as %25; ${ADVICE}.`);
   }
-  return url;
 }
 
 const ADVICE =

@@ -3,7 +3,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import type { DataSource, DataSourceOptions } from 'typeorm';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { GIVEN_OPTIONS } from '../options/options.module.js';
+import { MODULE_OPTIONS } from '../options/options.module.js';
 import { onStarted, whenStartFails } from './failed-start.js';
 import { OfflineMessageService } from './offline-message.service.js';
 import type { OpenReader } from './pending-lists.js';
@@ -44,7 +44,7 @@ export class OfflineMessagesModule implements OnModuleInit {
       imports: [
         TypeOrmModule.forRootAsync({
           name: STORE_NAME,
-          inject: [GIVEN_OPTIONS, ModulesContainer],
+          inject: [MODULE_OPTIONS, ModulesContainer],
           // Without a retry, which would log a stack before the sentence that the start ends with.
           useFactory: ({ database: given }: { database?: DataSourceOptions | string }, modules: ModulesContainer) => ({
             ...database.options(given),
