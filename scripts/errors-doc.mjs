@@ -5,7 +5,7 @@ import { format, resolveConfig } from 'prettier';
 
 const { ERROR_CODES } = await import('../src/protocol/chat-error.ts');
 const { CLOSE_CODES } = await import('../src/protocol/close-code.ts');
-const { HANDSHAKE_CODES } = await import('../src/protocol/handshake-refusal.ts');
+const { HANDSHAKE_REFUSALS } = await import('../src/protocol/handshake-code.ts');
 
 const PAGE = new URL('../docs/errors.md', import.meta.url);
 
@@ -22,7 +22,7 @@ const errors = Object.entries(ERROR_CODES).map(([code, { temporary, status = '',
   remedy,
 ]);
 const closeCodes = Object.entries(CLOSE_CODES).map(([code, { meaning, remedy }]) => [code, meaning, remedy]);
-const refusals = Object.entries(HANDSHAKE_CODES).map(([code, { status, meaning }]) => [
+const refusals = Object.entries(HANDSHAKE_REFUSALS).map(([code, { status, meaning }]) => [
   status,
   `\`${code}\``,
   meaning,

@@ -10,7 +10,8 @@ import { Tally } from '../connections/tally.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { RareLog } from '../options/rare-log.js';
 import type { ServerCodec } from '../protocol/frames.js';
-import { HANDSHAKE_CODES, refusals } from '../protocol/handshake-refusal.js';
+import { HANDSHAKE_CODES } from '../protocol/handshake-code.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import { ClientAddress } from './client-address.js';
 import { ConnectionSlots, type ConnectionSlot } from './connection-slots.js';
 import { HandshakeQueue } from './handshake-queue.js';
@@ -89,12 +90,12 @@ export class HandshakeService {
 
   /** Counts a handshake that was refused, here or before it came here. */
   countRefusal(code: string): void {
-    this.refused.add(Object.hasOwn(HANDSHAKE_CODES, code) ? code : OTHER);
+    this.refused.add(HANDSHAKE_CODES.includes(code) ? code : OTHER);
   }
 
   /** Returns how many handshakes were refused with each code; those of the application are counted as `OTHER`. */
   refusals(): [code: string, count: number][] {
-    return [...Object.keys(HANDSHAKE_CODES), OTHER].map((code) => [code, this.refused.of(code)]);
+    return [...HANDSHAKE_CODES, OTHER].map((code) => [code, this.refused.of(code)]);
   }
 
   private checkOpen(): void {

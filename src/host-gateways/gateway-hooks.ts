@@ -2,10 +2,10 @@ import { Logger, type INestApplicationContext } from '@nestjs/common';
 import { ModulesContainer, Reflector } from '@nestjs/core';
 import { CloseCode } from '../protocol/close-code.js';
 
-/** Marks the options of a gateway that is the chat's own. */
+/** Marks the options of the chat's own gateway. */
 export const OF_CHAT = Symbol('holdfast:of-chat');
 
-/** Where Nest 11 and 12 keep what `@WebSocketGateway` was told; no public name exists for these keys. */
+/** The keys under which Nest 11 and 12 keep the options of `@WebSocketGateway`; they have no public names. */
 const IS_GATEWAY = 'websockets:is_gateway';
 const OPTIONS = 'websockets:gateway_options';
 const PORT = 'port';
@@ -31,34 +31,35 @@ export async function isOpened(client: object): Promise<boolean> {
 }
 
 /**
- * Makes the failure of a `handleConnection` or `handleDisconnect` cost one connection: Nest subscribes to them through rxjs,
- * so that what one throws or rejects with would end the process. To be called before Nest binds the hooks.
+ * Guards the `handleConnection` and `handleDisconnect` of all gateways, so that a failure costs one connection. Nest 11 and
+ * 12 subscribe to them through rxjs: a hook that throws or rejects would end the process. Has to be called before Nest
+ * binds the hooks.
  *
- * Throws an Error when another gateway is at the path of the chat: Nest would give both one server, and to the clients
- * of the chat the answers of the other.
+ * Throws an Error when another gateway is at the path of the chat. Nest would give both the same server, and the clients of
+ * the chat would get the replies of the other.
  */
 export function guardGateways(app: INestApplicationContext): void {
   const reflector = new Reflector();
-  const places = new Map<string, { name: string; ofChat: boolean }>();
+  const byPath = new Map<string, { name: string; ofChat: boolean }>();
   for (const { providers } of app.get(ModulesContainer, { strict: false }).values()) {
     for (const wrapper of providers.values()) {
       const type = wrapper.metatype as { name: string; prototype: Gateway } | null;
       if (!type || wrapper.isNotMetatype || !reflector.get<boolean>(IS_GATEWAY, type as never)) continue;
       const options = reflector.get<{ path?: string; [OF_CHAT]?: true }>(OPTIONS, type as never);
-      const here = { name: type.name, ofChat: OF_CHAT in options };
       if (options.path !== undefined) {
-        const place = `${reflector.get<number>(PORT, type as never)}${normalPath(options.path)}`;
-        const there = places.get(place);
-        if (there && (there.ofChat || here.ofChat)) throw atOnePath(options.path, there.name, here.name);
-        places.set(place, here);
+        const gateway = { name: type.name, ofChat: OF_CHAT in options };
+        const path = `${reflector.get<number>(PORT, type as never)}${normalPath(options.path)}`;
+        const other = byPath.get(path);
+        if (other && (other.ofChat || gateway.ofChat)) throw atOnePath(options.path, other.name, gateway.name);
+        byPath.set(path, gateway);
       }
-      // Of a gateway that is made for every client there is no instance yet, but its prototype.
+      // A gateway that is made for every client has no instance yet, but its prototype.
       guard(wrapper.isDependencyTreeStatic() ? (wrapper.instance as Gateway) : type.prototype, type.name);
     }
   }
 }
 
-/** A path as Nest compares it: with a slash before and none behind. */
+/** Returns a path as Nest compares it: with a slash in front and none at the end. */
 export function normalPath(path: string): string {
   return `/${path.split('/').filter(Boolean).join('/')}`;
 }
@@ -76,16 +77,14 @@ function guard(gateway: Gateway, name: string): void {
     const original = gateway[hook];
     if (typeof original !== 'function') continue;
     const guardedHook = guardHook(original, hook, `${name}.${hook}`);
-    // Of one that is frozen the class gets it.
-    if (define(gateway, hook, guardedHook) || define(Object.getPrototypeOf(gateway) as object, hook, guardedHook))
-      continue;
-    logger.warn(`${name}.${hook} can't be guarded, as it can't be changed: what it throws ends the process.`);
+    // A frozen instance can't be changed, but its class can.
+    if (!define(gateway, hook, guardedHook)) define(Object.getPrototypeOf(gateway) as object, hook, guardedHook);
   }
 }
 
-/** Also in the place of a getter, which an assignment would not replace. */
-function define(place: object, hook: string, value: Hook): boolean {
-  return Reflect.defineProperty(place, hook, { value, writable: true, configurable: true });
+/** Also replaces a getter, which an assignment would not. */
+function define(target: object, hook: string, value: Hook): boolean {
+  return Reflect.defineProperty(target, hook, { value, writable: true, configurable: true });
 }
 
 function guardHook(original: Hook, hook: string, name: string): Hook {
@@ -105,7 +104,7 @@ function guardHook(original: Hook, hook: string, name: string): Hook {
       opening = Promise.resolve(fail(error));
     }
     if (hook === 'handleConnection') {
-      const others = openings.get(client) ?? true;
+      const others = openings.get(client) ?? true; // Those of other gateways at the same path.
       openings.set(
         client,
         Promise.all([others, opening]).then((opened) => !opened.includes(false)),
