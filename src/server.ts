@@ -185,7 +185,7 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     if (request.httpVersionMajor !== 1) throw refusals.notHttp1(); // Node takes HTTP/0.9, and 2.0 in the syntax of 1.1.
     // A probe asks by whatever name it likes, and learns of nobody.
     if (!HEALTH.test(request.url!)) authentication.checkHost(request);
-    if (!entry.answersPage(request, response)) next();
+    if (!entry.allowPage(request, response)) next();
   });
   // Who asks is known before a body is read: parsing is work that no stranger can give us.
   app.use(path, (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {

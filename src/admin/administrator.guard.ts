@@ -50,8 +50,8 @@ export class AdministratorGuard implements CanActivate {
   }
 
   /**
-   * Throws a HandshakeRefusal unless the caller is an administrator, or a user where users are allowed. A caller who was
-   * identified before the body was read is not identified again.
+   * Throws a HandshakeRefusal unless the caller is an administrator, or a user where users are allowed. A caller who
+   * was identified before the body was read is not identified again.
    */
   async check(request: IncomingMessage, allowUsers = false): Promise<void> {
     const raw = rawOf(request);

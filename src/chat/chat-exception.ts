@@ -2,9 +2,9 @@ import { HttpException } from '@nestjs/common';
 import { ERROR_CODES, statusOf, type ChatError, type ErrorCode, type QuotaScope } from '../protocol/chat-error.js';
 
 /**
- * A refusal by ChatService. The message says what happened and what to do, and never repeats what was sent; the cause is
- * for the log only. It is an HttpException: if a controller does not catch it, Nest replies with its status and the body
- * `{ statusCode, code, message }`, as the REST calls of the chat do.
+ * A refusal by ChatService. The message says what happened and what to do, and never repeats what was sent; the cause
+ * is for the log only. It is an HttpException: if a controller does not catch it, Nest replies with its status and the
+ * body `{ statusCode, code, message }`, as the REST calls of the chat do.
  */
 export class ChatException extends HttpException {
   /** Whether the same request may succeed later. */

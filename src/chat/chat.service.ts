@@ -22,14 +22,16 @@ export class ChatService {
    * Sends a direct message. Resolves with its receipt when the recipient has confirmed it or it is on the disk. Rejects
    * with a ChatException, which says whether the same request may succeed later.
    *
-   * It is not part of a database transaction: call it after the commit, with an `id` made from the row, so that a repeat
-   * does no harm. What is sent before a rollback stays sent.
+   * It is not part of a database transaction: call it after the commit, with an `id` made from the row, so that a
+   * repeat does no harm. What is sent before a rollback stays sent.
    */
   async send(request: SendRequest & { readonly to: string }): Promise<Receipt> {
     return this.submit(() => checkSend(request, checkName(request.from, 'from')));
   }
 
-  /** Writes to everybody who is connected, and stores nothing. The receipt says to how many connections it was written. */
+  /**
+   * Writes to everybody who is connected, and stores nothing. The receipt says to how many connections it was written.
+   */
   async broadcast(request: Omit<SendRequest, 'to'>): Promise<Receipt> {
     return this.submit(() => checkBroadcast(request, checkName(request.from, 'from')));
   }

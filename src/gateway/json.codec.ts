@@ -4,8 +4,8 @@ import { isMessageId, toIsoTime, type Message, type Receipt } from '../protocol/
 import { checkBroadcast, checkSend, type WrittenRequest } from '../protocol/send-request.js';
 
 /**
- * The JSON protocol, `chat.v1.json` [protocol 4]. Frames are checked by hand: they are two or three strings, and checking
- * them with a schema library would cost as much as the rest of the relay. Unknown fields are ignored.
+ * The JSON protocol, `chat.v1.json` [protocol 4]. Frames are checked by hand: they are two or three strings, and
+ * checking them with a schema library would cost as much as the rest of the relay. Unknown fields are ignored.
  */
 export class JsonCodec implements ServerCodec {
   readonly protocol = 'json';
@@ -25,7 +25,7 @@ export class JsonCodec implements ServerCodec {
     }
   }
 
-  // Most frames are messages and receipts: they are put together by hand, and only what people wrote is escaped.
+  // Most frames are messages and receipts: they are put together by hand; only what people wrote is escaped.
   message({ id, from, to, content, sentAt }: Message, seq: number, late: boolean): string {
     return (
       `{"event":"message","data":{"seq":${seq},"id":"${id}","from":${JSON.stringify(from)},"to":${JSON.stringify(to)},` +

@@ -5,8 +5,8 @@ import type { SendRequest } from '../protocol/send-request.js';
 import { parseUserName } from '../protocol/user-name.js';
 
 /**
- * The text protocol, for any WebSocket client without a library [protocol 3]. Each connection has its own, which remembers
- * the last recipient.
+ * The text protocol, for any WebSocket client without a library [protocol 3]. Each connection has its own, which
+ * remembers the last recipient.
  */
 export class TextCodec implements ServerCodec {
   readonly protocol = 'text';

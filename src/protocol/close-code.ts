@@ -10,7 +10,10 @@ export const CloseCode = {
   BAD_UTF8: 1007,
   /** The server failed: reconnect with backoff. */
   SERVER_ERROR: 1011,
-  /** The client does not read, and too much is buffered for it, or it sends too much and does not reply to pings: reconnect with backoff. */
+  /**
+   * The client does not read, and too much is buffered for it, or it sends too much and does not reply to pings:
+   * reconnect with backoff.
+   */
   TOO_SLOW: 1013,
   /** An ack above the last `seq` sent: stop. */
   PROTOCOL_ERROR: 4400,

@@ -24,8 +24,8 @@ export interface Welcome {
 }
 
 /**
- * Writes the frames of the server, one method for each, in one protocol. Null means that the protocol has no such frame:
- * a text client gets no receipts.
+ * Writes the frames of the server, one method for each, in one protocol. Null means that the protocol has no such
+ * frame: a text client gets no receipts.
  */
 export interface ServerCodec {
   readonly protocol: 'text' | 'json';

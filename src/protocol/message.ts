@@ -37,9 +37,9 @@ let idHead = '';
 let idTail = '';
 
 /**
- * An id of the server's own, for a message, a connection: UUID v7. Each sorts behind all that this process made before: those
- * of one millisecond are numbered, and more than fit into it run ahead of the time [RFC 9562 6.2, method 1]. They share
- * their random bits, as drawing them for each cost a fifteenth of relaying a message: an id is no secret.
+ * An id of the server's own, for a message, a connection: UUID v7. Each sorts behind all that this process made before:
+ * those of one millisecond are numbered, and more than fit into it run ahead of the time [RFC 9562 6.2, method 1]. They
+ * share their random bits, as drawing them for each cost a fifteenth of relaying a message: an id is no secret.
  */
 export function newId(): string {
   idsInMs += 1;

@@ -19,14 +19,17 @@ export type WrittenRequest = Readonly<Partial<Record<keyof SendRequest, unknown>
 /** What content has to be, for error texts. */
 export const CONTENT_RULE = 'has to be a string of whole characters';
 
-/** Whether this may be content. An escape like \ud800 writes half a character, which UTF-8 cannot carry to the recipient. */
+/**
+ * Whether this may be content. An escape like \ud800 writes half a character, which UTF-8 cannot carry to the
+ * recipient.
+ */
 export function isContent(written: unknown): written is string {
   return typeof written === 'string' && written.isWellFormed();
 }
 
 /**
- * Returns a direct message with the recipient in its only spelling; throws a ChatError that names the first field that is
- * not valid. `from` is a valid name already: that of a connection's user, or one that `checkName` returned.
+ * Returns a direct message with the recipient in its only spelling; throws a ChatError that names the first field that
+ * is not valid. `from` is a valid name already: that of a connection's user, or one that `checkName` returned.
  */
 export function checkSend(written: WrittenRequest, from: string): SendRequest & { readonly to: string } {
   const id = checkId(written.id);
