@@ -1,14 +1,16 @@
-import { Logger } from '@nestjs/common';
+import { Logger, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import * as swagger from '@nestjs/swagger';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { AdministratorGuard, isKnown } from './admin/administrator.guard.js';
-import { describeApi } from './admin/api.js';
+import { describeApi } from './admin/calls.js';
+import { describeCalls } from './admin/describe-api.js';
 import { bodyLimitOf, RestEntry } from './admin/rest-entry.js';
 import { AppModule } from './app.module.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
@@ -20,8 +22,7 @@ import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { HandshakeService } from './handshake/handshake.service.js';
 import { inTurns } from './handshake/request-turns.js';
 import { refuse } from './handshake/upgrade-router.js';
-import { HealthController } from './observability/health.controller.js';
-import { MetricsController } from './observability/metrics.controller.js';
+import { OBSERVABILITY_CALLS } from './observability/observability.calls.js';
 import { ServerLogger } from './observability/server-logger.js';
 import { endAtSignals } from './process/signals.js';
 import { refusals, type HandshakeRefusal } from './protocol/handshake-refusal.js';
@@ -37,7 +38,7 @@ const KEEP_ALIVE_MS = 65_000;
 
 const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 
-/** The description of the REST calls, in all its forms; what is below a path is of it. */
+/** The paths of the OpenAPI document in all its forms; everything below them belongs to it. */
 const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
 
 /** What orchestrators ask. */
@@ -184,7 +185,7 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     if (request.httpVersionMajor !== 1) throw refusals.notHttp1(); // Node takes HTTP/0.9, and 2.0 in the syntax of 1.1.
     // A probe asks by whatever name it likes, and learns of nobody.
     if (!HEALTH.test(request.url!)) authentication.checkHost(request);
-    if (!entry.answersPage(request, response)) next();
+    if (!entry.allowPage(request, response)) next();
   });
   // Who asks is known before a body is read: parsing is work that no stranger can give us.
   app.use(path, (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
@@ -202,15 +203,24 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     response.end(JSON.stringify({ path, users: authenticate === trusted ? 'trusted' : 'token' }));
   });
   app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)));
-  const description = new swagger.DocumentBuilder()
-    .setTitle('Holdfast')
-    .setDescription('Connections, pending messages and counters of the chat.')
-    .addBearerAuth()
-    .build();
   app.use(DOCS, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {
     guard.check(request).then(() => next(), next);
   });
+  swagger.SwaggerModule.setup('docs', app, () => documentOf(app));
+}
+
+/** The OpenAPI document of the server, for `/docs` and whoever generates a client from it. */
+export function documentOf(app: INestApplication): swagger.OpenAPIObject {
   describeApi(swagger);
-  for (const controller of [HealthController, MetricsController]) swagger.ApiExcludeController()(controller);
-  swagger.SwaggerModule.setup('docs', app, () => swagger.SwaggerModule.createDocument(app, description));
+  describeCalls(swagger, OBSERVABILITY_CALLS);
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  const description = new swagger.DocumentBuilder()
+    .setTitle('Holdfast')
+    .setDescription('Connections, pending messages and counters of the chat.')
+    .setVersion(version)
+    .addBearerAuth()
+    .build();
+  return swagger.SwaggerModule.createDocument(app, description);
 }

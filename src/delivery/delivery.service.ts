@@ -3,9 +3,9 @@ import { Broadcast } from '../connections/broadcast.js';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
+import { checkSize, type SendRequest } from '../protocol/send-request.js';
 import { PendingReceipt, IdempotencyCache, type OutcomeListener } from './pending-receipt.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox, SWEEPS_TO_PERSIST } from './mailbox.js';
@@ -15,14 +15,6 @@ import type { MailboxContext } from './mailbox-context.js';
 
 /** Pause before a page of the backlog that could not be read is tried again, in milliseconds. */
 const READ_RETRY_MS = 250;
-
-/** A direct message as its sender hands it in; the recipient is a valid user name. */
-export interface Dispatch {
-  readonly to: string;
-  readonly content: string;
-  /** The sender's own id for it, already checked. */
-  readonly id?: string | undefined;
-}
 
 /**
  * The one place where live and stored meet: it takes messages, gives each its place in the order, and hands it to the
@@ -83,25 +75,29 @@ export class DeliveryService implements MailboxContext {
     return this.rateMeter.rates();
   }
 
-  /** Takes a direct message; the sender hears of a receipt or a refusal when it is due. */
-  send(from: string, { to, content, id }: Dispatch, sender: OutcomeListener): void {
-    const bytes = this.checkedBytes(content, id);
+  /**
+   * Accepts a direct message or a broadcast that is valid but for its size; throws CONTENT_TOO_LARGE. The listener hears
+   * of a receipt or a refusal when it is due.
+   */
+  send(request: SendRequest, listener: OutcomeListener): void {
+    const { from, to, content, id } = request;
+    const bytes = checkSize(request, this.options.maxContentBytes);
+    if (to === undefined) return this.broadcast(request, listener);
     const repeated = id === undefined ? undefined : this.remembered.find({ id, from, to });
-    if (repeated) return repeated.join(sender);
+    if (repeated) return repeated.join(listener);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
-    const answer = new PendingReceipt(message, sender);
+    const answer = new PendingReceipt(message, listener);
     if (id !== undefined) this.remembered.add(answer);
     this.mailboxOf(mailboxKeyOf(to)).accept(message, ++this.lastPosition, bytes, answer);
   }
 
-  /** Writes a message to everybody who is connected, its sender included; answers through the sender how many. */
-  broadcast(from: string, content: string, id: string | undefined, sender: OutcomeListener): void {
-    this.checkedBytes(content, id);
+  /** Writes a message to everybody who is connected, its sender included; the receipt says to how many connections. */
+  private broadcast({ from, content, id }: SendRequest, listener: OutcomeListener): void {
     const broadcast = new Broadcast(id ?? newId(), from, content, this.options.clock.now());
     this.ledger.tookBroadcast();
     let recipients = 0;
     for (const { reader } of this.readers.values()) if (reader.broadcast(broadcast, this.lastPosition)) recipients += 1;
-    sender.onReceipt({ id: broadcast.id, status: 'broadcast', sentAt: broadcast.sentAt, recipients }, false);
+    listener.onReceipt({ id: broadcast.id, status: 'broadcast', sentAt: broadcast.sentAt, recipients }, false);
   }
 
   /** Lets a connection receive: first what waited for its user, then what comes. Under `replace` the newest connection takes over. */
@@ -199,16 +195,6 @@ export class DeliveryService implements MailboxContext {
     let mailbox = this.mailboxes.get(key);
     if (!mailbox) this.mailboxes.set(key, (mailbox = new Mailbox(key, this)));
     return mailbox;
-  }
-
-  private checkedBytes(content: string, id: string | undefined): number {
-    const bytes = Buffer.byteLength(content);
-    if (bytes <= this.options.maxContentBytes) return bytes;
-    throw new ChatError(
-      'CONTENT_TOO_LARGE',
-      `the content has ${bytes} bytes and may have ${this.options.maxContentBytes}; send it in parts`,
-      { id },
-    );
   }
 
   private scheduleSweep(): () => void {

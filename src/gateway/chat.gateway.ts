@@ -15,9 +15,9 @@ import { chooseSubprotocol } from '../handshake/subprotocol.js';
 import { GuardedWebSocketServer } from '../handshake/upgrade-router.js';
 import { OF_CHAT } from '../host-gateways/gateway-hooks.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { errors } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
-import type { Command } from '../protocol/frames.js';
+import type { ClientFrame } from '../protocol/frames.js';
 import { ADAPTER_MISSING } from './adapter-check.js';
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
 import { ChatSocket } from './chat.socket.js';
@@ -138,15 +138,15 @@ export class ChatGateway
     connection.handleFrame();
     const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
     if (text === null) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
-    let command: Command;
+    let frame: ClientFrame;
     try {
-      command = codec.decode(text);
+      frame = codec.decode(text, connection.user);
     } catch (error) {
       if (takeOverhead(queue)) queue.fail(error);
       return;
     }
-    if (command.type === 'ack') this.acknowledge(queue, command.seq);
-    else queue.push(command);
+    if ('seq' in frame) this.acknowledge(queue, frame.seq);
+    else queue.push(frame);
   }
 
   private acknowledge(queue: SendQueue, seq: number): void {
@@ -155,7 +155,7 @@ export class ChatGateway
     // Acks that confirm something are as many as the messages; only others can be a flood.
     if (confirmed === 0) takeOverhead(queue);
     if (confirmed !== null) return;
-    queue.fail(new ChatError('BAD_FRAME', 'this seq was never sent to you; acknowledge what has come'));
+    queue.fail(errors.neverSent());
     connection.revoke(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
   }
 

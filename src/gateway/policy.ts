@@ -2,16 +2,14 @@ import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import { within, type Clock } from '../options/clock.js';
-import type { Command } from '../protocol/frames.js';
-
-/** What a policy decides about: a direct message, or a broadcast. */
-export type SendCommand = Exclude<Command, { readonly type: 'ack' }>;
+import type { SendRequest } from '../protocol/send-request.js';
 
 /**
- * Decides whether a connection may send this. When it returns false, throws, or takes longer than 10 s, the message is
- * refused with NOT_ALLOWED. What this connection sends waits meanwhile, and keeps its order.
+ * Returns whether a connection may send this direct message, or this broadcast (`to` is undefined). If it returns false,
+ * throws, or takes longer than 10 s, the message is refused with NOT_ALLOWED. Meanwhile the messages of this connection
+ * wait, in their order.
  */
-export type Authorize = (command: SendCommand, connection: ConnectionInfo) => boolean | Promise<boolean>;
+export type Authorize = (request: SendRequest, connection: ConnectionInfo) => boolean | Promise<boolean>;
 
 /** The token of the application's policy; null when it has none. */
 export const AUTHORIZE = Symbol.for('holdfast:authorize');
@@ -29,14 +27,14 @@ export class Policy {
   ) {}
 
   /** Returns whether a connection may send this, or a promise of that. It neither throws nor rejects. */
-  decide(command: SendCommand, connection: Connection): boolean | Promise<boolean> {
-    const verdict = this.verdictOf(command, connection);
+  decide(request: SendRequest, connection: Connection): boolean | Promise<boolean> {
+    const verdict = this.verdictOf(request, connection);
     return typeof verdict === 'boolean' ? verdict : this.settle(verdict);
   }
 
-  private verdictOf(command: SendCommand, connection: Connection): boolean | Promise<boolean> {
+  private verdictOf(request: SendRequest, connection: Connection): boolean | Promise<boolean> {
     try {
-      return this.authorize(command, connection);
+      return this.authorize(request, connection);
     } catch (error) {
       return this.failed(error);
     }

@@ -4,10 +4,11 @@ import type { Connection } from '../connections/connection.js';
 import { Hold } from '../connections/reading.js';
 import type { OutcomeListener } from '../delivery/pending-receipt.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { ChatError, errors } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Receipt } from '../protocol/message.js';
-import type { Policy, SendCommand } from './policy.js';
+import type { SendRequest } from '../protocol/send-request.js';
+import type { Policy } from './policy.js';
 import { RateLimits, type RateOptions } from './rate-limits.js';
 
 /** How much of one connection may wait, in bytes of content [protocol 5]. */
@@ -45,12 +46,12 @@ export class SendQueue implements OutcomeListener {
   /** How fast this connection may send. */
   readonly rateLimits: RateLimits;
   private state: 'open' | 'over rate' | 'deciding' | 'no room' = 'open';
-  private waiting: SendCommand[] = [];
+  private waiting: SendRequest[] = [];
   private waitingBytes = 0;
   private cancelTimer: (() => void) | null = null;
   /** Who is told when nothing waits any more. While there is somebody, neither the rate nor the disk holds anything up. */
   private flushed: (() => void)[] | null = null;
-  private readonly decide: ((command: SendCommand) => boolean | Promise<boolean>) | null;
+  private readonly decide: ((request: SendRequest) => boolean | Promise<boolean>) | null;
 
   /** To be made in the async context of the upgrade: a policy is asked in it, whatever made a message wait. */
   constructor(
@@ -59,14 +60,14 @@ export class SendQueue implements OutcomeListener {
   ) {
     const { options, policy } = context;
     this.rateLimits = new RateLimits(options);
-    this.decide = policy && AsyncResource.bind((command: SendCommand) => policy.decide(command, connection));
+    this.decide = policy && AsyncResource.bind((request: SendRequest) => policy.decide(request, connection));
   }
 
   /** Takes what a connection sends, now or when it may be. */
-  push(command: SendCommand): void {
-    if (this.state === 'open' && this.mayTake()) return this.take(command);
-    this.waiting.push(command);
-    this.waitingBytes += Buffer.byteLength(command.content);
+  push(request: SendRequest): void {
+    if (this.state === 'open' && this.mayTake()) return this.take(request);
+    this.waiting.push(request);
+    this.waitingBytes += Buffer.byteLength(request.content);
     if (this.isFull) this.connection.reading.hold(Hold.QUEUE);
   }
 
@@ -122,9 +123,9 @@ export class SendQueue implements OutcomeListener {
     this.state = 'open';
     if (this.connection.isRevoked) this.drop();
     while (this.state === 'open' && this.waiting.length > 0 && this.mayTake()) {
-      const command = this.waiting.shift()!;
-      this.waitingBytes -= Buffer.byteLength(command.content);
-      this.take(command);
+      const request = this.waiting.shift()!;
+      this.waitingBytes -= Buffer.byteLength(request.content);
+      this.take(request);
     }
     if (!this.isFull) this.connection.reading.release(Hold.QUEUE);
     if (this.state !== 'open' || !this.flushed) return;
@@ -138,16 +139,16 @@ export class SendQueue implements OutcomeListener {
     this.waitingBytes = 0;
   }
 
-  private take(command: SendCommand): void {
+  private take(request: SendRequest): void {
     const { connection } = this;
     try {
       // A broadcast has a rate of its own, and is worth nothing later: what is over it does not wait.
-      if (command.type === 'broadcast' && !this.rateLimits.takeBroadcast()) throw tooManyBroadcasts(command);
-      const verdict = this.decide === null || this.decide(command);
-      if (typeof verdict === 'boolean') return this.settle(command, verdict);
+      if (request.to === undefined && !this.rateLimits.takeBroadcast()) throw errors.tooManyBroadcasts(request.id);
+      const verdict = this.decide === null || this.decide(request);
+      if (typeof verdict === 'boolean') return this.settle(request, verdict);
       this.state = 'deciding';
       void verdict.then((allowed) => {
-        if (!connection.isRevoked) this.settle(command, allowed);
+        if (!connection.isRevoked) this.settle(request, allowed);
         this.goOn();
       });
     } catch (error) {
@@ -155,22 +156,12 @@ export class SendQueue implements OutcomeListener {
     }
   }
 
-  private settle(command: SendCommand, allowed: boolean): void {
-    const { connection, context } = this;
+  private settle(request: SendRequest, allowed: boolean): void {
     try {
-      if (!allowed) throw notAllowed(command);
-      if (command.type === 'send') context.delivery.send(connection.user, command, this);
-      else context.delivery.broadcast(connection.user, command.content, command.id, this);
+      if (!allowed) throw errors.notAllowed(request.id);
+      this.context.delivery.send(request, this);
     } catch (error) {
       this.fail(error);
     }
   }
-}
-
-function notAllowed({ id }: SendCommand): ChatError {
-  return new ChatError('NOT_ALLOWED', 'the application does not allow it; do not send it again', { id });
-}
-
-function tooManyBroadcasts({ id }: SendCommand): ChatError {
-  return new ChatError('RATE_LIMITED', 'too many broadcasts in a short time; send again more slowly', { id });
 }

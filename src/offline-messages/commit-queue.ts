@@ -2,10 +2,10 @@ import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { RemovalReason, StoredHeader, StoredKey, StoreRequest } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import { inNoContext } from '../options/no-context.js';
-import type { ChatError } from '../protocol/chat-error.js';
+import { errors, type ChatError } from '../protocol/chat-error.js';
 import type { RemovalWatcher } from './pending-deletes.js';
 import { isClosing, isPaused, isRunning, nextPhase, type QueueEvent, type QueuePhase } from './queue-phase.js';
-import { TryCounter, unavailable } from './store-fault.js';
+import { TryCounter } from './store-fault.js';
 import type { StoreWriter } from './store-writer.js';
 
 /** Pause before the next try after a failure, in milliseconds. */
@@ -67,7 +67,7 @@ export class CommitQueue {
   /** Runs a read between two commits; rejects with STORE_UNAVAILABLE when the disk cannot be read. */
   read<Result>(run: () => Promise<Result>): Promise<Result> {
     if (isClosing(this.phase)) {
-      return Promise.reject(unavailable('the server is going away; try again later', undefined));
+      return Promise.reject(errors.goingAway());
     }
     return new Promise<Result>((resolve, reject) => {
       this.reads.push(() => run().then(resolve, (cause: unknown) => reject(this.readFailed(cause))));
@@ -162,7 +162,7 @@ export class CommitQueue {
   private readFailed(cause: unknown): ChatError {
     this.writer.noteFailure(cause);
     this.writer.health.markFailing(cause);
-    return unavailable('the store can not be read; try again later', cause);
+    return errors.notRead(cause);
   }
 
   private async serveReads(): Promise<void> {

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { MailboxKey, StoredHeader } from '../delivery/mailbox-store.js';
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { errors, type ChatError } from '../protocol/chat-error.js';
 import type { OfflineMessageTable } from './offline-message.table.js';
 import { SenderTotals } from './sender-totals.js';
 import type { StoreCounters } from './store-counters.js';
@@ -87,30 +87,20 @@ export class MailboxUsage {
     const { maxPendingPerUser, maxPendingBytesPerUser, maxPendingPerSender, overflow } = this.caps;
     // A sender over their share is refused under both policies: otherwise they could evict everybody else's messages.
     if (maxPendingPerSender !== null && (usage.bySender.get(message.from) ?? 0) >= maxPendingPerSender) {
-      return new ChatError(
-        'SENDER_QUOTA',
-        `${maxPendingPerSender} of your messages already wait for this user; send again when some were delivered`,
-        { scope: 'mailbox' },
-      );
+      return errors.mailboxQuota(maxPendingPerSender);
     }
     if (overflow === 'evict-oldest') return null;
     const full =
       (maxPendingPerUser !== null && usage.count >= maxPendingPerUser) ||
       (maxPendingBytesPerUser !== null && usage.bytes + message.bytes > maxPendingBytesPerUser);
-    return full
-      ? new ChatError('MAILBOX_FULL', 'too many messages wait for this user; send again when some were delivered')
-      : null;
+    return full ? errors.mailboxFull() : null;
   }
 
   private senderRefusal(message: StoredHeader): ChatError | null {
     const { maxStoredBytesPerSender } = this.caps;
     if (maxStoredBytesPerSender === null) return null;
     if (this.senders.bytesOf(message.from) + storedBytesOf(message) <= maxStoredBytesPerSender) return null;
-    return new ChatError(
-      'SENDER_QUOTA',
-      'your messages that wait, for all users together, leave no room for this one; send again when some were delivered',
-      { scope: 'sender' },
-    );
+    return errors.senderQuota();
   }
 
   private storeRefusal(message: StoredHeader, admitted: number): ChatError | null {
@@ -127,7 +117,7 @@ export class MailboxUsage {
       );
     }
     this.isFull = true;
-    return new ChatError('STORE_FULL', 'the store has no room for this message; send it again later, with the same id');
+    return errors.storeFull();
   }
 
   /**

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { setTimeout as pass } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { mailboxKeyOf, type StoredMessage } from '../delivery/mailbox-store.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { errors } from '../protocol/chat-error.js';
 import type { Dialect } from './dialect.js';
 import { NO_MAILBOX } from './offline-message.table.js';
 import { PendingListTable, type PendingOfUser } from './pending-list.table.js';
@@ -200,7 +200,7 @@ export class PendingLists {
   }
 
   private async read<Result>(read: (table: PendingListTable) => Promise<Result>): Promise<Result> {
-    if (this.closed) throw new ChatError('STORE_UNAVAILABLE', 'the server is going away; try again later');
+    if (this.closed) throw errors.goingAway();
     if (!this.openReader) return this.own(read);
     this.reader ??= this.openReader();
     try {
@@ -208,7 +208,7 @@ export class PendingLists {
     } catch (cause) {
       this.logFailure(cause);
       await this.closeReader();
-      throw new ChatError('STORE_UNAVAILABLE', 'the store can not be read; try again later', { cause });
+      throw errors.notRead(cause);
     }
   }
 

@@ -1,5 +1,3 @@
-import { ChatError } from '../protocol/chat-error.js';
-
 /**
  * What a failure means for the next try.
  *
@@ -87,9 +85,4 @@ export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return '';
   const { code } = error as { code?: unknown };
   return typeof code === 'string' ? code : (/^SQLITE_\w+/.exec(error.message)?.[0] ?? '');
-}
-
-/** The error that a caller gets while the store fails. */
-export function unavailable(message: string, cause: unknown): ChatError {
-  return new ChatError('STORE_UNAVAILABLE', message, { cause });
 }

@@ -6,7 +6,8 @@ import { PendingDeletes } from './pending-deletes.js';
 import { StoreBatch } from './store-batch.js';
 import type { StoreCounters } from './store-counters.js';
 import type { Commit, StoreEvents } from './store-events.js';
-import { faultOf, unavailable, type Fault } from './store-fault.js';
+import { faultOf, type Fault } from './store-fault.js';
+import { errors } from '../protocol/chat-error.js';
 import type { StoreHandle } from './store-handle.js';
 import { StoreHealth } from './store-health.js';
 import { rowKey } from './store-key.js';
@@ -99,9 +100,9 @@ export class StoreWriter {
   refuseWaiting(): void {
     const { cause } = this.health;
     this.health.markFailing(cause);
-    const error = unavailable('the message was not stored; send it again later', cause);
+    const error = errors.notStored(cause);
     for (const request of this.stores.takeRefusable()) request.onSettled({ status: 'refused', error });
-    this.deletes.fail(unavailable('the store fails; what was found is deleted when it works again', cause));
+    this.deletes.fail(errors.notDeletedYet(cause));
     this.callRoomListeners();
   }
 
@@ -152,7 +153,7 @@ export class StoreWriter {
     } catch (cause) {
       // They may be in the table although their senders are about to be told that they are not.
       if (batch.isInserted || faultOf(cause) === 'broken') this.handle.markBroken(batch.unsettled.map(rowKey));
-      const error = unavailable('the message was not stored; send it again later', cause);
+      const error = errors.notStored(cause);
       for (const request of batch.unsettled) if (request.hasEnded) request.onSettled({ status: 'refused', error });
       this.stores.putBack(batch.unsettled.filter((request) => !request.hasEnded));
       throw cause;

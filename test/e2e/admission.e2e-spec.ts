@@ -36,7 +36,7 @@ describe('the handshake queue', () => {
         receivers.map(
           (to) =>
             new Promise((onReceipt, onRefused) =>
-              chat.delivery.send('rest', { to, content: `for ${to}` }, { onReceipt, onRefused }),
+              chat.delivery.send({ from: 'rest', to, content: `for ${to}` }, { onReceipt, onRefused }),
             ),
         ),
       );

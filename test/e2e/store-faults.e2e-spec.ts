@@ -356,7 +356,7 @@ describe('an I/O error', () => {
     };
     const send = async (...ids: string[]) => {
       heard.length = 0;
-      for (const id of ids) chat.delivery.send('alice', { to: 'carol', content: 'x', id }, sender);
+      for (const id of ids) chat.delivery.send({ from: 'alice', to: 'carol', content: 'x', id }, sender);
       await eventually(() => heard.length === ids.length);
       return heard;
     };

@@ -402,7 +402,7 @@ export class RelayWorld {
   private handIn(sent: Sent, delivery = this.delivery): void {
     const generation = this.generation;
     sent.handedIn += 1;
-    delivery.send(sent.from, sent, {
+    delivery.send(sent, {
       onReceipt: (receipt) => {
         if (generation !== this.generation) return;
         if (receipt.status === 'delivered' && !sent.confirmed)
