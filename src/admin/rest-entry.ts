@@ -23,7 +23,7 @@ const PREFLIGHT_SECONDS = 600;
 /** What precedes the path in an absolute target [RFC 9112 3.2.2]. */
 const AUTHORITY = /^https?:\/\/[^/?#]*/i;
 
-/** Longest body of a REST call, in bytes: any content that the chat accepts fits, however it is escaped. */
+/** Longest body of a REST call, in bytes: all content that the chat accepts fits, however it is escaped. */
 export function bodyLimitOf({ maxContentBytes }: Pick<ChatOptions, 'maxContentBytes'>): number {
   return maxContentBytes * JSON_GROWTH + JSON_ENVELOPE_BYTES;
 }
