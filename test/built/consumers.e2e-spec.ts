@@ -135,7 +135,7 @@ describe('an application of CommonJS, with the lowest versions that the package 
     ) as [string, string];
     writeFileSync(host, BUNDLED_HOST.replace('TYPE', type));
     const outside = OUTSIDE.map((name) => `--external:${name}`);
-    const bundler = join(ROOT, 'node_modules/.bin/esbuild');
+    const bundler = join(ROOT, 'tools/node_modules/.bin/esbuild');
     await consumer.run(bundler, host, '--bundle', '--platform=node', `--outfile=${bundle}`, ...args, ...outside);
     const application = new ConsumerProcess(bundle);
     try {
