@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { ERROR_CODES } from '../src/protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../src/protocol/close-code.js';
 import { HANDSHAKE_CODES } from '../src/protocol/handshake-code.js';
@@ -67,5 +67,66 @@ describe('docs/embedding.md', () => {
     const [block, ...others] = blocks.filter((each) => each.includes(mark));
     expect([block !== undefined, others]).toEqual([true, []]);
     expect(flat(readFileSync(join(import.meta.dirname, '..', path), 'utf8'))).toContain(flat(block!));
+  });
+});
+
+describe('the pages', () => {
+  const root = join(import.meta.dirname, '..');
+  const names = ['.', 'docs'].flatMap(pagesIn);
+  const pages = new Map(names.map((name) => [name, prose(readFileSync(join(root, name), 'utf8'))]));
+
+  function pagesIn(folder: string): string[] {
+    return readdirSync(join(root, folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(folder, name));
+  }
+
+  /** Without blocks of code: what they hold is not Markdown. */
+  function prose(text: string): string {
+    return text.replaceAll(/^```.*?^```/gms, '');
+  }
+
+  /** The addresses of its headings, as GitHub makes them. */
+  function anchorsOf(name: string): string[] {
+    const headings = [...(pages.get(name) ?? '').matchAll(/^#+ (.+)$/gm)].map(([, text]) => text!.toLowerCase());
+    return headings.map((text) => text.replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'));
+  }
+
+  /** Links to a file, or to a heading, that is not there. */
+  function deadLinksOf(name: string): string[] {
+    const links = [...pages.get(name)!.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, link]) => link!);
+    return links.filter((link) => {
+      const [path, anchor] = link.split('#');
+      const target = path ? relative(root, join(root, dirname(name), path)) : name;
+      if (!pages.has(target)) return anchor !== undefined || !existsSync(join(root, target));
+      return anchor !== undefined && !anchorsOf(target).includes(anchor);
+    });
+  }
+
+  /** Rows that are shown as text: those behind a blank line, without a line below the head, or with other cells than it. */
+  function brokenRowsOf(name: string): string[] {
+    const cells = (row: string) => row.split(/(?<!\\)\|/).length;
+    const tables = [...pages.get(name)!.matchAll(/(?:^ *\|.*(?:\n|$))+/gm)].map(([table]) => table.trim().split('\n'));
+    return tables.flatMap((rows) =>
+      /^[|: -]+$/.test(rows[1] ?? '') ? rows.filter((row) => cells(row) !== cells(rows[0]!)) : rows,
+    );
+  }
+
+  it.each(names)('%s links to files and headings that are there', (name) => {
+    expect(deadLinksOf(name)).toEqual([]);
+  });
+
+  it.each(names)('%s shows its tables as tables', (name) => {
+    expect(brokenRowsOf(name)).toEqual([]);
+  });
+
+  it('are all in the index of docs/', () => {
+    const index = pages.get(join('docs', 'README.md'))!;
+    const listed = [...index.matchAll(/^- \[([\w-]+\.md)\]\(\1\)/gm)].map(([, name]) => join('docs', name!));
+    expect(listed.toSorted()).toEqual(
+      pagesIn('docs')
+        .filter((name) => name !== join('docs', 'README.md'))
+        .toSorted(),
+    );
   });
 });
