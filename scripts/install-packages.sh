@@ -13,7 +13,7 @@ lock() {
 install() {
   local key
   # What is compiled is for one version of Node.
-  key=$(cat "$1"/package{,-lock}.json scripts/install-packages.sh <(node -p process.versions.modules) | sha256sum)
+  key=$(cat "$1"/package{,-lock}.json <(node -p process.versions.modules) | sha256sum)
   if [ "$(cat "$1/node_modules/.installed" 2>/dev/null)" = "$key" ]; then
     return 0
   fi
@@ -42,6 +42,7 @@ for folder in "$@"; do
   "$command" "$folder"
 done
 if [ -d test/node_modules ]; then
+  link ../.. test/node_modules/holdfast
   link ../test/node_modules examples/node_modules
   # TypeORM looks for its drivers beside itself.
   link ../test/node_modules/better-sqlite3 node_modules/better-sqlite3

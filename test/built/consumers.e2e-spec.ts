@@ -78,6 +78,7 @@ const OUTSIDE = [
   'better-sqlite3',
   '@nestjs/microservices',
   '@nestjs/mongoose',
+  '@nestjs/platform-socket.io',
   '@nestjs/sequelize',
   '@mikro-orm/core',
   'class-validator',
