@@ -9,7 +9,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { AuthenticationService, type Caller } from '../authentication/authentication.service.js';
-import { forbidden } from '../authentication/refusal.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 
 const FOR_USERS = 'holdfast:for-users';
 const callers = new WeakMap<object, Caller>();
@@ -50,7 +50,7 @@ export class AdministratorGuard implements CanActivate {
   async check(request: IncomingMessage, forUsers = false): Promise<void> {
     const raw = rawOf(request);
     const caller = callers.get(raw) ?? (await this.authentication.identify(request));
-    if (!caller.isAdmin && !forUsers) throw forbidden('this is for administrators');
+    if (!caller.isAdmin && !forUsers) throw refusals.administratorsOnly();
     callers.set(raw, caller);
   }
 }

@@ -12,9 +12,9 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { tap, type Observable } from 'rxjs';
-import { HandshakeRefusal } from '../authentication/refusal.js';
-import { EntranceService } from '../connections/entrance.service.js';
+import { ClientAddress } from '../handshake/client-address.js';
 import { ChatError } from '../protocol/chat-error.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { callerOf } from './administrator.guard.js';
 
 /** A request as Express or Fastify has read it. */
@@ -39,7 +39,7 @@ export class AuditInterceptor implements NestInterceptor {
 
   constructor(
     @Inject(Reflector) private readonly reflector: Reflector,
-    @Inject(EntranceService) private readonly entrance: EntranceService,
+    @Inject(ClientAddress) private readonly clientAddress: ClientAddress,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -48,7 +48,7 @@ export class AuditInterceptor implements NestInterceptor {
     const { method, route, routeOptions } = request;
     const parts = this.reflector.get<readonly string[] | undefined>(AUDITED, context.getHandler()) ?? [];
     const path = route?.path ?? routeOptions?.url;
-    const call = `${callerOf(request).title} from ${this.entrance.addressOf(request)}: ${method} ${path}`;
+    const call = `${callerOf(request).title} from ${this.clientAddress.of(request)}: ${method} ${path}`;
     return next.handle().pipe(
       tap({
         // Taken, so its parts were valid: none of them is long. JSON keeps the line one line.

@@ -29,17 +29,16 @@ export const connectionPage = z.object({
 });
 
 export function toConnectionDto(connection: Connection, inFlight: number): z.infer<typeof connectionDto> {
-  const { id, user, protocol, remoteAddress, connectedAt, lastSeenAt, sent, received, bufferedBytes } = connection;
   return {
-    id,
-    user,
-    protocol,
-    remoteAddress,
-    connectedAt: toIsoTime(connectedAt),
-    lastSeenAt: toIsoTime(lastSeenAt),
-    sent,
-    received,
+    id: connection.id,
+    user: connection.user,
+    protocol: connection.protocol,
+    remoteAddress: connection.remoteAddress,
+    connectedAt: toIsoTime(connection.connectedAt),
+    lastSeenAt: toIsoTime(connection.lastSeenAt),
+    sent: connection.sent,
+    received: connection.received,
     inFlight,
-    bufferedBytes,
+    bufferedBytes: connection.bufferedBytes,
   };
 }

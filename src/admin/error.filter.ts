@@ -1,7 +1,7 @@
 import { Catch, HttpException, HttpStatus, Logger, type ArgumentsHost } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
-import { HandshakeRefusal } from '../authentication/refusal.js';
 import { ChatError, type QuotaScope } from '../protocol/chat-error.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 
 const STATUS: Partial<Record<ChatError['code'], HttpStatus>> = {
   CONTENT_TOO_LARGE: HttpStatus.PAYLOAD_TOO_LARGE,
@@ -40,10 +40,10 @@ export class ErrorFilter extends BaseExceptionFilter {
       const response = host.switchToHttp().getResponse<FrameworkResponse>();
       for (const [name, value] of Object.entries(error.headers)) response.header(name, value);
     }
-    super.catch(this.shaped(error), host);
+    super.catch(this.toHttpException(error), host);
   }
 
-  private shaped(error: unknown): HttpException {
+  private toHttpException(error: unknown): HttpException {
     if (error instanceof ChatError) {
       return answer(statusOf(error.code), error.code, error.message, error.scope);
     }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { HandshakeRefusal } from '../authentication/refusal.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 
 /** In UTF-8 and as it is; what is otherwise is left to the parsers of the application. */
 const JSON_TYPE = /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
@@ -41,6 +41,6 @@ export async function readJson(request: IncomingMessage, limit: number): Promise
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
   } catch {
-    throw new HandshakeRefusal(400, 'BAD_REQUEST', 'the request cannot be read; check its address and its body');
+    throw refusals.unreadableRequest();
   }
 }

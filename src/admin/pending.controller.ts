@@ -1,5 +1,6 @@
 import { Delete, Get, Inject, Param, Query } from '@nestjs/common';
 import { z } from 'zod';
+import { mailboxKeyOf } from '../delivery/mailbox-store.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { AdminController, Answers, Params, Queries, Refuses } from './api.js';
 import { encodeCursor, messageId, SchemaPipe, userName } from './input.js';
@@ -73,7 +74,7 @@ export class PendingController {
   @Answers(200, 'How many messages were deleted.', purgeDto)
   @Refuses(400)
   async purge(@Param('user', new SchemaPipe(userName)) user: string): Promise<z.infer<typeof purgeDto>> {
-    return { purged: await this.offlineMessages.purge(user) };
+    return { purged: await this.offlineMessages.purge(mailboxKeyOf(user)) };
   }
 
   @Delete(':user/:from/:id')
@@ -85,6 +86,6 @@ export class PendingController {
     @Param('from', new SchemaPipe(userName)) from: string,
     @Param('id', new SchemaPipe(messageId)) id: string,
   ): Promise<z.infer<typeof purgeDto>> {
-    return { purged: await this.offlineMessages.purge(user, { from, id }) };
+    return { purged: await this.offlineMessages.purge(mailboxKeyOf(user), { from, id }) };
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { StoredMessage } from '../offline-messages/offline-message.table.js';
+import type { StoredMessage } from '../delivery/mailbox-store.js';
 import type { PendingOfUser } from '../offline-messages/pending-list.table.js';
 import { toIsoTime } from '../protocol/message.js';
 import { cursorOf, pageLimit, userName } from './input.js';

@@ -1,8 +1,8 @@
 import { HttpStatus, Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { HandshakeRefusal } from '../authentication/refusal.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { AdministratorGuard } from './administrator.guard.js';
 import { equipFastify, type FastifyInstance } from './fastify-routes.js';
 import { hasJson, LongBody, readJson } from './json-body.js';

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Caller } from '../authentication/authentication.service.js';
 import type { ProvenPrincipal } from '../authentication/authenticator.js';
-import { forbidden } from '../authentication/refusal.js';
 import { Tickets } from '../authentication/tickets.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import { toIsoTime } from '../protocol/message.js';
 import { callerOf, ForUsers } from './administrator.guard.js';
 import { AdminController, Answers, Refuses, Takes } from './api.js';
@@ -43,7 +43,7 @@ export class TicketsController {
 
 function ownerOf({ isAdmin, principal }: Caller, user: string | undefined): ProvenPrincipal {
   if (principal && (user === undefined || user === principal.user)) return principal;
-  if (!isAdmin) throw forbidden('a ticket is for the user of the credentials; leave "user" out');
+  if (!isAdmin) throw refusals.ticketOfOther();
   if (user !== undefined) return { user };
   throw new BadRequestException({
     statusCode: 400,

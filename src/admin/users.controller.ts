@@ -2,7 +2,6 @@ import { Delete, Get, Inject, Param } from '@nestjs/common';
 import { z } from 'zod';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
-import { CloseCode } from '../protocol/close-code.js';
 import { toIsoTime } from '../protocol/message.js';
 import { AdminController, Answers, Params, Refuses } from './api.js';
 import { SchemaPipe, userName } from './input.js';
@@ -46,8 +45,6 @@ export class UsersController {
   @Answers(200, 'How many connections were closed, with 4403.', closedDto)
   @Refuses(400)
   disconnect(@Param('user', new SchemaPipe(userName)) user: string): z.infer<typeof closedDto> {
-    const open = this.connections.ofUser(user).filter(({ isOpen }) => isOpen);
-    for (const connection of open) connection.revoke(CloseCode.ADMINISTRATOR, 'disconnected by an administrator');
-    return { closed: open.length };
+    return { closed: this.connections.disconnect(user, 'disconnected by an administrator') };
   }
 }

@@ -32,7 +32,7 @@ export class ChatEventListeners implements OnModuleInit {
     if (this.hasAny('connected', 'disconnected')) this.hearConnections();
     if (this.hasAny('accepted', 'stored', 'confirmed')) this.hearMessages();
     if (this.hasAny('confirmed', 'expired', 'purged', 'evicted')) {
-      this.store.onRemoval(({ id, from, to, sentAt }, ending) => this.emit(ending, { id, from, to, sentAt }));
+      this.store.removed.on(({ id, from, to, sentAt }, reason) => this.emit(reason, { id, from, to, sentAt }));
     }
   }
 
@@ -76,14 +76,10 @@ export class ChatEventListeners implements OnModuleInit {
   }
 
   private hearConnections(): void {
-    this.connections.listen({
-      onConnected: ({ id, user, protocol, remoteAddress, connectedAt, principal }) =>
-        this.emit('connected', { id, user, protocol, remoteAddress, connectedAt, principal }),
-      onDisconnected: ({ id, user, protocol, remoteAddress, connectedAt, principal }) => {
-        const online = this.isOnline(user);
-        this.emit('disconnected', { id, user, protocol, remoteAddress, connectedAt, principal, online });
-      },
-    });
+    this.connections.connected.on((connection) => this.emit('connected', connection.info()));
+    this.connections.disconnected.on((connection) =>
+      this.emit('disconnected', { ...connection.info(), online: this.isOnline(connection.user) }),
+    );
   }
 
   private hearMessages(): void {

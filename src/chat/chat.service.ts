@@ -1,11 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Connection } from '../connections/connection.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { dispatch } from '../delivery/dispatch.js';
 import { ChatError as Refusal } from '../protocol/chat-error.js';
-import { CloseCode } from '../protocol/close-code.js';
 import { isMessageId, type Receipt } from '../protocol/message.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
 import { ChatError } from './chat-error.js';
@@ -51,14 +49,7 @@ export class ChatService {
 
   /** The open connections of a user, oldest first. */
   connections(user: string): ConnectionInfo[] {
-    return this.open(user).map(({ id, protocol, remoteAddress, connectedAt, principal, user: name }) => ({
-      id,
-      user: name,
-      protocol,
-      remoteAddress,
-      connectedAt,
-      principal,
-    }));
+    return this.connectionService.openOf(nameOf(user, 'user')).map((connection) => connection.info());
   }
 
   /** How many messages wait for a user in the store; rejects with STORE_UNAVAILABLE when it can't be read. */
@@ -66,15 +57,9 @@ export class ChatService {
     return told(this.delivery.pendingOf(nameOf(user, 'user')));
   }
 
-  /** Closes the connections of a user with 4403, after which clients do not come back by themselves; answers how many. */
+  /** Closes the connections of a user with 4403, after which clients do not reconnect by themselves. Returns how many. */
   disconnect(user: string, reason = 'disconnected by the application'): number {
-    const open = this.open(user);
-    for (const connection of open) connection.revoke(CloseCode.ADMINISTRATOR, reason);
-    return open.length;
-  }
-
-  private open(user: string): Connection[] {
-    return this.connectionService.ofUser(nameOf(user, 'user')).filter(({ isOpen }) => isOpen);
+    return this.connectionService.disconnect(nameOf(user, 'user'), reason);
   }
 }
 

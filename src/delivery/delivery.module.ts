@@ -4,8 +4,8 @@ import { DeliveryService } from './delivery.service.js';
 
 @Module({})
 export class DeliveryModule {
-  /** Delivery over this store. */
-  static over(offlineMessages: DynamicModule): DynamicModule {
+  /** Registers delivery with this store. */
+  static register(offlineMessages: DynamicModule): DynamicModule {
     return {
       module: DeliveryModule,
       imports: [ConnectionsModule, offlineMessages],

@@ -1,16 +1,17 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Broadcast } from '../connections/broadcast.js';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
-import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
-import { Answer, RememberedAnswers, type Sender } from './answer.js';
+import { PendingReceipt, IdempotencyCache, type OutcomeListener } from './pending-receipt.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox, SWEEPS_TO_PERSIST } from './mailbox.js';
 import type { MailboxReader } from './mailbox-reader.js';
-import type { MailboxSurroundings } from './mailbox-surroundings.js';
+import { MAILBOX_STORE, mailboxKeyOf, type MailboxKey, type MailboxStore } from './mailbox-store.js';
+import type { MailboxContext } from './mailbox-context.js';
 
 /** Pause before a page of the backlog that could not be read is tried again, in milliseconds. */
 const READ_RETRY_MS = 250;
@@ -28,14 +29,14 @@ export interface Dispatch {
  * mailbox of its recipient. Senders hear through their Sender what became of it, each exactly once.
  */
 @Injectable()
-export class DeliveryService implements MailboxSurroundings {
+export class DeliveryService implements MailboxContext {
   readonly ledger: Ledger;
   sweeps = 0;
   lastPosition: number;
   private readonly logger = new Logger('Delivery');
-  private readonly mailboxes = new Map<string, Mailbox>();
+  private readonly mailboxes = new Map<MailboxKey, Mailbox>();
   private readonly readers = new Map<Connection, { mailbox: Mailbox; reader: MailboxReader }>();
-  private readonly remembered = new RememberedAnswers();
+  private readonly remembered = new IdempotencyCache();
   private readonly unstored = new Set<Mailbox>();
   private readonly rateMeter: RateMeter;
   private cancelSweep: (() => void) | null = null;
@@ -44,16 +45,15 @@ export class DeliveryService implements MailboxSurroundings {
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
-    @Inject(OfflineMessageService) readonly store: OfflineMessageService,
+    @Inject(MAILBOX_STORE) readonly store: MailboxStore,
   ) {
     this.ledger = new Ledger(store);
     this.lastPosition = store.lastPosition;
     this.rateMeter = new RateMeter(this.ledger, options.clock);
-    connections.onRefusal((code) => this.ledger.refused(code));
-    store.onRemoval((row, ending) => {
-      if (ending !== 'confirmed') this.mailboxes.get(row.to)?.onRemoved(row);
+    store.removed.on((row, reason) => {
+      if (reason !== 'confirmed') this.mailboxes.get(row.mailbox)?.onRemoved(row);
     });
-    store.onDisplacement((above, byServer) => this.renumber(above, byServer));
+    store.displaced.on((above, byServer) => this.renumber(above, byServer));
   }
 
   get ackWindow(): number {
@@ -84,24 +84,24 @@ export class DeliveryService implements MailboxSurroundings {
   }
 
   /** Takes a direct message; the sender hears of a receipt or a refusal when it is due. */
-  send(from: string, { to, content, id }: Dispatch, sender: Sender): void {
+  send(from: string, { to, content, id }: Dispatch, sender: OutcomeListener): void {
     const bytes = this.checkedBytes(content, id);
     const repeated = id === undefined ? undefined : this.remembered.find({ id, from, to });
     if (repeated) return repeated.join(sender);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
-    const answer = new Answer(message, sender);
+    const answer = new PendingReceipt(message, sender);
     if (id !== undefined) this.remembered.add(answer);
-    this.mailboxOf(to).accept(message, ++this.lastPosition, bytes, answer);
+    this.mailboxOf(mailboxKeyOf(to)).accept(message, ++this.lastPosition, bytes, answer);
   }
 
   /** Writes a message to everybody who is connected, its sender included; answers through the sender how many. */
-  broadcast(from: string, content: string, id: string | undefined, sender: Sender): void {
+  broadcast(from: string, content: string, id: string | undefined, sender: OutcomeListener): void {
     this.checkedBytes(content, id);
-    const message = { id: id ?? newId(), from, content, sentAt: this.options.clock.now() };
+    const broadcast = new Broadcast(id ?? newId(), from, content, this.options.clock.now());
     this.ledger.tookBroadcast();
     let recipients = 0;
-    for (const { reader } of this.readers.values()) if (reader.broadcast(message, this.lastPosition)) recipients += 1;
-    sender.onReceipt({ id: message.id, status: 'broadcast', sentAt: message.sentAt, recipients }, false);
+    for (const { reader } of this.readers.values()) if (reader.broadcast(broadcast, this.lastPosition)) recipients += 1;
+    sender.onReceipt({ id: broadcast.id, status: 'broadcast', sentAt: broadcast.sentAt, recipients }, false);
   }
 
   /** Lets a connection receive: first what waited for its user, then what comes. Under `replace` the newest connection takes over. */
@@ -113,7 +113,7 @@ export class DeliveryService implements MailboxSurroundings {
         older.close(CloseCode.REPLACED, 'replaced by a newer connection of the same user');
       }
     }
-    const mailbox = this.mailboxOf(connection.user);
+    const mailbox = this.mailboxOf(mailboxKeyOf(connection.user));
     this.readers.set(connection, { mailbox, reader: mailbox.attach(connection) });
   }
 
@@ -139,7 +139,7 @@ export class DeliveryService implements MailboxSurroundings {
 
   /** How many messages wait for this user in the store; rejects when it can't be read. */
   pendingOf(user: string): Promise<number> {
-    return this.store.count(user);
+    return this.store.count(mailboxKeyOf(user));
   }
 
   /**
@@ -180,11 +180,11 @@ export class DeliveryService implements MailboxSurroundings {
   }
 
   onRead(message: Message): void {
-    if (!this.remembered.find(message)) this.remembered.add(Answer.given(message, 'stored', message.sentAt));
+    if (!this.remembered.find(message)) this.remembered.add(PendingReceipt.given(message, 'stored', message.sentAt));
   }
 
   onIdle(mailbox: Mailbox): void {
-    if (this.mailboxes.get(mailbox.user) === mailbox) this.mailboxes.delete(mailbox.user);
+    if (this.mailboxes.get(mailbox.key) === mailbox) this.mailboxes.delete(mailbox.key);
     this.unstored.delete(mailbox);
   }
 
@@ -195,9 +195,9 @@ export class DeliveryService implements MailboxSurroundings {
     for (const mailbox of this.mailboxes.values()) mailbox.renumber(above, next, !byServer);
   }
 
-  private mailboxOf(user: string): Mailbox {
-    let mailbox = this.mailboxes.get(user);
-    if (!mailbox) this.mailboxes.set(user, (mailbox = new Mailbox(user, this)));
+  private mailboxOf(key: MailboxKey): Mailbox {
+    let mailbox = this.mailboxes.get(key);
+    if (!mailbox) this.mailboxes.set(key, (mailbox = new Mailbox(key, this)));
     return mailbox;
   }
 

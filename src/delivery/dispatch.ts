@@ -1,6 +1,6 @@
 import { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
-import type { Sender } from './answer.js';
+import type { OutcomeListener } from './pending-receipt.js';
 import type { DeliveryService } from './delivery.service.js';
 
 /** A message of somebody who waits for its receipt: the application, or a REST call. All of it is checked. */
@@ -20,7 +20,7 @@ export async function dispatch(
   while (delivery.isFull) await new Promise<void>((resolve) => delivery.whenRoom(resolve));
   try {
     return await new Promise((resolve, reject) => {
-      const sender: Sender = {
+      const sender: OutcomeListener = {
         onReceipt: (receipt, repeated) => resolve({ receipt, repeated }),
         onRefused: (error: ChatError) => reject(error),
       };

@@ -1,14 +1,15 @@
-import type { StoreOutcome, StoreRequest } from '../offline-messages/store-batch.js';
 import type { Message } from '../protocol/message.js';
-import type { Answer } from './answer.js';
+import type { PendingReceipt } from './pending-receipt.js';
+import type { MailboxKey, StoredHeader, StoreOutcome, StoreRequest } from './mailbox-store.js';
 
 /** The mailbox, as far as a message of it knows it. */
 export interface HoldingMailbox {
+  readonly key: MailboxKey;
   onSettled(held: HeldMessage, outcome: StoreOutcome): void;
 }
 
 /** A message of a mailbox while it is in memory: it is in flight, it waits behind others, or it is being stored. */
-export class HeldMessage implements StoreRequest {
+export class HeldMessage implements StoreRequest, StoredHeader {
   /** Where it is on its way to the disk: in memory only, in the commit queue, or committed. */
   disk: 'memory' | 'storing' | 'stored' = 'memory';
   /** Taken: written to its recipient, or committed. Until then it may still be refused. */
@@ -25,14 +26,18 @@ export class HeldMessage implements StoreRequest {
   takenLive = false;
 
   constructor(
-    private readonly mailbox: HoldingMailbox,
+    private readonly holder: HoldingMailbox,
     readonly message: Message,
     /** Its place in the order; another one when somebody else has written into the store before it was there. */
     public position: number,
     readonly bytes: number,
     /** What its sender is to be told; null when it was read from the disk, as that sender has the receipt. */
-    readonly answer: Answer | null,
+    readonly pendingReceipt: PendingReceipt | null,
   ) {}
+
+  get mailbox(): MailboxKey {
+    return this.holder.key;
+  }
 
   get to(): string {
     return this.message.to;
@@ -59,6 +64,6 @@ export class HeldMessage implements StoreRequest {
   }
 
   onSettled(outcome: StoreOutcome): void {
-    this.mailbox.onSettled(this, outcome);
+    this.holder.onSettled(this, outcome);
   }
 }

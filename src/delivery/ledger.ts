@@ -1,7 +1,7 @@
 import type { Clock } from '../options/clock.js';
-import type { StoreCounts } from '../offline-messages/offline-message.service.js';
 import type { ErrorCode } from '../protocol/chat-error.js';
 import type { Message } from '../protocol/message.js';
+import type { StoreCounts } from './mailbox-store.js';
 
 /** The counters of the promise, as `/chat/stats` shows them. */
 export interface LedgerTotals {

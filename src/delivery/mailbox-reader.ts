@@ -1,3 +1,4 @@
+import type { Broadcast } from '../connections/broadcast.js';
 import type { Message } from '../protocol/message.js';
 import type { HeldMessage } from './held-message.js';
 
@@ -16,7 +17,7 @@ export interface Receiver {
   /** `late`: the message had to wait. */
   onMessage(message: Message, seq: number, late: boolean): void;
   /** Answers false when it takes no more broadcasts for now. */
-  onBroadcast(message: Omit<Message, 'to'>): boolean;
+  onBroadcast(broadcast: Broadcast): boolean;
   onCaughtUp(delivered: number): void;
 }
 
@@ -40,7 +41,7 @@ export class MailboxReader {
   private nextSeq = 1;
   private inFlightBytes = 0;
   private inFlight: HeldMessage[] = [];
-  private broadcasts: { message: Omit<Message, 'to'>; after: number }[] = [];
+  private broadcasts: { message: Broadcast; after: number }[] = [];
 
   constructor(
     readonly receiver: Receiver,
@@ -108,7 +109,7 @@ export class MailboxReader {
   }
 
   /** Writes a broadcast, or keeps it in its place behind what waits; answers false when it does neither. `after` is the last position given. */
-  broadcast(message: Omit<Message, 'to'>, after: number): boolean {
+  broadcast(message: Broadcast, after: number): boolean {
     if (!this.behind) return this.receiver.onBroadcast(message);
     if (this.broadcasts.length >= HELD_BROADCASTS) return false;
     this.broadcasts.push({ message, after });

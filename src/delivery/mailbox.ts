@@ -1,11 +1,10 @@
-import type { StoreOutcome } from '../offline-messages/store-batch.js';
-import type { StoredHeader, StoredMessage } from '../offline-messages/offline-message.table.js';
 import type { Message } from '../protocol/message.js';
-import type { Answer } from './answer.js';
+import type { PendingReceipt } from './pending-receipt.js';
 import { HeldMessage } from './held-message.js';
 import { HeldMessages } from './held-messages.js';
 import { MailboxReader, WINDOW_BYTES, type Receiver } from './mailbox-reader.js';
-import type { MailboxSurroundings } from './mailbox-surroundings.js';
+import type { MailboxKey, StoredKey, StoredMessage, StoreOutcome } from './mailbox-store.js';
+import type { MailboxContext } from './mailbox-context.js';
 
 /** Sweeps that a message sees before it is stored unconfirmed; they come so many times in `persistAfterMs`. */
 export const SWEEPS_TO_PERSIST = 4;
@@ -38,22 +37,21 @@ export class Mailbox {
   private handedUpTo = 0;
 
   constructor(
-    readonly user: string,
-    private readonly shared: MailboxSurroundings,
+    readonly key: MailboxKey,
+    private readonly shared: MailboxContext,
   ) {
     this.diskUpTo = shared.lastPosition;
   }
 
-  get state(): 'offline' | 'draining' | 'live' {
-    if (this.readers.size === 0) return 'offline';
-    return [...this.readers].every((reader) => reader.isLive) ? 'live' : 'draining';
+  private get isLive(): boolean {
+    return this.readers.size > 0 && [...this.readers].every((reader) => reader.isLive);
   }
 
   /** Takes a message, at the next position: writes it to every connection that can have it now, or else stores it. */
-  accept(message: Message, position: number, bytes: number, answer: Answer): void {
+  accept(message: Message, position: number, bytes: number, answer: PendingReceipt): void {
     const held = new HeldMessage(this, message, position, bytes, answer);
     held.takenAtSweep = this.shared.sweeps;
-    held.takenLive = this.shared.persistFirst && this.state === 'live';
+    held.takenLive = this.shared.persistFirst && this.isLive;
     this.held.push(held);
     for (const reader of this.readers) {
       // A socket that is closing takes no more; its close event may come much later.
@@ -120,7 +118,7 @@ export class Mailbox {
   }
 
   /** The store ended a message by itself: it expired, was purged or evicted. */
-  onRemoved(row: StoredHeader): void {
+  onRemoved(row: StoredKey): void {
     const held = this.held.at(row.position);
     if (held?.id === row.id && held.from === row.from) this.release(held, true);
     this.trim();
@@ -142,7 +140,7 @@ export class Mailbox {
     } else {
       this.release(held, true);
       this.shared.onRefused(held.message);
-      held.answer?.refused(outcome.error);
+      held.pendingReceipt?.refused(outcome.error);
     }
     this.trim();
   }
@@ -154,7 +152,7 @@ export class Mailbox {
     else ledger.tookStored(held.message);
     held.accepted = true;
     if (held.gone) return store.remove(held, 'confirmed');
-    held.answer?.receipted('stored', held.sentAt);
+    held.pendingReceipt?.receipted('stored', held.sentAt);
     if (persistFirst) for (const reader of this.readers) this.advance(reader);
     this.releaseIfStored(held);
   }
@@ -195,7 +193,7 @@ export class Mailbox {
   private end(held: HeldMessage): void {
     const { ledger, store } = this.shared;
     this.release(held, true);
-    held.answer?.receipted('delivered', held.sentAt);
+    held.pendingReceipt?.receipted('delivered', held.sentAt);
     if (held.disk === 'stored') store.remove(held, 'confirmed');
     else if (held.disk === 'memory' || store.cancel(held)) ledger.confirmedLive(held.message);
     // Otherwise its commit is under way, and onSettled removes it.
@@ -236,7 +234,10 @@ export class Mailbox {
     reader.reading = true;
     reader.knownUpTo = Infinity;
     try {
-      const { pending, rows, isLast } = await this.shared.store.page(this.user, after, upTo, reader.pageRows);
+      const { pending, rows, isLast } =
+        after === 0
+          ? await this.shared.store.firstPage(this.key, upTo, reader.pageRows)
+          : { pending: null, ...(await this.shared.store.page(this.key, after, upTo, reader.pageRows)) };
       if (!reader.attached) return;
       reader.open(pending);
       this.hold(rows);
@@ -274,7 +275,7 @@ export class Mailbox {
 
   /** The store has this message already: its sender is told of the first one. */
   private endRepeat(held: HeldMessage, sentAt: number): void {
-    held.answer?.receipted('stored', sentAt, true);
+    held.pendingReceipt?.receipted('stored', sentAt, true);
     this.release(held, true);
   }
 

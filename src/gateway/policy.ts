@@ -8,15 +8,15 @@ import type { Command } from '../protocol/frames.js';
 export type SendCommand = Exclude<Command, { readonly type: 'ack' }>;
 
 /**
- * Says whether a connection may send this. False, and whatever it throws, is answered with NOT_ALLOWED; so is no answer
- * within 10 s. While it makes up its mind this connection waits, and its frames keep their order.
+ * Decides whether a connection may send this. When it returns false, throws, or takes longer than 10 s, the message is
+ * refused with NOT_ALLOWED. What this connection sends waits meanwhile, and keeps its order.
  */
 export type Authorize = (command: SendCommand, connection: ConnectionInfo) => boolean | Promise<boolean>;
 
 /** The token of the application's policy; null when it has none. */
 export const AUTHORIZE = Symbol.for('holdfast:authorize');
 
-/** How long a policy may take, in milliseconds; meanwhile what its connection sends waits. */
+/** How long a policy may take, in milliseconds. */
 const DECIDE_WITHIN_MS = 10_000;
 
 /** Asks the application's policy. */
@@ -28,7 +28,7 @@ export class Policy {
     private readonly clock: Clock,
   ) {}
 
-  /** Whether a connection may send this, now or later; it neither throws nor rejects. */
+  /** Returns whether a connection may send this, or a promise of that. It neither throws nor rejects. */
   decide(command: SendCommand, connection: Connection): boolean | Promise<boolean> {
     const verdict = this.verdictOf(command, connection);
     return typeof verdict === 'boolean' ? verdict : this.settle(verdict);

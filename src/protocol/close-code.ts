@@ -1,6 +1,7 @@
 /**
- * Why the server ends a connection. A client reconnects after GOING_AWAY, SERVER_ERROR, TOO_SLOW, NO_PONG and TOO_MANY_FRAMES; it
- * stops after PROTOCOL_ERROR, ADMINISTRATOR and REPLACED; after EXPIRED it gets new credentials first [protocol 5].
+ * Why the server ends a connection. A client reconnects after GOING_AWAY, SERVER_ERROR, SLOW_CONSUMER, NO_PONG and
+ * TOO_MANY_FRAMES; it stops after PROTOCOL_ERROR, ADMINISTRATOR and REPLACED; after EXPIRED it gets new credentials first
+ * [protocol 5].
  */
 export const CloseCode = {
   /** The server is going away: reconnect in the seconds that the reason says [protocol 9]. */
@@ -10,7 +11,7 @@ export const CloseCode = {
   /** A fault of ours: reconnect with backoff. */
   SERVER_ERROR: 1011,
   /** The client does not read, and too much waits for it, or it sends too much and answers no ping: reconnect with backoff. */
-  TOO_SLOW: 1013,
+  SLOW_CONSUMER: 1013,
   /** An ack above the last `seq` sent: stop. */
   PROTOCOL_ERROR: 4400,
   /** What the user proved is over: reconnect with new credentials. */

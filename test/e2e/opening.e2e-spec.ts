@@ -56,7 +56,7 @@ describe('a message to somebody whose mailbox is still being opened', () => {
     chat = await ChatApp.start({ clock: new ManualClock() });
     chat.delivery.send('alice', alices(1), nobody);
     await chat.untilPending('bob', 1);
-    jest.spyOn(chat.app.get(OfflineMessageService), 'page').mockRejectedValueOnce(new Error('no answer'));
+    jest.spyOn(chat.app.get(OfflineMessageService), 'firstPage').mockRejectedValueOnce(new Error('no answer'));
     const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
     chat.delivery.send('alice', alices(2), nobody);

@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm';
 import { ChatService } from '../../src/chat/chat.service.js';
 import { openStore, readerOf, reopenStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
+import { mailboxKeyOf } from '../../src/delivery/mailbox-store.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import type { OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
 import { Statements } from '../../src/offline-messages/statements.js';
@@ -28,7 +29,17 @@ async function startOn(url: string, waiting: Record<string, number>, bytes = 10)
   for (const [to, count] of Object.entries(waiting)) {
     const rows = Array.from({ length: count }, () => {
       const id = `m${(position += 1)}`;
-      return { to, from: 'ann', id, content: 'x'.repeat(bytes), position, bytes, sentAt: position, storedAt: 1 };
+      return {
+        mailbox: mailboxKeyOf(to),
+        to,
+        from: 'ann',
+        id,
+        content: 'x'.repeat(bytes),
+        position,
+        bytes,
+        sentAt: position,
+        storedAt: 1,
+      };
     });
     const atOnce = Math.ceil(1_000_000 / bytes);
     for (let at = 0; at < count; at += atOnce) await table.insert(rows.slice(at, at + atOnce));
@@ -144,8 +155,8 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
     await get('/chat/pending');
     const reader = await lists.reader!;
     await expect(reader.query('DELETE FROM holdfast_offline_message')).rejects.toThrow(/read-?only/i);
-    const { queue } = store() as unknown as { queue: { distrust(cause: unknown): void } };
-    queue.distrust(new Error('it is opened anew'));
+    const { queue } = store() as unknown as { queue: { markBroken(cause: unknown): void } };
+    queue.markBroken(new Error('it is opened anew'));
     await eventually(() => store().isHealthy);
     expect((await get('/chat/pending')).total).toBe(1);
     expect(await lists.reader!).not.toBe(reader);

@@ -1,5 +1,5 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
-import { HandshakeRefusal } from '../../src/authentication/refusal.js';
+import { HandshakeRefusal } from '../../src/protocol/handshake-refusal.js';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually, withDeadline } from '../support/deadline.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -24,13 +24,13 @@ describe('a peer that does not read', () => {
     chat = await ChatApp.start({ slowBufferBytes: 64 * 1024, maxBufferedBytes: 128 * 1024 });
     const [late, never] = [await chat.connectJson('late'), await chat.connectJson('never')];
     for (const client of [late, never]) client.socket.pause();
-    const isChoked = (user: string) => chat.connections.ofUser(user)[0]!.isChoked;
+    const isSlow = (user: string) => chat.connections.ofUser(user)[0]!.isSlowConsumer;
     const silent = { onReceipt: () => undefined, onRefused: () => undefined };
-    while (!isChoked('late') || !isChoked('never')) {
+    while (!isSlow('late') || !isSlow('never')) {
       chat.delivery.broadcast('rest', 'x'.repeat(60_000), undefined, silent);
       await endOfTurn();
     }
-    expect(await samples('connections_choked')).toEqual({ '': 2 });
+    expect(await samples('connections_slow')).toEqual({ '': 2 });
     expect((await samples('connections_buffered_bytes'))['']).toBeGreaterThan(128 * 1024);
     const before = (await samples('broadcasts_skipped_total'))[''] ?? 0;
     chat.delivery.broadcast('rest', 'nobody hears it', undefined, silent);

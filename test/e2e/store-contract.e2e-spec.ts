@@ -2,8 +2,9 @@ import type { DataSource } from 'typeorm';
 import { migrations } from '../../src/database/migrations/index.js';
 import { openStore, reopenStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
+import { mailboxKeyOf, type StoredMessage } from '../../src/delivery/mailbox-store.js';
 import { faultOf } from '../../src/offline-messages/store-fault.js';
-import type { StoredMessage, OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
+import type { OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
 import type { PendingListTable } from '../../src/offline-messages/pending-list.table.js';
 import { ChatApp } from '../support/chat-app.js';
 import { DATABASE_KINDS, type DatabaseKind } from '../support/databases.js';
@@ -11,6 +12,7 @@ import { ownedTable } from '../support/owned-table.js';
 
 const ALL = Number.MAX_SAFE_INTEGER;
 /** Above what 32 bits hold, as the times are. */
+const BOB = mailboxKeyOf('bob');
 const BIG = 4_102_444_800_123;
 const HOSTILE = [
   `'; DROP TABLE holdfast_offline_message; --`,
@@ -46,9 +48,9 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     it('keeps every field as it was, numbers as numbers', async () => {
       const row: StoredMessage = { ...message(BIG), bytes: 2 ** 31 - 1, sentAt: BIG + 1, storedAt: BIG + 2 };
       expect(await table.insert([row])).toBe(1);
-      expect(await table.page('bob', 0, ALL, 10, ALL)).toEqual([row]);
+      expect(await table.page(BOB, 0, ALL, 10, ALL)).toEqual([row]);
       const { content: _content, storedAt: _storedAt, ...header } = row;
-      expect(await table.oldest('bob', 10)).toEqual([header]);
+      expect(await table.oldest(BOB, 10)).toEqual([header]);
       expect(await table.storedBefore(BIG + 3, 10)).toEqual([header]);
       expect(await table.withIds([row])).toEqual([header]);
     });
@@ -57,7 +59,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       const contents = [...HOSTILE, '', 'x'.repeat(1_000_000), ...everyCodePoint()];
       const rows = contents.map((content, n) => ({ ...message(n + 1), content }));
       expect(await table.insert(rows)).toBe(rows.length);
-      const read = await table.page('bob', 0, ALL, rows.length + 1, ALL);
+      const read = await table.page(BOB, 0, ALL, rows.length + 1, ALL);
       expect(read.length).toBe(rows.length);
       expect(read.flatMap(({ content }, n) => (content === contents[n] ? [] : [n]))).toEqual([]);
     });
@@ -65,7 +67,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     it('tells names apart by their bytes, also where it sorts them as people do', async () => {
       // By the rules of a language 'a' and 'A' stand together, and 'Z' behind them.
       const names = ['Z', 'a', 'A', 'z', 'ä', 'a b', 'a-b', 'ab', '_', "o'neill", 'z%', '中', '𐐷', '\uffee', '%s', '1'];
-      await table.insert(names.map((to, n) => ({ ...message(n + 1), to })));
+      await table.insert(names.map((to, n) => ({ ...message(n + 1), ...lies(to) })));
       const seen: string[] = [];
       for (let after = { user: '', position: 9 }; ;) {
         const parts = await table.mailboxParts(after, 3);
@@ -82,7 +84,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       }
       expect(counted).toEqual([3, 3, 3, 3, 3, 1]);
       for (const [n, name] of names.entries())
-        expect((await table.oldest(name, 9)).map((row) => row.position)).toEqual([n + 1]);
+        expect((await table.oldest(mailboxKeyOf(name), 9)).map((row) => row.position)).toEqual([n + 1]);
     });
 
     it('takes a message of one sender to one recipient once, within a batch and later', async () => {
@@ -91,20 +93,20 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       const other = { ...message(3), id: first.id, from: 'Ann' };
       expect(await table.insert([first, again, other])).toBe(2);
       expect(await table.insert([again, first, message(4)])).toBe(1);
-      expect((await table.page('bob', 0, ALL, 9, ALL)).map((row) => row.position)).toEqual([1, 3, 4]);
+      expect((await table.page(BOB, 0, ALL, 9, ALL)).map((row) => row.position)).toEqual([1, 3, 4]);
       expect((await table.withIds([again])).map((row) => row.position)).toEqual([1]);
-      expect(await table.withIds([{ to: 'bob', from: 'nobody', id: first.id }])).toEqual([]);
+      expect(await table.withIds([{ mailbox: BOB, from: 'nobody', id: first.id }])).toEqual([]);
     });
 
     it('answers how many rows a deletion found, and deletes no other message than the one that is named', async () => {
-      await table.insert([message(1), message(2), { ...message(3), to: 'cat' }]);
-      const others = [{ id: 'other' }, { from: 'eve' }, { to: 'cat' }, { position: 9 }];
+      await table.insert([message(1), message(2), { ...message(3), ...lies('cat') }]);
+      const others = [{ id: 'other' }, { from: 'eve' }, { ...lies('cat') }, { position: 9 }];
       expect(await table.remove(others.map((part) => ({ ...message(2), ...part })))).toBe(0);
-      const gone = [message(1), message(3), { ...message(3), to: 'cat' }, message(9)];
+      const gone = [message(1), message(3), { ...message(3), ...lies('cat') }, message(9)];
       expect(await table.remove(gone)).toBe(2);
       expect(await table.remove(gone)).toBe(0);
       expect(await table.remove([])).toBe(0);
-      expect((await table.page('bob', 0, ALL, 10, ALL)).map((row) => row.position)).toEqual([2]);
+      expect((await table.page(BOB, 0, ALL, 10, ALL)).map((row) => row.position)).toEqual([2]);
     });
 
     it.each([
@@ -115,30 +117,30 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       await table.insert([message(1)]);
       const failure = await table.insert(rowsWith({ ...message(1), id: 'another' })).catch((error: unknown) => error);
       expect(faultOf(failure)).toBe('displaced');
-      expect((await table.page('bob', 0, ALL, 9, ALL)).map((row) => row.id)).toEqual(['m1']);
-      expect(await table.insert([{ ...message(1), to: 'cat', id: 'another' }])).toBe(1); // Each mailbox has its own.
+      expect((await table.page(BOB, 0, ALL, 9, ALL)).map((row) => row.id)).toEqual(['m1']);
+      expect(await table.insert([{ ...message(1), ...lies('cat'), id: 'another' }])).toBe(1); // Each mailbox has its own.
     });
 
     it('stores nothing of a process that is its owner no more', async () => {
       const successor = await ownedTable(store);
       expect(await table.insert([message(1)])).toBe(0);
-      expect(faultOf(await table.probe().catch((error: unknown) => error))).toBe('displaced');
+      expect(faultOf(await table.tryWrite().catch((error: unknown) => error))).toBe('displaced');
       expect(await successor.insert([message(1)])).toBe(1);
       expect(await table.remove([message(1)])).toBe(1); // What was confirmed may go, whoever says so.
     });
 
     it('reads a mailbox in order, in pages', async () => {
       await table.insert([30, 4, 200, 1, 100].map(message));
-      expect((await table.page('bob', 0, ALL, 2, ALL)).map((row) => row.position)).toEqual([1, 4]);
-      expect((await table.page('bob', 4, 150, 9, ALL)).map((row) => row.position)).toEqual([30, 100]);
-      expect((await table.oldest('bob', 3)).map((row) => row.position)).toEqual([1, 4, 30]);
-      expect(await table.page('cat', 0, ALL, 9, ALL)).toEqual([]);
+      expect((await table.page(BOB, 0, ALL, 2, ALL)).map((row) => row.position)).toEqual([1, 4]);
+      expect((await table.page(BOB, 4, 150, 9, ALL)).map((row) => row.position)).toEqual([30, 100]);
+      expect((await table.oldest(BOB, 3)).map((row) => row.position)).toEqual([1, 4, 30]);
+      expect(await table.page(mailboxKeyOf('cat'), 0, ALL, 9, ALL)).toEqual([]);
     });
 
     it('ends a page with the message that brings it to so many bytes', async () => {
       await table.insert([10, 10, 10, 50, 1].map((bytes, n) => ({ ...message(n + 1), bytes })));
       const pageOf = async (bytes: number, after = 0) =>
-        (await table.page('bob', after, ALL, 4, bytes)).map((row) => row.position);
+        (await table.page(BOB, after, ALL, 4, bytes)).map((row) => row.position);
       expect(await pageOf(1)).toEqual([1]);
       expect(await pageOf(10)).toEqual([1]);
       expect(await pageOf(11)).toEqual([1, 2]);
@@ -150,10 +152,14 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     });
 
     it('reads whole mailboxes in order, many at once', async () => {
-      const rows = HOSTILE.map((content, n) => ({ ...message(n + 1), to: n % 3 === 0 ? "o'neill" : 'bob', content }));
+      const rows = HOSTILE.map((content, n) => ({
+        ...message(n + 1),
+        ...lies(n % 3 === 0 ? "o'neill" : 'bob'),
+        content,
+      }));
       await table.insert([...rows].reverse());
-      await table.insert([{ ...message(99), to: 'cat' }]);
-      const backlogs = await table.backlogs(['bob', 'nobody', "o'neill"]);
+      await table.insert([{ ...message(99), ...lies('cat') }]);
+      const backlogs = await table.backlogs(['bob', 'nobody', "o'neill"].map(mailboxKeyOf));
       expect([...backlogs.keys()].sort()).toEqual(['bob', "o'neill"]);
       for (const [user, backlog] of backlogs) expect(backlog).toEqual(rows.filter(({ to }) => to === user));
     });
@@ -169,7 +175,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       await table.insert([
         message(1),
         message(BIG),
-        { ...message(3), to: 'cat' },
+        { ...message(3), ...lies('cat') },
         { ...message(4), from: 'eve', bytes: 7 },
       ]);
       expect(await table.summary()).toEqual({ count: 4, bytes: 10, lastPosition: BIG });
@@ -177,12 +183,14 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect(new Map(sizes.map(({ from, bytes }) => [from, bytes]))).toEqual(
         new Map(Object.entries({ ann: 3 * 257, eve: 263, nobody: 0, "o'neill": 0 })),
       );
-      expect(await table.counts(['bob', 'nobody', 'cat'])).toEqual(new Map(Object.entries({ bob: 3, cat: 1 })));
-      const tally = await table.tally(['bob', 'cat', "o'neill"]);
-      expect(tally.sort((a, b) => (a.to + a.from < b.to + b.from ? -1 : 1))).toEqual([
-        { to: 'bob', from: 'ann', count: 2, bytes: 2 },
-        { to: 'bob', from: 'eve', count: 1, bytes: 7 },
-        { to: 'cat', from: 'ann', count: 1, bytes: 1 },
+      expect(await table.counts(['bob', 'nobody', 'cat'].map(mailboxKeyOf))).toEqual(
+        new Map(Object.entries({ bob: 3, cat: 1 })),
+      );
+      const usage = await table.usageBySender(['bob', 'cat', "o'neill"].map(mailboxKeyOf));
+      expect(usage.sort((a, b) => (a.mailbox + a.from < b.mailbox + b.from ? -1 : 1))).toEqual([
+        { mailbox: 'bob', from: 'ann', count: 2, bytes: 2 },
+        { mailbox: 'bob', from: 'eve', count: 1, bytes: 7 },
+        { mailbox: 'cat', from: 'ann', count: 1, bytes: 1 },
       ]);
       const bob = { user: 'bob', count: 3, bytes: 9, oldest: 1, newest: BIG, lastPosition: BIG };
       const cat = { user: 'cat', count: 1, bytes: 1, oldest: 3, newest: 3, lastPosition: 3 };
@@ -202,13 +210,13 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     });
 
     it('probes the disk with a row that nothing lists', async () => {
-      await table.probe();
+      await table.tryWrite();
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
       await store.query(`INSERT INTO holdfast_offline_message VALUES ('', 0, '', 'probe', '', 0, 0, 0)`);
       expect(await table.summary()).toMatchObject({ count: 0, bytes: 0 });
       expect(await table.mailboxParts({ user: '', position: BIG }, 9)).toEqual([]);
       expect(await table.users('', 9)).toEqual({ count: 0, user: null });
-      await table.removeProbe();
+      await table.removeProbeRow();
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
     });
 
@@ -245,7 +253,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
         await store.runMigrations();
       }
       table = await ownedTable(store);
-      expect((await table.page('bob', 0, ALL, 9, ALL)).map((row) => row.position)).toEqual([1, 2, 3]);
+      expect((await table.page(BOB, 0, ALL, 9, ALL)).map((row) => row.position)).toEqual([1, 2, 3]);
       expect(await table.insert([{ ...message(4), id: message(1).id }])).toBe(0);
     });
   });
@@ -337,12 +345,17 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
 });
 
 async function countOf(table: OfflineMessageTable, user: string): Promise<number> {
-  return (await table.counts([user])).get(user) ?? 0;
+  return (await table.counts([mailboxKeyOf(user)])).get(mailboxKeyOf(user)) ?? 0;
+}
+
+/** Where a message to this user lies. */
+function lies(to: string): Pick<StoredMessage, 'mailbox' | 'to'> {
+  return { mailbox: mailboxKeyOf(to), to };
 }
 
 function message(position: number): StoredMessage {
   return {
-    to: 'bob',
+    ...lies('bob'),
     from: 'ann',
     id: `m${position}`,
     content: 'x',

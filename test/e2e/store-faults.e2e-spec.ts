@@ -152,7 +152,7 @@ describe('a full disk', () => {
     await start();
     const alice = await Sender.connect('alice');
     await fillUp();
-    const probe = jest.spyOn(OfflineMessageTable.prototype, 'probe');
+    const probe = jest.spyOn(OfflineMessageTable.prototype, 'tryWrite');
     while ((await alice.ask('carol', '.'.repeat(60_000))).stored);
     await alice.client.close();
     await eventually(() => probe.mock.calls.length >= 3);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { openStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
-import type { StoreOutcome } from '../../src/offline-messages/store-batch.js';
+import { mailboxKeyOf, type StoreOutcome } from '../../src/delivery/mailbox-store.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { resolveChatOptions } from '../../src/options/chat.options.js';
 import { RelayWorld } from '../support/relay-world.js';
@@ -122,8 +122,10 @@ async function sendBeside(host: DataSource, connection: DataSource): Promise<{ s
   const send = (position: number) =>
     new Promise<void>((resolve) => {
       const id = `m-${position}`;
+      const to = `user-${position % 7}`;
       service.store({
-        message: { id, from: 'ann', to: `user-${position % 7}`, content: 'x', sentAt: position },
+        mailbox: mailboxKeyOf(to),
+        message: { id, from: 'ann', to, content: 'x', sentAt: position },
         position,
         bytes: 1,
         mustKeep: false,

@@ -10,6 +10,7 @@ import {
 } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
+import { mailboxKeyOf, type Page } from '../../src/delivery/mailbox-store.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { faultOf } from '../../src/offline-messages/store-fault.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
@@ -145,7 +146,7 @@ export class RelayWorld {
 
   async purge(user: string): Promise<void> {
     // It may fail with the disk; then nothing was purged.
-    await this.pass(this.store.purge(user).catch((error: Error) => error));
+    await this.pass(this.store.purge(mailboxKeyOf(user)).catch((error: Error) => error));
   }
 
   /** Waits for the disk; while that fails, time has to pass until it is tried again. */
@@ -249,8 +250,7 @@ export class RelayWorld {
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
     if (bytes !== this.store.storedBytes)
       throw new Error(`${bytes} bytes in the file, and the counters say ${this.store.storedBytes}`);
-    const { totals } = (this.store as unknown as { tallies: { senders: { totals: Map<string, number> } } }).tallies
-      .senders;
+    const { totals } = (this.store as unknown as { usage: { senders: { totals: Map<string, number> } } }).usage.senders;
     for (const [sender, total] of totals) {
       const found = rows.find(({ from }) => from === sender)?.bytes ?? 0;
       if (found !== total) throw new Error(`${found} bytes of ${sender} in the file, and they are counted as ${total}`);
@@ -347,9 +347,9 @@ export class RelayWorld {
   }
 
   private noteEnds(store: OfflineMessageService): void {
-    store.onRemoval((row, ending) => {
+    store.removed.on((row, reason) => {
       // Also while the process dies: what was committed stays so.
-      if (ending !== 'confirmed') this.sent.get(row.id)!.ended = true;
+      if (reason !== 'confirmed') this.sent.get(row.id)!.ended = true;
     });
   }
 
@@ -358,16 +358,16 @@ export class RelayWorld {
     if (this.sabotage === 'receipt-before-commit') {
       const write = store.store.bind(store);
       store.store = (request) => {
-        (request as HeldMessage).answer?.receipted('stored', request.message.sentAt);
+        (request as HeldMessage).pendingReceipt?.receipted('stored', request.message.sentAt);
         write(request);
       };
     }
     if (this.sabotage === 'skip-in-page') {
+      const without = <Kind extends Page>(read: Kind): Kind => ({ ...read, rows: read.rows.slice(1) });
       const page = store.page.bind(store);
-      store.page = async (...parameters) => {
-        const answer = await page(...parameters);
-        return { ...answer, rows: answer.rows.slice(1) };
-      };
+      const firstPage = store.firstPage.bind(store);
+      store.page = async (...parameters) => without(await page(...parameters));
+      store.firstPage = async (...parameters) => without(await firstPage(...parameters));
     }
   }
 

@@ -1,0 +1,121 @@
+import type { Emitter } from '../options/emitter.js';
+import type { ChatError } from '../protocol/chat-error.js';
+import type { Message } from '../protocol/message.js';
+
+/** The token under which Nest hands delivery its MailboxStore. */
+export const MAILBOX_STORE = Symbol('MailboxStore');
+
+declare const isMailboxKey: unique symbol;
+
+/** Names one mailbox. Each user has one, whose key equals their name today; only `mailboxKeyOf` may rely on that. */
+export type MailboxKey = string & { readonly [isMailboxKey]: true };
+
+/** The key of a user's mailbox. */
+export function mailboxKeyOf(user: string): MailboxKey {
+  return user as MailboxKey;
+}
+
+/** Names a stored row: the message as well as its position, which another message may have had before. */
+export interface StoredKey {
+  readonly mailbox: MailboxKey;
+  readonly position: number;
+  readonly from: string;
+  readonly id: string;
+}
+
+/** What is known of a stored row without its content. */
+export interface StoredHeader extends StoredKey {
+  readonly to: string;
+  /** Length of the content in bytes of UTF-8. */
+  readonly bytes: number;
+  /** In milliseconds since 1970. */
+  readonly sentAt: number;
+}
+
+/** A stored row. */
+export interface StoredMessage extends StoredHeader, Message {
+  /** In milliseconds since 1970. */
+  readonly storedAt: number;
+}
+
+/** What became of a message that was to be stored. */
+export type StoreOutcome =
+  | { readonly status: 'stored' }
+  /** The mailbox already has a message of that sender with that id, which was accepted at `sentAt`. */
+  | { readonly status: 'duplicate'; readonly sentAt: number }
+  | { readonly status: 'refused'; readonly error: ChatError };
+
+/** A message on its way to the disk. */
+export interface StoreRequest {
+  readonly mailbox: MailboxKey;
+  readonly message: Message;
+  /** Its place in the order. It changes when somebody else has written into the store, so it is read when its turn comes. */
+  readonly position: number;
+  readonly bytes: number;
+  /** Accepted already: no cap applies, and it is tried again until it is stored. Read when its turn comes. */
+  readonly mustKeep: boolean;
+  /** Its life is over, so a commit that failed need not be tried again for it. */
+  readonly hasEnded: boolean;
+  /** Called once, after the commit. */
+  onSettled(outcome: StoreOutcome): void;
+}
+
+/** Part of what waits in a mailbox. */
+export interface Page {
+  /** The messages, in order. */
+  readonly rows: readonly StoredMessage[];
+  /** Nothing follows of what was asked for. */
+  readonly isLast: boolean;
+}
+
+/** The first part, with the number of messages that wait in all. */
+export interface FirstPage extends Page {
+  readonly pending: number;
+}
+
+/** How a message left the store [protocol 2.3]. */
+export type RemovalReason = 'confirmed' | 'expired' | 'purged' | 'evicted';
+
+/** How many messages wait, how many of them were found in the store, and how many left it in which way since the start. */
+export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'recovered', number>>;
+
+/**
+ * The store, as delivery needs it: it keeps messages by mailbox and position. Which messages have to wait, and when one
+ * may go, is delivery's to decide. Reads reject with STORE_UNAVAILABLE when the disk can't be read.
+ */
+export interface MailboxStore {
+  /** A row has left the store; told after the commit. */
+  readonly removed: Emitter<StoredHeader, RemovalReason>;
+  /**
+   * Somebody else has written into the store, between two commits: what is not on the disk needs positions above the
+   * first value. The second is true when it was another server, which was given none of the positions given here.
+   */
+  readonly displaced: Emitter<number, boolean>;
+  /** The highest position that was given before the store was opened. */
+  readonly lastPosition: number;
+  readonly counts: StoreCounts;
+  /** True when senders should be held up until `whenRoom` calls back. */
+  readonly isFull: boolean;
+  whenRoom(callback: () => void): void;
+  /** Stores a message in the next commit; its `onSettled` is called after it. */
+  store(request: StoreRequest): void;
+  /** Takes a message back whose commit has not begun; returns false when it is too late. */
+  cancel(request: StoreRequest): boolean;
+  /** Deletes a row in the next commit. */
+  remove(row: StoredHeader, reason: RemovalReason): void;
+  /** The first look at a mailbox: counts what waits, and reads its first messages as `page` does. */
+  firstPage(mailbox: MailboxKey, upTo: number, limit: number): Promise<FirstPage>;
+  /**
+   * The first messages with a position above `after` and up to `upTo`, in order: at most `limit`, and none behind the
+   * one that fills the bytes of a page.
+   */
+  page(mailbox: MailboxKey, after: number, upTo: number, limit: number): Promise<Page>;
+  /** True for a row that a page has although it has been deleted since, or is about to be. */
+  isLeaving(row: StoredKey): boolean;
+  /** How many messages wait in a mailbox. */
+  count(mailbox: MailboxKey): Promise<number>;
+  /** Resolves when all that was asked for is committed, or could not be. */
+  flush(): Promise<void>;
+  /** Commits what was asked for, and stops. */
+  close(): Promise<void>;
+}
