@@ -74,7 +74,7 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
   if (typeof isGlobal !== 'boolean') {
     throw new ChatOptionsError('isGlobal', `is ${inspect(isGlobal)}`, 'give true or false');
   }
-  const delivery = DeliveryModule.over(STORE);
+  const delivery = DeliveryModule.register(STORE);
   return {
     module: ChatModule,
     global: isGlobal,
