@@ -28,7 +28,7 @@ export async function dispatch(
       else delivery.send(from, { to, content, id }, sender);
     });
   } catch (error) {
-    if (error instanceof ChatError) delivery.ledger.refused(error.code);
+    if (error instanceof ChatError) delivery.ledger.countRefusal(error.code);
     throw error;
   }
 }
