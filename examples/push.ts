@@ -75,7 +75,7 @@ class OrdersController {
 }
 
 /** Only the shop speaks to everybody. */
-const authorize: Authorize = (command, { user }) => command.type === 'send' || user === 'shop';
+const authorize: Authorize = ({ to }, { user }) => to !== undefined || user === 'shop';
 
 @Module({
   imports: [ChatModule.forRootAsync({ useFactory: () => ({ database, authorize }) })],

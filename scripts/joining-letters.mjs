@@ -21,9 +21,10 @@ for (const [, from, to = from] of viramas[1].matchAll(/\\u\{?([0-9A-F]+)\}?(?:-\
   for (let code = parseInt(from, 16); code <= parseInt(to, 16); code += 1)
     blocks.set(code >> 7, [...(blocks.get(code >> 7) ?? []), escaped(code)]);
 }
-const silenced = [...blocks].map(
-  ([block, marks]) => `[\\p{Lo}&&[${escaped(block << 7)}-${escaped((block << 7) + 127)}]]\\p{M}*[${marks.join('')}]`,
-);
+const viramaTable = [...blocks].map(([block, marks]) => {
+  const letters = `${escaped(block << 7)}-${escaped((block << 7) + 127)}`;
+  return `[String.raw\`${letters}\`, String.raw\`${marks.join('')}\`]`;
+});
 
 function escaped(code) {
   return `\\u{${code.toString(16).toUpperCase()}}`;
@@ -36,7 +37,9 @@ const source = await format(
 
 ${table('Letters that join the one that follows, as ranges of a character class (Joining_Type L and D).', 'JOIN_NEXT', inBraces(joinNext))}
 ${table('Letters that join the one before (Joining_Type R and D).', 'JOIN_PREVIOUS', inBraces(joinPrevious))}
-${table('Letters with a mark that takes their vowel away (Canonical_Combining_Class 9), as a pattern of the flag v.', 'SILENCED', silenced.join('|'))}`,
+/** Marks that take the vowel of a letter away (Canonical_Combining_Class 9), each behind the block that has the letters of its script. */
+export const VIRAMAS: readonly (readonly [letters: string, marks: string])[] = [${viramaTable.join(',')}];
+`,
   { ...(await resolveConfig(FILE)), parser: 'typescript' },
 );
 

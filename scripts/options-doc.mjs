@@ -1,83 +1,138 @@
-// Writes docs/options.md from the class ChatOptions; with --check it only says whether the page is up to date.
+// Writes the interface ChatOptions, and its part of docs/options.md, from the schema of the options; with --check it only
+// says whether both are up to date.
+import '@swc-node/register/esm-register';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { format, resolveConfig } from 'prettier';
-import ts from 'typescript';
+import { z } from 'zod';
 
-const PAGE = new URL('../docs/options.md', import.meta.url);
-const SOURCE = new URL('../src/options/chat.options.ts', import.meta.url);
+const { chatOptionsSchema, COMMON_OPTIONS, OPTION_GROUPS } = await import('../src/options/chat-options.schema.ts');
+const { unitsOf, VARIABLES } = await import('../src/config/variables.ts');
 
-const source = ts.createSourceFile('chat.options.ts', readFileSync(SOURCE, 'utf8'), ts.ScriptTarget.Latest, true);
-const options = source.statements.find((node) => ts.isClassDeclaration(node) && node.name?.text === 'ChatOptions');
-const constants = Object.fromEntries(
-  source.statements
-    .filter(ts.isVariableStatement)
-    .flatMap(({ declarationList }) => declarationList.declarations)
-    .map((declaration) => [declaration.name.getText(), declaration.initializer?.getText()]),
-);
+const COLUMNS = 120;
 
-function defaultOf(property) {
-  let text = property.initializer.getText();
-  if (text === 'descriptorLimit()') return 'open files, less 100';
-  if (text === 'undefined') return 'same host';
-  while (/[A-Z]{3}/.test(text)) text = text.replace(/[A-Z_]{3,}/, (name) => `(${constants[name]})`);
-  if (!/^[\d\s()*_]+$/.test(text)) return text.replaceAll("'", '');
-  // A product written for people, such as 8 * (1024 * 1024), is shown as the number that it is.
-  const factors = text.match(/[\d_]+/g).map((factor) => Number(factor.replaceAll('_', '')));
-  return factors.reduce((product, factor) => product * factor, 1).toLocaleString('en');
+/** Defaults that depend on the machine or on other options. */
+const DEFAULTS = {
+  maxConnections: 'open files, less 100',
+  allowedOrigins: 'same host',
+  clock: 'the clock of the system',
+};
+
+const { properties } = z.toJSONSchema(chatOptionsSchema, { unrepresentable: 'any' });
+const options = Object.entries(properties).map(([name, { anyOf = [], description, ...property }]) => ({
+  name,
+  isNullable: anyOf.length > 0,
+  isOptional: !('default' in property),
+  text: description
+    .trim()
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll(/'([^']+)'/g, '`$1`'),
+  ...property,
+  ...anyOf[0],
+}));
+
+/** A range of numbers as `show` writes them; nothing for an option that is not a number. */
+function rangeOf({ type, minimum, maximum, isNullable }, show) {
+  if (type !== 'integer') return '';
+  const range =
+    maximum === Number.MAX_SAFE_INTEGER ? `${show(minimum)} or more` : `${show(minimum)} to ${show(maximum)}`;
+  return isNullable ? `${range}, \`null\` for no limit` : range;
 }
 
-const rows = options.members
-  .filter(ts.isPropertyDeclaration)
-  .filter((property) => property.name.getText() !== 'clock')
-  .map((property) => {
-    const name = property.name.getText();
-    const description = ts
-      .getJSDocCommentsAndTags(property)
-      .map(({ comment }) => comment)
-      .join(' ')
-      .replaceAll('\n', ' ')
-      .replaceAll('|', '\\|');
-    return `| \`${name}\` | \`CHAT_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}\` | \`${defaultOf(property)}\` | ${description} |`;
-  });
+const digits = (number) => number.toLocaleString('en');
 
-const page = await format(
-  `# Options
+/** Breaks a text into lines that fit the columns of a doc comment. */
+function wrapped(text) {
+  return text
+    .split(' ')
+    .reduce(
+      ([line, ...before], word) =>
+        line.length + word.length < COLUMNS - '   * '.length
+          ? [`${line} ${word}`.trim(), ...before]
+          : [word, line, ...before],
+      [''],
+    );
+}
 
-Given to \`ChatModule.forRoot({ … })\`, returned by the factory of \`forRootAsync\`, or given to the standalone server as variables of its environment, where \`none\` stands for
-\`null\` and the items of a list are divided by commas. A name that is not known, or a value out of its range or with a blank or line break at its end, stops the start with a sentence that says what to give. What
-Kubernetes and Docker set for a Service or a link named \`chat\` (\`CHAT_SERVICE_HOST\`, \`CHAT_PORT=tcp://…\`) is let be.
-This page is made from the class \`ChatOptions\` by \`npm run docs:options\`.
+function memberOf(option) {
+  const { name, type, isNullable, isOptional, text } = option;
+  const types = {
+    integer: 'number',
+    string: option.enum?.map((value) => `'${value}'`).join(' | '),
+    array: 'readonly string[]',
+  };
+  const written =
+    typeof option.default === 'number' ? digits(option.default).replaceAll(',', '_') : JSON.stringify(option.default);
+  const range = rangeOf(option, digits);
+  const lines = wrapped(`${text}${range && ` Range: ${range}.`}`).reverse();
+  return [
+    '/**',
+    ...lines.map((line) => ` * ${line}`),
+    ` * @default ${DEFAULTS[name] ?? written.replaceAll('"', "'")}`,
+    ' */',
+    `${name}${isOptional ? '?' : ''}: ${types[type] ?? 'Clock'}${isNullable ? ' | null' : ''};`,
+  ].join('\n');
+}
 
-| option | variable | default | meaning |
-| --- | --- | --- | --- |
-${rows.join('\n')}
+const types = `
+// Written from chat-options.schema.ts by \`npm run docs:options\`.
+import type { Clock } from './clock.js';
 
-## What shapes the module or the server
+/** Everything that a chat can be told. Every option has a default; no limit is \`null\`, never 0. */
+export interface ChatOptions {
+${options.map(memberOf).join('\n\n')}
+}
+`;
 
-| setting | variable | default | meaning |
-| --- | --- | --- | --- |
-| \`path\` | \`CHAT_PATH\` | \`/chat\` | Path of the socket; the REST calls lie below it. With \`forRootAsync\` it stands beside the factory. |
-| \`isGlobal\` | | \`false\` | Whether \`ChatService\` can be injected everywhere without importing the module. With \`forRootAsync\` it stands beside the factory. |
-| \`database\` | \`DATABASE_URL\` | \`sqlite:data/holdfast.sqlite\` | Where messages wait: \`sqlite:PATH\` for [whichever driver is installed](operations.md#the-driver-of-sqlite), \`better-sqlite3:PATH\` or \`postgres://USER:PASSWORD@HOST:PORT/DATABASE\`, with \`?schema=NAME\` if it has one of its own ([operations](operations.md#postgres)); in code also a \`DataSourceOptions\` of these types. The connection is the store's alone. |
-| | \`HOST\`, \`PORT\` | \`127.0.0.1\`, \`3000\` | Where the standalone server listens; port 0 takes any free one. |
-| | \`LOG_FORMAT\` | \`text\` | How the standalone server writes its log: \`text\` for people, \`json\` for one object a line. |
-| \`authenticate\` | \`CHAT_AUTH\` | \`trusted\` | How users are known ([protocol 8](protocol.md#8-authentication)): \`trusted\` believes \`?user=\`, on loopback only; \`jwt\` checks tokens; or a function of yours. |
-| \`jwt({ secret })\` | \`CHAT_JWT_SECRET\` | | The secret of HS256, 32 bytes or more; of HS384 48, of HS512 64. |
-| \`jwt({ publicKey })\` | \`CHAT_JWT_PUBLIC_KEY\` | | Or the public key, as PEM, of RSA with 2,048 bits or more, of a curve P-256, P-384 or P-521, or of Ed25519; its lines may be joined by \`\\n\`. |
-| \`jwt({ jwksUrl })\` | \`CHAT_JWKS_URL\` | | Or where such keys are published, \`https:\`, or \`http:\` on the own machine. Exactly one of the three. |
-| \`jwt({ algorithm })\` | \`CHAT_JWT_ALGORITHM\` | \`HS256\`, \`RS256\` | What tokens are signed with, where the key does not say it: HS256, HS384 or HS512 with a secret; RS256, RS384, RS512, PS256, PS384 or PS512 with RSA. |
-| \`jwt({ issuer })\` | \`CHAT_JWT_ISSUER\` | | What \`iss\` of a token has to be. Required with \`jwt\`. |
-| \`jwt({ audience })\` | \`CHAT_JWT_AUDIENCE\` | | What \`aud\` of a token has to be, or contain. Required with \`jwt\`. |
-| \`jwt({ userClaim })\` | \`CHAT_JWT_USER_CLAIM\` | \`sub\` | The claim that holds the user's name ([operations](operations.md#tokens)); never one that users can change. |
-| \`authorize\` | | | A function of yours that says whether a connection may send a message; refused with NOT_ALLOWED. |
-| \`adminToken\` | \`CHAT_ADMIN_TOKEN\` | \`null\` | The administrator's bearer token, 16 characters or more. |
-| \`insecure\` | \`CHAT_INSECURE\` | \`false\` | \`1\` (or \`--insecure\`): serve other machines although nothing is proved; warns at every start. |
-`,
-  { ...(await resolveConfig(PAGE)), parser: 'markdown' },
+/** A number, and how the environment may write it with the largest unit that fits. */
+function amount(name, number) {
+  const fitting = Object.entries(unitsOf(name)).filter(([, size]) => size > 1 && number >= size && number % size === 0);
+  const [unit, size] = fitting.at(-1) ?? [];
+  return unit ? `${digits(number)} (\`${number / size}${unit}\`)` : digits(number);
+}
+
+function defaultOf({ name, default: value }) {
+  if (name in DEFAULTS) return DEFAULTS[name];
+  if (typeof value === 'number') return amount(name, value);
+  return Array.isArray(value) ? 'empty' : `\`${value}\``;
+}
+
+const onLines = (text) => text.replaceAll(/(?<=\.) (?=[A-Z0`])/g, '\n');
+
+function entryOf(name) {
+  const option = options.find((each) => each.name === name);
+  const values =
+    option.enum?.map((value) => `\`${value}\``).join(' or ') ?? rangeOf(option, (number) => amount(name, number));
+  const facts = [`\`${VARIABLES.get(name)}\``, values || 'a list', `default ${defaultOf(option)}`];
+  if (!COMMON_OPTIONS.includes(name)) facts.push('_for experts_');
+  return [`### ${name}`, facts.join(' · '), onLines(option.text)].join('\n\n');
+}
+
+const groups = Object.entries(OPTION_GROUPS).map(([group, shape]) =>
+  [`## ${group}`, ...Object.keys(shape).map(entryOf)].join('\n\n'),
 );
 
-if (!process.argv.includes('--check')) writeFileSync(PAGE, page);
-else if (readFileSync(PAGE, 'utf8') !== page) {
-  console.error('docs/options.md is not up to date: run npm run docs:options');
-  process.exitCode = 1;
+const page = readFileSync(new URL('../docs/options.md', import.meta.url), 'utf8');
+const written = `
+These ten options are worth a look:
+${COMMON_OPTIONS.map((name) => `[${name}](#${name.toLowerCase()})`).join(', ')}.
+The defaults of the others fit nearly everybody. They are marked _for experts_.
+
+${groups.join('\n\n')}
+`;
+
+for (const [path, text, parser] of [
+  [
+    'docs/options.md',
+    page.replace(/(?<=<!-- Written by .*-->\n).*(?=\n<!-- Written until here -->)/s, () => written),
+    'markdown',
+  ],
+  ['src/options/chat-options.interface.ts', types, 'typescript'],
+]) {
+  const file = new URL(`../${path}`, import.meta.url);
+  const formatted = await format(text, { ...(await resolveConfig(file)), parser });
+  if (!process.argv.includes('--check')) writeFileSync(file, formatted);
+  else if (readFileSync(file, 'utf8') !== formatted) {
+    console.error(`${path} is not up to date: run npm run docs:options`);
+    process.exitCode = 1;
+  }
 }

@@ -9,11 +9,11 @@ import { ObservabilityModule } from './observability/observability.module.js';
 /** The standalone server: the chat as the environment wants it. */
 @Module({})
 export class AppModule {
-  static with({ path, databaseUrl, chat, authentication }: Settings): DynamicModule {
+  static forRoot({ path, databaseUrl, chat, authentication }: Settings): DynamicModule {
     const chatModule = ChatModule.forRoot({ ...chat, ...authentication, path, database: storeOptions(databaseUrl) });
     return {
       module: AppModule,
-      imports: [chatModule, ObservabilityModule.over(chatModule)],
+      imports: [chatModule, ObservabilityModule.register(chatModule)],
       providers: [{ provide: APP_FILTER, useClass: ErrorFilter }],
     };
   }

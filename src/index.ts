@@ -5,21 +5,22 @@ export type {
   ChatModuleOptions,
   ChatOptionsFactory,
 } from './chat/chat-module.options.js';
-export { ChatError } from './chat/chat-error.js';
-export { ChatService, type DirectMessage } from './chat/chat.service.js';
+export { ChatException } from './chat/chat-exception.js';
+export { ChatService } from './chat/chat.service.js';
 export { OnChatEvent, type ChatEvents, type MessageHeader } from './chat/chat-events.js';
 export { ChatWsAdapter, type ChatWsAdapterOptions } from './gateway/chat-ws.adapter.js';
-export type { Authorize, SendCommand } from './gateway/policy.js';
+export type { Authorize } from './gateway/policy.js';
 export type { Authenticator, Principal } from './authentication/authenticator.js';
 export { AuthenticationOptions } from './authentication/authentication.options.js';
 export { jwt, type JwtOptions } from './authentication/jwt.authenticator.js';
-export { HandshakeRefusal } from './authentication/refusal.js';
+export { HandshakeRefusal } from './protocol/handshake-refusal.js';
 export { trusted } from './authentication/trusted.authenticator.js';
 export { storeMigrations } from './database/migrations/index.js';
 export type { ConnectionInfo } from './connections/connection-info.js';
 export { OfflineMessage } from './offline-messages/offline-message.entity.js';
-export { ChatOptions, ChatOptionsError } from './options/chat.options.js';
+export { ChatOptionsError, type ChatOptions } from './options/chat.options.js';
 export type { Clock } from './options/clock.js';
 export type { ErrorCode, QuotaScope } from './protocol/chat-error.js';
 export { CloseCode } from './protocol/close-code.js';
 export type { Message, Receipt } from './protocol/message.js';
+export type { SendRequest } from './protocol/send-request.js';

@@ -1,1 +1,2 @@
-export { describeApi, type SwaggerDecorators } from './admin/api.js';
+export { describeApi } from './admin/calls.js';
+export type { SwaggerDecorators } from './admin/describe-api.js';

@@ -1,31 +1,31 @@
-import { Logger } from '@nestjs/common';
+import { Logger, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import * as swagger from '@nestjs/swagger';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { AdministratorGuard, isKnown } from './admin/administrator.guard.js';
-import { describeApi } from './admin/api.js';
+import { describeApi } from './admin/calls.js';
+import { describeCalls } from './admin/describe-api.js';
 import { bodyLimitOf, RestEntry } from './admin/rest-entry.js';
 import { AppModule } from './app.module.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
-import { HandshakeRefusal } from './authentication/refusal.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
-import { EntranceService } from './connections/entrance.service.js';
-import { inTurns } from './connections/request-turns.js';
 import { titleOf } from './database/given-database.js';
 import { storeOptions } from './database/store-options.js';
-import { AdmissionService } from './gateway/admission.service.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
-import { refuse } from './gateway/upgrade-router.js';
-import { HealthController } from './observability/health.controller.js';
-import { MetricsController } from './observability/metrics.controller.js';
+import { HandshakeService } from './handshake/handshake.service.js';
+import { inTurns } from './handshake/request-turns.js';
+import { refuse } from './handshake/upgrade-router.js';
+import { OBSERVABILITY_CALLS } from './observability/observability.calls.js';
 import { ServerLogger } from './observability/server-logger.js';
 import { endAtSignals } from './process/signals.js';
+import { refusals, type HandshakeRefusal } from './protocol/handshake-refusal.js';
 
 /** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
 export const BACKLOG = 4_096;
@@ -38,7 +38,7 @@ const KEEP_ALIVE_MS = 65_000;
 
 const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 
-/** The description of the REST calls, in all its forms; what is below a path is of it. */
+/** The paths of the OpenAPI document in all its forms; everything below them belongs to it. */
 const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
 
 /** What orchestrators ask. */
@@ -84,31 +84,19 @@ export class ImpatientExpressAdapter extends ExpressAdapter {
   }
 }
 
-/** A peer that takes us for a proxy: Node would cut it off without an answer. */
+/** Refuses a peer that takes the server for a proxy. Node would cut it off without a response. */
 function onConnect(_request: IncomingMessage, socket: Duplex): void {
   socket.on('error', () => socket.destroy());
-  refuse(
-    socket,
-    new HandshakeRefusal(405, 'NOT_GET', 'this is no proxy; a WebSocket is opened with GET', { Allow: 'GET' }),
-  );
+  refuse(socket, refusals.noProxy());
 }
 
-/** A peer that takes its time, or sends what is no request: Node would answer without a body, and count it nowhere. */
+/**
+ * Returns the refusal of a request that is late, or that Node can't read. Node would respond without a body, and count it
+ * nowhere.
+ */
 function refusalOf({ code }: NodeJS.ErrnoException): HandshakeRefusal {
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return new HandshakeRefusal(408, 'REQUEST_TIMEOUT', 'the request took too long; send it at once');
-  }
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    return new HandshakeRefusal(431, 'HEADERS_TOO_LONG', 'the headers are longer than 16 KiB, or too many; send less');
-  }
-  return notHttp1();
-}
-
-/** Node takes HTTP/0.9, and 2.0 by the letters of 1.1. */
-function notHttp1(): HandshakeRefusal {
-  return new HandshakeRefusal(400, 'BAD_HANDSHAKE', 'what came is no request of HTTP/1.1; use a WebSocket client', {
-    Connection: 'close',
-  });
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return refusals.requestTimeout();
+  return code === 'HPE_HEADER_OVERFLOW' ? refusals.headersTooLong() : refusals.notHttp1();
 }
 
 /** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
@@ -119,7 +107,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   Logger.overrideLogger(logger);
   const settings = readEnvironment(env);
   const app = await NestFactory.create<NestExpressApplication>(
-    AppModule.with(settings),
+    AppModule.forRoot(settings),
     new ImpatientExpressAdapter(settings.chat.handshakeMs),
     {
       abortOnError: false,
@@ -180,25 +168,24 @@ function addressOf({ authentication: { authenticate } }: Settings): string {
 /** Gives an application what the server has around the chat: the adapter, JSON bodies, the page and what it needs to know, the descriptions. */
 export function equip(app: NestExpressApplication, { path, chat, authentication: { authenticate } }: Settings): void {
   const guard = app.get(AdministratorGuard);
-  const admission = app.get(AdmissionService);
+  const handshakes = app.get(HandshakeService);
   const entry = app.get(RestEntry);
   const authentication = app.get(AuthenticationService);
-  const entrance = app.get(EntranceService);
   const server = app.getHttpServer() as Server;
-  server.on('connection', (socket) => entrance.onSocket(socket));
-  server.on(TOO_MANY_REQUESTS, () => entrance.httpSockets.closed.add('pipelined'));
+  server.on('connection', (socket) => handshakes.addSocket(socket));
+  server.on(TOO_MANY_REQUESTS, () => handshakes.httpSockets.closed.add('pipelined'));
   server.on('clientError', (error: Error, socket: Duplex) => {
-    if (socket.writable) admission.onRefused(refuse(socket, refusalOf(error)));
+    if (socket.writable) handshakes.countRefusal(refuse(socket, refusalOf(error)));
     else socket.destroy();
   });
   app.useWebSocketAdapter(new ChatWsAdapter(app));
   app.disable('x-powered-by');
   app.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
-    if (request.httpVersionMajor !== 1) throw notHttp1();
+    if (request.httpVersionMajor !== 1) throw refusals.notHttp1(); // Node takes HTTP/0.9, and 2.0 in the syntax of 1.1.
     // A probe asks by whatever name it likes, and learns of nobody.
     if (!HEALTH.test(request.url!)) authentication.checkHost(request);
-    if (!entry.answersPage(request, response)) next();
+    if (!entry.allowPage(request, response)) next();
   });
   // Who asks is known before a body is read: parsing is work that no stranger can give us.
   app.use(path, (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
@@ -216,15 +203,24 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     response.end(JSON.stringify({ path, users: authenticate === trusted ? 'trusted' : 'token' }));
   });
   app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)));
-  const description = new swagger.DocumentBuilder()
-    .setTitle('Holdfast')
-    .setDescription('Connections, pending messages and counters of the chat.')
-    .addBearerAuth()
-    .build();
   app.use(DOCS, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {
     guard.check(request).then(() => next(), next);
   });
+  swagger.SwaggerModule.setup('docs', app, () => documentOf(app));
+}
+
+/** The OpenAPI document of the server, for `/docs` and whoever generates a client from it. */
+export function documentOf(app: INestApplication): swagger.OpenAPIObject {
   describeApi(swagger);
-  for (const controller of [HealthController, MetricsController]) swagger.ApiExcludeController()(controller);
-  swagger.SwaggerModule.setup('docs', app, () => swagger.SwaggerModule.createDocument(app, description));
+  describeCalls(swagger, OBSERVABILITY_CALLS);
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  const description = new swagger.DocumentBuilder()
+    .setTitle('Holdfast')
+    .setDescription('Connections, pending messages and counters of the chat.')
+    .setVersion(version)
+    .addBearerAuth()
+    .build();
+  return swagger.SwaggerModule.createDocument(app, description);
 }

@@ -12,9 +12,9 @@ const ARROWS: Record<string, readonly string[]> = {
     'admin',
     'authentication',
     'config',
-    'connections',
     'database',
     'gateway',
+    'handshake',
     'observability',
     'process',
   ],
@@ -23,10 +23,22 @@ const ARROWS: Record<string, readonly string[]> = {
   openapi: ['admin'],
   'app.module': ['observability', 'admin', 'chat', 'config', 'database'],
   config: ['authentication', 'database'],
-  chat: ['admin', 'authentication', 'gateway', 'delivery', 'database', 'connections', 'offline-messages'],
-  admin: ['authentication', 'delivery', 'connections', 'offline-messages'],
-  gateway: ['authentication', 'delivery', 'connections', 'offline-messages'],
-  observability: ['delivery', 'connections', 'offline-messages'],
+  chat: [
+    'admin',
+    'gateway',
+    'handshake',
+    'host-gateways',
+    'authentication',
+    'delivery',
+    'database',
+    'connections',
+    'offline-messages',
+  ],
+  admin: ['handshake', 'authentication', 'delivery', 'connections', 'offline-messages'],
+  gateway: ['handshake', 'host-gateways', 'delivery', 'connections'],
+  observability: ['handshake', 'delivery', 'connections', 'offline-messages'],
+  handshake: ['authentication', 'connections'],
+  'host-gateways': [],
   delivery: ['connections'],
   database: ['offline-messages'],
   connections: [],
@@ -73,6 +85,31 @@ function roomImported({ path }: Source, name: string): string | null {
   return roomOf(relative(SRC, resolve(SRC, dirname(path), name)));
 }
 
+/** The groups of files of which each reaches all others of the group by its imports, types included. */
+function importCycles(): string[][] {
+  const direct = new Map(
+    sources.map(({ path, imports }) => [
+      path,
+      imports.filter((name) => name.startsWith('.')).map((name) => join(dirname(path), name).replace(/\.js$/, '.ts')),
+    ]),
+  );
+  const reached = (path: string): Set<string> => {
+    const seen = new Set(direct.get(path));
+    for (const next of seen) for (const further of direct.get(next) ?? []) seen.add(further);
+    return seen;
+  };
+  const reach = new Map([...direct.keys()].map((path) => [path, reached(path)]));
+  const groups = [...reach]
+    .filter(([path, all]) => all.has(path))
+    .map(([path, all]) =>
+      [...all]
+        .filter((other) => reach.get(other)?.has(path))
+        .sort()
+        .join('\n'),
+    );
+  return [...new Set(groups)].sort().map((group) => group.split('\n'));
+}
+
 /** All that does not hold, as lines that say where. */
 const complaints = (complain: (source: Source) => string[]) =>
   sources.flatMap((source) => complain(source).map((complaint) => `${source.path}: ${complaint}`));
@@ -115,6 +152,10 @@ describe('the source', () => {
     }
   });
 
+  it('has no files that import each other, not even as types', () => {
+    expect(importCycles()).toEqual([]);
+  });
+
   it('never imports from outside itself: not the command line of TypeORM, not the tests', () => {
     const outside = complaints((source) =>
       source.imports.filter((name) => name.startsWith('/') || roomImported(source, name)?.startsWith('..')),
@@ -127,7 +168,10 @@ describe('the source', () => {
       [/^(sqlite3|better-sqlite3|pg|mysql2?)(\/|$)/, ['database']],
       [/^jose(\/|$)/, ['authentication']],
       [/^(typeorm|@nestjs\/typeorm)(\/|$)/, ['database', 'offline-messages', 'chat']],
-      [/^(ws|@nestjs\/(websockets|platform-ws))(\/|$)/, ['gateway', 'connections', 'chat', 'testing']],
+      [
+        /^(ws|@nestjs\/(websockets|platform-ws))(\/|$)/,
+        ['gateway', 'handshake', 'host-gateways', 'connections', 'chat', 'testing'],
+      ],
     ];
     const strays = complaints(({ path, imports }) =>
       imports.filter((name) => homes.some(([module, rooms]) => module.test(name) && !rooms.includes(roomOf(path)))),

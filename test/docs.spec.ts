@@ -1,40 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ERROR_CODES } from '../src/protocol/chat-error.js';
-import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../src/protocol/close-code.js';
-import { HANDSHAKE_CODES } from '../src/protocol/handshake-code.js';
-
-const page = readFileSync(join(import.meta.dirname, '../docs/errors.md'), 'utf8');
-
-function rowsOf(heading: string): string[][] {
-  const section = page.split(/^## /m).find((text) => text.startsWith(heading))!;
-  const rows = section.split('\n').filter((line) => line.startsWith('|'));
-  return rows.slice(2).map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()));
-}
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { CLOSE_CODES, BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../src/protocol/close-code.js';
 
 describe('docs/errors.md', () => {
-  it('lists every exception code and no other, and says which are temporary', () => {
-    const documented = rowsOf('Exceptions').map((cells) => [cells[1]!.replaceAll('`', ''), cells[2] === 'yes']);
-    const known = Object.entries(ERROR_CODES).map(([code, { temporary }]) => [code, temporary]);
-    expect(documented).toEqual(known);
-  });
-
-  it('lists every close code and no other', () => {
-    const documented = rowsOf('Close codes').map((cells) => Number(cells[1]));
+  it('is written from a table that has every close code and no other', () => {
     const known = new Set([...Object.values(CloseCode), BROKEN_FRAME, ...Object.values(FRAME_ERRORS)]);
-    expect(documented).toEqual([...known].toSorted((a, b) => a - b));
-  });
-
-  it('lists every refusal of a handshake and no other', () => {
-    const documented = rowsOf('Before the upgrade').map((cells) => cells[2]!.replaceAll('`', ''));
-    const notOfTheChat = ['NO_SUCH_PATH', ''];
-    expect(documented.filter((code) => !notOfTheChat.includes(code)).toSorted()).toEqual(
-      [...HANDSHAKE_CODES].toSorted(),
-    );
-  });
-
-  it('gives every error a remedy', () => {
-    for (const cells of [...rowsOf('Exceptions'), ...rowsOf('Close codes')]) expect(cells.at(-2)).toMatch(/\w+.*\.$/);
+    expect(Object.keys(CLOSE_CODES).map(Number)).toEqual([...known].toSorted((a, b) => a - b));
   });
 });
 
@@ -67,5 +38,66 @@ describe('docs/embedding.md', () => {
     const [block, ...others] = blocks.filter((each) => each.includes(mark));
     expect([block !== undefined, others]).toEqual([true, []]);
     expect(flat(readFileSync(join(import.meta.dirname, '..', path), 'utf8'))).toContain(flat(block!));
+  });
+});
+
+describe('the pages', () => {
+  const root = join(import.meta.dirname, '..');
+  const names = ['.', 'docs'].flatMap(pagesIn);
+  const pages = new Map(names.map((name) => [name, prose(readFileSync(join(root, name), 'utf8'))]));
+
+  function pagesIn(folder: string): string[] {
+    return readdirSync(join(root, folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(folder, name));
+  }
+
+  /** Without blocks of code: what they hold is not Markdown. */
+  function prose(text: string): string {
+    return text.replaceAll(/^```.*?^```/gms, '');
+  }
+
+  /** The addresses of its headings, as GitHub makes them. */
+  function anchorsOf(name: string): string[] {
+    const headings = [...(pages.get(name) ?? '').matchAll(/^#+ (.+)$/gm)].map(([, text]) => text!.toLowerCase());
+    return headings.map((text) => text.replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'));
+  }
+
+  /** Links to a file, or to a heading, that is not there. */
+  function deadLinksOf(name: string): string[] {
+    const links = [...pages.get(name)!.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, link]) => link!);
+    return links.filter((link) => {
+      const [path, anchor] = link.split('#');
+      const target = path ? relative(root, join(root, dirname(name), path)) : name;
+      if (!pages.has(target)) return anchor !== undefined || !existsSync(join(root, target));
+      return anchor !== undefined && !anchorsOf(target).includes(anchor);
+    });
+  }
+
+  /** Rows that are shown as text: those behind a blank line, without a line below the head, or with other cells than it. */
+  function brokenRowsOf(name: string): string[] {
+    const cells = (row: string) => row.split(/(?<!\\)\|/).length;
+    const tables = [...pages.get(name)!.matchAll(/(?:^ *\|.*(?:\n|$))+/gm)].map(([table]) => table.trim().split('\n'));
+    return tables.flatMap((rows) =>
+      /^[|: -]+$/.test(rows[1] ?? '') ? rows.filter((row) => cells(row) !== cells(rows[0]!)) : rows,
+    );
+  }
+
+  it.each(names)('%s links to files and headings that are there', (name) => {
+    expect(deadLinksOf(name)).toEqual([]);
+  });
+
+  it.each(names)('%s shows its tables as tables', (name) => {
+    expect(brokenRowsOf(name)).toEqual([]);
+  });
+
+  it('are all in the index of docs/', () => {
+    const index = pages.get(join('docs', 'README.md'))!;
+    const listed = [...index.matchAll(/^- \[([\w-]+\.md)\]\(\1\)/gm)].map(([, name]) => join('docs', name!));
+    expect(listed.toSorted()).toEqual(
+      pagesIn('docs')
+        .filter((name) => name !== join('docs', 'README.md'))
+        .toSorted(),
+    );
   });
 });

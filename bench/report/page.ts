@@ -19,16 +19,25 @@ const PLOTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const WORDS: Readonly<Record<string, string>> = {
-  A: `Half of the users write to the other half. A message is over when its sender knows that it was taken; where nobody tells the sender, when it came. With
-many outstanding, frames and receipts can share a write; with one there is nothing to share, and acknowledgements cost what they cost.`,
-  B: 'Deliveries are counted, of which one broadcast makes as many as there are connections. MQTT delivers them with QoS 0.',
-  C: 'Resident memory once all are open, less what it was before: what the kernel keeps for a socket is not in it, and the slack of a heap is. Opened 100 at a time.',
-  D: `A message counts when it was acknowledged. What that is worth differs: Holdfast has committed it with \`synchronous=FULL\`, the gateway with TypeORM's settings
-(SQLite in WAL mode, also \`FULL\`), aedes and Mosquitto have it in memory.`,
-  E: 'From the connect to the first and to the last message, with the most memory that the server held on the way.',
-  F: 'All connections are reset, and come back in one instant. Served is who is connected, and has all that waited. A refused client tries again after 100 ms.',
-  G: `With the same few messages outstanding, whatever the number of connections, all of which take part in turn; and scenario D with messages of other users
-already in the table. Flat is good.`,
+  A: `Half of the users write to the other half.
+A message is over when its sender knows that it was accepted; where nobody tells the sender, when it came.
+With many outstanding, frames and receipts can share a write.
+With one outstanding there is nothing to share, and every acknowledgement costs its own.`,
+  B: `Deliveries are counted: one broadcast makes as many as there are connections.
+MQTT delivers them with QoS 0.`,
+  C: `Resident memory once all are open, less what it was before.
+It does not include what the kernel keeps for a socket; it does include the slack of a heap.
+100 at a time are opened.`,
+  D: `A message counts when it was acknowledged.
+What that is worth differs: Holdfast has committed it with \`synchronous=FULL\`, the gateway with TypeORM's settings (SQLite in WAL mode, also \`FULL\`).
+aedes and Mosquitto have it in memory.`,
+  E: 'The time from the connect to the first and to the last message, with the most memory that the server held on the way.',
+  F: `All connections are reset, and come back in one instant.
+A client is served when it is connected and has all that waited.
+A refused client tries again after 100 ms.`,
+  G: `The same few messages are outstanding, whatever the number of connections, and all connections take part in turn.
+Then scenario D, with messages of other users already in the table.
+Flat is good.`,
 };
 
 /** docs/benchmarks.md, before it is formatted. */
@@ -48,22 +57,30 @@ function HEAD({ measuredAt, node, processor, cores, isPinned, scale, minutes }: 
   const { rounds, seconds } = scale;
   return `# Benchmarks
 
-Written by \`npm run bench\` from its last full run (\`bench/results/full.json\`): ${measuredAt.slice(0, 10)}, Node ${node}, ${processor}, ${cores} cores, ${rounds}
-${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, ${Math.round(minutes)} minutes in all. Do not edit it: run it again.
+\`npm run bench\` writes this page from its last full run (\`bench/results/full.json\`).
+That was on ${measuredAt.slice(0, 10)}, with Node ${node}, ${processor}, ${cores} cores: ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, ${Math.round(minutes)} minutes in all.
+Do not edit it: run it again.
 
 ## How not to read this
 
-- **Compare CPU time, not messages per second.** CPU seconds per million messages are user and system time of the server's process with all its threads. What
-  came through in a second depends on everything else that the machine did; so do all times in milliseconds, p99 above all.
-- **Ratios are of the same round**: each is the bare \`ws\` relay's CPU time divided by that of the row, measured minutes apart on the same machine; 0.5 is twice the
-  CPU time. Shown are the median and, in parentheses, least and most of the rounds. Where two ranges overlap, nothing was shown.
-${rounds < 5 ? `- **This run had ${rounds === 1 ? 'one round' : `${rounds} rounds`}**: orders of magnitude, no more. A difference needs five rounds or more on a quiet machine.\n` : ''}- **The rows do different things.** The bare relay promises nothing; an acknowledgement means something else in each row (last section). A cheap row that
-  promises less is no better relay.
-- **One machine, over loopback**: no TLS, no compression, no network, and ${isPinned ? 'one core for the server, another for the generator' : '**server and generator sharing the cores, as they could not be kept apart**'}. MQTT runs on plain TCP,
-  without the frames of WebSocket, which favours it a little. It says nothing about your hardware.
-- **"Noise" marks rounds** in which others used more than a fifth of a core. "The generator was the limit" means that it used more than 95 % of its core: then the
-  rate is the generator's, and the CPU time still the server's.
-- CPU time is counted by the kernel in steps of 10 ms: figures of less than about 200 ms are coarse.`;
+- **Compare CPU time, not messages per second.**
+  CPU seconds per million messages are user and system time of the server's process with all its threads.
+  Messages per second depend on everything else that the machine did; so do all times in milliseconds, p99 above all.
+- **Ratios are of the same round.**
+  Each is the bare \`ws\` relay's CPU time divided by that of the row, measured minutes apart on the same machine: 0.5 is twice the CPU time.
+  Shown are the median and, in parentheses, the least and the most of the rounds.
+  Where two ranges overlap, no difference was shown.
+${rounds < 5 ? `- **This run had ${rounds === 1 ? 'one round' : `${rounds} rounds`}.**\n  It shows orders of magnitude, no more.\n  A difference needs five rounds or more on a quiet machine.\n` : ''}- **The rows do different things.**
+  The bare relay promises nothing, and an acknowledgement means something else in each row ([last section](#who-was-measured)).
+  A cheap row that promises less is not a better relay.
+- **One machine, over loopback.**
+  There is no TLS, no compression and no network, and ${isPinned ? 'one core for the server, another for the generator' : '**server and generator share the cores, as they could not be kept apart**'}.
+  MQTT runs on plain TCP, without the frames of WebSocket, which favours it a little.
+  This page says nothing about your hardware.
+- **"Noise" marks rounds** in which other processes used more than a fifth of a core.
+- **"The generator was the limit"** means that it used more than 95 % of its core.
+  Then the rate is the generator's, and the CPU time still the server's.
+- The kernel counts CPU time in steps of 10 ms: figures of less than about 200 ms are coarse.`;
 }
 
 function TAIL({ scale, faults }: Results): string {
@@ -72,8 +89,11 @@ function TAIL({ scale, faults }: Results): string {
   const lost = [...ours, ...others];
   return `## What was counted
 
-Every message is numbered. What was sent, acknowledged and delivered is compared after each round, with order and repeats; for Holdfast also what its own counters
-say is pending. A loss of ours fails the run. ${lost.length === 0 ? 'Nothing was missing in this one.' : `In this one:\n\n${lost.join('\n')}`}
+Every message is numbered.
+After each round, what was sent, acknowledged and delivered is compared, with order and repeats.
+For Holdfast, what its own counters say is pending is compared too.
+A loss of ours fails the run.
+${lost.length === 0 ? 'Nothing was missing in this one.' : `In this one:\n\n${lost.join('\n')}`}
 
 ## Who was measured
 
@@ -83,9 +103,10 @@ ${Object.values(PEERS)
   .map(({ title, note }) => `| ${title} | ${note} |`)
   .join('\n')}
 
-Holdfast is the built server as it comes, with the limits for strangers lifted (\`CHAT_FRAMES_PER_SECOND\`, \`CHAT_BROADCASTS_PER_SECOND\`,
-\`CHAT_CONNECTIONS_PER_ADDRESS\`, \`CHAT_MAX_PENDING_…\`, \`CHAT_MAX_STORED_…\` set to \`none\`) and everything of the promise on. The others are in \`bench/peers\`, each the way its documentation
-shows, with a longer queue of connections to accept (4,096) than Node's. Mosquitto is measured where it is installed; ejabberd is not.
+Holdfast is the built server as it comes, with everything of the promise on.
+Only the limits for strangers are lifted: \`CHAT_FRAMES_PER_SECOND\`, \`CHAT_BROADCASTS_PER_SECOND\`, \`CHAT_CONNECTIONS_PER_ADDRESS\`, \`CHAT_MAX_PENDING_…\` and \`CHAT_MAX_STORED_…\` are \`none\`.
+The others are in \`bench/peers\`, each the way its documentation shows, with a longer queue of connections to accept (4,096) than Node's.
+Mosquitto is measured where it is installed; ejabberd is not.
 
 \`\`\`console
 $ npm run build

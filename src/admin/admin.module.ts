@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
+import { HandshakeModule } from '../handshake/handshake.module.js';
 import { AdministratorGuard } from './administrator.guard.js';
 import { ConnectionsController } from './connections.controller.js';
 import { MessagesController } from './messages.controller.js';
@@ -13,10 +14,10 @@ import { UsersController } from './users.controller.js';
 /** The REST calls of an operator, below the path of the chat [protocol 7]. */
 @Module({})
 export class AdminModule {
-  static over(delivery: DynamicModule, path: string): DynamicModule {
+  static register(delivery: DynamicModule, path: string): DynamicModule {
     return {
       module: AdminModule,
-      imports: [delivery, AuthenticationModule],
+      imports: [delivery, AuthenticationModule, HandshakeModule],
       controllers: [
         ConnectionsController,
         UsersController,

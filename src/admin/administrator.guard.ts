@@ -9,30 +9,30 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { AuthenticationService, type Caller } from '../authentication/authentication.service.js';
-import { forbidden } from '../authentication/refusal.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 
-const FOR_USERS = 'holdfast:for-users';
+const ALLOW_USERS = 'holdfast:allow-users';
 const callers = new WeakMap<object, Caller>();
 
-/** Opens a call to every user who proves to be one. */
-export const ForUsers = (): CustomDecorator => SetMetadata(FOR_USERS, true);
+/** Lets every user with valid credentials make a call, and not only administrators. */
+export const AllowUsers = (): CustomDecorator => SetMetadata(ALLOW_USERS, true);
 
-/** Fastify has a request of its own around the one of Node, which is known before it is made. */
+/** Fastify wraps the request of Node, for which the caller was identified before. */
 function rawOf(request: object): object {
   return (request as { raw?: object }).raw ?? request;
 }
 
-/** Who makes a call that the guard has let in. */
+/** Returns who makes a call that the guard has let in. */
 export function callerOf(request: object): Caller {
   return callers.get(rawOf(request))!;
 }
 
-/** Whether somebody known makes this request: the guard has let it in. */
+/** Whether the guard has let this request in. */
 export function isKnown(request: object): boolean {
   return callers.has(rawOf(request));
 }
 
-/** Lets administrators in, and nobody else: to the REST calls, and to whatever the server puts behind it. */
+/** Lets only administrators in: to the REST calls, and to what the standalone server puts behind it. */
 @Injectable()
 export class AdministratorGuard implements CanActivate {
   constructor(
@@ -41,16 +41,22 @@ export class AdministratorGuard implements CanActivate {
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const forUsers = this.reflector.getAllAndOverride<boolean>(FOR_USERS, [context.getHandler(), context.getClass()]);
-    await this.check(context.switchToHttp().getRequest(), forUsers);
+    const allowUsers = this.reflector.getAllAndOverride<boolean>(ALLOW_USERS, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
+    await this.check(context.switchToHttp().getRequest(), allowUsers);
     return true;
   }
 
-  /** Throws a HandshakeRefusal for whom it does not let in. Who was asked before the body was read is not asked again. */
-  async check(request: IncomingMessage, forUsers = false): Promise<void> {
+  /**
+   * Throws a HandshakeRefusal unless the caller is an administrator, or a user where users are allowed. A caller who
+   * was identified before the body was read is not identified again.
+   */
+  async check(request: IncomingMessage, allowUsers = false): Promise<void> {
     const raw = rawOf(request);
     const caller = callers.get(raw) ?? (await this.authentication.identify(request));
-    if (!caller.isAdmin && !forUsers) throw forbidden('this is for administrators');
+    if (!caller.isAdmin && !allowUsers) throw refusals.administratorsOnly();
     callers.set(raw, caller);
   }
 }

@@ -4,12 +4,13 @@ import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { CloseCode } from '../protocol/close-code.js';
-import { AdminController, Answers, Params, Queries, Refuses } from './api.js';
+import { AdminController } from './admin-controller.decorator.js';
 import { connectionDto, connectionPage, connectionQuery, toConnectionDto } from './connection.dto.js';
-import { encodeCursor, SchemaPipe } from './input.js';
+import { encodeCursor } from './fields.js';
+import { SchemaPipe } from './schema.pipe.js';
 
-/** Who is connected, and how to end it. */
-@AdminController('connections', 'connections')
+/** Who is connected, and how to close a connection. */
+@AdminController('connections')
 export class ConnectionsController {
   constructor(
     @Inject(ConnectionService) private readonly connections: ConnectionService,
@@ -17,9 +18,6 @@ export class ConnectionsController {
   ) {}
 
   @Get()
-  @Queries(connectionQuery)
-  @Answers(200, 'The open connections, oldest first.', connectionPage)
-  @Refuses(400)
   list(
     @Query(new SchemaPipe(connectionQuery)) { user, limit, cursor }: z.infer<typeof connectionQuery>,
   ): z.infer<typeof connectionPage> {
@@ -34,18 +32,12 @@ export class ConnectionsController {
   }
 
   @Get(':id')
-  @Params('id')
-  @Answers(200, 'One connection.', connectionDto)
-  @Refuses(404)
   one(@Param('id') id: string): z.infer<typeof connectionDto> {
     return this.toDto(this.find(id));
   }
 
   @Delete(':id')
   @HttpCode(204)
-  @Params('id')
-  @Answers(204, 'It is closed with 4403.')
-  @Refuses(404)
   close(@Param('id') id: string): void {
     this.find(id).revoke(CloseCode.ADMINISTRATOR, 'disconnected by an administrator');
   }

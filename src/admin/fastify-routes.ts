@@ -1,4 +1,4 @@
-/** Of Fastify, what is needed to look at its routes as they are made. */
+/** The part of Fastify that is needed to see its routes when they are added. */
 export interface FastifyInstance {
   readonly initialConfig: { readonly bodyLimit?: number };
   addHook(name: 'onRoute', hook: (this: FastifyInstance, route: FastifyRoute) => void): unknown;
@@ -28,14 +28,15 @@ export interface OurRoutes {
   readonly bodyLimit: number;
 }
 
-/** What Fastify takes unless it is told otherwise, in bytes. */
+/** The default limit of a body in Fastify, in bytes. */
 const BODY_LIMIT = 1024 * 1024;
 const NAME = ':user';
 
 /**
- * Lets the routes of the chat take on Fastify what they take on Express: a body of any content, and names of any length. A
- * parameter of more than 100 characters is refused there (`maxParamLength`, which only the application can set); what stands in
- * the place of a `*` is not. So each route with a name in it gets a second one, for what the first one does not take.
+ * Lets the routes of the chat accept on Fastify what they accept on Express: a body with any content, and names of any
+ * length. Fastify refuses a parameter of more than 100 characters (`maxParamLength`, which only the application can
+ * set), but not what a `*` matches. So each route with a name in it gets a second one, for what the first one does not
+ * match.
  */
 export function equipFastify(fastify: FastifyInstance, { isOurs, takesBody, bodyLimit }: OurRoutes): void {
   const seconds = new Map<string, FastifyRoute[]>();
@@ -67,10 +68,10 @@ export function equipFastify(fastify: FastifyInstance, { isOurs, takesBody, body
   });
 }
 
-/** The parameters of a path that fits the pattern; null for one that does not. */
+/** Returns the parameters of a path that matches the pattern; null if it does not match. */
 function paramsOf(pattern: string, url: string): Record<string, string> | null {
   const [names, parts] = [pattern, url.split('?', 1)[0]!].map((path) => path.split('/')) as [string[], string[]];
-  // An absolute target has three parts more; what is before the path does not matter, it was found by it.
+  // An absolute target has three more parts in front, which do not matter: the route was found by the path.
   const path = parts.slice(-names.length);
   if (path.length < names.length || names.some((name, n) => !name.startsWith(':') && name !== path[n])) return null;
   const named = names.map((name, n) => [name, path[n]!] as const).filter(([name]) => name.startsWith(':'));

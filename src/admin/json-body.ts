@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { HandshakeRefusal } from '../authentication/refusal.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 
-/** In UTF-8 and as it is; what is otherwise is left to the parsers of the application. */
+/** JSON in UTF-8; other bodies are left to the parsers of the application. */
 const JSON_TYPE = /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
 
-/** A body of more bytes than a call takes. */
+/** A body of more bytes than a call accepts. */
 export class LongBody extends Error {
   override readonly name = 'LongBody';
   readonly statusCode = 413;
@@ -17,21 +17,21 @@ export class LongBody extends Error {
   }
 }
 
-/** Whether a request has a body of JSON that nobody has read. */
+/** Whether a request has a JSON body that was not read yet. */
 export function hasJson({ headers, readableEnded }: IncomingMessage): boolean {
   const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers;
   return !readableEnded && encoding === 'identity' && JSON_TYPE.test(type);
 }
 
 /**
- * Reads a body of JSON; rejects with a LongBody, or a HandshakeRefusal when it is none. Not by the parser of Express: where that
- * is installed already, Nest leaves out the one of the application.
+ * Reads a JSON body; rejects with a LongBody, or with a HandshakeRefusal if it is not JSON. It does not use the parser
+ * of Express: if that is installed, Nest does not install the one that the application configured.
  */
 export async function readJson(request: IncomingMessage, limit: number): Promise<unknown> {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw new LongBody();
   const chunks: Buffer[] = [];
   let length = 0;
-  // Left early it would take the connection with it, and the answer.
+  // Otherwise leaving the loop early would destroy the connection, and with it the response.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length > limit) throw new LongBody();
@@ -41,6 +41,6 @@ export async function readJson(request: IncomingMessage, limit: number): Promise
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
   } catch {
-    throw new HandshakeRefusal(400, 'BAD_REQUEST', 'the request cannot be read; check its address and its body');
+    throw refusals.unreadableRequest();
   }
 }

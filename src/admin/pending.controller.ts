@@ -2,8 +2,8 @@ import { Delete, Get, Inject, Param, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { mailboxKeyOf } from '../delivery/mailbox-store.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
-import { AdminController, Answers, Params, Queries, Refuses } from './api.js';
-import { encodeCursor, messageId, SchemaPipe, userName } from './input.js';
+import { AdminController } from './admin-controller.decorator.js';
+import { encodeCursor, messageId, userName } from './fields.js';
 import {
   mailboxPage,
   mailboxQuery,
@@ -13,23 +13,19 @@ import {
   toMailboxDto,
   toPendingMessageDto,
 } from './pending.dto.js';
+import { SchemaPipe } from './schema.pipe.js';
 
-/** A page ends with the message that brings its content to so many bytes: twice what may wait for a user by default. */
+/**
+ * A page ends with the message that brings its content to this many bytes: twice what may wait for a user by default.
+ */
 const PAGE_BYTES = 16 * 1024 * 1024;
 
 /** What waits in the store, and how to purge it. */
-@AdminController('pending', 'pending')
+@AdminController('pending')
 export class PendingController {
   constructor(@Inject(OfflineMessageService) private readonly offlineMessages: OfflineMessageService) {}
 
   @Get()
-  @Queries(mailboxQuery)
-  @Answers(
-    200,
-    'The users for whom messages wait, by name. Whoever has some throughout is on one of the pages.',
-    mailboxPage,
-  )
-  @Refuses(400, 503)
   async mailboxes(
     @Query(new SchemaPipe(mailboxQuery)) { limit, cursor, order }: z.infer<typeof mailboxQuery>,
   ): Promise<z.infer<typeof mailboxPage>> {
@@ -50,10 +46,6 @@ export class PendingController {
   }
 
   @Get(':user')
-  @Params('user')
-  @Queries(messageQuery)
-  @Answers(200, 'The messages that wait for this user, in order.', pendingMessagePage)
-  @Refuses(400, 503)
   async messages(
     @Param('user', new SchemaPipe(userName)) user: string,
     @Query(new SchemaPipe(messageQuery)) { limit, cursor }: z.infer<typeof messageQuery>,
@@ -70,17 +62,11 @@ export class PendingController {
   }
 
   @Delete(':user')
-  @Params('user')
-  @Answers(200, 'How many messages were deleted.', purgeDto)
-  @Refuses(400)
   async purge(@Param('user', new SchemaPipe(userName)) user: string): Promise<z.infer<typeof purgeDto>> {
     return { purged: await this.offlineMessages.purge(mailboxKeyOf(user)) };
   }
 
   @Delete(':user/:from/:id')
-  @Params('user', 'from', 'id')
-  @Answers(200, 'How many messages were deleted: one, or none when it has left the store.', purgeDto)
-  @Refuses(400)
   async purgeOne(
     @Param('user', new SchemaPipe(userName)) user: string,
     @Param('from', new SchemaPipe(userName)) from: string,

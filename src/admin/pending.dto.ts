@@ -2,19 +2,19 @@ import { z } from 'zod';
 import type { StoredMessage } from '../delivery/mailbox-store.js';
 import type { PendingOfUser } from '../offline-messages/pending-list.table.js';
 import { toIsoTime } from '../protocol/message.js';
-import { cursorOf, pageLimit, userName } from './input.js';
+import { content, cursorOf, messageId, pageLimit, pageOf, time, userName } from './fields.js';
 
-/** How many there were in all when the list was begun, which its pages hand on: to count is to read all. */
+/** The total when the first page was read. The cursors carry it, since counting reads the whole table. */
 const total = z.int().min(0);
 
 export const mailboxQuery = z
   .object({
     limit: pageLimit,
-    cursor: cursorOf(z.object({ user: userName, total })).optional(),
+    cursor: cursorOf(z.object({ user: userName, total })),
     order: z
       .enum(['name', 'most'])
       .default('name')
-      .describe('`most`: the fullest first, on one page that ends the list.'),
+      .describe('`most`: the fullest mailbox first, on one page without a cursor.'),
   })
   .refine(({ order, cursor }) => order === 'name' || cursor === undefined, {
     path: ['cursor'],
@@ -23,39 +23,34 @@ export const mailboxQuery = z
 
 export const messageQuery = z.object({
   limit: pageLimit,
-  cursor: cursorOf(z.object({ position: z.int(), total })).optional(),
+  cursor: cursorOf(z.object({ position: z.int(), total })),
 });
 
-export const mailboxDto = z.object({
-  user: z.string(),
-  count: z.number(),
-  bytes: z.number().describe('Content, in bytes of UTF-8.'),
-  oldest: z.string(),
-  newest: z.string(),
+const mailboxDto = z.object({
+  user: z.string().meta({ example: 'bob' }),
+  count: z.number().meta({ description: 'Messages that wait.', example: 3 }),
+  bytes: z.number().meta({ description: 'Their content, in bytes of UTF-8.', example: 75 }),
+  oldest: time.describe('When the oldest of them was sent.'),
+  newest: time.describe('When the newest of them was sent.'),
 });
 
-export const mailboxPage = z.object({
-  items: z.array(mailboxDto),
-  total: z.number().describe('Users for whom something waits, counted with the first page.'),
-  nextCursor: z.string().nullable(),
+export const mailboxPage = pageOf(mailboxDto, 'Users for whom messages wait, counted with the first page.');
+
+const pendingMessageDto = z.object({
+  id: messageId,
+  from: z.string().meta({ example: 'shop' }),
+  to: z.string().meta({ example: 'bob' }),
+  content,
+  sentAt: time,
+  storedAt: time,
 });
 
-export const pendingMessageDto = z.object({
-  id: z.string(),
-  from: z.string(),
-  to: z.string(),
-  content: z.string(),
-  sentAt: z.string(),
-  storedAt: z.string(),
-});
+export const pendingMessagePage = pageOf(
+  pendingMessageDto,
+  'Messages that wait for this user, counted with the first page.',
+);
 
-export const pendingMessagePage = z.object({
-  items: z.array(pendingMessageDto),
-  total: z.number().describe('Messages that wait for this user, counted with the first page.'),
-  nextCursor: z.string().nullable(),
-});
-
-export const purgeDto = z.object({ purged: z.number() });
+export const purgeDto = z.object({ purged: z.number().meta({ description: 'Messages deleted.', example: 1 }) });
 
 export function toMailboxDto({ user, count, bytes, oldest, newest }: PendingOfUser): z.infer<typeof mailboxDto> {
   return { user, count, bytes, oldest: toIsoTime(oldest), newest: toIsoTime(newest) };

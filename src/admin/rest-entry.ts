@@ -1,29 +1,29 @@
 import { HttpStatus, Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { HandshakeRefusal } from '../authentication/refusal.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { AdministratorGuard } from './administrator.guard.js';
 import { equipFastify, type FastifyInstance } from './fastify-routes.js';
 import { hasJson, LongBody, readJson } from './json-body.js';
 
-/** The token of the path that the REST calls lie below. */
+/** The injection token of the path below which the REST calls are. */
 export const REST_PATH = Symbol.for('holdfast:rest-path');
 
 /** The calls that take a body. */
-const WITH_BODY = ['/messages', '/tickets'];
-/** The one call that pages make. */
-const FOR_PAGES = ['/tickets'];
+const BODY_CALLS = ['/messages', '/tickets'];
+/** The calls that web pages of `allowedOrigins` may make. */
+const PAGE_CALLS = ['/tickets'];
 
 /** Bytes of JSON that one byte of content may take, as `\u0001` does, and room for the rest of a body. */
 const JSON_GROWTH = 6;
 const JSON_ENVELOPE_BYTES = 4_096;
-/** How long a browser need not ask again whether it may, in seconds. */
+/** How long a browser may remember the response to a preflight, in seconds. */
 const PREFLIGHT_SECONDS = 600;
-/** What an absolute target has before its path [RFC 9112 3.2.2]. */
+/** What precedes the path in an absolute target [RFC 9112 3.2.2]. */
 const AUTHORITY = /^https?:\/\/[^/?#]*/i;
 
-/** Longest body of a REST call, in bytes: whatever content the chat takes fits, however it is escaped. */
+/** Longest body of a REST call, in bytes: all content that the chat accepts fits, however it is escaped. */
 export function bodyLimitOf({ maxContentBytes }: Pick<ChatOptions, 'maxContentBytes'>): number {
   return maxContentBytes * JSON_GROWTH + JSON_ENVELOPE_BYTES;
 }
@@ -32,9 +32,9 @@ type Next = (error?: unknown) => void;
 type HttpAdapter = HttpAdapterHost['httpAdapter'];
 
 /**
- * What is done with a REST call before the application reads its body: who asks is known by then, and gets in as much as the chat
- * takes, whatever the application's own routes may take; pages of `allowedOrigins` are told that they may ask for tickets.
- * Calls of others, and all other routes, go by untouched.
+ * Handles a REST call before the application parses its body. The caller is identified first, and may then send a body
+ * as long as the chat accepts, whatever the limit of the application's own routes is. Pages of `allowedOrigins` are
+ * allowed to ask for tickets. All other requests pass unchanged.
  */
 @Injectable()
 export class RestEntry {
@@ -46,19 +46,22 @@ export class RestEntry {
     @Inject(REST_PATH) private readonly path: string,
   ) {
     if (host.httpAdapter) this.enterBeforeInit(host.httpAdapter);
-    // A testing module gets it later.
+    // A testing module gets its HTTP adapter later.
     else host.init$?.subscribe(() => this.enterBeforeInit(host.httpAdapter));
   }
 
-  /** Lets pages of `allowedOrigins` ask for tickets, and for nothing else; answers whether this was only their question whether they may. */
-  answersPage(request: IncomingMessage, response: ServerResponse): boolean {
+  /**
+   * Allows pages of `allowedOrigins` to ask for tickets, and for nothing else. Returns true if the request was a
+   * preflight, to which it has responded.
+   */
+  allowPage(request: IncomingMessage, response: ServerResponse): boolean {
     const { origin, 'access-control-request-method': wanted } = request.headers;
     const { allowedOrigins } = this.options;
-    if (origin === undefined || allowedOrigins === undefined || !this.isOneOf(FOR_PAGES, request.url!)) return false;
+    if (origin === undefined || allowedOrigins === undefined || !this.isOneOf(PAGE_CALLS, request.url!)) return false;
     const vary = String(response.getHeader('Vary') ?? '');
     if (!/\borigin\b/i.test(vary)) response.setHeader('Vary', vary === '' ? 'Origin' : `${vary}, Origin`);
     if (allowedOrigins !== null && !allowedOrigins.includes(origin)) return false;
-    // Set, not appended: an application that has CORS of its own may have said it already.
+    // Set, not appended: the application may have CORS of its own, which has set it already.
     response.setHeader('Access-Control-Allow-Origin', origin);
     response.setHeader('Access-Control-Expose-Headers', 'Retry-After');
     if (request.method !== 'OPTIONS' || wanted !== 'POST') return false;
@@ -69,7 +72,7 @@ export class RestEntry {
     return true;
   }
 
-  /** Its routes and body parsers come behind; what the application installed itself before it listens has its turn before. */
+  /** Runs before the routes and body parsers of Nest, and after what the application installed before it listens. */
   private enterBeforeInit(httpAdapter: HttpAdapter | undefined): void {
     if (!httpAdapter) return; // An application context.
     const init = httpAdapter.init.bind(httpAdapter);
@@ -85,15 +88,15 @@ export class RestEntry {
     const isFastify = httpAdapter.getType() === 'fastify';
     if (isFastify) {
       equipFastify(httpAdapter.getInstance<FastifyInstance>(), {
-        isOurs: (url) => this.places().some((place) => url.startsWith(`${place}/`)),
-        takesBody: (url) => this.isOneOf(WITH_BODY, url),
+        isOurs: (url) => this.roots().some((root) => url.startsWith(`${root}/`)),
+        takesBody: (url) => this.isOneOf(BODY_CALLS, url),
         bodyLimit: bodyLimitOf(this.options),
       });
     }
-    // Fastify reads a body itself, behind this and within the limit of the route.
+    // Fastify parses the body itself, after this and within the limit of the route.
     const onCall = (request: IncomingMessage, response: ServerResponse, next: Next) => {
-      if (this.answersPage(request, response)) return;
-      if (request.method !== 'POST' || !this.isOneOf(WITH_BODY, request.url!)) return next();
+      if (this.allowPage(request, response)) return;
+      if (request.method !== 'POST' || !this.isOneOf(BODY_CALLS, request.url!)) return next();
       this.letIn(request, !isFastify).then(
         () => next(),
         (error: unknown) => refuse(response, error, next),
@@ -103,19 +106,19 @@ export class RestEntry {
   }
 
   private async letIn(request: IncomingMessage & { body?: unknown }, reads: boolean): Promise<void> {
-    await this.guard.check(request, this.isOneOf(FOR_PAGES, request.url!));
+    await this.guard.check(request, this.isOneOf(PAGE_CALLS, request.url!));
     if (reads && request.body === undefined && hasJson(request))
       request.body = await readJson(request, bodyLimitOf(this.options));
   }
 
   private isOneOf(calls: readonly string[], url: string): boolean {
     const path = url.replace(AUTHORITY, '').split('?', 1)[0]!.replace(/\/$/, '');
-    return this.places().some((place) => calls.some((call) => path === place + call));
+    return this.roots().some((root) => calls.some((call) => path === root + call));
   }
 
-  /** Where the calls may lie: a global prefix moves them, unless it leaves them out. */
-  private places(): string[] {
-    // Nest shows it to nobody, and knows it when the application listens.
+  /** The paths below which the calls may be: a global prefix moves them, unless it excludes them. */
+  private roots(): string[] {
+    // Nest has no public getter for the prefix, which is known when the application listens.
     const { container } = this.moduleRef as unknown as {
       container?: { applicationConfig?: { getGlobalPrefix(): string } };
     };
@@ -124,7 +127,7 @@ export class RestEntry {
   }
 }
 
-/** In the shape of every error. What is no refusal is the application's to answer. */
+/** Responds in the shape of every error. Errors that are not refusals are left to the application. */
 function refuse(response: ServerResponse, error: unknown, next: Next): void {
   if (!(error instanceof HandshakeRefusal || error instanceof LongBody)) return next(error);
   const { statusCode, code, message, headers } = error;

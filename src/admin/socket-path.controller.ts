@@ -1,15 +1,14 @@
 import { All, Controller, Header, HttpException, HttpStatus, UseFilters, VERSION_NEUTRAL } from '@nestjs/common';
-import { Refuses, Tagged } from './api.js';
 import { ErrorFilter } from './error.filter.js';
 
-/** Tells whoever comes to the path of the socket by plain HTTP what is there: everybody, as it is no secret and changes nothing. */
+/**
+ * Refuses plain HTTP at the path of the socket, and says what is there. It needs no credentials, as it reveals nothing.
+ */
 @Controller({ version: VERSION_NEUTRAL })
 @UseFilters(ErrorFilter)
-@Tagged('socket')
 export class SocketPathController {
   @All()
   @Header('Upgrade', 'websocket')
-  @Refuses(426)
   explain(): never {
     throw new HttpException(
       {

@@ -2,33 +2,33 @@ import { Get, Inject } from '@nestjs/common';
 import { z } from 'zod';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
-import { AdminController, Answers } from './api.js';
+import { AdminController } from './admin-controller.decorator.js';
 
-const statsDto = z.object({
-  uptimeSeconds: z.number(),
-  connections: z.number(),
-  users: z.number().describe('Users who are connected.'),
+export const statsDto = z.object({
+  uptimeSeconds: z.number().meta({ example: 3600 }),
+  connections: z.number().meta({ example: 42 }),
+  users: z.number().meta({ description: 'Users who are connected.', example: 40 }),
   messages: z
     .object({
-      accepted: z.number().describe('Direct messages taken, with those that an earlier run left in the store.'),
+      accepted: z.number().describe('Direct messages accepted, with those that an earlier run left in the store.'),
       confirmed: z.number(),
-      pending: z.number().describe('Committed, and neither confirmed nor ended otherwise.'),
-      inFlight: z.number().describe('Taken and in memory only: on their way to the recipient or to the disk.'),
+      pending: z.number().describe('Committed to the store, and not confirmed, expired, purged or evicted.'),
+      inFlight: z.number().describe('Accepted and only in memory: on their way to the recipient or to the disk.'),
       expired: z.number(),
       purged: z.number(),
       evicted: z.number(),
       recovered: z
         .number()
-        .describe('Of the accepted, those found in the store: at the start, or when another server had been in it.'),
+        .describe('Of the accepted, those found in the store at the start, or after another server had written to it.'),
     })
     .describe('accepted = confirmed + pending + inFlight + expired + purged + evicted, at any time.'),
   rates: z
     .object({ acceptedPerSecond: z.number(), confirmedPerSecond: z.number() })
-    .describe('Over the last minute at most.'),
+    .describe('Over the last minute, or since the start.'),
 });
 
-/** The counters of the promise, and how much goes on. */
-@AdminController('stats', 'stats')
+/** The counters of messages, and how many come in a second. */
+@AdminController('stats')
 export class StatsController {
   constructor(
     @Inject(ConnectionService) private readonly connections: ConnectionService,
@@ -36,7 +36,6 @@ export class StatsController {
   ) {}
 
   @Get()
-  @Answers(200, 'The counters since the start.', statsDto)
   stats(): z.infer<typeof statsDto> {
     return {
       uptimeSeconds: Math.round(process.uptime()),

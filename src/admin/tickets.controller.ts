@@ -3,35 +3,35 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Caller } from '../authentication/authentication.service.js';
 import type { ProvenPrincipal } from '../authentication/authenticator.js';
-import { forbidden } from '../authentication/refusal.js';
 import { Tickets } from '../authentication/tickets.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import { toIsoTime } from '../protocol/message.js';
-import { callerOf, ForUsers } from './administrator.guard.js';
-import { AdminController, Answers, Refuses, Takes } from './api.js';
-import { Audits } from './audit.interceptor.js';
-import { SchemaPipe, userName } from './input.js';
+import { callerOf, AllowUsers } from './administrator.guard.js';
+import { AdminController } from './admin-controller.decorator.js';
+import { AuditFields } from './audit.interceptor.js';
+import { time, userName } from './fields.js';
+import { SchemaPipe } from './schema.pipe.js';
 
-const ticketBody = z
-  .object({ user: userName.optional().describe('Whom the ticket is for; an administrator has to say.') })
+export const ticketBody = z
+  .object({
+    user: userName.optional().meta({ description: 'Whose ticket it is; an administrator has to say.', example: 'bob' }),
+  })
   .optional();
 
-const ticketDto = z.object({
-  ticket: z.string().describe('For one connection, as …?ticket=TICKET.'),
-  expiresAt: z.string(),
+export const ticketDto = z.object({
+  ticket: z.string().meta({ description: 'For one connection, as …?ticket=TICKET.', example: 'dGlja2V0' }),
+  expiresAt: time,
 });
 
-/** One-time tickets for clients that can set no header. */
-@AdminController('tickets', 'tickets')
+/** One-time tickets for clients that cannot set a header. */
+@AdminController('tickets')
 export class TicketsController {
   constructor(@Inject(Tickets) private readonly tickets: Tickets) {}
 
   @Post()
-  @Audits('user')
-  @ForUsers()
+  @AuditFields('user')
+  @AllowUsers()
   @Header('Cache-Control', 'no-store')
-  @Takes(ticketBody)
-  @Answers(201, 'The ticket.', ticketDto)
-  @Refuses(400, 429, 503)
   issue(
     @Body(new SchemaPipe(ticketBody)) body: z.infer<typeof ticketBody>,
     @Req() request: IncomingMessage,
@@ -43,7 +43,7 @@ export class TicketsController {
 
 function ownerOf({ isAdmin, principal }: Caller, user: string | undefined): ProvenPrincipal {
   if (principal && (user === undefined || user === principal.user)) return principal;
-  if (!isAdmin) throw forbidden('a ticket is for the user of the credentials; leave "user" out');
+  if (!isAdmin) throw refusals.ticketOfOther();
   if (user !== undefined) return { user };
   throw new BadRequestException({
     statusCode: 400,

@@ -2,23 +2,23 @@ import { Delete, Get, Inject, Param } from '@nestjs/common';
 import { z } from 'zod';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
-import { CloseCode } from '../protocol/close-code.js';
 import { toIsoTime } from '../protocol/message.js';
-import { AdminController, Answers, Params, Refuses } from './api.js';
-import { SchemaPipe, userName } from './input.js';
+import { AdminController } from './admin-controller.decorator.js';
+import { time, userName } from './fields.js';
+import { SchemaPipe } from './schema.pipe.js';
 
-const userDto = z.object({
-  user: z.string(),
+export const userDto = z.object({
+  user: z.string().meta({ example: 'bob' }),
   online: z.boolean(),
-  connections: z.number(),
-  pending: z.number().describe('Messages that wait in the store.'),
-  lastSeenAt: z.string().nullable().describe('Null when it is not known, as after a restart.'),
+  connections: z.number().meta({ example: 1 }),
+  pending: z.number().meta({ description: 'Messages that wait in the store.', example: 3 }),
+  lastSeenAt: time.nullable().describe('Null if it is not known, as after a restart.'),
 });
 
-const closedDto = z.object({ closed: z.number() });
+export const closedDto = z.object({ closed: z.number().meta({ example: 1 }) });
 
-/** What is known of one user. Any valid name is answered: users have no accounts here. */
-@AdminController('users', 'users')
+/** What is known of one user. Every valid name is a user: there are no accounts. */
+@AdminController('users')
 export class UsersController {
   constructor(
     @Inject(ConnectionService) private readonly connections: ConnectionService,
@@ -26,9 +26,6 @@ export class UsersController {
   ) {}
 
   @Get(':user')
-  @Params('user')
-  @Answers(200, 'The user, known or not.', userDto)
-  @Refuses(400)
   async one(@Param('user', new SchemaPipe(userName)) user: string): Promise<z.infer<typeof userDto>> {
     const connections = this.connections.ofUser(user).length;
     const lastSeenAt = this.connections.lastSeenAt(user);
@@ -42,12 +39,7 @@ export class UsersController {
   }
 
   @Delete(':user/connections')
-  @Params('user')
-  @Answers(200, 'How many connections were closed, with 4403.', closedDto)
-  @Refuses(400)
   disconnect(@Param('user', new SchemaPipe(userName)) user: string): z.infer<typeof closedDto> {
-    const open = this.connections.ofUser(user).filter(({ isOpen }) => isOpen);
-    for (const connection of open) connection.revoke(CloseCode.ADMINISTRATOR, 'disconnected by an administrator');
-    return { closed: open.length };
+    return { closed: this.connections.disconnect(user, 'disconnected by an administrator') };
   }
 }

@@ -1,17 +1,11 @@
 import { HttpException, HttpStatus } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { inspect } from 'node:util';
+import { HandshakeRefusal, isRefusalStatus, refusals } from '../protocol/handshake-refusal.js';
 import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
 import type { Principal, ProvenPrincipal } from './authenticator.js';
 import { queryOf, tokensOf } from './credentials.js';
-import {
-  HandshakeRefusal,
-  isRefusalStatus,
-  ReportedRefusal,
-  unauthorized,
-  unavailable,
-  unusableName,
-} from './refusal.js';
+import { ReportedRefusal } from './reported-refusal.js';
 
 /** In milliseconds it is 1973, in seconds the year 5138: whatever is below was meant as seconds, or is no time of today. */
 const EARLIEST_MS = 100_000_000_000;
@@ -26,7 +20,7 @@ const MAX_LOGGED = 4_000;
  */
 export function principalOf(answer: unknown): ProvenPrincipal {
   // What is outside of TypeScript may answer nothing for whom it does not know.
-  if (answer === null || answer === undefined) throw unauthorized();
+  if (answer === null || answer === undefined) throw refusals.unauthorized();
   if (typeof answer !== 'object') throw wrong('its answer', answer, 'answer { user: NAME }, or null for nobody');
   const { user, expiresAt, isAdmin, ...details } = answer as Principal;
   if (typeof user !== 'string') throw wrong('user', user, 'give the name of the user, a string');
@@ -35,7 +29,7 @@ export function principalOf(answer: unknown): ProvenPrincipal {
   }
   // Trimmed or composed, it would open the mailbox of somebody else: what proves a name has to spell it as it is.
   if (parseUserName(user) !== user) {
-    throw new ReportedRefusal(unusableName(), {
+    throw new ReportedRefusal(refusals.unusableName(), {
       kind: 'answer user',
       level: 'error',
       message:
@@ -60,7 +54,11 @@ function endOf(expiresAt: unknown): number | null {
 function wrong(field: string, value: unknown, advice: string, problem = `is ${kindOf(value)}`): ReportedRefusal {
   const named = field === 'its answer' ? field : `\`${field}\` of its answer`;
   const message = `authenticate answers wrongly, so nobody can be let in (503): ${named} ${problem}; ${advice}.`;
-  return new ReportedRefusal(unavailable(), { kind: `answer ${field}`, level: 'error', message });
+  return new ReportedRefusal(refusals.authenticationUnavailable(), {
+    kind: `answer ${field}`,
+    level: 'error',
+    message,
+  });
 }
 
 /** What a value is, without a word of what is in it. */
@@ -73,19 +71,19 @@ function kindOf(value: unknown): string {
 /** How a failed `authenticate` is answered: as it says, if it does; with 401 for what a token library throws; and else with 503. */
 export function refusalOf(error: unknown, request: IncomingMessage): HandshakeRefusal {
   if (error instanceof HandshakeRefusal) return error;
-  if (isOfToken(error)) return unauthorized();
+  if (isOfToken(error)) return refusals.unauthorized();
   if (error instanceof HttpException && isRefusalStatus(error.getStatus())) {
     const refusal = refusalLike(error);
     return refusal.statusCode < 500 ? refusal : reported(refusal, error, request);
   }
-  return reported(unavailable(), error, request);
+  return reported(refusals.authenticationUnavailable(), error, request);
 }
 
 function refusalLike(error: HttpException): HandshakeRefusal {
   const status = error.getStatus();
   const body = error.getResponse();
   const code = typeof body === 'object' && 'code' in body ? String(body.code) : (HttpStatus[status] ?? 'ERROR');
-  return new HandshakeRefusal(status, code, error.message, status === 401 ? unauthorized().headers : {});
+  return refusals.ofApplication(status, code, error.message);
 }
 
 /** Of jsonwebtoken, and so of @nestjs/jwt. */

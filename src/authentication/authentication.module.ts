@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { GIVEN_OPTIONS } from '../options/options.module.js';
+import { MODULE_OPTIONS } from '../options/options.module.js';
 import { AUTHENTICATION_OPTIONS, resolveAuthenticationOptions } from './authentication.options.js';
 import { AuthenticationService } from './authentication.service.js';
 import { Tickets } from './tickets.js';
@@ -7,7 +7,7 @@ import { Tickets } from './tickets.js';
 /** Who asks, and the tickets that are not spent yet. */
 @Module({
   providers: [
-    { provide: AUTHENTICATION_OPTIONS, inject: [GIVEN_OPTIONS], useFactory: resolveAuthenticationOptions },
+    { provide: AUTHENTICATION_OPTIONS, inject: [MODULE_OPTIONS], useFactory: resolveAuthenticationOptions },
     AuthenticationService,
     Tickets,
   ],

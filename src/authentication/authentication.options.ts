@@ -8,30 +8,34 @@ export class AuthenticationOptions {
   authenticate: Authenticator = trusted;
 
   /**
-   * The administrator's bearer token for the REST calls, 16 characters or more. Without one only users with `isAdmin` may
-   * make them; with `trusted`, which knows none, everybody on the server's own machine may.
+   * The administrator's bearer token for the REST calls, 16 characters or more. Without a token only users with
+   * `isAdmin` may make these calls. With `trusted`, where nobody has `isAdmin`, everybody on the server's own machine
+   * may.
    * @default null
    */
   adminToken: string | null = null;
 
-  /** Serve other machines also where nothing is proved: `trusted` users, and REST calls without an administrator. @default false */
+  /**
+   * Serve other machines although nobody proves who they are: `trusted` users, and REST calls without an administrator.
+   * @default false
+   */
   insecure = false;
 }
 
 /** The token of the merged and validated options of authentication. */
 export const AUTHENTICATION_OPTIONS = Symbol.for('holdfast:authentication-options');
 
-/** Without blanks, as the header could not carry it. */
+/** No blanks: the header could not carry them. */
 const ADMIN_TOKEN = /^[\x21-\x7e]{16,}$/;
 
-/** Fills in the defaults and checks every value; throws a ChatOptionsError, which never repeats a token. */
+/** Fills in the defaults and checks every value. Throws a ChatOptionsError, which never repeats a token. */
 export function resolveAuthenticationOptions(
   given: Partial<AuthenticationOptions> = {},
 ): Readonly<AuthenticationOptions> {
   const options = new AuthenticationOptions();
   const { authenticate = options.authenticate, adminToken = null, insecure = false } = given;
   if (typeof authenticate !== 'function') {
-    throw new ChatOptionsError('authenticate', 'is no function', 'give trusted, jwt({ … }) or a function of yours');
+    throw new ChatOptionsError('authenticate', 'is not a function', 'give trusted, jwt({ … }) or a function of yours');
   }
   if (adminToken !== null && !(typeof adminToken === 'string' && ADMIN_TOKEN.test(adminToken))) {
     throw new ChatOptionsError(
@@ -40,6 +44,6 @@ export function resolveAuthenticationOptions(
       'give 16 or more of them, at random',
     );
   }
-  if (typeof insecure !== 'boolean') throw new ChatOptionsError('insecure', 'is no boolean', 'give true or false');
+  if (typeof insecure !== 'boolean') throw new ChatOptionsError('insecure', 'is not a boolean', 'give true or false');
   return Object.freeze(Object.assign(options, { authenticate, adminToken, insecure }));
 }

@@ -48,11 +48,11 @@ describe('without authentication', () => {
 
 describe('the options of authentication', () => {
   it.each([
-    ['authenticate', 'jwt', 'is no function'],
-    ['authenticate', null, 'is no function'],
+    ['authenticate', 'jwt', 'is not a function'],
+    ['authenticate', null, 'is not a function'],
     ['adminToken', 'secret', 'is too short, or has other characters than visible ASCII'],
     ['adminToken', 1_234_567_890_123_456, 'is too short, or has other characters than visible ASCII'],
-    ['insecure', 'yes', 'is no boolean'],
+    ['insecure', 'yes', 'is not a boolean'],
   ])('stop the start when %s is %j, without repeating it', (option, value, problem) => {
     expect(() => resolveAuthenticationOptions({ [option]: value })).toThrow(
       `ChatModule option ${option} ${problem}; give `,

@@ -4,12 +4,13 @@ import type { IncomingMessage } from 'node:http';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { within } from '../options/clock.js';
 import { RareLog } from '../options/rare-log.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import { principalOf, refusalOf } from './application-answer.js';
 import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
 import type { ProvenPrincipal } from './authenticator.js';
 import { bearerOf, queryOf, userNamedBy } from './credentials.js';
 import { asksForOwnMachine, cameByLoopback } from './own-machine.js';
-import { forbidden, HandshakeRefusal, ReportedRefusal, unauthorized, unavailable } from './refusal.js';
+import { ReportedRefusal } from './reported-refusal.js';
 import { Tickets } from './tickets.js';
 import { trusted } from './trusted.authenticator.js';
 
@@ -53,10 +54,11 @@ export class AuthenticationService implements OnApplicationBootstrap {
     const principal = ticket === null ? await this.ask(request) : this.tickets.redeem(ticket);
     const named = userNamedBy(query);
     if (named !== null && named !== principal.user) {
-      throw forbidden('the address names another user than the credentials; leave "user" out of it');
+      throw refusals.otherUser();
     }
     // Within the tolerance of the clocks it may be over already; the connection would end as it opens.
-    if (principal.expiresAt !== undefined && principal.expiresAt <= this.chat.clock.now()) throw unauthorized();
+    if (principal.expiresAt !== undefined && principal.expiresAt <= this.chat.clock.now())
+      throw refusals.unauthorized();
     return principal;
   }
 
@@ -69,11 +71,11 @@ export class AuthenticationService implements OnApplicationBootstrap {
     }
     // In the header only: cookies and addresses are sent by pages that the operator merely visits.
     const token = bearerOf(request);
-    if (token === null) throw unauthorized();
+    if (token === null) throw refusals.unauthorized();
     if (adminToken !== null && isSame(token, adminToken)) {
       return { isAdmin: true, principal: null, title: 'the administrator token' };
     }
-    if (this.provesNothing) throw unauthorized();
+    if (this.provesNothing) throw refusals.unauthorized();
     const principal = await this.ask(request);
     return { isAdmin: principal.isAdmin === true, principal, title: `user ${JSON.stringify(principal.user)}` };
   }
@@ -111,17 +113,13 @@ export class AuthenticationService implements OnApplicationBootstrap {
   /** Throws a HandshakeRefusal where nothing is proved and a request asks for another host than the own machine. */
   checkHost(request: IncomingMessage): void {
     if (!this.provesNothing || this.options.insecure || asksForOwnMachine(request, this.chat.allowedHosts)) return;
-    throw new HandshakeRefusal(
-      403,
-      'HOST_NOT_ALLOWED',
-      'without authentication only localhost is answered; ask for http://localhost, or have the operator name this host in allowedHosts',
-    );
+    throw refusals.hostNotAllowed();
   }
 
   /** The last line for an application that listens on every address without having thought of it. */
   private keepToLoopback(request: IncomingMessage): void {
     if (!this.options.insecure && !cameByLoopback(request)) {
-      throw forbidden('without authentication only the own machine is served; its operator can set up authentication');
+      throw refusals.ownMachineOnly();
     }
     this.checkHost(request);
   }
@@ -129,7 +127,7 @@ export class AuthenticationService implements OnApplicationBootstrap {
 
 function late(handshakeMs: number): ReportedRefusal {
   const message = `No answer of authenticate within ${handshakeMs} ms, so whoever asked was answered with 503.`;
-  return new ReportedRefusal(unavailable(), { kind: 'late', message });
+  return new ReportedRefusal(refusals.authenticationUnavailable(), { kind: 'late', message });
 }
 
 /** In constant time: hashes have one length, and a guess learns nothing from how long it took. */

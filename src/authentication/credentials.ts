@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { refusals } from '../protocol/handshake-refusal.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
-import { HandshakeRefusal } from './refusal.js';
 
 const SUBPROTOCOL_PREFIX = 'bearer.';
 /** [RFC 6750 2.1] */
@@ -32,9 +32,5 @@ export function userNamedBy(query: URLSearchParams): string | null {
   if (names.length === 0) return null;
   const user = parseUserName(names[0]);
   if (names.length === 1 && user !== null) return user;
-  throw new HandshakeRefusal(
-    400,
-    'BAD_USER',
-    `${explainUserName(names[0])}; connect to …?user=NAME with one such name, percent-encoded`,
-  );
+  throw refusals.badUser(explainUserName(names[0]));
 }

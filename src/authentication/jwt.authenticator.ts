@@ -1,12 +1,13 @@
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose';
 import { ChatOptionsError } from '../options/chat.options.js';
 import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import { parseUserName, USER_NAME_RULE } from '../protocol/user-name.js';
 import type { Authenticator } from './authenticator.js';
 import { tokensOf } from './credentials.js';
 import { checkSetAlgorithm, PUBLISHED_ALGORITHMS, publicKeys, secretKeys, type Keys } from './jwt-keys.js';
 import { PublishedKeys } from './published-keys.js';
-import { ReportedRefusal, unauthorized, unusableName } from './refusal.js';
+import { ReportedRefusal } from './reported-refusal.js';
 
 /** How tokens are checked: with exactly one of `secret`, `publicKey` and `jwksUrl`. */
 export interface JwtOptions {
@@ -48,7 +49,7 @@ export function jwt(options: JwtOptions): Authenticator {
   const expected = { algorithms, issuer, audience, clockTolerance: CLOCK_TOLERANCE_SECONDS };
   return async function jwt(request) {
     const [token, ...more] = tokensOf(request);
-    if (token === undefined || more.length > 0 || token.length > MAX_TOKEN_CHARACTERS) throw unauthorized();
+    if (token === undefined || more.length > 0 || token.length > MAX_TOKEN_CHARACTERS) throw refusals.unauthorized();
     const payload = await verified(token, key, expected).catch((error: unknown) => {
       throw reported(error);
     });
@@ -82,7 +83,7 @@ async function verified(token: string, key: Keys['key'], expected: JWTVerifyOpti
 function reported(error: unknown): unknown {
   const problem = problemOf(error);
   if (problem === null) return error;
-  return new ReportedRefusal(unauthorized(), {
+  return new ReportedRefusal(refusals.unauthorized(), {
     kind: `token ${problem}`,
     message: `A token was refused with 401: ${problem}. If its issuer is yours, correct that option.`,
   });
@@ -107,7 +108,7 @@ function userOf(payload: JWTPayload, claim: string): string {
   if (user !== undefined && parseUserName(user) === user) return user;
   const problem =
     value === undefined ? 'has no' : typeof value === 'string' ? 'has no name in its' : 'has no text in its';
-  throw new ReportedRefusal(unusableName(), {
+  throw new ReportedRefusal(refusals.unusableName(), {
     kind: 'claim',
     message:
       `A good token ${problem} claim ${JSON.stringify(claim)}, so it was refused with 403; give userClaim (CHAT_JWT_USER_CLAIM) the name of one ` +

@@ -1,7 +1,8 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWSHeaderParameters, type JWTVerifyGetKey } from 'jose';
 import { systemClock } from '../options/clock.js';
+import { refusals, type HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { checkedSet } from './jwt-keys.js';
-import { ReportedRefusal, unauthorized, unavailable, type HandshakeRefusal } from './refusal.js';
+import { ReportedRefusal } from './reported-refusal.js';
 
 /** The longest answer that is read, in bytes. Sets have a few kilobytes; one of a thousand keys would fit. */
 const MAX_SET_BYTES = 1024 * 1024;
@@ -97,11 +98,13 @@ export class PublishedKeys {
     const message =
       'A token is signed with a key that is not among the published ones, or with another algorithm than that key is for' +
       `${others}; if its issuer is yours, look at jwksUrl (CHAT_JWKS_URL) and algorithm (CHAT_JWT_ALGORITHM).`;
-    return new ReportedRefusal(unauthorized(), { kind: 'key not published', message });
+    return new ReportedRefusal(refusals.unauthorized(), { kind: 'key not published', message });
   }
 
   private later(): HandshakeRefusal {
-    const refusal = unavailable(Math.max(1, Math.ceil((this.asked.at + COOL_DOWN_MS - this.now()) / 1000)));
+    const refusal = refusals.authenticationUnavailable(
+      Math.max(1, Math.ceil((this.asked.at + COOL_DOWN_MS - this.now()) / 1000)),
+    );
     const { problem } = this.asked;
     if (problem === null) return refusal;
     const message = `The published keys can't be read, so tokens can't be checked: ${problem}; look at the address in jwksUrl (CHAT_JWKS_URL).`;

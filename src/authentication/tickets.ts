@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { createHash, randomBytes } from 'node:crypto';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import type { ProvenPrincipal } from './authenticator.js';
-import { HandshakeRefusal, unauthorized } from './refusal.js';
 
 /** How long a ticket is good. It stands in an address, and so in logs: it must be worth nothing by the time that it is read there. */
 const TICKET_MS = 30_000;
@@ -38,14 +38,14 @@ export class Tickets {
   issue(principal: ProvenPrincipal): Ticket {
     const now = this.options.clock.now();
     // Within the tolerance of the clocks: it would open nothing.
-    if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw unauthorized();
+    if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw refusals.unauthorized();
     for (const [hash, { expiresAt }] of this.waiting) {
       if (expiresAt > now) break;
       this.takeOut(hash);
     }
     const ends = this.endsByUser.get(principal.user) ?? [];
-    if (ends.length >= MAX_TICKETS_PER_USER) throw tooMany(429, 'of this user', ends[0]! - now);
-    if (this.waiting.size >= MAX_TICKETS) throw tooMany(503, 'of all users', TICKET_MS);
+    if (ends.length >= MAX_TICKETS_PER_USER) throw refusals.tooManyTickets('user', ends[0]! - now);
+    if (this.waiting.size >= MAX_TICKETS) throw refusals.tooManyTickets('all', TICKET_MS);
     const ticket = randomBytes(32).toString('base64url');
     const expiresAt = now + TICKET_MS;
     this.waiting.set(hashOf(ticket), { principal, expiresAt });
@@ -56,7 +56,7 @@ export class Tickets {
   /** Whose ticket it is. It is spent by this, also when its time is over; 401 for one that is not known, or not any more. */
   redeem(ticket: string): ProvenPrincipal {
     const found = this.takeOut(hashOf(ticket));
-    if (!found || found.expiresAt <= this.options.clock.now()) throw unauthorized();
+    if (!found || found.expiresAt <= this.options.clock.now()) throw refusals.unauthorized();
     return found.principal;
   }
 
@@ -70,12 +70,6 @@ export class Tickets {
     if (ends.length === 0) this.endsByUser.delete(user);
     return found;
   }
-}
-
-function tooMany(status: number, whose: string, waitMs: number): HandshakeRefusal {
-  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
-  const message = `too many tickets ${whose} wait to be used; use them, or ask again in ${seconds} seconds`;
-  return new HandshakeRefusal(status, 'TOO_MANY_TICKETS', message, { 'Retry-After': String(seconds) });
 }
 
 function hashOf(ticket: string): string {

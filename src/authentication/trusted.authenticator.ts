@@ -1,6 +1,6 @@
-import { queryOf, userNamedBy } from './credentials.js';
+import { refusals } from '../protocol/handshake-refusal.js';
 import type { Authenticator } from './authenticator.js';
-import { HandshakeRefusal } from './refusal.js';
+import { queryOf, userNamedBy } from './credentials.js';
 
 /**
  * Believes what the address says: `?user=NAME`. It proves nothing, so the chat then serves nobody but its own machine,
@@ -9,5 +9,5 @@ import { HandshakeRefusal } from './refusal.js';
 export const trusted: Authenticator = (request) => {
   const user = userNamedBy(queryOf(request));
   if (user !== null) return { user };
-  throw new HandshakeRefusal(400, 'NO_USER', 'the address names no user; connect to …?user=NAME');
+  throw refusals.noUser();
 };

@@ -73,14 +73,10 @@ export class ChatEventListeners implements OnModuleInit {
   }
 
   private hearConnections(): void {
-    this.connections.listen({
-      onConnected: ({ id, user, protocol, remoteAddress, connectedAt, principal }) =>
-        this.emit('connected', { id, user, protocol, remoteAddress, connectedAt, principal }),
-      onDisconnected: ({ id, user, protocol, remoteAddress, connectedAt, principal }) => {
-        const online = this.isOnline(user);
-        this.emit('disconnected', { id, user, protocol, remoteAddress, connectedAt, principal, online });
-      },
-    });
+    this.connections.connected.on((connection) => this.emit('connected', connection.info()));
+    this.connections.disconnected.on((connection) =>
+      this.emit('disconnected', { ...connection.info(), online: this.isOnline(connection.user) }),
+    );
   }
 
   private hearMessages(): void {

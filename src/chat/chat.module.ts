@@ -15,13 +15,13 @@ import {
 } from '../database/store-data-source.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdapterCheck } from '../gateway/adapter-check.js';
-import { AdmissionService } from '../gateway/admission.service.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
-import { normalPath } from '../gateway/gateway-hooks.js';
 import { AUTHORIZE, type Authorize } from '../gateway/policy.js';
+import { HandshakeModule } from '../handshake/handshake.module.js';
+import { normalPath } from '../host-gateways/gateway-hooks.js';
 import { OfflineMessagesModule, type StoreDatabase } from '../offline-messages/offline-messages.module.js';
 import { ChatOptionsError } from '../options/chat.options.js';
-import { GIVEN_OPTIONS, OptionsModule } from '../options/options.module.js';
+import { MODULE_OPTIONS, OptionsModule } from '../options/options.module.js';
 import { isSocketPath } from '../options/socket-path.js';
 import { ChatEventListeners } from './chat-event.listeners.js';
 import type { ChatModuleAsyncOptions, ChatModuleExtras, ChatModuleOptions } from './chat-module.options.js';
@@ -39,7 +39,7 @@ const DATABASE: StoreDatabase = {
 };
 
 /** One for all chats of a process: each that is made takes the name of its connection anew, and Nest warns of a second one. */
-const STORE = OfflineMessagesModule.over(DATABASE);
+const STORE = OfflineMessagesModule.register(DATABASE);
 
 /**
  * The chat, for the `imports` of an application, once. The application also installs the ChatWsAdapter, and gets a
@@ -82,25 +82,25 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       options,
       delivery,
       AuthenticationModule,
-      AdminModule.over(delivery, path),
+      HandshakeModule,
+      AdminModule.register(delivery, path),
       RouterModule.register([{ path, module: AdminModule }]),
       DiscoveryModule,
     ],
     providers: [
       AdapterCheck,
-      AdmissionService,
       POLICY,
-      gatewayAt(path),
+      createGateway(path),
       ChatEventListeners,
       ChatService,
       { provide: CHAT_PATH, useValue: path },
       StartLine,
     ],
-    exports: [ChatService, delivery],
+    exports: [ChatService, delivery, HandshakeModule],
   };
 }
 
-/** Of a path that does not fit, Nest would serve the REST calls somewhere and the socket nowhere. */
+/** With an invalid path Nest would mount the REST calls, but never the socket. */
 function checkPath(path: unknown): void {
   if (typeof path === 'string' && path.startsWith('/') && isSocketPath(normalPath(path))) return;
   throw new ChatOptionsError(
@@ -112,15 +112,15 @@ function checkPath(path: unknown): void {
 
 const POLICY = {
   provide: AUTHORIZE,
-  inject: [GIVEN_OPTIONS],
+  inject: [MODULE_OPTIONS],
   useFactory: ({ authorize = null }: { authorize?: Authorize | null }): Authorize | null => {
     if (authorize === null || typeof authorize === 'function') return authorize;
     throw new ChatOptionsError('authorize', 'is no function', 'give one that answers true or false, or leave it out');
   },
 };
 
-/** A decorator is fixed when its class is made, so each path has a class of its own. */
-function gatewayAt(path: string): Type<ChatGateway> {
+/** Returns the gateway at a path. A decorator is fixed when its class is made, so each path has a class of its own. */
+function createGateway(path: string): Type<ChatGateway> {
   class ChatGatewayAtPath extends ChatGateway {}
   WebSocketGateway(serverOptions(path))(ChatGatewayAtPath);
   return ChatGatewayAtPath;

@@ -1,25 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Connection } from '../connections/connection.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
-import { dispatch } from '../delivery/dispatch.js';
-import { ChatError as Refusal } from '../protocol/chat-error.js';
-import { CloseCode } from '../protocol/close-code.js';
-import { isMessageId, type Receipt } from '../protocol/message.js';
-import { explainUserName, parseUserName } from '../protocol/user-name.js';
-import { ChatError } from './chat-error.js';
+import { sendAndWait } from '../delivery/send-and-wait.js';
+import { ChatError } from '../protocol/chat-error.js';
+import type { Receipt } from '../protocol/message.js';
+import { checkBroadcast, checkName, checkSend, type SendRequest } from '../protocol/send-request.js';
+import { ChatException } from './chat-exception.js';
 
-/** A direct message of the application's. */
-export interface DirectMessage {
-  readonly from: string;
-  readonly to: string;
-  readonly content: string;
-  /** 1 to 64 of `A-Z a-z 0-9 _ -`; made by the chat unless given. A repeat with the same id is not taken twice. */
-  readonly id?: string;
-}
-
-/** The chat, for the application it lives in. What is sent here asks no `authorize` and knows no rates. */
+/** The chat, for the application around it. What is sent here is not subject to `authorize` or to rate limits. */
 @Injectable()
 export class ChatService {
   constructor(
@@ -28,21 +17,21 @@ export class ChatService {
   ) {}
 
   /**
-   * Sends a direct message; resolves with its receipt, when the recipient has confirmed it or it is on the disk. Rejects
-   * with a ChatError that says whether the same may succeed later.
+   * Sends a direct message. Resolves with its receipt when the recipient has confirmed it or it is on the disk. Rejects
+   * with a ChatException, which says whether the same request may succeed later.
    *
-   * It is part of no database transaction: call it after the commit, with an `id` made from the row, so that a repeat does
-   * no harm. What is sent before a rollback stays sent.
+   * It is not part of a database transaction: call it after the commit, with an `id` made from the row, so that a
+   * repeat does no harm. What is sent before a rollback stays sent.
    */
-  async send({ from, to, content, id }: DirectMessage): Promise<Receipt> {
-    const message = { from: nameOf(from, 'from'), to: nameOf(to, 'to'), content: textOf(content), id: idOf(id) };
-    return (await told(dispatch(this.delivery, message))).receipt;
+  async send(request: SendRequest & { readonly to: string }): Promise<Receipt> {
+    return this.submit(() => checkSend(request, checkName(request.from, 'from')));
   }
 
-  /** Writes to everybody who is connected, and stores nothing; resolves with the number of connections written to. */
-  async broadcast({ from, content, id }: Omit<DirectMessage, 'to'>): Promise<Receipt> {
-    const message = { from: nameOf(from, 'from'), content: textOf(content), id: idOf(id) };
-    return (await told(dispatch(this.delivery, message))).receipt;
+  /**
+   * Writes to everybody who is connected, and stores nothing. The receipt says to how many connections it was written.
+   */
+  async broadcast(request: Omit<SendRequest, 'to'>): Promise<Receipt> {
+    return this.submit(() => checkBroadcast(request, checkName(request.from, 'from')));
   }
 
   isOnline(user: string): boolean {
@@ -51,54 +40,40 @@ export class ChatService {
 
   /** The open connections of a user, oldest first. */
   connections(user: string): ConnectionInfo[] {
-    return this.open(user).map(({ id, protocol, remoteAddress, connectedAt, principal, user: name }) => ({
-      id,
-      user: name,
-      protocol,
-      remoteAddress,
-      connectedAt,
-      principal,
-    }));
+    return this.connectionService.openOf(validName(user)).map((connection) => connection.info());
   }
 
-  /** How many messages wait for a user in the store; rejects with STORE_UNAVAILABLE when it can't be read. */
+  /** How many messages wait for a user in the store; rejects with STORE_UNAVAILABLE if it cannot be read. */
   async pending(user: string): Promise<number> {
-    return told(this.delivery.pendingOf(nameOf(user, 'user')));
+    return orException(async () => this.delivery.pendingOf(checkName(user, 'user')));
   }
 
-  /** Closes the connections of a user with 4403, after which clients do not come back by themselves; answers how many. */
+  /**
+   * Closes the connections of a user with 4403, after which clients do not reconnect by themselves. Returns how many
+   * were open.
+   */
   disconnect(user: string, reason = 'disconnected by the application'): number {
-    const open = this.open(user);
-    for (const connection of open) connection.revoke(CloseCode.ADMINISTRATOR, reason);
-    return open.length;
+    return this.connectionService.disconnect(validName(user), reason);
   }
 
-  private open(user: string): Connection[] {
-    return this.connectionService.ofUser(nameOf(user, 'user')).filter(({ isOpen }) => isOpen);
+  private submit(check: () => SendRequest): Promise<Receipt> {
+    return orException(async () => (await sendAndWait(this.delivery, check())).receipt);
   }
 }
 
-/** What the chat refuses, as the application is told of it. */
-async function told<Result>(work: Promise<Result>): Promise<Result> {
+/** Inside the chat a refusal is a ChatError, which knows nothing of HTTP. */
+async function orException<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
-    return await work;
+    return await work();
   } catch (error) {
-    throw error instanceof Refusal ? ChatError.of(error) : error;
+    throw error instanceof ChatError ? ChatException.of(error) : error;
   }
 }
 
-function nameOf(written: string, field: string): string {
-  const name = typeof written === 'string' ? parseUserName(written) : null;
-  if (name !== null) return name;
-  throw new ChatError('BAD_RECIPIENT', `${explainUserName(written)}; correct "${field}"`);
-}
-
-function textOf(content: string): string {
-  if (typeof content === 'string' && content.isWellFormed()) return content;
-  throw new ChatError('BAD_FRAME', '"content" has to be a string of whole characters');
-}
-
-function idOf(id: string | undefined): string | undefined {
-  if (id === undefined || isMessageId(id)) return id;
-  throw new ChatError('BAD_FRAME', '"id" has to be 1 to 64 of A-Z a-z 0-9 _ -');
+function validName(user: string): string {
+  try {
+    return checkName(user, 'user');
+  } catch (error) {
+    throw ChatException.of(error as ChatError); // It throws nothing else.
+  }
 }

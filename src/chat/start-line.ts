@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuthenticationService } from '../authentication/authentication.service.js';
 import { givenDatabase, titleOf, type GivenDatabase } from '../database/given-database.js';
-import { GIVEN_OPTIONS } from '../options/options.module.js';
+import { MODULE_OPTIONS } from '../options/options.module.js';
 
 /** The token of the path of the socket. */
 export const CHAT_PATH = Symbol.for('holdfast:path');
@@ -11,7 +11,7 @@ export const CHAT_PATH = Symbol.for('holdfast:path');
 export class StartLine implements OnApplicationBootstrap {
   constructor(
     @Inject(CHAT_PATH) private readonly path: string,
-    @Inject(GIVEN_OPTIONS) private readonly given: { readonly database?: GivenDatabase },
+    @Inject(MODULE_OPTIONS) private readonly given: { readonly database?: GivenDatabase },
     @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
   ) {}
 

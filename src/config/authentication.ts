@@ -17,7 +17,7 @@ const JWT_VARIABLES = {
 } as const;
 const VARIABLES: Readonly<Record<string, string>> = { ...JWT_VARIABLES, adminToken: 'CHAT_ADMIN_TOKEN' };
 
-/** The variables of this page. */
+/** Every variable that this file reads. */
 export const AUTHENTICATION_VARIABLES = [
   'CHAT_AUTH',
   ...Object.values(JWT_VARIABLES),
@@ -27,7 +27,10 @@ export const AUTHENTICATION_VARIABLES = [
 
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
 
-/** Reads who may connect and administrate; throws an EnvironmentError, also where strangers would reach what nobody guards. */
+/**
+ * Reads who may connect and administrate. Throws an EnvironmentError, also where strangers would reach an unguarded
+ * server.
+ */
 export function readAuthentication(
   given: Readonly<Record<string, string>>,
   host: string,
@@ -52,7 +55,7 @@ function authenticator(given: Readonly<Record<string, string>>): Authenticator {
   if (auth === 'jwt') {
     return jwt({
       secret: given[JWT_VARIABLES.secret],
-      // Environment files hold one line only, so the lines of a key come joined by `\n` in letters.
+      // A variable in an environment file has one line only: the lines of a key are joined by a backslash and an n.
       publicKey: given[JWT_VARIABLES.publicKey]?.replaceAll('\\n', '\n'),
       jwksUrl: given[JWT_VARIABLES.jwksUrl],
       algorithm: given[JWT_VARIABLES.algorithm],
@@ -62,7 +65,7 @@ function authenticator(given: Readonly<Record<string, string>>): Authenticator {
     });
   }
   if (auth !== 'trusted') throw new EnvironmentError(`CHAT_AUTH is '${auth}'; give trusted or jwt.`);
-  // Whoever sets one of them believes that tokens are checked.
+  // Whoever sets one of these believes that tokens are checked.
   const unused = Object.values(JWT_VARIABLES).find((variable) => given[variable] !== undefined);
   if (unused)
     throw new EnvironmentError(`${unused} is given, but CHAT_AUTH is not jwt; set CHAT_AUTH=jwt, or leave it out.`);
@@ -83,7 +86,7 @@ function unguarded(host: string): EnvironmentError {
   );
 }
 
-/** Says the same in the words of the environment; no value is repeated, as most of these are secrets. */
+/** Says the same with the names of variables. It repeats no value, as most of these are secrets. */
 function inVariables({ option, problem, remedy }: ChatOptionsError): EnvironmentError {
   const advice = remedy.replace(/\w+/g, (word) => VARIABLES[word] ?? word);
   return new EnvironmentError(`${VARIABLES[option]} ${problem}; ${advice}.`);

@@ -1,9 +1,9 @@
-/** What all of our variables begin with; it says nothing of what was meant. */
+/** Every variable of ours begins with it, so it does not count as likeness. */
 const PREFIX = 'CHAT_';
-/** So many letters may be missing, too many or other ones in a name that was meant to be another one, and half of a short one. */
+/** How many letters of a name may be wrong, missing or too many; of a short name half of them. */
 const SLIPS = 3;
 
-/** The variable that somebody meant who wrote this one; undefined when none is so close. */
+/** Returns the variable that a misspelt one was probably meant to be; undefined when none is close. */
 export function closest(written: string, variables: readonly string[]): string | undefined {
   const allowed = Math.min(SLIPS, Math.floor((written.length - PREFIX.length) / 2));
   const [best] = variables
@@ -12,7 +12,7 @@ export function closest(written: string, variables: readonly string[]): string |
   return best && best.slips <= allowed ? best.variable : undefined;
 }
 
-/** How many letters have to be put in, taken out or changed to make one word of the other (Levenshtein's distance). */
+/** Returns how many letters have to be inserted, removed or changed to make one word of the other (Levenshtein). */
 function distance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let line = 1; line <= from.length; line += 1) {

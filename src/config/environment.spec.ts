@@ -1,8 +1,10 @@
 import { trusted } from '../authentication/trusted.authenticator.js';
-import { ChatOptions, resolveChatOptions } from '../options/chat.options.js';
+import { resolveChatOptions } from '../options/chat.options.js';
+import { systemClock } from '../options/clock.js';
 import { refusal } from '../../test/support/environment.js';
 import { EnvironmentError } from './environment-error.js';
 import { readEnvironment, readLogFormat } from './environment.js';
+import { VARIABLES } from './variables.js';
 
 const JWT = {
   CHAT_AUTH: 'jwt',
@@ -101,7 +103,7 @@ describe('the environment of the server', () => {
       allowedHosts: ['a.test', 'b.test'],
       drainMs: 1800,
     });
-    expect(clock).toBe(new ChatOptions().clock);
+    expect(clock).toBe(systemClock);
     expect(Object.isFrozen(chat)).toBe(true);
   });
 
@@ -220,7 +222,7 @@ describe('the environment of the server', () => {
       expect(message).toMatch(
         new RegExp(`^${variable} is not known; known are CHAT_PATH, CHAT_AUTH, CHAT_JWT_SECRET, `),
       );
-      const options = Object.keys(new ChatOptions()).length - 1; // All but the clock.
+      const options = VARIABLES.size;
       expect(message.match(/CHAT_[A-Z_]+(?=[,.])/g)).toHaveLength(11 + options);
       expect(message).not.toContain('CLOCK,');
     },
@@ -278,18 +280,45 @@ describe('the environment of the server', () => {
   );
 
   it.each([
+    ['CHAT_RETENTION_MS', '30d', { retentionMs: 2_592_000_000 }],
+    ['CHAT_HANDSHAKE_MS', '5m', { handshakeMs: 300_000 }],
+    ['CHAT_RETENTION_MS', '12h', { retentionMs: 43_200_000 }],
+    ['CHAT_HEARTBEAT_MS', '25s', { heartbeatMs: 25_000 }],
+    ['CHAT_DRAIN_MS', '500ms', { drainMs: 500 }],
+    ['CHAT_PERSIST_AFTER_MS', '0s', { persistAfterMs: 0 }],
+    ['CHAT_MAX_CONTENT_BYTES', '512B', { maxContentBytes: 512 }],
+    ['CHAT_MAX_CONTENT_BYTES', '64KiB', { maxContentBytes: 65_536 }],
+    ['CHAT_MAX_BUFFERED_BYTES', '1MiB', { maxBufferedBytes: 1_048_576 }],
+    ['CHAT_MAX_PENDING_BYTES_PER_USER', '1MiB', { maxPendingBytesPerUser: 1_048_576 }],
+    ['CHAT_MAX_STORED_BYTES', '8GiB', { maxStoredBytes: 8_589_934_592 }],
+  ])('understands the unit of %s=%s', (variable, value, options) => {
+    expect(readEnvironment({ [variable]: value }).chat).toMatchObject(options);
+  });
+
+  const retention = 'give a whole number of at least 1000, or none for no limit';
+  it.each([
     ['CHAT_SESSIONS', 'both', "give 'replace' or 'multiple'"],
     ['CHAT_SESSIONS', 'none', "give 'replace' or 'multiple'"],
     ['CHAT_OVERFLOW', '1', "give 'reject' or 'evict-oldest'"],
     ['CHAT_PERSIST_AFTER_MS', '60001', 'give a whole number from 0 to 60000'],
-    ['CHAT_PERSIST_AFTER_MS', '-1', 'give a whole number from 0 to 60000'],
+    ['CHAT_PERSIST_AFTER_MS', '2m', 'give a whole number from 0 to 60000'],
+    ['CHAT_PERSIST_AFTER_MS', '-1', 'give a whole number from 0 to 60000; units are ms, s, m, h, d'],
     ['CHAT_ACK_WINDOW', 'many', 'give a whole number from 2 to 4096'],
     ['CHAT_ACK_WINDOW', '2.5', 'give a whole number from 2 to 4096'],
     ['CHAT_ACK_WINDOW', 'none', 'give a whole number from 2 to 4096'],
     ['CHAT_MAX_PENDING_PER_USER', '0', 'give a whole number of at least 1, or none for no limit'],
     ['CHAT_MAX_PENDING_PER_USER', 'null', 'give a whole number of at least 1, or none for no limit'],
-    ['CHAT_RETENTION_MS', '30d', 'give a whole number of at least 1000, or none for no limit'],
-    ['CHAT_RETENTION_MS', '9'.repeat(20), 'give a whole number of at least 1000, or none for no limit'],
+    ['CHAT_ACK_WINDOW', '5s', 'give a whole number from 2 to 4096'],
+    ['CHAT_RETENTION_MS', '1.5h', `${retention}; units are ms, s, m, h, d`],
+    ['CHAT_RETENTION_MS', '30D', `${retention}; units are ms, s, m, h, d`],
+    ['CHAT_RETENTION_MS', '64KiB', `${retention}; units are ms, s, m, h, d`],
+    ['CHAT_RETENTION_MS', '30constructor', `${retention}; units are ms, s, m, h, d`],
+    ['CHAT_RETENTION_MS', '999ms', retention],
+    ['CHAT_RETENTION_MS', `${'9'.repeat(20)}d`, retention],
+    ['CHAT_MAX_CONTENT_BYTES', '64KB', 'give a whole number from 1 to 16777216; units are B, KiB, MiB, GiB'],
+    ['CHAT_MAX_CONTENT_BYTES', '1s', 'give a whole number from 1 to 16777216; units are B, KiB, MiB, GiB'],
+    ['CHAT_MAX_CONTENT_BYTES', '1GiB', 'give a whole number from 1 to 16777216'],
+    ['CHAT_RETENTION_MS', '9'.repeat(20), retention],
     [
       'CHAT_MAX_FRAME_BYTES',
       '65536',

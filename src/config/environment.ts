@@ -1,5 +1,6 @@
 import type { AuthenticationOptions } from '../authentication/authentication.options.js';
-import { ChatOptions, ChatOptionsError, resolveChatOptions } from '../options/chat.options.js';
+import { LIST_OPTIONS } from '../options/chat-options.schema.js';
+import { ChatOptionsError, resolveChatOptions, type ChatOptions } from '../options/chat.options.js';
 import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
 import { isSocketPath } from '../options/socket-path.js';
 import { DEFAULT_DATABASE_URL } from '../database/store-options.js';
@@ -7,8 +8,9 @@ import { AUTHENTICATION_VARIABLES, readAuthentication } from './authentication.j
 import { closest } from './closest.js';
 import { EnvironmentError } from './environment-error.js';
 import { isForeign } from './foreign.js';
+import { amountOf, unitsOf, VARIABLES } from './variables.js';
 
-/** What the standalone server is told. */
+/** The settings of the standalone server. */
 export interface Settings {
   readonly host: string;
   readonly port: number;
@@ -24,13 +26,6 @@ export type LogFormat = 'text' | 'json';
 
 /** Variables that are not options of the chat. */
 const OWN = ['CHAT_PATH', ...AUTHENTICATION_VARIABLES];
-
-/** Every option of the chat that the environment can set, with its variable: `someOption` is `CHAT_SOME_OPTION`. */
-const VARIABLES: ReadonlyMap<string, string> = new Map(
-  Object.keys(new ChatOptions())
-    .filter((name) => name !== 'clock')
-    .map((name) => [name, `CHAT_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`]),
-);
 
 /** Reads the settings of the standalone server from the environment [protocol 8]; throws an EnvironmentError. */
 export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
@@ -53,7 +48,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
   };
 }
 
-/** Variables of others have a form of their own; so has a key, which has lines. */
+/** Variables of others may have any form, and a key has several lines. */
 function checkTexts(given: Record<string, string>): void {
   for (const [variable, value] of Object.entries(given)) {
     const isOurs = variable.startsWith('CHAT_') || ['HOST', 'PORT', 'DATABASE_URL'].includes(variable);
@@ -62,7 +57,10 @@ function checkTexts(given: Record<string, string>): void {
   }
 }
 
-/** Reads `LOG_FORMAT`, before everything else so that what is wrong with the rest is told in that form; throws an EnvironmentError. */
+/**
+ * Reads `LOG_FORMAT`, which comes first so that what is wrong with the rest is logged in this format. Throws an
+ * EnvironmentError.
+ */
 export function readLogFormat(env: NodeJS.ProcessEnv): LogFormat {
   const format = env['LOG_FORMAT'] || 'text';
   if (format === 'text' || format === 'json') return format;
@@ -83,10 +81,10 @@ function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
     const name = known.get(variable);
     if (!name && isForeign(variable, value)) continue;
     if (!name) throw unknown(variable, [...OWN, ...known.keys()]);
-    options[name] = LISTS.includes(name) ? listed(value) : parsed(value);
+    options[name] = parsed(name, value);
   }
   try {
-    return resolveChatOptions(options as Partial<ChatOptions>);
+    return resolveChatOptions(options);
   } catch (error) {
     throw error instanceof ChatOptionsError ? inVariables(error, given) : error;
   }
@@ -98,23 +96,23 @@ function unknown(variable: string, known: readonly string[]): EnvironmentError {
   return new EnvironmentError(`${variable} is not known; known are ${known.join(', ')}.${question}`);
 }
 
-/** Options that are lists; in the environment their items stand between commas. */
-const LISTS = ['trustedProxies', 'allowedOrigins', 'allowedHosts'];
-
-function listed(text: string): string[] | null {
-  return text === 'none' ? null : text.split(',').map((item) => item.trim());
-}
-
-/** A text that is no whole number stays one: an option that wants a number refuses it and says which. */
-function parsed(text: string): unknown {
+/** A text that is not a number stays a text: an option that takes a number refuses it, and says what it takes. */
+function parsed(option: string, text: string): unknown {
   if (text === 'none') return null;
-  return /^\d+$/.test(text) ? Number(text) : text;
+  if (LIST_OPTIONS.includes(option)) return text.split(',').map((item) => item.trim());
+  return amountOf(option, text) ?? text;
 }
 
-/** Says the same in the words of the environment: the operator knows no option `ackWindow` and no value `null`. */
+/** Says the same with the names of variables: the operator knows no option `ackWindow` and no value `null`. */
 function inVariables({ option, problem, remedy }: ChatOptionsError, given: Record<string, string>): EnvironmentError {
   const variable = VARIABLES.get(option)!;
   const value = given[variable];
-  const advice = remedy.replace(/\w+/g, (word) => (word === 'null' ? 'none' : (VARIABLES.get(word) ?? word)));
-  return new EnvironmentError(`${variable} ${value === undefined ? problem : `is '${value}'`}; ${advice}.`);
+  if (value === undefined) return new EnvironmentError(`${variable} ${problem}; ${inWords(remedy)}.`);
+  const units = amountOf(option, value) === null ? Object.keys(unitsOf(option)) : [];
+  const hint = units.length > 0 ? `; units are ${units.join(', ')}` : '';
+  return new EnvironmentError(`${variable} is '${value}'; ${inWords(remedy)}${hint}.`);
+}
+
+function inWords(remedy: string): string {
+  return remedy.replace(/\w+/g, (word) => (word === 'null' ? 'none' : (VARIABLES.get(word) ?? word)));
 }

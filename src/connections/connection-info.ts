@@ -1,6 +1,3 @@
-import type { ChatOptions } from '../options/chat.options.js';
-import type { PaceLimits } from './pace.js';
-
 /** What the application may know of a connection. */
 export interface ConnectionInfo {
   readonly id: string;
@@ -9,7 +6,7 @@ export interface ConnectionInfo {
   readonly remoteAddress: string;
   /** In milliseconds since 1970. */
   readonly connectedAt: number;
-  /** What `authenticate` answered for it. */
+  /** What `authenticate` returned for it. */
   readonly principal: unknown;
 }
 
@@ -17,12 +14,8 @@ export interface ConnectionInfo {
 export interface ConnectionOrigin {
   readonly user: string;
   readonly remoteAddress: string;
-  /** When it has to end, in milliseconds since 1970; left out, it has not. */
+  /** When the connection is to be closed, in milliseconds since 1970; left out when its credentials do not expire. */
   readonly expiresAt?: number;
-  /** Who its peer proved to be, as the application says it. */
+  /** Who its peer proved to be, in the application's own words. */
   readonly principal?: unknown;
 }
-
-/** How much a peer may send, null being no limit, and how much may wait to leave to it. */
-export type ConnectionLimits = PaceLimits &
-  Pick<ChatOptions, 'slowBufferBytes' | 'maxBufferedBytes' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'>;

@@ -1,87 +1,79 @@
-import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { inNoContext } from '../options/no-context.js';
+import { Emitter } from '../options/emitter.js';
 import { CloseCode } from '../protocol/close-code.js';
-import type { ErrorCode } from '../protocol/chat-error.js';
 import type { ServerCodec } from '../protocol/frames.js';
-import type { Message } from '../protocol/message.js';
 import { Connection } from './connection.js';
-import type { ConnectionKeeper } from './connection-keeper.js';
+import { ConnectionContext } from './connection-context.js';
 import type { ConnectionOrigin } from './connection-info.js';
 import { Expiry } from './expiry.js';
 import { LivenessProbe } from './liveness-probe.js';
-import { textFrame } from './outbox.js';
-import { Tally } from './tally.js';
 
-/** Hears of connections that come and go. It must not throw. */
-export interface ConnectionListener {
-  onConnected(connection: Connection): void;
-  onDisconnected(connection: Connection): void;
-}
-
-/** Of so many users who left it is known when they were last seen. */
+/** For how many users who left it is remembered when they were last seen. */
 const REMEMBERED_USERS = 10_000;
 
-/** Who is connected. It keeps the connections of each user, their heartbeat, and the end of every turn of the event loop. */
+/** Who is connected: the connections of each user, and their heartbeat. */
 @Injectable()
-export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
+export class ConnectionService implements OnModuleDestroy {
+  private readonly logger = new Logger('Connections');
+  /** Tells of a connection that was opened, before anything is written to it. */
+  readonly connected = new Emitter<Connection>(this.logger, 'connected');
+  /** Tells of a connection that has ended. It does not count among those of its user any more. */
+  readonly disconnected = new Emitter<Connection>(this.logger, 'disconnected');
   // UUID v7: in the order of insertion, ids and times ascend.
   private readonly connections = new Map<string, Connection>();
   private readonly byUser = new Map<string, Set<Connection>>();
-  /** Connections that were closed from this side, by their code. */
-  readonly closed = new Tally<number>();
-  /** Broadcasts that were not written to somebody who does not read. */
-  broadcastsSkipped = 0;
   private readonly lastSeen = new Map<string, number>();
-  private readonly refusalListeners: ((code: ErrorCode) => void)[] = [];
-  private listener: ConnectionListener | null = null;
-  /** The last broadcast, framed once for all who get it: for 1,000 of them that is a third of its cost. */
-  private broadcast: { message: unknown; frames: Partial<Record<'text' | 'json', Buffer>> } = {
-    message: null,
-    frames: {},
-  };
-  private turn: Connection[] = [];
   private cancelHeartbeat: (() => void) | null = null;
+  private readonly context: ConnectionContext;
   private readonly expiry: Expiry;
   private readonly probe: LivenessProbe;
 
   constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {
+    this.context = new ConnectionContext(options);
     this.expiry = new Expiry(options.clock);
     this.probe = new LivenessProbe(options.clock);
   }
 
-  /** Enters a connection that was just opened. */
+  /** Adds a connection that was just opened. */
   open(socket: WebSocket, stream: Duplex, codec: ServerCodec, origin: ConnectionOrigin): Connection {
-    const connection = new Connection(socket, stream, codec, this, origin, this.options);
+    const connection = new Connection(socket, stream, codec, origin, this.context);
     this.connections.set(connection.id, connection);
     const ofUser = this.byUser.get(connection.user);
     if (ofUser) ofUser.add(connection);
     else this.byUser.set(connection.user, new Set([connection]));
-    if (origin.expiresAt !== undefined) this.expiry.watch(connection, origin.expiresAt);
+    if (origin.expiresAt !== undefined) this.expiry.add(connection, origin.expiresAt);
     this.cancelHeartbeat ??= this.scheduleHeartbeat();
-    this.listener?.onConnected(connection);
+    this.connected.emit(connection);
     return connection;
   }
 
-  /** Takes out a connection that has ended. It takes out that one only: a newer one of the same user stays. */
+  /** Removes a connection that has ended, and only that one: a newer one of the same user stays. */
   remove(connection: Connection): void {
     if (!this.connections.delete(connection.id)) return;
-    this.expiry.forget(connection);
+    this.expiry.remove(connection);
     this.lastSeen.delete(connection.user);
     this.lastSeen.set(connection.user, connection.lastSeenAt);
     if (this.lastSeen.size > REMEMBERED_USERS) this.lastSeen.delete(this.lastSeen.keys().next().value!);
     const ofUser = this.byUser.get(connection.user)!;
     ofUser.delete(connection);
     if (ofUser.size === 0) this.byUser.delete(connection.user);
-    this.listener?.onDisconnected(connection);
-    this.probe.onGone(connection);
+    this.disconnected.emit(connection);
+    this.probe.handleRemoved(connection);
   }
 
-  /** Ends the oldest connection of this user whose peer is silent for a second, if there is one, to make room for a new one. */
+  /** Closes the oldest connection of this user whose peer is silent for a second, if there is one: a new one needs room. */
   makeRoom(user: string): Promise<void> {
     return this.probe.makeRoom(user, this.ofUser(user), ({ id }) => this.connections.has(id));
+  }
+
+  /** Closes the open connections of a user with 4403, after which clients do not reconnect. Returns how many. */
+  disconnect(user: string, reason: string): number {
+    const open = this.openOf(user);
+    for (const connection of open) connection.revoke(CloseCode.ADMINISTRATOR, reason);
+    return open.length;
   }
 
   get(id: string): Connection | undefined {
@@ -96,82 +88,49 @@ export class ConnectionService implements ConnectionKeeper, OnModuleDestroy {
     return this.byUser.size;
   }
 
+  /** How many connections the server has closed with this code. */
+  closedWith(code: number): number {
+    return this.context.closedByCode.of(code);
+  }
+
+  /** Broadcasts that were not written to a slow consumer. */
+  get broadcastsSkipped(): number {
+    return this.context.broadcastsSkipped;
+  }
+
   all(): Iterable<Connection> {
     return this.connections.values();
   }
 
+  /** The connections of a user, oldest first, with those that are closing. */
   ofUser(user: string): readonly Connection[] {
     return [...(this.byUser.get(user) ?? [])];
   }
 
+  /** The connections of a user to which something can be written, oldest first. */
+  openOf(user: string): readonly Connection[] {
+    return this.ofUser(user).filter(({ isOpen }) => isOpen);
+  }
+
   /** When something last came from this user, in milliseconds since 1970; null when it is not known, as after a restart. */
   lastSeenAt(user: string): number | null {
-    const open = this.ofUser(user).map((connection) => connection.lastSeenAt);
-    return open.length > 0 ? Math.max(...open) : (this.lastSeen.get(user) ?? null);
-  }
-
-  now(): number {
-    return this.options.clock.now();
-  }
-
-  after(ms: number, callback: () => void): () => void {
-    return this.options.clock.after(ms, callback);
-  }
-
-  atEndOfTurn(connection: Connection): void {
-    if (this.turn.push(connection) === 1) inNoContext(() => setImmediate(() => this.endTurn()));
-  }
-
-  /** From here on the listener hears of every connection. */
-  listen(listener: ConnectionListener): void {
-    this.listener = listener;
-  }
-
-  broadcastFrame(message: Omit<Message, 'to'>, codec: ServerCodec): Buffer {
-    if (this.broadcast.message !== message) this.broadcast = { message, frames: {} };
-    return (this.broadcast.frames[codec.protocol] ??= textFrame(codec.broadcast(message)));
-  }
-
-  /** Hears of every frame of any connection that is refused. */
-  onRefusal(listener: (code: ErrorCode) => void): void {
-    this.refusalListeners.push(listener);
-  }
-
-  onRefused(code: ErrorCode): void {
-    for (const listener of this.refusalListeners) listener(code);
-  }
-
-  onClosed(code: number): void {
-    this.closed.add(code);
-  }
-
-  onBroadcastSkipped(): void {
-    this.broadcastsSkipped += 1;
+    const times = this.ofUser(user).map((connection) => connection.lastSeenAt);
+    return times.length > 0 ? Math.max(...times) : (this.lastSeen.get(user) ?? null);
   }
 
   onModuleDestroy(): void {
     this.cancelHeartbeat?.();
   }
 
-  private endTurn(): void {
-    const turn = this.turn;
-    this.turn = [];
-    for (const connection of turn) connection.endTurn();
-  }
-
   private scheduleHeartbeat(): () => void {
     return this.options.clock.after(this.options.heartbeatMs, () => {
       // After a stall of this process the timer is the first to run, and the pongs that came meanwhile are still unread.
-      setImmediate(() => this.checkHeartbeats());
+      setImmediate(() => this.beat());
     });
   }
 
-  private checkHeartbeats(): void {
-    for (const connection of this.connections.values()) {
-      const code = connection.heartbeat();
-      if (code === CloseCode.NO_PONG) connection.abandon(code, 'no pong within the heartbeat');
-      else if (code) connection.hangUp(code, 'too much waits to be taken, and no pong; reconnect later');
-    }
+  private beat(): void {
+    for (const connection of this.connections.values()) connection.beat();
     this.cancelHeartbeat = this.connections.size > 0 ? this.scheduleHeartbeat() : null;
   }
 }

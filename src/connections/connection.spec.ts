@@ -4,8 +4,9 @@ import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { resolveChatOptions } from '../options/chat.options.js';
 import type { ServerCodec } from '../protocol/frames.js';
+import { Broadcast } from './broadcast.js';
+import { ConnectionContext } from './connection-context.js';
 import { Connection } from './connection.js';
-import { textFrame } from './outbox.js';
 
 const KIB = 1024;
 
@@ -20,23 +21,21 @@ function connectionThatBuffers() {
     close: jest.fn(() => void (socket.readyState = WebSocket.CLOSING)),
   };
   const stream = Object.assign(new EventEmitter(), { write: jest.fn(), end: jest.fn(), resume: jest.fn() });
-  const keeper = {
-    now: () => 0,
-    after: () => () => undefined,
-    atEndOfTurn: jest.fn(),
-    onRefused: jest.fn(),
-    onClosed: jest.fn(),
-    onBroadcastSkipped: jest.fn(),
-    broadcastFrame: () => textFrame('a frame'),
-  };
-  const codec = { protocol: 'json', welcome: () => null, caughtUp: () => 'a frame' } as unknown as ServerCodec;
+  const codec = {
+    protocol: 'json',
+    welcome: () => null,
+    caughtUp: () => 'a frame',
+    broadcast: () => 'a broadcast',
+  } as unknown as ServerCodec;
+  const context = new ConnectionContext(resolveChatOptions());
+  const closedByCode: number[] = [];
+  context.closedByCode.add = (code) => void closedByCode.push(code);
   const connection = new Connection(
     socket as unknown as WebSocket,
     stream as unknown as Duplex,
     codec,
-    keeper,
     { user: 'bob', remoteAddress: '' },
-    resolveChatOptions(),
+    context,
   );
   connection.onOpened(0);
   jest.clearAllMocks();
@@ -46,42 +45,43 @@ function connectionThatBuffers() {
     socket.bufferedAmount = kib * KIB;
     connection.endTurn();
   };
-  return { connection, socket, keeper, turn, drain: () => stream.emit('drain') };
+  return { connection, context, socket, stream, closedByCode, turn, drain: () => stream.emit('drain') };
 }
 
 describe('what waits to leave to a connection', () => {
   it('is no matter up to 256 KiB; beyond, the peer is not listened to and gets no broadcasts until all has left', () => {
-    const { connection, socket, keeper, turn, drain } = connectionThatBuffers();
+    const { connection, context, socket, turn, drain } = connectionThatBuffers();
     turn(256);
-    expect(connection.isChoked).toBe(false);
+    expect(connection.isSlowConsumer).toBe(false);
     turn(257);
-    expect(connection.isChoked).toBe(true);
+    expect(connection.isSlowConsumer).toBe(true);
     expect(socket.pause).toHaveBeenCalledTimes(1);
-    const broadcast = { id: 'm', from: 'alice', content: 'x', sentAt: 0 };
+    const broadcast = new Broadcast('m', 'alice', 'x', 0);
     expect(connection.onBroadcast(broadcast)).toBe(false);
-    expect(keeper.onBroadcastSkipped).toHaveBeenCalledTimes(1);
+    expect(context.broadcastsSkipped).toBe(1);
     socket.bufferedAmount = 0;
     drain();
-    expect(connection.isChoked).toBe(false);
+    expect(connection.isSlowConsumer).toBe(false);
     expect(socket.resume).toHaveBeenCalledTimes(1);
     expect(connection.onBroadcast(broadcast)).toBe(true);
+    expect(context.broadcastsSkipped).toBe(1);
   });
 
   it('closes it with 1013 when it is over 1 MiB and the peer did not read before either', () => {
-    const { connection, socket, keeper, turn } = connectionThatBuffers();
+    const { connection, socket, closedByCode, turn } = connectionThatBuffers();
     turn(300);
     turn(1_024);
     expect(socket.close).not.toHaveBeenCalled();
     turn(1_025);
     expect(socket.close).toHaveBeenCalledWith(1013, expect.stringContaining('read'));
-    expect(keeper.onClosed.mock.calls).toEqual([[1013]]);
+    expect(closedByCode).toEqual([1013]);
     expect(connection.isRevoked).toBe(true);
   });
 
   it('is no reason to close it when one turn brought it all, however much', () => {
     const { connection, socket, turn, drain } = connectionThatBuffers();
     turn(17_000);
-    expect(connection.isChoked).toBe(true);
+    expect(connection.isSlowConsumer).toBe(true);
     turn(17_100);
     turn(16_000);
     expect(socket.close).not.toHaveBeenCalled();
@@ -95,11 +95,60 @@ describe('what waits to leave to a connection', () => {
 });
 
 describe('the end of a connection', () => {
-  it('is counted once, under the code that came first', () => {
-    const { connection, keeper } = connectionThatBuffers();
-    connection.close(4409, 'replaced');
-    connection.close(1001, 'going away');
-    connection.onBadFrame(1002);
-    expect(keeper.onClosed.mock.calls).toEqual([[4409]]);
+  type Step = 'close' | 'revoke' | 'hangUp' | 'abandon' | 'badFrame' | 'peerCloses';
+  const steps: Record<Step, (sides: ReturnType<typeof connectionThatBuffers>, code: number) => void> = {
+    close: ({ connection }, code) => connection.close(code, ''),
+    revoke: ({ connection }, code) => connection.revoke(code, ''),
+    hangUp: ({ connection }, code) => connection.hangUp(code, ''),
+    abandon: ({ connection }, code) => connection.abandon(code, ''),
+    badFrame: ({ connection, socket }, code) => {
+      socket.readyState = WebSocket.CLOSING; // `ws` has closed it before anybody hears.
+      connection.handleBadFrame(code);
+    },
+    peerCloses: ({ socket }) => void (socket.readyState = WebSocket.CLOSING),
+  };
+
+  it.each<[first: Step, then: Step, state: string, counted: number[]]>([
+    ['close', 'close', 'closing', [1]],
+    ['close', 'badFrame', 'closing', [1]],
+    ['close', 'abandon', 'closing', [1]],
+    ['close', 'revoke', 'revoked', [1]],
+    ['close', 'hangUp', 'revoked', [1]],
+    ['revoke', 'close', 'revoked', [1]],
+    ['revoke', 'revoke', 'revoked', [1]],
+    ['revoke', 'badFrame', 'revoked', [1]],
+    ['hangUp', 'close', 'revoked', [1]],
+    ['hangUp', 'revoke', 'revoked', [1]],
+    ['abandon', 'close', 'closing', [1]],
+    ['badFrame', 'close', 'closing', [1]],
+    ['badFrame', 'revoke', 'revoked', [1]],
+    ['peerCloses', 'close', 'closing', []],
+    ['peerCloses', 'revoke', 'revoked', []],
+    ['peerCloses', 'hangUp', 'revoked', []],
+  ])(
+    '%s and then %s leaves it %s, and is counted once, under the code that came first',
+    (first, then, state, counted) => {
+      const sides = connectionThatBuffers();
+      expect(sides.connection.isRevoked).toBe(false);
+      steps[first](sides, 1);
+      steps[then](sides, 2);
+      expect(sides.connection.isRevoked).toBe(state === 'revoked');
+      expect(sides.closedByCode).toEqual(counted);
+      // Only what is revoked is read no more.
+      expect(sides.stream.listenerCount('data')).toBe(state === 'revoked' ? 1 : 0);
+    },
+  );
+
+  it('handles what was read before it hangs up, and nothing of that when it is revoked', () => {
+    for (const [end, wasRevoked] of [
+      ['hangUp', false],
+      ['revoke', true],
+    ] as const) {
+      const { connection, socket } = connectionThatBuffers();
+      const revokedAtClose: boolean[] = [];
+      socket.close.mockImplementation(() => void revokedAtClose.push(connection.isRevoked));
+      connection[end](1013, '');
+      expect([end, revokedAtClose, connection.isRevoked]).toEqual([end, [wasRevoked], true]);
+    }
   });
 });

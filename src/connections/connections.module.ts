@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
 import { ConnectionService } from './connection.service.js';
-import { EntranceService } from './entrance.service.js';
 
-@Module({ providers: [ConnectionService, EntranceService], exports: [ConnectionService, EntranceService] })
+@Module({ providers: [ConnectionService], exports: [ConnectionService] })
 export class ConnectionsModule {}

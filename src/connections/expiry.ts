@@ -5,26 +5,26 @@ import type { Connection } from './connection.js';
 /** The longest that a timer of Node waits; a longer one would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Ends connections when what their users proved is over. */
+/** Closes connections when the credentials of their users expire. */
 export class Expiry {
   private readonly cancels = new Map<Connection, () => void>();
 
   constructor(private readonly clock: Clock) {}
 
-  /** Ends this connection with 4401 at that time, in milliseconds since 1970. */
-  watch(connection: Connection, expiresAt: number): void {
-    const wait = Math.min(Math.max(expiresAt - this.clock.now(), 0), MAX_TIMER_MS);
-    const cancel = this.clock.after(wait, () => {
-      // Timers can be early, and clocks are set.
-      if (this.clock.now() < expiresAt) return this.watch(connection, expiresAt);
+  /** Closes this connection with 4401 at that time, in milliseconds since 1970. */
+  add(connection: Connection, expiresAt: number): void {
+    const waitMs = Math.min(Math.max(expiresAt - this.clock.now(), 0), MAX_TIMER_MS);
+    const cancel = this.clock.after(waitMs, () => {
+      // A timer can be early, and a clock can be set back.
+      if (this.clock.now() < expiresAt) return this.add(connection, expiresAt);
       this.cancels.delete(connection);
       connection.revoke(CloseCode.EXPIRED, 'the credentials have expired; reconnect with new ones');
     });
     this.cancels.set(connection, cancel);
   }
 
-  /** The connection has ended by itself. */
-  forget(connection: Connection): void {
+  /** The connection has ended before. */
+  remove(connection: Connection): void {
     this.cancels.get(connection)?.();
     this.cancels.delete(connection);
   }

@@ -1,38 +1,35 @@
-import { CloseCode } from '../protocol/close-code.js';
 import { Hold, type Reading } from './reading.js';
 
-/** Why a heartbeat ends a connection: it is dead, or sends more than it may and answers nothing. */
-export type Ending = typeof CloseCode.NO_PONG | typeof CloseCode.TOO_SLOW;
+/** What a heartbeat finds: ask for a pong, wait for one, the peer is dead, or it sends more than it may and answers nothing. */
+export type Verdict = 'ask' | 'wait' | 'dead' | 'flooding';
 
 /**
- * Whether the peer of a connection lives: it answers a ping within a heartbeat. What was not read yet is neither silence
- * nor a sign of life: while something is unread the pong may be behind it, and a peer is dead only when it was read.
+ * Whether the peer of a connection lives: it answers a ping within a heartbeat. A peer whose socket was not read is
+ * neither silent nor alive, as its pong may be among what is unread: only a peer that was read can be dead.
  */
 export class Heartbeat {
-  /** What became of the last ping; `looked for`: of what was unread something was read, and the pong was not in it yet. */
+  /** What became of the last ping; `looked for`: part of what was unread was read, and the pong was not in it yet. */
   private ping: 'answered' | 'asked' | 'looked for' = 'answered';
 
   constructor(private readonly reading: Reading) {}
 
-  /** A pong came. */
-  onPong(): void {
+  handlePong(): void {
     this.ping = 'answered';
   }
 
-  /** Asks for a pong when there is none to wait for; answers why to end the connection, or null. */
-  beat(ask: () => void): Ending | null {
-    if (this.reading.isHeldBut(Hold.QUEUE)) return null; // It may have answered already: we do not listen.
-    const listened = this.reading.beat();
+  /** To be called once a heartbeat. */
+  beat(): Verdict {
+    if (this.reading.isHeldBut(Hold.QUEUE)) return 'wait'; // It may have answered already, and was not heard.
+    const wasRead = this.reading.beat();
     if (this.ping === 'answered') {
       this.ping = 'asked';
-      ask();
-    } else if (listened) {
-      return CloseCode.NO_PONG;
-    } else if (this.reading.isHeld) {
-      // Its queue is full, and drains whether it lives or not: it has to show that it does in what can be read beyond.
-      if (this.reading.lookOnce()) this.ping = 'looked for';
-      else if (this.ping === 'looked for') return CloseCode.TOO_SLOW;
+      return 'ask';
     }
-    return null;
+    if (wasRead) return 'dead';
+    if (!this.reading.isHeld) return 'wait';
+    // Its queue is full, and drains whether the peer lives or not: the pong has to be among the next bytes.
+    if (this.reading.lookOnce()) this.ping = 'looked for';
+    else if (this.ping === 'looked for') return 'flooding';
+    return 'wait';
   }
 }

@@ -6,53 +6,56 @@ import type { Connection } from './connection.js';
 const ANSWER_WITHIN_MS = 1_000;
 
 /**
- * Makes room for a new connection of a user who has as many as there may be: a phone that changed its network leaves
- * connections behind that look open until their heartbeat, and would keep itself out.
+ * Makes room for a new connection of a user who has as many as there may be. A phone that changed its network leaves
+ * connections behind which look open until their heartbeat, and would keep the user out.
  */
 export class LivenessProbe {
-  private readonly asking = new Map<string, Promise<void>>();
-  private readonly leaving = new Map<Connection, () => void>();
+  private readonly probes = new Map<string, Promise<void>>();
+  private readonly closing = new Map<Connection, () => void>();
 
   constructor(private readonly clock: Clock) {}
 
   /**
-   * Pings these connections of the user, the oldest first, and ends the first that is silent for a second with 4408; resolves
-   * when it is gone, or when none is silent. Who asks meanwhile waits for the same answer.
+   * Pings these connections of the user, oldest first, and closes the first that is silent for a second with 4408.
+   * Resolves when that one is removed, or when none is silent. A call that comes meanwhile shares the outcome.
    */
   makeRoom(
     user: string,
     connections: readonly Connection[],
-    isThere: (connection: Connection) => boolean,
+    isConnected: (connection: Connection) => boolean,
   ): Promise<void> {
-    let asked = this.asking.get(user);
-    if (!asked) {
-      asked = this.ask(connections, isThere).finally(() => this.asking.delete(user));
-      this.asking.set(user, asked);
+    let probe = this.probes.get(user);
+    if (!probe) {
+      probe = this.probe(connections, isConnected).finally(() => this.probes.delete(user));
+      this.probes.set(user, probe);
     }
-    return asked;
+    return probe;
   }
 
-  /** A connection is gone. */
-  onGone(connection: Connection): void {
-    this.leaving.get(connection)?.();
-    this.leaving.delete(connection);
+  /** A connection was removed. */
+  handleRemoved(connection: Connection): void {
+    this.closing.get(connection)?.();
+    this.closing.delete(connection);
   }
 
-  private async ask(connections: readonly Connection[], isThere: (connection: Connection) => boolean): Promise<void> {
+  private async probe(
+    connections: readonly Connection[],
+    isConnected: (connection: Connection) => boolean,
+  ): Promise<void> {
     const askedAt = this.clock.now();
-    const before = connections.map((connection) => connection.bufferedBytes);
-    for (const connection of connections) connection.ping();
+    const bytesBefore = connections.map((connection) => connection.bufferedBytes);
+    for (const connection of connections) connection.writePing();
     await new Promise<void>((resolve) => void this.clock.after(ANSWER_WITHIN_MS, resolve));
     // After a stall of this process the timer is the first to run, and the pongs that came meanwhile are still unread.
     await new Promise<void>((resolve) => setImmediate(resolve));
     const silent = connections.find((connection, n) => {
       if (connection.lastSeenAt >= askedAt) return false;
-      // We do not listen to one that is paused; of one that does not read we know whether it took something.
-      return !connection.reading.isHeld || (connection.isChoked && connection.bufferedBytes >= before[n]!);
+      // A connection that is not read can't be heard. For a slow consumer it counts whether anything has left.
+      return !connection.reading.isHeld || (connection.isSlowConsumer && connection.bufferedBytes >= bytesBefore[n]!);
     });
-    if (!silent || !isThere(silent)) return;
-    const gone = new Promise<void>((resolve) => this.leaving.set(silent, resolve));
+    if (!silent || !isConnected(silent)) return;
+    const removed = new Promise<void>((resolve) => this.closing.set(silent, resolve));
     silent.abandon(CloseCode.NO_PONG, 'no pong, and a newer connection needs the place');
-    await gone;
+    await removed;
   }
 }

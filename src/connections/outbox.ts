@@ -8,8 +8,8 @@ const SHORT = 125;
 const MEDIUM = 0xffff;
 
 /**
- * What leaves a connection at the end of a turn, as one buffer: a server's frames are not masked, so that a frame is its
- * length and its text. `ws` writes two pieces for each frame; so many pieces in one system call cost a third of the relay.
+ * What leaves a connection at the end of a turn, as one buffer. The frames of a server are not masked, so that a frame is
+ * its length and its text. `ws` writes two pieces for each frame: with many frames that cost a third of the relay.
  */
 export class Outbox {
   private parts: (string | Buffer)[] = [];
@@ -36,7 +36,7 @@ export class Outbox {
     this.total += frame.length;
   }
 
-  /** Takes out all that was added, in order; null when there is nothing. */
+  /** Takes out everything that was added, in order; null when there is nothing. */
   take(): Buffer | null {
     const { parts, lengths, total } = this;
     if (parts.length === 0) return null;

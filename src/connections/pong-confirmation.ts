@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 
-/** Pings that may be without their pong on one connection; then the next batch's ping waits [protocol 3.2]. */
+/** How many pings of one connection may be unanswered; then the ping of the next batch waits [protocol 3.2]. */
 const MAX_OUTSTANDING = 8;
-/** Eight bytes that only this connection has, and the number of the ping in as many. */
+/** Eight bytes are this connection's secret, and eight the number of the ping. */
 const NONCE_BYTES = 16;
 const TWO_32 = 0x1_0000_0000;
 
 /**
  * Turns the pong that every RFC 6455 client sends by itself into a confirmation. A ping carries a nonce that nobody can
- * guess; its pong proves that all that was written before it has reached the peer's WebSocket stack, as TCP keeps the
- * order. It does not prove that a person, or even the page, has seen anything.
+ * guess. As TCP keeps the order, its pong proves that everything written before the ping has reached the peer's WebSocket
+ * stack. It does not prove that a person, or even the page, has seen anything.
  */
 export class PongConfirmation {
   /** Made with the first ping: a crowd that connects at once would cost a tenth more. */
@@ -17,7 +17,7 @@ export class PongConfirmation {
   private counter = 0;
   private readonly outstanding: { counter: number; seq: number }[] = [];
 
-  /** The nonce of a ping that asks for the confirmation of everything up to `seq`; null while too many are unanswered. */
+  /** The nonce of a ping that asks to confirm everything up to `seq`; null while too many pings are unanswered. */
   ask(seq: number): Buffer | null {
     if (this.outstanding.length >= MAX_OUTSTANDING) return null;
     this.secret ??= newSecret();
@@ -33,7 +33,7 @@ export class PongConfirmation {
   }
 
   /**
-   * The seq that this pong confirms, with everything before it; null for a pong that answers no ping of ours. A client
+   * The seq that this pong confirms, with everything before it; null for a pong that belongs to none of our pings. A client
    * may answer only the latest of several pings [RFC 6455 5.5.3], so that one confirms the earlier ones too.
    */
   confirmedBy(pong: Buffer): number | null {

@@ -1,32 +1,34 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import type { Clock } from '../options/clock.js';
 
 /** Why a socket is not read; several of them may hold at once. */
 export const Hold = {
   /** The welcome has not been written. */
   OPENING: 1,
-  /** The peer does not read what it is written. */
-  CHOKED: 2,
-  /** No more of what it sends may wait. */
+  /** The peer does not read what it is sent. */
+  SLOW_CONSUMER: 2,
+  /** No more of what the peer sends may wait. */
   QUEUE: 4,
-  /** The server is about to say goodbye. */
-  GOODBYE: 8,
+  /** The server is about to close the connection, as it goes away. */
+  DRAIN: 8,
 } as const;
 export type Hold = (typeof Hold)[keyof typeof Hold];
 
-/** So much is read in the middle of a hold, in bytes: as much as one read brings. */
+/** How many bytes a look reads in the middle of a hold: as many as one read of the socket brings. */
 const LOOK_BYTES = 64 * 1024;
 
-/** So long a peer has, from when its close frame has left, to end its side as well, in milliseconds. */
+/** How long a peer has to end its side, from when its close frame has left, in milliseconds. */
 const HANG_UP_MS = 1_000;
-/** An answer to a close frame fits into it many times; a flood is not read beyond. */
+/** How many bytes of a peer are still read meanwhile. A close frame fits into them many times; a flood is not read. */
 const HANG_UP_BYTES = 16 * 1024;
 
 /** Whether the socket of a connection is read. */
 export class Reading {
+  /** The reasons that hold, as bits. */
   private holds = 0;
   private heldSinceBeat = false;
-  /** Whether it was read in the middle of this hold; `under way`: it is, until enough has come. */
+  /** Whether the socket was read in the middle of this hold. `under way`: it is read until enough has come. */
   private look: 'none' | 'under way' | 'done' = 'none';
 
   constructor(
@@ -34,9 +36,9 @@ export class Reading {
     private readonly stream: Duplex,
   ) {}
 
-  /** Stops reading, until it is released from this and every other hold. */
+  /** Stops reading until it is released from this and every other hold. */
   hold(why: Hold): void {
-    if ((this.holds & why) !== 0) return; // And a look goes on.
+    if ((this.holds & why) !== 0) return; // A look that is under way goes on.
     this.holds |= why;
     this.heldSinceBeat = true;
     this.look = 'none';
@@ -49,7 +51,7 @@ export class Reading {
     if (this.holds === 0) this.releaseAll();
   }
 
-  /** Reads on, whatever was the matter: held, it would not hear the peer's goodbye. */
+  /** Reads again, whatever holds: a socket that is not read does not get the peer's close frame. */
   releaseAll(): void {
     this.holds = 0;
     this.look = 'none';
@@ -60,19 +62,19 @@ export class Reading {
     return this.holds !== 0;
   }
 
-  /** There is another reason for which it is not read. */
+  /** Whether another reason than this one holds. */
   isHeldBut(why: Hold): boolean {
     return (this.holds & ~why) !== 0;
   }
 
-  /** Says whether everything since it was last asked was read as it came. */
+  /** Whether everything that came since the last call was read as it came. */
   beat(): boolean {
-    const listened = !this.heldSinceBeat;
+    const wasRead = !this.heldSinceBeat;
     this.heldSinceBeat = this.isHeld;
-    return listened;
+    return wasRead;
   }
 
-  /** Reads for a while in the middle of a hold; answers false when it has done so, or still does, since the hold began. */
+  /** Reads some bytes in the middle of a hold. Returns false when that was done, or began, earlier in this hold. */
   lookOnce(): boolean {
     if (this.look !== 'none') return false;
     this.look = 'under way';
@@ -91,11 +93,11 @@ export class Reading {
   }
 
   /**
-   * Ends the connection behind the close frame that was written, and parses nothing more of what comes. Whoever answers the close
-   * frame is gone at once; whoever goes on to write is not even read. Cut off at once, it might not get the close frame:
-   * a socket that is closed with something unread is reset.
+   * Ends the connection behind the close frame that was written, and parses nothing more of what comes. A peer that
+   * answers the close frame is gone at once; one that goes on to write is not even read. If the socket were destroyed at
+   * once, the peer might not get the close frame: a socket with unread bytes is reset.
    */
-  stop(after: (ms: number, callback: () => void) => () => void): void {
+  stop(clock: Clock): void {
     const { stream } = this;
     let left = HANG_UP_BYTES;
     stream.removeAllListeners('data');
@@ -104,11 +106,9 @@ export class Reading {
       if (left < 0) stream.pause();
     });
     stream.end(() => {
-      if (!stream.destroyed)
-        stream.once(
-          'close',
-          after(HANG_UP_MS, () => stream.destroy()),
-        );
+      if (stream.destroyed) return;
+      const cancel = clock.after(HANG_UP_MS, () => stream.destroy());
+      stream.once('close', cancel);
     });
     stream.resume();
   }

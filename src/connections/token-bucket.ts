@@ -1,6 +1,6 @@
 /**
- * How often something may happen: `perSecond` in the long run, `burst` at once. It answers within the turn, as frames of
- * one connection have to keep their order; the limiters among the libraries answer through a promise or a clock of their own.
+ * How often something may happen: `perSecond` in the long run, `burst` at once. It decides within the turn, as the frames
+ * of one connection have to keep their order. The limiters among the libraries return a promise or have their own clock.
  */
 export class TokenBucket {
   private tokens: number;
@@ -15,9 +15,9 @@ export class TokenBucket {
     this.filledAt = now;
   }
 
-  /** Takes one, at this time in milliseconds; answers false when there is none. */
+  /** Takes one, at this time in milliseconds. Returns false when there is none. */
   take(now: number): boolean {
-    // A clock that was set back gives nothing, and takes nothing away.
+    // A clock that was set back adds nothing, and takes nothing away.
     const elapsedMs = Math.max(0, now - this.filledAt);
     this.tokens = Math.min(this.burst, this.tokens + (elapsedMs * this.perSecond) / 1000);
     this.filledAt = now;

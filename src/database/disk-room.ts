@@ -7,36 +7,38 @@ import { codeOf, isFull } from '../offline-messages/store-fault.js';
 import { sizeOf, StoreError } from './store-file.js';
 
 const MIB = 1024 * 1024;
-/** To so many bytes the log may grow before it is carried over into the file, and on a small disk to its 32nd part. */
+/** The log is carried over into the file (a checkpoint) at this size; on a small disk, at 1/32 of the disk. */
 const MAX_LOG_BYTES = 16 * MIB;
 const MIN_LOG_BYTES = MIB / 4;
-/** The ballast begins with so much, and grows in chunks as the log does. */
+/** The first size of the ballast, which grows with the log, chunk by chunk. */
 const FIRST_BALLAST_BYTES = MIB;
 const CHUNK_BYTES = 64 * 1024;
-/** Less than a message with all its pages is no room, in bytes. */
+/** The least room that counts as room, in bytes: a message with all its pages fits into it. */
 const MIN_ROOM_BYTES = 32 * 1024;
-/** What a message takes in the log, index pages and all, as a multiple of its content; and in the free pages of the file. */
+/** The bytes that a message takes in the log, index pages included, as a multiple of its content. */
 const GROWTH = 2;
-const CARE = 4;
+/** The same in the free pages of the file, with a margin. */
+const FREE_PAGE_GROWTH = 4;
 
-/** How long the log of a store in this folder may get, in bytes. */
+/** The longest log of a store in this folder, in bytes. */
 export function logLimitIn(folder: string): number {
   const { blocks, bsize } = statfsSync(folder);
   return Math.min(MAX_LOG_BYTES, Math.max(MIN_LOG_BYTES, Math.floor((blocks * bsize) / 32)));
 }
 
-/** Gives up the ballast where opening the store would find no room at all. */
+/** Deletes the ballast when the disk has too little room to open the store. */
 export function makeRoomToOpen(path: string): void {
   if (freeIn(dirname(path)) < MIN_LOG_BYTES) rmSync(ballastOf(path), { force: true });
 }
 
 /**
- * The room that a store has on its disk. A deletion needs some as well, first in the log and then, when the log is carried
- * over, for whatever was inserted before it: a disk that inserts had filled to the last byte could never be emptied. So
- * inserts end while there is room for that, and a file of ballast keeps it free where somebody else fills the disk.
+ * The room that a store has on its disk. A delete needs room too: first in the log, and at the checkpoint for
+ * everything that was inserted before it. A disk that inserts had filled to the last byte could never be emptied. So
+ * inserts are refused while there is still room for deletes, and a file of ballast reserves that room against other
+ * writers.
  *
- * A file does not shrink. With no room but pages in it that deletions have left, inserts go on in those, with which it does
- * not grow.
+ * The database file does not shrink. When the disk is full, inserts go on in pages that deletes have freed, which do
+ * not make the file longer.
  */
 export class DiskRoom {
   private readonly folder: string;
@@ -52,20 +54,20 @@ export class DiskRoom {
     this.ballast = ballastOf(path);
   }
 
-  /** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when none. */
+  /** Returns how many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when none may. */
   async forInserts(): Promise<number> {
     if (this.spare <= 0 && this.isLogLong) await this.carryOver();
     const { spare } = this;
     if (spare > 0 && (await this.hasBallast(spare))) return Math.min(spare / GROWTH, this.covered);
     const freed = (await this.pragma('freelist_count')) * (await this.pragma('page_size'));
-    const bytes = Math.min(freed, this.logLimit) / CARE;
+    const bytes = Math.min(freed, this.logLimit) / FREE_PAGE_GROWTH;
     if (bytes >= MIN_ROOM_BYTES) return bytes;
     throw full(`The disk of the store ${this.path} is full, but for what is kept to delete messages; make room.`);
   }
 
   /**
-   * Makes sure that the log can still be carried over after a deletion; rejects with SQLITE_FULL when it can't. That is
-   * so while another process reads: the log grows then, as SQLite can't begin it anew.
+   * Makes sure that a checkpoint is still possible after a delete; rejects with SQLITE_FULL when it is not. That
+   * happens while another process reads: SQLite cannot restart the log then, and the log grows.
    */
   async forRemovals(): Promise<void> {
     if (!this.isLogLong || (await this.carryOver())) return;
@@ -76,20 +78,20 @@ export class DiskRoom {
     );
   }
 
-  /** After a deletion for which there was no room: gives up the ballast, and has the log begin anew. */
+  /** Deletes the ballast and restarts the log, after a delete that found no room. */
   async forSmallerRemovals(): Promise<void> {
     if (this.isLogLong) return this.forRemovals();
-    this.giveUpBallast();
+    this.deleteBallast();
     await this.carryOver();
   }
 
-  /** What one commit may add to the log so that the ballast is enough to carry that over. */
+  /** The bytes that one commit may add to the log, so that the ballast is enough for the checkpoint. */
   private get covered(): number {
     const covered = (this.ballastBytes - this.logBytes) / GROWTH;
     return Math.max(this.logLimit / 8, Math.min(this.logLimit / 2, covered));
   }
 
-  /** The longest ballast: for as much as the log may hold when it can't be carried over, with the last commit. */
+  /** The longest ballast: enough for the longest log that could not be carried over, with the last commit. */
   private get maxBallast(): number {
     return 2 * this.logLimit;
   }
@@ -106,28 +108,28 @@ export class DiskRoom {
     return sizeOf(`${this.path}-wal`) ?? 0;
   }
 
-  /** It is longer than it gets when SQLite can begin it anew. */
+  /** The log is longer than it gets while SQLite can restart it. */
   private get isLogLong(): boolean {
     return this.logBytes > 2 * this.logLimit;
   }
 
-  /** What is free when the log has been carried over, and may get as long again. */
+  /** The free bytes that are left after a checkpoint, with room for a log of full length. */
   private get spare(): number {
     return this.free - this.logBytes - this.logLimit;
   }
 
-  /** Carries the log over into the file; answers false while another process reads what lies in it. */
+  /** Carries the log over into the file; returns false while another process reads from the log. */
   private async carryOver(): Promise<boolean> {
     try {
       return await this.checkpoint();
     } catch (cause) {
-      if (!isFull(cause) || !this.giveUpBallast()) throw cause;
+      if (!isFull(cause) || !this.deleteBallast()) throw cause;
       return this.checkpoint();
     }
   }
 
   private async checkpoint(): Promise<boolean> {
-    // Cut only when it is long: nobody else can take the room of one that stays as it is.
+    // The log is cut only when it is long: as long as it keeps its length, no other process can take its room.
     const [row] = (await this.dataSource.query(
       this.isLogLong ? 'PRAGMA wal_checkpoint(TRUNCATE)' : 'PRAGMA wal_checkpoint(PASSIVE)',
     )) as Record<string, number>[];
@@ -139,7 +141,7 @@ export class DiskRoom {
     return row![name]!;
   }
 
-  /** Says whether there is ballast for what the log holds, and makes it when there is room for it. */
+  /** Returns whether the ballast is enough for what the log holds; makes it longer when there is room. */
   private async hasBallast(spare: number): Promise<boolean> {
     let wanted = Math.min(FIRST_BALLAST_BYTES, this.maxBallast);
     while (wanted < 2 * this.logBytes && wanted < this.maxBallast) wanted = Math.min(2 * wanted, this.maxBallast);
@@ -148,7 +150,7 @@ export class DiskRoom {
     if (spare < wanted - length) return false;
     const file = await open(this.ballast, 'a', 0o600);
     try {
-      // No zeros, which some file systems do not store.
+      // Random bytes: some file systems do not store zeros.
       const chunk = randomFillSync(Buffer.alloc(CHUNK_BYTES));
       for (let left = wanted - length; left > 0; left -= chunk.length) await file.write(chunk);
       return true;
@@ -160,8 +162,8 @@ export class DiskRoom {
     }
   }
 
-  /** Answers false when there is none. */
-  private giveUpBallast(): boolean {
+  /** Deletes the ballast; returns false when there was none. */
+  private deleteBallast(): boolean {
     const isThere = this.ballastBytes > 0;
     rmSync(this.ballast, { force: true });
     return isThere;
@@ -177,7 +179,7 @@ function freeIn(folder: string): number {
   return bavail * bsize;
 }
 
-/** As SQLite itself would say it, so that it is taken for the same. */
+/** The error that SQLite itself would throw, so that it is handled in the same way. */
 function full(message: string): StoreError {
   return Object.assign(new StoreError(message), { code: 'SQLITE_FULL' });
 }

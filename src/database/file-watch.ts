@@ -1,21 +1,21 @@
 import { statSync, type BigIntStats } from 'node:fs';
 import { StoreError } from './store-file.js';
 
-/** Which file it is, by any of its names; its copy is another one. */
+/** Identifies a file by device and inode: the same under each of its names, another for a copy. */
 export type FileIdentity = string;
 
-/** Which file lies at a path; null when there is none, or none that can be looked at. Nothing is opened. */
+/** Returns which file is at a path; null when there is none, or it cannot be read. Opens nothing. */
 export function identityOf(path: string): FileIdentity | null {
   const found = statOf(path);
   return found && nameOf(found);
 }
 
-/** The files of a store that is open, as they were when it was opened. */
+/** The files of an open store, as they were when it was opened. */
 export class FileWatch {
   private readonly database: FileIdentity | null;
   private logs: (FileIdentity | null)[] = [];
 
-  /** `given` is how the operator spells `path`, where the file is in truth. */
+  /** `given` is how the operator spells `path`, the real path of the file. */
   constructor(
     private readonly given: string,
     readonly path: string,
@@ -24,12 +24,12 @@ export class FileWatch {
     this.noteLogs();
   }
 
-  /** Notes the log and its index, which SQLite makes anew with each first connection. */
+  /** Remembers which log and index are there: SQLite makes new ones for each first connection. */
   noteLogs(): void {
     this.logs = this.logFiles.map(identityOf);
   }
 
-  /** Throws a StoreError when the database is not there any more, or another file is. */
+  /** Throws a StoreError when the database is missing, is another file now, or is empty. */
   checkDatabase(): void {
     const found = statOf(this.given);
     if (!found) {
@@ -49,7 +49,7 @@ export class FileWatch {
     }
   }
 
-  /** The log, or its index, that is open and lies at its path no more; null when both are there. */
+  /** The path of the log or its index, when the open one is not at that path any more; null when both are. */
   get lostLog(): string | null {
     return this.logFiles.find((file, index) => identityOf(file) !== this.logs[index]) ?? null;
   }
@@ -67,6 +67,6 @@ function statOf(path: string): BigIntStats | null {
   try {
     return statSync(path, { bigint: true });
   } catch {
-    return null; // Whatever is in the way, the file is not where it was.
+    return null; // Whatever the reason, the file is not where it was.
   }
 }

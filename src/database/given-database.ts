@@ -5,13 +5,16 @@ import { ChatOptionsError } from '../options/chat.options.js';
 import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
 import { DEFAULT_DATABASE_URL, storeOptions } from './store-options.js';
 
-/** What an application may give for `database`. */
+/** The values that an application may give for `database`. */
 export type GivenDatabase = DataSourceOptions | string | null | undefined;
 
-/** What of the options of a data source is a secret or an address. */
+/** The options of a data source that are secrets or addresses. */
 const TEXTS = ['url', 'host', 'username', 'password', 'database', 'schema'];
 
-/** The options of a data source for what an application gave: options, an address as in DATABASE_URL, or nothing. Throws a ChatOptionsError. */
+/**
+ * Returns the options of a data source for what an application gave: options, an address as in DATABASE_URL, or
+ * nothing. Throws a ChatOptionsError when they are wrong.
+ */
 export function givenDatabase(given: GivenDatabase): DataSourceOptions {
   if (given === null || given === undefined) return storeOptions();
   if (typeof given === 'string') return ofAddress(given);
@@ -27,13 +30,16 @@ export function givenDatabase(given: GivenDatabase): DataSourceOptions {
   return given;
 }
 
-/** Where the messages are, for the log: without a user or a password, and without the parameters of an address, which may hold them. */
+/**
+ * Returns where the messages are, for the log. It leaves out the user, the password and the parameters of an address,
+ * which may contain them.
+ */
 export function titleOf(options: DataSourceOptions): string {
   if (options.type === 'postgres') {
     const { url, host = 'localhost', port = 5432, database } = options;
     if (!url) return `postgres://${host}:${port}/${String(database ?? '')}`;
     const parsed = URL.canParse(url) ? new URL(url) : null;
-    // Behind a slash that nobody wrote as %2F the rest of a password would be a part of the path.
+    // After a slash that was not written as %2F, the rest of a password is part of the path.
     if (parsed === null || parsed.pathname.includes('@')) return 'postgres';
     return `postgres://${parsed.host || `${host}:${port}`}${parsed.pathname}`;
   }
@@ -43,7 +49,7 @@ export function titleOf(options: DataSourceOptions): string {
   return `${options.type}:${inside.startsWith('..') ? database : inside}`;
 }
 
-/** Says what is wrong in the words of the module. */
+/** Names the module's option in errors, instead of DATABASE_URL. */
 function ofAddress(address: string): DataSourceOptions {
   try {
     return storeOptions(address);

@@ -8,12 +8,15 @@ import type { StoreLock } from './store-lock.js';
 
 const logger = new Logger('Store');
 
-/** Of each data source that is open on a file, that file. */
+/** The open file of each data source that has one. */
 const openFiles = new WeakMap<DataSource, OpenFile>();
 
-/** The file of a store that is open: its lock, and whether all that belongs to it is still there. */
+/** The file of an open store: it holds the lock, and knows whether all files of the store are still there. */
 export class OpenFile {
-  /** Somebody else had the store while the log here was another one than at its path: what is in this one belongs to no file. */
+  /**
+   * Another server had the store while the log that is open here was not the one at its path. What is in this log
+   * belongs to no file any more.
+   */
   private logIsForeign = false;
 
   readonly room: DiskRoom;
@@ -26,7 +29,7 @@ export class OpenFile {
     this.room = new DiskRoom(dataSource, watch.path);
   }
 
-  /** Watches the file from now on, and gives the lock up with the connection. */
+  /** Watches the file from now on, and releases the lock when the connection is closed. */
   static async keep(dataSource: DataSource, lock: StoreLock, given: string, path: string): Promise<void> {
     try {
       lock.holdDatabase();
@@ -39,12 +42,12 @@ export class OpenFile {
     openFiles.set(dataSource, file);
   }
 
-  /** The file on which a data source is open; undefined for one that is on none. */
-  static of(dataSource: DataSource): OpenFile | undefined {
+  /** Returns the file that a data source has open; undefined for a store in memory or on Postgres. */
+  static find(dataSource: DataSource): OpenFile | undefined {
     return openFiles.get(dataSource);
   }
 
-  /** Throws a StoreError when what is open is not what lies at the path. It opens nothing, and waits for nothing. */
+  /** Throws a StoreError when the open files are not those at their paths. Opens nothing, and does not wait. */
   check(): void {
     this.watch.checkDatabase();
     this.checkOwnership();
@@ -55,8 +58,8 @@ export class OpenFile {
   }
 
   /**
-   * Has `connect` open the file anew, with all that was committed; rejects while that can't be. Until the very same file
-   * is there and locked nothing is closed, as closing it would throw away what only the handle still has.
+   * Opens the file again by `connect`, with everything that was committed; rejects while that is not possible. Nothing
+   * is closed before the same file is there and locked: closing it would lose what only the open handle still has.
    */
   async reopen(connect: () => Promise<void>): Promise<void> {
     this.watch.checkDatabase();
@@ -65,9 +68,9 @@ export class OpenFile {
     if (this.dataSource.isInitialized) {
       const { lostLog } = this.watch;
       if (lostLog) await this.saveLog(lostLog);
-      // Not its own `destroy`: that gives the file free for others.
+      // Not its own `destroy`, which also releases the lock.
       await DataSource.prototype.destroy.call(this.dataSource);
-      // What lies there instead belongs to another state of the file, which SQLite would take for the newest.
+      // The files at these paths belong to another state of the database, and SQLite would take them for the newest.
       if (lostLog) for (const file of this.watch.logFiles) rmSync(file, { force: true });
     }
     await connect();
@@ -82,7 +85,7 @@ export class OpenFile {
     );
   }
 
-  /** The lock that was lost is taken anew, where it was deleted or another lies. */
+  /** Takes a lock again that was deleted or replaced. */
   private async takeLock(): Promise<void> {
     const somebodyWasHere = identityOf(this.lock.file) !== null;
     await this.lock.retake();
@@ -90,7 +93,7 @@ export class OpenFile {
     logger.warn(`The lock ${this.lock.file} had gone or was replaced; it was taken anew.`);
   }
 
-  /** Carries over into the file what only the handle still has: the log that it has open is at no path any more. */
+  /** Carries the open log over into the file: the log is at no path any more, so only the handle still has it. */
   private async saveLog(lost: string): Promise<void> {
     const [row] = (await this.dataSource.query('PRAGMA wal_checkpoint(TRUNCATE)')) as {
       log: number;
@@ -108,7 +111,7 @@ export class OpenFile {
   private async close(): Promise<void> {
     openFiles.delete(this.dataSource);
     try {
-      // Closing a file carries its log over into it.
+      // Closing the database carries its log over into the file.
       if (this.dataSource.isInitialized && !this.logIsForeign) await DataSource.prototype.destroy.call(this.dataSource);
     } finally {
       await this.lock.release();

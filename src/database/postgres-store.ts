@@ -3,30 +3,33 @@ import type { DataSource, DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
 import { StoreError } from './store-file.js';
 
-/** Longest wait for the lock on the database, in milliseconds: a server that was just stopped needs a moment to let go of it. */
+/**
+ * Longest wait for the lock on the database, in milliseconds: a server that was just stopped needs a moment to release
+ * it.
+ */
 const OWNER_WAIT_MS = 2_000;
-/** A session that reads lists ends when it was idle for so long, in milliseconds. */
+/** A session that reads lists ends after it was idle for this long, in milliseconds. */
 const READER_IDLE_MS = 10_000;
-/** Two numbers name a lock: this one is Holdfast's, the other the schema's. */
+/** Two numbers name a lock: this one stands for Holdfast, the other for the schema. */
 const LOCK = 0x401d_fa57;
 
 const NOT_PRIVILEGED = '42501';
-/** Names that TypeORM takes everywhere; Postgres would cut longer ones off, and read `$user` as another. */
+/** The names that TypeORM accepts everywhere. Postgres would cut off longer names, and read `$user` as another one. */
 const SCHEMA = /^[^"'`\\$\0]+$/;
 
-/** Where the options of an open store keep the schema in which each of its sessions looks. */
+/** The key under which the options of an open store keep the schema of its sessions. */
 const SCHEMA_OF_SESSIONS = Symbol('schema');
 
 /** The options of a store that is on Postgres. */
 export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
-/** What the store needs of a client of `pg`. */
+/** The part of a `pg` client that the store needs. */
 interface Client {
   query(sql: string, values?: unknown[]): Promise<{ rows: Record<string, string | number | null>[] }>;
   on(event: 'error', listener: () => void): void;
 }
 
-/** Which session of the server a connection is; the number alone may be given again. */
+/** Identifies the session of a connection: Postgres may use the same process id again later. */
 interface Session {
   readonly pid: number;
   readonly since: string;
@@ -52,19 +55,20 @@ function reasonOf(cause: unknown): string {
 }
 
 /**
- * Lets no connection of the data source be used before the server has shown that it keeps what it commits, and that this
- * process alone has the database: positions go on from the highest that one process has read.
+ * Verifies each connection of the data source before it is used: the server must keep what it commits, and this process
+ * must be the only one that has the database, because positions go on from the highest that one process has read.
  *
- * The lock is held by the session, and ends with it. So whoever has it also knows that no statement of an earlier session,
- * written to a connection that was given up, can still be carried out.
+ * The session holds the lock, and the lock ends with it. So the owner of the lock also knows that no statement of an
+ * earlier session, on a connection that was abandoned, can still run.
  */
 function guarded({ schema: given, ...options }: PostgresOptions): PostgresOptions {
-  // Each session looks there and nowhere else, so that no statement has to name it: not ours, and not those of TypeORM, which
-  // is not told.
+  // Each session searches only this schema, so no statement has to name it: not ours, and not those of TypeORM, which
+  // does not know it.
   const schema = checkedSchema(given ?? schemaIn(options.url));
   let session: Session | null = null;
   const verify = (client: Client, done: (error?: Error) => void) => {
-    // While it is handed over nobody listens, and an error that nobody listens to ends the process; its statement fails too.
+    // Until `pg` hands the client over, it has no error listener, and such an error would end the process. The
+    // statement fails as well, which is handled below.
     client.on('error', () => undefined);
     takeOver(client, session, schema).then(
       (taken) => {
@@ -77,7 +81,7 @@ function guarded({ schema: given, ...options }: PostgresOptions): PostgresOption
   return { ...options, extra: { ...(options.extra as object | undefined), verify, [SCHEMA_OF_SESSIONS]: schema } };
 }
 
-/** The schema that an address names as `?schema=`, which `pg` passes over. */
+/** Returns the schema that an address names as `?schema=`, which `pg` ignores. */
 function schemaIn(url: string | undefined): string | undefined {
   return url !== undefined && URL.canParse(url) ? (new URL(url).searchParams.get('schema') ?? undefined) : undefined;
 }
@@ -91,10 +95,10 @@ function checkedSchema(schema: unknown): string | undefined {
   );
 }
 
-/** The options of a session beside the store's, which reads alone, and ends when nobody has read for a while. */
+/** Returns the options of a second session, which only reads, and ends after it was idle for a while. */
 export function reading(options: DataSourceOptions): DataSourceOptions {
   const schema = (options.extra as { [SCHEMA_OF_SESSIONS]?: string } | undefined)?.[SCHEMA_OF_SESSIONS];
-  // In place of the `verify` that would take the database over.
+  // It replaces the `verify` that would take over the database.
   const verify = (client: Client, done: (error?: Error) => void) => {
     client.on('error', () => undefined);
     const entered = schema === undefined ? Promise.resolve() : enter(client, schema, false);
@@ -108,7 +112,7 @@ async function takeOver(client: Client, earlier: Session | null, schema: string 
   if (schema !== undefined) await enter(client, schema, earlier === null);
   const session = await checked(client);
   if (earlier) {
-    // It may be waiting, on a connection that was given up, for a statement that must not be carried out any more.
+    // It may still be waiting, on an abandoned connection, to run a statement that must not run any more.
     await client.query(
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2',
       [earlier.pid, earlier.since],
@@ -116,8 +120,9 @@ async function takeOver(client: Client, earlier: Session | null, schema: string 
   }
   try {
     await client.query(
-      // A server whose machine was switched off keeps its lock until the database notices: in 25 s, not 2 hours. One that
-      // is idle keeps it too: version 14 and later end sessions of their own accord, where they are told to.
+      // A server whose machine was switched off keeps its lock until the database notices: with these settings after 25
+      // s instead of 2 hours. From version 14 on a database may also end idle sessions, and with them the lock, by
+      // itself.
       `SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
        SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
        SET lock_timeout = ${OWNER_WAIT_MS};
@@ -136,7 +141,10 @@ async function takeOver(client: Client, earlier: Session | null, schema: string 
   return session;
 }
 
-/** Makes the schema where this session looks for every table; at the start it is made when it is missing, and never later, when its messages would be missing, too. */
+/**
+ * Makes this session search all tables in the schema. A missing schema is made at the start only: later, its messages
+ * would be missing too.
+ */
 async function enter(client: Client, schema: string, mayMake: boolean): Promise<void> {
   const { rows } = await client.query(
     `SELECT set_config('search_path', quote_ident($1), false), set_config('holdfast.schema', $1, false),
@@ -144,7 +152,7 @@ async function enter(client: Client, schema: string, mayMake: boolean): Promise<
     [schema],
   );
   if (rows[0]!['found'] !== null || !mayMake) return;
-  // A statement that makes something takes no parameters.
+  // CREATE SCHEMA cannot take parameters.
   await client
     .query(`DO $$ BEGIN EXECUTE format('CREATE SCHEMA %I', current_setting('holdfast.schema')); END $$`)
     .catch((cause: unknown) => {
@@ -155,7 +163,7 @@ async function enter(client: Client, schema: string, mayMake: boolean): Promise<
     });
 }
 
-/** Which session it is, when the server's settings let a commit be a promise. */
+/** Returns which session this is; throws a StoreError when the server's settings do not make commits durable. */
 async function checked(client: Client): Promise<Session> {
   const { rows } = await client.query(
     `SELECT pid, CAST(backend_start AS text) AS since, current_setting('fsync') AS fsync,

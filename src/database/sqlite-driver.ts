@@ -2,26 +2,41 @@ import { createRequire } from 'node:module';
 import type { DataSourceOptions } from 'typeorm';
 import { StoreError } from './store-file.js';
 
-/** What TypeORM calls the drivers of SQLite. */
+/** The names of the SQLite drivers in TypeORM. */
 export type SqliteType = 'sqlite' | 'better-sqlite3';
 
-/** Drivers are loaded when one is needed: an application has the one that it uses. A bundle of CommonJS has no address of a module, but a name of its file. */
+/** The options of a store on SQLite, with either driver. */
+export type SqliteOptions = Extract<DataSourceOptions, { type: SqliteType }>;
+
+/**
+ * Loads a driver only when it is needed, because an application installs only the one that it uses. A CommonJS bundle
+ * has no `import.meta.url`.
+ */
 const load = createRequire(import.meta.url ?? __filename);
 
 /**
- * The driver that opens a file unless the application names one: sqlite3 where it is installed and TypeORM has it, which
- * is below version 1, as it works beside the event loop; otherwise better-sqlite3.
+ * Returns the driver for a file when the application names none: sqlite3, which works beside the event loop, where it
+ * is installed and TypeORM supports it (below version 1); otherwise better-sqlite3.
  */
 export function installedDriver(): SqliteType {
   return isInstalled('typeorm/driver/sqlite/SqliteDriver.js') && isInstalled('sqlite3') ? 'sqlite' : 'better-sqlite3';
 }
 
-/** A store in memory, which ends with its connection. */
+/** Returns the options of a store in memory, which ends with its connection. */
 export function memoryStore(): DataSourceOptions {
   return { type: installedDriver(), database: ':memory:' } as DataSourceOptions;
 }
 
-/** Says whether a driver was installed without its binary, as package managers do that ask before a package may build. */
+export function isSqlite(options: DataSourceOptions): options is SqliteOptions {
+  return options.type === 'sqlite' || options.type === 'better-sqlite3';
+}
+
+/** The path of a store that is a file; null for one in memory, which ends with its connection. */
+export function fileOf({ database }: SqliteOptions): string | null {
+  return database === ':memory:' ? null : database;
+}
+
+/** Returns whether a driver was installed without its binary: some package managers ask before a package may build. */
 export function isNotBuilt(error: unknown): boolean {
   return String(error).includes('Could not locate the bindings file');
 }
@@ -31,9 +46,9 @@ export function notBuilt(driver: string): string {
 }
 
 /**
- * The driver sqlite3, but for its `verbose()`, which TypeORM calls: from then on every statement would write out all its
- * parameters, contents included, for the stack of an error that hardly ever comes, and that somebody may log.
- * Undefined when it is not installed, which TypeORM explains.
+ * Returns the driver sqlite3 with a `verbose()` that does nothing. TypeORM calls `verbose()`, after which every
+ * statement would format all its parameters, message contents included, for the stack of a possible error, which may be
+ * logged. Undefined when the driver is not installed; TypeORM explains that.
  */
 export function sqliteWithoutTraces(): object | undefined {
   try {
@@ -45,15 +60,15 @@ export function sqliteWithoutTraces(): object | undefined {
   }
 }
 
-/** What a package says of itself. */
+/** The fields of a package.json that are needed here. */
 interface Manifest {
   readonly version: string;
   readonly engines?: { readonly node?: string };
 }
 
 /**
- * Throws a StoreError where better-sqlite3 is missing, or is one for a later Node: from version 13 on it ends a process of
- * Node 20 with a segmentation fault, and package managers only warn.
+ * Throws a StoreError when better-sqlite3 is missing or needs a later Node: from version 13 on it crashes Node 20 with
+ * a segmentation fault, and package managers only warn.
  */
 export function checkBetterSqlite3(
   nodeVersion: string = process.versions.node,
@@ -81,6 +96,6 @@ function isInstalled(name: string): boolean {
     load.resolve(name);
     return true;
   } catch {
-    return false; // The only thing that is asked.
+    return false; // Whether it can be found is all that matters here.
   }
 }

@@ -4,33 +4,31 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
 import { logLimitIn, makeRoomToOpen } from './disk-room.js';
 import { OpenFile } from './open-file.js';
-import { isNotBuilt, notBuilt } from './sqlite-driver.js';
+import { fileOf, isNotBuilt, notBuilt, type SqliteOptions } from './sqlite-driver.js';
 import { inspectFile, realPathOf, sizeOf, StoreError } from './store-file.js';
 import { StoreLock } from './store-lock.js';
 import { refuseNewer } from './store-version.js';
 
-/** `SQLITE_OPEN_READONLY`: what is only looked at stays as it is, byte for byte. */
+/** `SQLITE_OPEN_READONLY`: an inspection does not change a byte. */
 const READ_ONLY = { sqlite: { flags: 1 }, 'better-sqlite3': { readonly: true } };
 /**
- * How long a commit waits for a lock that another process holds, in milliseconds, before others have their turn:
- * better-sqlite3 would hold up the event loop, and the store waits itself.
+ * How long a commit waits for another process's lock, in milliseconds, before other work goes on. better-sqlite3 would
+ * block the event loop, so there the store waits by itself.
  */
 const LOCK_WAIT_MS = { sqlite: 250, 'better-sqlite3': 0 };
-/** What a page takes in the log with its head of 24 bytes, and a little more: it is carried over just below its limit. */
+/**
+ * The bytes of a page in the log, with its header of 24 bytes and a little more, so that a checkpoint begins just below
+ * the limit.
+ */
 const LOGGED_PAGE_BYTES = 4_194;
-/** The settings under which SQLite has a commit on the disk before it answers. */
+/** The settings with which a commit is on the disk before SQLite returns. */
 const DURABLE = { synchronous: 2 /* FULL */, secure_delete: 1, journal_mode: 'wal' } as const;
 
 const logger = new Logger('Store');
 
-/** The options of a store that is on SQLite, by either driver. */
-export type SqliteOptions = Extract<DataSourceOptions, { type: 'sqlite' | 'better-sqlite3' }>;
-
-export function isSqlite(options: DataSourceOptions): options is SqliteOptions {
-  return options.type === 'sqlite' || options.type === 'better-sqlite3';
-}
-
-/** Opens the file with `connect`, when it is one that may be opened; rejects with a StoreError, and leaves the file as it is, otherwise. */
+/**
+ * Opens the file with `connect`; rejects with a StoreError, and leaves the file as it is, when it must not be opened.
+ */
 export async function openSqlite(
   options: SqliteOptions,
   connect: (options: SqliteOptions) => Promise<DataSource>,
@@ -54,7 +52,7 @@ async function openFile(
   const lock = await StoreLock.take(options, path);
   try {
     makeRoomToOpen(path);
-    // A journal is the rest of a first start that was killed: only a connection that writes can finish with it.
+    // A journal is left by a first start that was killed. Only a connection that writes can finish it.
     if (found === 'database' && sizeOf(`${path}-journal`) === null) await checkDatabase(options, path);
     const dataSource = await connect({ ...options, database: path });
     await OpenFile.keep(dataSource, lock, given, path);
@@ -71,23 +69,18 @@ async function openFile(
   }
 }
 
-/** The path of a store that is a file; null for one in memory, which ends with its connection. */
-export function fileOf({ database }: SqliteOptions): string | null {
-  return database === ':memory:' ? null : database;
-}
-
-/** Makes the connection one that has a commit on the disk before it answers; rejects when it can't be. */
+/** Sets the connection up so that a commit is on the disk before SQLite returns; rejects when that is not possible. */
 export async function makeDurable(dataSource: DataSource, options: SqliteOptions): Promise<void> {
   await dataSource.query('PRAGMA synchronous = FULL');
-  // What was delivered is overwritten in the file, not only forgotten.
+  // Deleted messages are overwritten in the file.
   await dataSource.query('PRAGMA secure_delete = ON');
   if (fileOf(options) === null) return;
-  // To so many bytes the log is cut when it begins anew. It grows without bound while a reader in another process stays in
-  // one transaction, and SQLite alone would leave it at that length for good.
+  // SQLite cuts the log to this length when it restarts the log. While a reader in another process stays in one
+  // transaction the log grows without bound, and without this limit it would keep that length.
   const logBytes = logLimitIn(dirname(options.database));
   await dataSource.query(`PRAGMA journal_size_limit = ${logBytes}`);
-  // Messages for many users touch many pages: at SQLite's 1,000 the log was carried over with every third commit, which
-  // cost up to a quarter of the CPU of storing a row.
+  // Messages for many users touch many pages: with SQLite's default of 1,000 there was a checkpoint after every third
+  // commit, which cost up to a quarter of the CPU time of storing a row.
   const logPages = Math.floor(logBytes / LOGGED_PAGE_BYTES);
   await dataSource.query(`PRAGMA wal_autocheckpoint = ${logPages}`);
   for (const [name, wanted] of Object.entries(DURABLE)) {
@@ -98,7 +91,7 @@ export async function makeDurable(dataSource: DataSource, options: SqliteOptions
   await dataSource.query(`PRAGMA busy_timeout = ${LOCK_WAIT_MS[options.type]}`);
 }
 
-/** The options of a connection that only reads, beside the one that writes. */
+/** Returns the options of a second connection, which only reads. */
 export function reading(options: SqliteOptions): DataSourceOptions {
   const wait = {
     sqlite: { busyTimeout: LOCK_WAIT_MS.sqlite },
@@ -107,7 +100,7 @@ export function reading(options: SqliteOptions): DataSourceOptions {
   return { ...options, ...READ_ONLY[options.type], ...wait[options.type], enableWAL: false } as DataSourceOptions;
 }
 
-/** Reads the whole structure of the database, and which migrations it has, without changing it. */
+/** Checks the whole structure of the database and its migrations, without changing anything. */
 async function checkDatabase(options: SqliteOptions, file: string): Promise<void> {
   const looker = await new DataSource({
     ...options,
@@ -129,12 +122,12 @@ function damaged(file: string, detail: unknown): string {
 
 function explained(file: string, cause: unknown): string {
   const { name, message } = cause as Error;
-  if (isNotBuilt(cause)) return notBuilt('better-sqlite3'); // The other one is loaded before.
+  if (isNotBuilt(cause)) return notBuilt('better-sqlite3'); // sqlite3 is loaded earlier, and reports the same by itself.
   if (name === 'MissingDriverError')
-    return `The store ${file} can't be opened: this TypeORM has no sqlite3 any more; give the type better-sqlite3, with the same database.`;
+    return `The store ${file} can't be opened: this version of TypeORM does not support sqlite3; give the type better-sqlite3, with the same database.`;
   const code = codeOf(cause);
   if (code === 'SQLITE_NOTADB')
-    return `The store ${file} is no SQLite database, or is damaged; nothing was changed in it.`;
+    return `The store ${file} is not an SQLite database, or is damaged; nothing was changed in it.`;
   if (code.startsWith('SQLITE_CORRUPT')) return damaged(file, message);
   if (code.startsWith('SQLITE_BUSY'))
     return `The store ${file} is locked by another process; stop that, and start again.`;

@@ -1,29 +1,30 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { OpenFile } from './open-file.js';
 import { openPostgres, reading as readingPostgres, type PostgresOptions } from './postgres-store.js';
-import { fileOf, isSqlite, makeDurable, openSqlite, reading as readingSqlite } from './sqlite-store.js';
-import { completed } from './store-options.js';
+import { fileOf, isSqlite } from './sqlite-driver.js';
+import { makeDurable, openSqlite, reading as readingSqlite } from './sqlite-store.js';
+import { checkAndComplete } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
 /**
- * Opens the store's connection: makes the tables or brings them up to date, and makes sure that a commit is on the disk
- * when it is said to be. The connection is the store's alone, as on SQLite a statement joins whatever transaction is open
- * on its connection, and is rolled back with it after it was reported done.
+ * Opens the store's connection: makes or migrates the tables, and makes sure that a commit is on the disk when it is
+ * reported. Only the store uses the connection: on SQLite a statement joins the transaction that is open on its
+ * connection, and would be rolled back with it after it was reported done.
  *
- * Rejects with a StoreError, whose message is for the operator, when a file is damaged or can't be written, a server can't
- * be reached or does not promise to keep what it commits, another server uses the database, or a newer version made it.
- * It is left as it is, and a file is never replaced by an empty one.
+ * Rejects with a StoreError, whose message is for the operator, when a file is damaged or not writable, a server is not
+ * reachable or its commits are not durable, another server uses the database, or a newer version made it. The database
+ * is left as it is, and a file is never replaced by an empty one.
  */
 export async function openStore(options: DataSourceOptions): Promise<DataSource> {
-  const own = completed(options);
+  const own = checkAndComplete(options);
   return isSqlite(own) ? openSqlite(own, connect) : openPostgres(own as PostgresOptions, connect);
 }
 
 /**
- * Closes the connection and opens it again on the same database, in the same object. After an I/O error nobody knows what
- * a handle believes of the file: the kernel reports a failed fsync once and forgets the pages. Nor does anybody know what
- * becomes of a statement on a network connection that is silent: on Postgres the session that had it is ended first.
- * A file that has gone or was replaced meanwhile is an error, not a new store.
+ * Closes the connection and opens it again on the same database, in the same object. After an I/O error the state of a
+ * handle is unknown: the kernel reports a failed fsync once and drops the pages. A statement on a silent network
+ * connection may still run: on Postgres its session is ended first. A file that was deleted or replaced meanwhile is an
+ * error, not a new store.
  */
 export async function reopenStore(dataSource: DataSource): Promise<void> {
   const { options } = dataSource;
@@ -31,34 +32,34 @@ export async function reopenStore(dataSource: DataSource): Promise<void> {
     await dataSource.initialize();
     if (isSqlite(options)) await makeDurable(dataSource, options);
   };
-  const file = OpenFile.of(dataSource);
+  const file = OpenFile.find(dataSource);
   if (file) return file.reopen(connect);
-  // In memory the store would end with its connection.
+  // A store in memory would end with its connection.
   if (isSqlite(options)) return;
   if (dataSource.isInitialized) await dataSource.destroy();
   await connect();
 }
 
-/** Throws a StoreError when the files of the store are not those that were opened. It waits for nothing. */
+/** Throws a StoreError when the files of the store are not those that were opened. Does not wait. */
 export function checkStore(dataSource: DataSource): void {
-  OpenFile.of(dataSource)?.check();
+  OpenFile.find(dataSource)?.check();
 }
 
-/** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when none. */
+/** Returns how many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when none may. */
 export async function roomForInserts(dataSource: DataSource): Promise<number> {
-  return (await OpenFile.of(dataSource)?.room.forInserts()) ?? Infinity;
+  return (await OpenFile.find(dataSource)?.room.forInserts()) ?? Infinity;
 }
 
-/** Makes room for a deletion, before it or after one that was too large; rejects with SQLITE_FULL when there is none. */
+/** Makes room for a delete, before it or after one that was too large; rejects with SQLITE_FULL when there is none. */
 export async function makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void> {
-  const room = OpenFile.of(dataSource)?.room;
+  const room = OpenFile.find(dataSource)?.room;
   await (hasFailed ? room?.forSmallerRemovals() : room?.forRemovals());
 }
 
 /**
- * How to open a connection beside that of the store, which only reads: it brings no tables up to date and takes no lock that
- * says whose the database is. On SQLite it is one of the same driver in the same process, as SQLite's own locks on a file
- * are lost when anything else closes it. Null for a store in memory, which has only the one.
+ * Returns the function that opens a second connection, which only reads: it runs no migrations and does not take the
+ * store's lock. On SQLite it uses the same driver in the same process, because SQLite's own locks on a file are lost
+ * when anything else in the process closes it. Null for a store in memory, which has only one connection.
  */
 export function readerOf({ options }: DataSource): (() => Promise<DataSource>) | null {
   if (isSqlite(options) && fileOf(options) === null) return null;

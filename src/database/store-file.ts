@@ -12,22 +12,22 @@ import { basename, dirname, join, resolve } from 'node:path';
 
 /** Symbolic links that lead to a file, at most, as on Linux. */
 const MAX_LINKS = 40;
-/** SQLite opens no path that is longer than 512 bytes with all it appends. */
+/** SQLite cannot open a path that is longer than 512 bytes with the suffixes it appends. */
 const MAX_PATH_BYTES = 500;
-/** What lies beside the file of a store: the log, its index, the journal of a first start, the lock and the ballast. */
+/** The files beside that of a store: the log, its index, the journal of a first start, the lock and the ballast. */
 const BESIDE = ['-wal', '-shm', '-journal', '.lock', '.ballast'];
 
-/** The store can't be used; its message tells the operator why, and what to do. */
+/** The store cannot be used. The message tells the operator why, and what to do. */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
 }
 
-/** What there is at the path of a store. An empty file holds nothing yet: a first start that was killed leaves one. */
+/** What is at the path of a store. A first start that was killed leaves an empty file. */
 export type FoundFile = 'nothing' | 'empty' | 'database';
 
 /**
- * Where the file of a store is in truth, with no link on the way: beside that, SQLite keeps its log, and the store its lock.
- * A folder that is missing is made; throws a StoreError when it can't be.
+ * Returns the real path of a store, with all links resolved: SQLite keeps its log beside that, and the store its lock.
+ * Makes a missing folder; throws a StoreError when it cannot.
  */
 export function realPathOf(given: string): string {
   let path = resolve(given);
@@ -51,10 +51,10 @@ export function realPathOf(given: string): string {
 }
 
 /**
- * Looks at the file of a store before SQLite does, as SQLite makes a new database where it finds none: over an empty
- * file it throws away the log with what was committed last, and a file that is missing it replaces without a word.
- * Nothing is opened: closing it again would take away whatever locks this process has on it. Throws a StoreError when no
- * store can be here.
+ * Inspects the file of a store before SQLite opens it. SQLite makes a new database where it finds none: it silently
+ * replaces a missing file, and with an empty file it deletes the log with the last commits. Opens nothing, because
+ * closing the file again would drop all locks that this process has on it. Throws a StoreError when a store cannot be
+ * here.
  */
 export function inspectFile(path: string): FoundFile {
   const size = sizeOf(path);
@@ -78,15 +78,15 @@ export function inspectFile(path: string): FoundFile {
   return size === 0 ? 'empty' : 'database';
 }
 
-/** How long a file is, in bytes; null when there is none. */
+/** Returns the length of a file in bytes; null when there is none. */
 export function sizeOf(path: string): number | null {
   const found = attempt(`The store ${path} can't be looked at`, () => statSync(path, { throwIfNoEntry: false }));
   if (!found) return null;
-  if (!found.isFile()) throw new StoreError(`The store ${path} is no file; give the path of one.`);
+  if (!found.isFile()) throw new StoreError(`The store ${path} is not a regular file; give the path of one.`);
   return found.size;
 }
 
-/** By another name, or in another place, the same file has another log beside it, and each opens it without the other's commits. */
+/** Throws when the file has a second name or is mounted alone: under each name it would have a log of its own. */
 function expectOneName(path: string): void {
   const folder = dirname(path);
   const { nlink, dev } = statSync(path, { bigint: true });
@@ -102,7 +102,10 @@ function expectOneName(path: string): void {
   }
 }
 
-/** Says whether something is mounted at just this path. A file that is bound from the same disk shows it nowhere else. */
+/**
+ * Returns whether something is mounted at this path: only the list of mounts shows a file that is bound from the same
+ * disk.
+ */
 function isMounted(path: string): boolean {
   let mounts: string;
   try {
@@ -114,14 +117,14 @@ function isMounted(path: string): boolean {
   return mounts.split('\n').some((line) => unescaped(line.split(' ')[4]) === path);
 }
 
-/** Not `recursive`: where a folder is there and takes no other, as /proc, Node tries for ever. */
+/** Not `recursive`: where a folder exists but allows no new folder in it, such as /proc, Node retries for ever. */
 function makeFolder(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
   if (!statSync(dirname(folder), { throwIfNoEntry: false })) makeFolder(dirname(folder));
   try {
     mkdirSync(folder);
   } catch (cause) {
-    // Somebody else may have made it meanwhile.
+    // Another process may have made it meanwhile.
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw cause;
   }
 }
@@ -130,7 +133,7 @@ function linkAt(path: string): string | null {
   return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(path) : null;
 }
 
-/** Runs it; what the system says against it is said after the problem. */
+/** Runs `run`; throws a StoreError with the problem and the system's error code when it fails. */
 export function attempt<Result>(problem: string, run: () => Result): Result {
   try {
     return run();

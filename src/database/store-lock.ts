@@ -3,25 +3,27 @@ import { setTimeout as pass } from 'node:timers/promises';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../offline-messages/store-fault.js';
 import { identityOf, type FileIdentity } from './file-watch.js';
-import type { SqliteOptions } from './sqlite-store.js';
+import type { SqliteOptions } from './sqlite-driver.js';
 import { attempt, StoreError } from './store-file.js';
 
-/** Longest wait at the start for the lock of a server that is just ending, in milliseconds. */
+/** Longest wait at the start for the lock of a server that is just stopping, in milliseconds. */
 const OWNER_WAIT_MS = 2_000;
 
 /** The same for another application of this process, in milliseconds. */
-const LETTING_GO_MS = 500;
+const RELEASE_WAIT_MS = 500;
 
-/** Of every copy of this package in the process: what its stores hold, by path and by identity. */
+/**
+ * The key of the files that stores in this process hold, by path and by identity; all copies of this package share it.
+ */
 const HELD = Symbol.for('holdfast.held-store-files');
 
 /**
- * Keeps a second server off the file of a store for as long as this process lives: two would give out the same positions.
- * The lock is an open transaction on a small database beside the file, which every system ends with its process; the file
- * itself stays open to backups and to whoever reads it.
+ * Keeps other servers off the file of a store for as long as this process lives: two would give the same positions. The
+ * lock is an open transaction on a small database beside the file, which every operating system ends with the process.
+ * Backups and other readers can still open the file itself.
  *
- * Within a process such locks exclude nobody, as the drivers have SQLite once each, and closing a file drops all that the
- * process has on it. There a list of what is held does.
+ * Within one process such locks exclude nothing: each driver has its own SQLite, and closing a file drops all locks
+ * that the process has on it. There, a list of the held files does it.
  */
 export class StoreLock {
   private readonly held = new Set<string>();
@@ -30,7 +32,7 @@ export class StoreLock {
 
   private constructor(
     private readonly options: SqliteOptions,
-    /** Where the store is in truth: one file, one lock. */
+    /** The real path of the store: one file, one lock. */
     private readonly path: string,
   ) {}
 
@@ -52,67 +54,70 @@ export class StoreLock {
     return `${this.path}.lock`;
   }
 
-  /** True when what is locked lies at its path no more, so that another server would find a lock of its own there. */
+  /** True when the locked file is not at its path any more, so that another server could lock a new one. */
   get isLost(): boolean {
     return identityOf(this.file) !== this.identity;
   }
 
-  /** Has nobody else in the process open the file that was made or found. */
+  /** Marks the database file, which exists by now, as held, so that nothing else in the process opens it. */
   holdDatabase(): void {
     this.hold(identityOf(this.path));
   }
 
-  /** Locks what lies at the path now. Rejects with a StoreError when another server has done that. */
+  /** Locks the file that is at the path now. Rejects with a StoreError when another server holds it. */
   async retake(): Promise<void> {
     const { connection, identity } = this;
     await this.acquire(0);
     this.hold(this.identity);
     await connection?.destroy();
-    this.letGo(identity);
+    this.unhold(identity);
   }
 
   async release(): Promise<void> {
     const { connection } = this;
     this.connection = null;
     await connection?.destroy();
-    for (const thing of this.held) this.letGo(thing);
+    for (const file of this.held) this.unhold(file);
   }
 
-  /** Before anything is opened. An application of this process that ends, or could not start, needs a moment to let go. */
+  /**
+   * Marks the files as held before anything is opened. An application in this process that is stopping, or could not
+   * start, needs a moment to release them.
+   */
   private async holdFiles(): Promise<void> {
-    for (const end = performance.now() + LETTING_GO_MS; ;) {
-      const things = [this.path, identityOf(this.path), identityOf(this.file)];
-      const isHeld = things.some((thing) => thing !== null && heldFiles().has(thing));
-      if (isHeld && performance.now() < end) await pass(LETTING_GO_MS / 10);
-      else return things.forEach((thing) => this.hold(thing)); // In one go: another may be about to do the same.
+    for (const end = performance.now() + RELEASE_WAIT_MS; ;) {
+      const files = [this.path, identityOf(this.path), identityOf(this.file)];
+      const isHeld = files.some((file) => file !== null && heldFiles().has(file));
+      if (isHeld && performance.now() < end) await pass(RELEASE_WAIT_MS / 10);
+      else return files.forEach((file) => this.hold(file)); // Synchronously: another application may be about to do the same.
     }
   }
 
-  private hold(thing: string | null): void {
-    if (thing === null || this.held.has(thing)) return;
-    if (heldFiles().has(thing)) throw new StoreError(usedByAnother(this.path));
-    heldFiles().add(thing);
-    this.held.add(thing);
+  private hold(file: string | null): void {
+    if (file === null || this.held.has(file)) return;
+    if (heldFiles().has(file)) throw new StoreError(usedByAnother(this.path));
+    heldFiles().add(file);
+    this.held.add(file);
   }
 
-  private letGo(thing: string | null): void {
-    if (thing !== null && this.held.delete(thing)) heldFiles().delete(thing);
+  private unhold(file: string | null): void {
+    if (file !== null && this.held.delete(file)) heldFiles().delete(file);
   }
 
   private async acquire(waitMs: number): Promise<void> {
-    // Made before SQLite does, so that it is known which file SQLite opens.
+    // The file is made before SQLite makes it, so that it is known which file SQLite opens.
     if (identityOf(this.file) === null) {
       attempt(`The lock ${this.file} of the store can't be made`, () => closeSync(openSync(this.file, 'a', 0o644)));
     }
     const identity = identityOf(this.file);
-    const { type, driver } = this.options; // The driver without traces: one that has them gives them to every connection.
+    const { type, driver } = this.options; // The driver without traces: once turned on, traces apply to every connection.
     const connection = await new DataSource({ type, driver, database: this.file } as DataSourceOptions).initialize();
     try {
       await connection.query(`PRAGMA busy_timeout = ${waitMs}`);
-      await connection.query('PRAGMA journal_mode = MEMORY'); // Nothing is ever written: no journal beside it.
+      await connection.query('PRAGMA journal_mode = MEMORY'); // Nothing is ever written, so no journal appears beside it.
       await connection.query('BEGIN EXCLUSIVE');
       if (identityOf(this.file) !== identity)
-        throw new StoreError(`The lock ${this.file} is being replaced; let it be.`);
+        throw new StoreError(`The lock ${this.file} is being replaced; leave it alone.`);
     } catch (cause) {
       await connection.destroy();
       throw codeOf(cause).startsWith('SQLITE_BUSY') ? new StoreError(usedByAnother(this.path), { cause }) : cause;

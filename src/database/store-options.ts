@@ -8,24 +8,24 @@ import { storeMigrations } from './migrations/index.js';
 import { checkBetterSqlite3, installedDriver, sqliteWithoutTraces } from './sqlite-driver.js';
 import { StoreError } from './store-file.js';
 
-/** Longest wait at the start for a lock that another process holds on the file, in milliseconds. */
+/** Longest wait at the start for another process's lock on the file, in milliseconds. */
 const BUSY_TIMEOUT_MS = 2_000;
 /** Longest wait of a statement on Postgres for a lock, in milliseconds, before others have their turn. */
 const LOCK_WAIT_MS = 250;
 /** How long a statement may take on Postgres, in milliseconds, before the server cancels it. */
 const STATEMENT_MS = 2_500;
-/** How long an answer of Postgres is waited for, in milliseconds; a network that swallows everything is noticed by this only. */
-const ANSWER_MS = 3_000;
-/** When a connection has been still for so long, in milliseconds, it is asked whether the other end is there. */
+/** Longest wait for a reply of Postgres, in milliseconds: the only way to notice a network that drops everything. */
+const REPLY_MS = 3_000;
+/** A connection that was silent for this long, in milliseconds, is checked by TCP keep-alive. */
 const KEEP_ALIVE_MS = 10_000;
 
-/** Where messages wait, unless told otherwise. */
+/** The database when none is given. */
 export const DEFAULT_DATABASE_URL = 'sqlite:data/holdfast.sqlite';
 
 /**
- * Turns an address into the options of a data source with the tables of the store: `sqlite:PATH` for whichever driver is
- * installed, `better-sqlite3:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Throws an Error for any other; it never
- * repeats what may be a password.
+ * Turns an address into the options of a data source with the tables of the store: `sqlite:PATH` for the installed
+ * driver, `better-sqlite3:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Throws an Error for any other; the
+ * message never contains what may be a password.
  */
 export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOptions {
   const flaw = flawOf(url);
@@ -33,19 +33,22 @@ export function storeOptions(url: string = DEFAULT_DATABASE_URL): DataSourceOpti
   const [, named, path] = /^(sqlite|better-sqlite3):(?!\/\/)(.+)$/s.exec(url) ?? [];
   if (path) {
     const type = named === 'sqlite' ? installedDriver() : named;
-    return completed({ type, database: path } as DataSourceOptions);
+    return checkAndComplete({ type, database: path } as DataSourceOptions);
   }
-  if (/^postgres(ql)?:/.test(url)) return completed({ type: 'postgres', url: checkedUrl(url) });
+  if (/^postgres(ql)?:/.test(url)) {
+    checkPostgresUrl(url);
+    return checkAndComplete({ type: 'postgres', url });
+  }
   throw new Error(
     `DATABASE_URL begins with '${url.split(':')[0]}:'; give sqlite:PATH, such as ${DEFAULT_DATABASE_URL}, or postgres://USER:PASSWORD@HOST:PORT/DATABASE.`,
   );
 }
 
 /**
- * Gives a data source what the store needs: its tables and migrations, one connection, limits of time. What an application
- * set for the connection itself stays. Throws a StoreError for a kind of database that the store does not speak to.
+ * Adds to the options of a data source what the store needs: its tables and migrations, one connection, timeouts. What
+ * an application set for the connection itself stays. Throws a StoreError for a database that is not supported.
  */
-export function completed(options: DataSourceOptions): DataSourceOptions {
+export function checkAndComplete(options: DataSourceOptions): DataSourceOptions {
   if (!isDatabaseType(options.type)) {
     throw new StoreError(
       `The store can't be on ${options.type}; give a data source of the type postgres, sqlite or better-sqlite3.`,
@@ -69,7 +72,7 @@ export function completed(options: DataSourceOptions): DataSourceOptions {
   };
 }
 
-/** What would change the names or the places of tables: the statements of the store know nothing of it. */
+/** Options that would rename or move tables, which the statements of the store do not know. */
 const UNKNOWN: Readonly<Record<string, string>> = {
   entityPrefix: 'its tables begin with holdfast_; on Postgres give them a schema of their own',
   namingStrategy: 'its tables and columns have the names that its migrations give them',
@@ -96,14 +99,14 @@ function ofType(options: DataSourceOptions): DataSourceOptions {
   if (options.type !== 'postgres') return options;
   return {
     applicationName: 'holdfast',
-    connectTimeoutMS: ANSWER_MS,
+    connectTimeoutMS: REPLY_MS,
     ...options,
     // Statements have an order, and one connection keeps it. It stays open: a lock says whose the database is.
     poolSize: 1,
     extra: {
       lock_timeout: LOCK_WAIT_MS,
       statement_timeout: STATEMENT_MS,
-      query_timeout: ANSWER_MS,
+      query_timeout: REPLY_MS,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       ...(options.extra as object | undefined),
@@ -113,7 +116,10 @@ function ofType(options: DataSourceOptions): DataSourceOptions {
   };
 }
 
-/** What is no plain path, with the reason: SQLite, a shell or another tool would take it for something else than a file of that name. */
+/**
+ * Names that are not plain paths, with the reason: SQLite, a shell or another tool would not read them as a file's
+ * name.
+ */
 const ODD_NAMES: readonly (readonly [RegExp, string])[] = [
   [/^\s|\s$/, 'begins or ends with a blank'],
   // eslint-disable-next-line no-control-regex
@@ -126,7 +132,7 @@ const ODD_NAMES: readonly (readonly [RegExp, string])[] = [
   [/[/\\]$/, 'is the name of a folder'],
 ];
 
-/** Throws a StoreError when the name of a file is none that somebody meant. */
+/** Throws a StoreError when the name of the file is most likely a mistake. */
 function checkFileName(name: string): void {
   if (name === ':memory:') return;
   const [, problem] = ODD_NAMES.find(([pattern]) => pattern.test(name)) ?? [];
@@ -137,11 +143,11 @@ function checkFileName(name: string): void {
   }
 }
 
-function checkedUrl(url: string): string {
-  // Not the address itself in what is thrown, nor as its cause: it holds a password, and this goes to the log.
+function checkPostgresUrl(url: string): void {
+  // Neither the error nor its cause contains the address: it holds a password, and errors go to the log.
   if (!URL.canParse(url)) throw new Error(`DATABASE_URL is no address of Postgres; ${ADVICE}.`);
   const parsed = new URL(url);
-  // A slash in the password makes the rest of it part of the name of the database, which errors repeat.
+  // After a slash in the password, the rest of it is part of the database's name, which errors contain.
   if (parsed.pathname.includes('@')) throw new Error(`DATABASE_URL has an '@' behind its host; ${ADVICE}.`);
   if (parsed.pathname.length < 2) throw new Error(`DATABASE_URL names no database; ${ADVICE}.`);
   try {
@@ -149,7 +155,6 @@ function checkedUrl(url: string): string {
   } catch {
     throw new Error(`DATABASE_URL has a '%' that is not written as %25; ${ADVICE}.`);
   }
-  return url;
 }
 
 const ADVICE =

@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { Broadcast } from '../connections/broadcast.js';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
+import { checkSize, type SendRequest } from '../protocol/send-request.js';
 import { IdempotencyCache } from './idempotency-cache.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox } from './mailbox.js';
@@ -12,14 +13,6 @@ import { MailboxContext } from './mailbox-context.js';
 import type { MailboxReader } from './mailbox-reader.js';
 import { MAILBOX_STORE, mailboxKeyOf, type MailboxKey, type MailboxStore } from './mailbox-store.js';
 import { PendingReceipt, type OutcomeListener } from './pending-receipt.js';
-
-/** A direct message as its sender hands it in; the recipient is a valid user name. */
-export interface Dispatch {
-  readonly to: string;
-  readonly content: string;
-  /** The sender's own id for it, already checked. */
-  readonly id?: string | undefined;
-}
 
 /**
  * The one place where live and stored meet: it accepts messages, gives each its position in the order, and hands it to
@@ -43,7 +36,6 @@ export class DeliveryService {
     this.ledger = new Ledger(store);
     this.rateMeter = new RateMeter(this.ledger, options.clock);
     this.context = new MailboxContext(options, store, this.ledger, this.repeats, (mailbox) => this.remove(mailbox));
-    connections.onRefusal((code) => this.ledger.countRefusal(code));
     store.removed.on((row, reason) => {
       if (reason !== 'confirmed') this.mailboxes.get(row.mailbox)?.onRemoved(row);
     });
@@ -70,11 +62,13 @@ export class DeliveryService {
   }
 
   /**
-   * Accepts a direct message; `listener` hears of a receipt or a refusal when it is due. Throws a ChatError when the
-   * content is too large.
+   * Accepts a direct message or a broadcast that is valid but for its size; throws CONTENT_TOO_LARGE. The listener hears
+   * of a receipt or a refusal when it is due.
    */
-  send(from: string, { to, content, id }: Dispatch, listener: OutcomeListener): void {
-    const bytes = this.checkedBytes(content, id);
+  send(request: SendRequest, listener: OutcomeListener): void {
+    const { from, to, content, id } = request;
+    const bytes = checkSize(request, this.options.maxContentBytes);
+    if (to === undefined) return this.broadcast(request, listener);
     const repeated = id === undefined ? undefined : this.repeats.find({ id, from, to });
     if (repeated) return repeated.join(listener);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
@@ -83,14 +77,13 @@ export class DeliveryService {
     this.mailboxOf(mailboxKeyOf(to)).accept(message, this.context.nextPosition(), bytes, receipt);
   }
 
-  /** Writes a message to everybody who is connected, its sender included; the receipt says to how many. */
-  broadcast(from: string, content: string, id: string | undefined, listener: OutcomeListener): void {
-    this.checkedBytes(content, id);
-    const message = { id: id ?? newId(), from, content, sentAt: this.options.clock.now() };
+  /** Writes a message to everybody who is connected, its sender included; the receipt says to how many connections. */
+  private broadcast({ from, content, id }: SendRequest, listener: OutcomeListener): void {
+    const broadcast = new Broadcast(id ?? newId(), from, content, this.options.clock.now());
     this.ledger.countBroadcast();
     let recipients = 0;
-    for (const { mailbox, reader } of this.readers.values()) if (mailbox.broadcast(reader, message)) recipients += 1;
-    listener.onReceipt({ id: message.id, status: 'broadcast', sentAt: message.sentAt, recipients }, false);
+    for (const { mailbox, reader } of this.readers.values()) if (mailbox.broadcast(reader, broadcast)) recipients += 1;
+    listener.onReceipt({ id: broadcast.id, status: 'broadcast', sentAt: broadcast.sentAt, recipients }, false);
   }
 
   /**
@@ -175,15 +168,5 @@ export class DeliveryService {
     let mailbox = this.mailboxes.get(key);
     if (!mailbox) this.mailboxes.set(key, (mailbox = new Mailbox(key, this.context)));
     return mailbox;
-  }
-
-  private checkedBytes(content: string, id: string | undefined): number {
-    const bytes = Buffer.byteLength(content);
-    if (bytes <= this.options.maxContentBytes) return bytes;
-    throw new ChatError(
-      'CONTENT_TOO_LARGE',
-      `the content has ${bytes} bytes and may have ${this.options.maxContentBytes}; send it in parts`,
-      { id },
-    );
   }
 }

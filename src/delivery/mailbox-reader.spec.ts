@@ -33,13 +33,22 @@ function readerIn(state: ReaderState): MailboxReader {
   return reader;
 }
 
+/** What it throws. */
+function attempt(move: () => void): string | null {
+  try {
+    move();
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 describe('a reader', () => {
   it.each(STATES.flatMap((from) => STATES.map((to) => [from, to] as const)))('from %s to %s', (from, to) => {
     const reader = readerIn(from);
-    const move = () => reader.moveTo(to);
-    if (WAYS[from].includes(to)) move();
-    else expect(move).toThrow(`no reader goes from ${from} to ${to}`);
-    expect(reader.state).toBe(WAYS[from].includes(to) ? to : from);
+    const isWay = WAYS[from].includes(to);
+    const failure = attempt(() => reader.moveTo(to));
+    expect([failure, reader.state]).toEqual(isWay ? [null, to] : [`no reader goes from ${from} to ${to}`, from]);
   });
 
   it.each([

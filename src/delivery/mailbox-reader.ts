@@ -1,3 +1,4 @@
+import type { Broadcast } from '../connections/broadcast.js';
 import type { Message } from '../protocol/message.js';
 import type { HeldMessage } from './held-message.js';
 import type { MailboxKey, MailboxStore, Page, StoredMessage } from './mailbox-store.js';
@@ -17,7 +18,7 @@ export interface Receiver {
   /** `delayed`: the message had to wait, in the store or behind others. */
   onMessage(message: Message, seq: number, delayed: boolean): void;
   /** Returns false when it takes no more broadcasts for now. */
-  onBroadcast(message: Omit<Message, 'to'>): boolean;
+  onBroadcast(broadcast: Broadcast): boolean;
   onCaughtUp(delivered: number): void;
 }
 
@@ -55,7 +56,7 @@ export class MailboxReader {
   private nextSeq = 1;
   private inFlightBytes = 0;
   private inFlight: HeldMessage[] = [];
-  private broadcasts: { message: Omit<Message, 'to'>; after: number }[] = [];
+  private broadcasts: { broadcast: Broadcast; after: number }[] = [];
 
   constructor(
     readonly receiver: Receiver,
@@ -202,10 +203,10 @@ export class MailboxReader {
    * Writes a broadcast, or keeps it when messages wait to be written before it; returns false when it does neither.
    * `after` is the position of the last message that was accepted before it.
    */
-  broadcast(message: Omit<Message, 'to'>, after: number, isBehind: boolean): boolean {
-    if (!isBehind && this.broadcasts.length === 0) return this.receiver.onBroadcast(message);
+  broadcast(broadcast: Broadcast, after: number, isBehind: boolean): boolean {
+    if (!isBehind && this.broadcasts.length === 0) return this.receiver.onBroadcast(broadcast);
     if (this.broadcasts.length >= HELD_BROADCASTS) return false;
-    this.broadcasts.push({ message, after });
+    this.broadcasts.push({ broadcast, after });
     return true;
   }
 
@@ -215,7 +216,7 @@ export class MailboxReader {
    */
   onRenumbered(newPosition: (position: number) => number): void {
     this.cursor = newPosition(this.cursor);
-    this.broadcasts = this.broadcasts.map(({ message, after }) => ({ message, after: newPosition(after) }));
+    this.broadcasts = this.broadcasts.map(({ broadcast, after }) => ({ broadcast, after: newPosition(after) }));
     this.readAgainAfter(this.cursor);
   }
 
@@ -223,7 +224,7 @@ export class MailboxReader {
   onAllWritten(): void {
     this.tellCaughtUp();
     if (this.broadcasts.length === 0) return;
-    for (const { message } of this.broadcasts.splice(0)) this.receiver.onBroadcast(message);
+    for (const { broadcast } of this.broadcasts.splice(0)) this.receiver.onBroadcast(broadcast);
   }
 
   private tellCaughtUp(): void {
@@ -235,7 +236,7 @@ export class MailboxReader {
   /** Writes the kept broadcasts that came before the message at this position. */
   private flushBroadcasts(position: number): void {
     while (this.broadcasts.length > 0 && this.broadcasts[0]!.after < position) {
-      this.receiver.onBroadcast(this.broadcasts.shift()!.message);
+      this.receiver.onBroadcast(this.broadcasts.shift()!.broadcast);
     }
   }
 

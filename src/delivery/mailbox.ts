@@ -1,3 +1,4 @@
+import type { Broadcast } from '../connections/broadcast.js';
 import type { Message } from '../protocol/message.js';
 import { HeldMessage } from './held-message.js';
 import { HeldMessages, messageKeyOf } from './held-messages.js';
@@ -97,9 +98,9 @@ export class Mailbox {
   }
 
   /** Writes a broadcast to a connection, behind all that waits to be written to it; returns false when it gets none. */
-  broadcast(reader: MailboxReader, message: Omit<Message, 'to'>): boolean {
+  broadcast(reader: MailboxReader, broadcast: Broadcast): boolean {
     const isBehind = reader.state !== 'live' || this.held.firstAfter(reader.cursor) !== undefined;
-    return reader.broadcast(message, this.context.lastPosition, isBehind);
+    return reader.broadcast(broadcast, this.context.lastPosition, isBehind);
   }
 
   /** Stores what is in memory only and came at or before that tick; returns whether anything younger is left. */

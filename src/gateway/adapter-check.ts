@@ -1,27 +1,27 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 
-/** What an application is told that does not install the ChatWsAdapter. */
+/** The error of an application that does not install the ChatWsAdapter. */
 export const ADAPTER_MISSING =
   'ChatModule needs its own WebSocket adapter: call app.useWebSocketAdapter(new ChatWsAdapter(app)) before app.listen(); another adapter for the other gateways is given to it as { others: adapter }.';
 
 /** The HTTP servers that a ChatWsAdapter was made for. */
 const served = new WeakSet<object>();
 
-/** To be called by each ChatWsAdapter, with the HTTP server of its application. */
+/** Has to be called by each ChatWsAdapter, with the HTTP server of its application. */
 export function noteAdapter(httpServer: object): void {
   served.add(httpServer);
 }
 
 /**
- * Refuses the start of an application that has made no ChatWsAdapter, before Nest looks for an adapter of its own: where that
- * is not installed, Nest ends the process and says to install it, and no hook of ours has run by then.
+ * Refuses the start of an application that has not made a ChatWsAdapter. It has to do so before Nest looks for an adapter of
+ * its own: when that is not installed, Nest 11 and 12 end the process and say to install it, and no hook has run by then.
  */
 @Injectable()
 export class AdapterCheck {
   constructor(@Inject(HttpAdapterHost) host: HttpAdapterHost) {
     if (host.httpAdapter) this.checkBeforeInit(host);
-    // A testing module gets it later, and Nest 11.1.0 does not say when.
+    // A testing module gets it later. Nest 11.1.0 does not say when.
     else host.init$?.subscribe(() => this.checkBeforeInit(host));
   }
 
@@ -32,7 +32,7 @@ export class AdapterCheck {
       if (!served.has(httpAdapter.getHttpServer() as object)) throw new Error(ADAPTER_MISSING);
       await init();
     };
-    // An adapter that can't be changed, as a frozen one, is not checked so early, and works all the same.
+    // An HTTP adapter that can't be changed, such as a frozen one, works without this check.
     Reflect.defineProperty(httpAdapter, 'init', { value: checked, writable: true, configurable: true });
   }
 }

@@ -10,29 +10,35 @@ import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
+import { HandshakeService, type AcceptedHandshake } from '../handshake/handshake.service.js';
+import { chooseSubprotocol } from '../handshake/subprotocol.js';
+import { GuardedWebSocketServer } from '../handshake/upgrade-router.js';
+import { OF_CHAT } from '../host-gateways/gateway-hooks.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { errors } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
-import type { Command } from '../protocol/frames.js';
+import type { ClientFrame } from '../protocol/frames.js';
 import { ADAPTER_MISSING } from './adapter-check.js';
-import { AdmissionService, chooseSubprotocol, type Admission } from './admission.service.js';
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
 import { ChatSocket } from './chat.socket.js';
-import { OF_CHAT } from './gateway-hooks.js';
-import { sayGoodbye, type Client } from './goodbye.js';
+import { drain } from './drain.js';
+import { JsonCodec } from './json.codec.js';
 import { AUTHORIZE, Policy, type Authorize } from './policy.js';
-import { SendQueue, type SendQueueSurroundings } from './send-queue.js';
-import { GuardedWebSocketServer } from './upgrade-router.js';
+import { SendQueue, type SendQueueContext } from './send-queue.js';
+import { TextCodec } from './text.codec.js';
 
 /**
- * Pieces in which one frame may arrive, `maxBufferedChunks` of `ws`; one more closes with 1008. Each costs an object, so
- * that a frame written byte by byte costs a hundred times its size. No network cuts data smaller than 536 bytes
- * [RFC 9293 3.7.1]: longer frames than the default may come in as many pieces as that makes.
+ * Into how many pieces one frame may be cut on its way (`maxBufferedChunks` of `ws`); one more closes with 1008. Each
+ * piece costs an object, so that a frame written byte by byte costs a hundred times its size. No network cuts data into
+ * less than 536 bytes [RFC 9293 3.7.1]: a longer frame than the default may come in as many pieces as that makes.
  */
 const MAX_CHUNKS = 1_024;
 const SMALLEST_SEGMENT_BYTES = 536;
 
-/** What a WebSocket server of a chat is told when it is made; the limits of a frame follow when the options are known. */
+/** It keeps nothing of a connection, so one serves all. */
+const jsonCodec = new JsonCodec();
+
+/** The options of a chat's WebSocket server. The limits of a frame are set later, when the options of the chat are known. */
 export function serverOptions(path: string): Record<PropertyKey, unknown> {
   return {
     path,
@@ -41,7 +47,7 @@ export function serverOptions(path: string): Record<PropertyKey, unknown> {
     perMessageDeflate: false,
     clientTracking: false, // ConnectionService does that.
     closeTimeout: CLOSE_TIMEOUT_MS,
-    autoPong: false, // Connection answers pings, in their order among the frames.
+    autoPong: false, // The gateway answers pings, in their order among the frames.
     handleProtocols: (offered: Set<string>) => chooseSubprotocol(offered) ?? false,
   };
 }
@@ -53,27 +59,23 @@ export function serverOptions(path: string): Record<PropertyKey, unknown> {
  */
 @WebSocketGateway(serverOptions('/chat'))
 export class ChatGateway
-  implements
-    OnGatewayInit,
-    OnGatewayConnection,
-    OnGatewayDisconnect,
-    OnApplicationBootstrap,
-    BeforeApplicationShutdown,
-    SendQueueSurroundings
+  implements OnGatewayInit, OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, BeforeApplicationShutdown
 {
   private readonly logger = new Logger('ChatGateway');
-  private readonly clients = new Map<WebSocket, Client>();
-  readonly policy: Policy | null;
+  /** What each open WebSocket sends; the connection is the queue's. */
+  private readonly queues = new Map<WebSocket, SendQueue>();
+  private readonly queueContext: SendQueueContext;
   private server: unknown;
 
   constructor(
-    @Inject(CHAT_OPTIONS) readonly options: ChatOptions,
-    @Inject(AdmissionService) private readonly admissions: AdmissionService,
+    @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
+    @Inject(HandshakeService) private readonly handshakes: HandshakeService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
-    @Inject(DeliveryService) readonly delivery: DeliveryService,
+    @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(AUTHORIZE) authorize: Authorize | null,
   ) {
-    this.policy = authorize && new Policy(authorize, options.clock);
+    const policy = authorize && new Policy(authorize, options.clock);
+    this.queueContext = { options, delivery, policy, logger: this.logger };
   }
 
   afterInit(server: unknown): void {
@@ -82,8 +84,8 @@ export class ChatGateway
     const { maxFrameBytes, maxFragments } = this.options;
     const maxBufferedChunks = Math.max(MAX_CHUNKS, Math.ceil(maxFrameBytes / SMALLEST_SEGMENT_BYTES));
     Object.assign(server.options, { maxPayload: maxFrameBytes, maxFragments, maxBufferedChunks });
-    server.on('refused', (code: string) => this.admissions.onRefused(code));
-    server.guard = (request) => this.admissions.admit(request);
+    server.on('refused', (code: string) => this.handshakes.countRefusal(code));
+    server.guard = (request) => this.handshakes.accept(request);
   }
 
   onApplicationBootstrap(): void {
@@ -93,84 +95,97 @@ export class ChatGateway
   }
 
   /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
-  handleConnection(socket: WebSocket, request: IncomingMessage, { origin, codec }: Admission): void {
+  handleConnection(socket: WebSocket, request: IncomingMessage, { origin, protocol }: AcceptedHandshake): void {
+    const codec = protocol === 'json' ? jsonCodec : new TextCodec();
     const connection = this.connections.open(socket, request.socket, codec, origin);
-    const queue = new SendQueue(connection, this);
-    this.clients.set(socket, { connection, queue });
+    const queue = new SendQueue(connection, this.queueContext);
+    this.queues.set(socket, queue);
     socket.on('closing', () => {
-      void queue.flush(); // What was read is taken, whichever side begins the goodbye.
+      void queue.flush(); // What was read is taken, whichever side closes first.
       connection.endTurn();
     });
-    socket.on('message', (data, isBinary) => this.onFrame(connection, queue, codec, data, isBinary));
-    socket.on('error', (error) => onBadFrame(connection, error));
-    socket.on('ping', (payload) => connection.onPing(payload));
-    socket.on('pong', (payload) => this.onPong(connection, payload));
+    socket.on('message', (data, isBinary) => this.handleFrame(queue, codec, data, isBinary));
+    socket.on('error', (error) => handleBadFrame(connection, error));
+    socket.on('ping', (payload) => this.handlePing(queue, payload));
+    socket.on('pong', (payload) => this.handlePong(queue, payload));
     this.delivery.attach(connection);
-    connection.endTurn(); // What it is greeted with leaves with the answer to the handshake.
+    connection.endTurn(); // What it is greeted with leaves together with the response to the handshake.
   }
 
   handleDisconnect(socket: WebSocket): void {
-    const client = this.clients.get(socket);
-    if (!client) return;
-    const { connection, queue } = client;
-    this.clients.delete(socket);
+    const queue = this.queues.get(socket);
+    if (!queue) return;
+    const { connection } = queue;
+    this.queues.delete(socket);
     void queue.flush();
     this.connections.remove(connection);
     this.delivery.detach(connection);
   }
 
-  /** Stores what is unconfirmed, says goodbye to everybody, and waits until they are gone; nothing is lost and nobody who answers sees 1006. */
+  /**
+   * Stores what is unconfirmed, closes all connections, and waits until they are gone. Nothing is lost, and no client that
+   * answers its close frame sees 1006.
+   */
   async beforeApplicationShutdown(): Promise<void> {
-    this.admissions.close();
-    await sayGoodbye(this.clients, this.delivery, this.options);
+    this.handshakes.close();
+    await drain(this.queues, this.delivery, this.options);
     await this.delivery.close();
   }
 
-  onError(connection: Connection, error: unknown): void {
-    if (error instanceof ChatError) return connection.onRefused(error);
-    this.logger.error(error);
-    connection.revoke(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
-  }
-
-  private onFrame(
-    connection: Connection,
-    queue: SendQueue,
-    codec: Admission['codec'],
-    data: RawData,
-    isBinary: boolean,
-  ): void {
+  private handleFrame(queue: SendQueue, codec: JsonCodec | TextCodec, data: RawData, isBinary: boolean): void {
+    const { connection } = queue;
     if (connection.isRevoked) return;
-    connection.onFrame();
+    connection.handleFrame();
     const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
     if (text === null) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
-    let command: Command;
+    let frame: ClientFrame;
     try {
-      command = codec.decode(text);
+      frame = codec.decode(text, connection.user);
     } catch (error) {
-      if (connection.mayOverhead()) this.onError(connection, error);
+      if (takeOverhead(queue)) queue.fail(error);
       return;
     }
-    if (command.type === 'ack') this.acknowledge(connection, command.seq);
-    else queue.push(command);
+    if ('seq' in frame) this.acknowledge(queue, frame.seq);
+    else queue.push(frame);
   }
 
-  private acknowledge(connection: Connection, seq: number): void {
+  private acknowledge(queue: SendQueue, seq: number): void {
+    const { connection } = queue;
     const confirmed = this.delivery.confirm(connection, seq);
     // Acks that confirm something are as many as the messages; only others can be a flood.
-    if (confirmed === 0) connection.mayOverhead();
+    if (confirmed === 0) takeOverhead(queue);
     if (confirmed !== null) return;
-    connection.onRefused(new ChatError('BAD_FRAME', 'this seq was never sent to you; acknowledge what has come'));
+    queue.fail(errors.neverSent());
     connection.revoke(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
   }
 
-  private onPong(connection: Connection, payload: Buffer): void {
-    const seq = connection.onPong(payload);
-    if (seq !== null) this.delivery.confirm(connection, seq);
+  /** The pong goes behind the answers to the frames before the ping, but for those that had to wait. */
+  private handlePing(queue: SendQueue, payload: Buffer): void {
+    const { connection } = queue;
+    if (connection.isRevoked) return;
+    connection.handleSignOfLife();
+    if (takeOverhead(queue)) connection.writePong(payload);
+  }
+
+  private handlePong(queue: SendQueue, payload: Buffer): void {
+    const { connection } = queue;
+    if (connection.isRevoked) return;
+    const seq = connection.handlePong(payload);
+    if (seq === null) takeOverhead(queue);
+    // Only a text connection confirms this way [protocol 3.2].
+    else if (connection.protocol === 'text') this.delivery.confirm(connection, seq);
   }
 }
 
-function onBadFrame(connection: Connection, error: NodeJS.ErrnoException): void {
-  if (error.code?.startsWith('WS_ERR_')) connection.onBadFrame(FRAME_ERRORS[error.code] ?? BROKEN_FRAME);
+/** Counts a frame that brings nothing to send. Returns false when there are too many: the connection is closed with 4429. */
+function takeOverhead({ connection, rateLimits }: SendQueue): boolean {
+  if (rateLimits.takeOverhead()) return true;
+  connection.revoke(CloseCode.TOO_MANY_FRAMES, 'too many pings, pongs, unreadable frames or acks of nothing');
+  return false;
+}
+
+function handleBadFrame(connection: Connection, error: NodeJS.ErrnoException): void {
+  if (error.code?.startsWith('WS_ERR_')) connection.handleBadFrame(FRAME_ERRORS[error.code] ?? BROKEN_FRAME);
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -1,33 +1,31 @@
-import { ChatError } from '../protocol/chat-error.js';
-import type { Command, ServerCodec, Welcome } from '../protocol/frames.js';
+import { errors, type ChatError } from '../protocol/chat-error.js';
+import type { ClientFrame, ServerCodec, Welcome } from '../protocol/frames.js';
 import { isMessageId, toIsoTime, type Message, type Receipt } from '../protocol/message.js';
-import { explainUserName, parseUserName } from '../protocol/user-name.js';
+import { checkBroadcast, checkSend, type WrittenRequest } from '../protocol/send-request.js';
 
 /**
- * The JSON protocol, `chat.v1.json` [protocol 4]. Frames are checked by hand: they are two or three strings, and a schema
- * library would cost as much as the rest of the relay. Unknown fields are ignored.
+ * The JSON protocol, `chat.v1.json` [protocol 4]. Frames are checked by hand: they are two or three strings, and
+ * checking them with a schema library would cost as much as the rest of the relay. Unknown fields are ignored.
  */
 export class JsonCodec implements ServerCodec {
   readonly protocol = 'json';
 
-  /** Reads `{"event", "data"}`; throws a ChatError with the frame's id, if it has one. */
-  decode(frame: string): Command {
+  /** Reads `{"event", "data"}` of this user; throws a ChatError with the id that the frame brought, if any. */
+  decode(frame: string, user: string): ClientFrame {
     const { event, data } = parseFrame(frame);
     switch (event) {
       case 'send':
-        return decodeSend(data);
+        return checkSend(data, user);
       case 'broadcast':
-        return { type: 'broadcast', content: contentOf(data), ...idOf(data) };
+        return checkBroadcast(data, user);
       case 'ack':
-        return { type: 'ack', seq: seqOf(data) };
+        return { seq: seqOf(data) };
       default:
-        throw new ChatError('UNKNOWN_EVENT', 'there is no such event; send one of send, broadcast, ack', {
-          id: readableId(data),
-        });
+        throw errors.unknownEvent(readableId(data));
     }
   }
 
-  // Messages and receipts are the frames that are written most: they are put together by hand, and only what people wrote is escaped.
+  // Most frames are messages and receipts: they are put together by hand; only what people wrote is escaped.
   message({ id, from, to, content, sentAt }: Message, seq: number, late: boolean): string {
     return (
       `{"event":"message","data":{"seq":${seq},"id":"${id}","from":${JSON.stringify(from)},"to":${JSON.stringify(to)},` +
@@ -61,7 +59,7 @@ export class JsonCodec implements ServerCodec {
   }
 }
 
-type Data = Readonly<Record<string, unknown>>;
+type Data = WrittenRequest & Partial<Record<'seq', unknown>>;
 
 function frameOf(event: string, data: unknown): string {
   return JSON.stringify({ event, data });
@@ -72,50 +70,23 @@ function parseFrame(frame: string): { event: string; data: Data } {
   try {
     parsed = JSON.parse(frame);
   } catch (cause) {
-    throw new ChatError('BAD_FRAME', 'the frame is not JSON; send {"event": …, "data": {…}}', { cause });
+    throw errors.notJson(cause);
   }
   const { event, data } = isObject(parsed) ? parsed : { event: undefined, data: undefined };
-  if (typeof event !== 'string' || !isObject(data)) {
-    throw new ChatError('BAD_FRAME', 'the frame needs an "event" and an object as "data"', {
-      id: isObject(data) ? readableId(data) : undefined,
-    });
-  }
-  return { event, data };
-}
-
-function decodeSend(data: Data): Command {
-  const id = idOf(data);
-  const content = contentOf(data);
-  if (typeof data['to'] !== 'string') throw new ChatError('BAD_FRAME', '"to" has to be a string', id);
-  const to = parseUserName(data['to']);
-  if (to === null) throw new ChatError('BAD_RECIPIENT', `${explainUserName(data['to'])}; correct "to"`, id);
-  return { type: 'send', to, content, ...id };
-}
-
-function idOf(data: Data): { id?: string } {
-  const id = data['id'];
-  if (id === undefined) return {};
-  if (isMessageId(id)) return { id };
-  throw new ChatError('BAD_FRAME', '"id" has to be 1 to 64 of A-Z a-z 0-9 _ -');
-}
-
-function contentOf(data: Data): string {
-  const content = data['content'];
-  // An escape like \ud800 can write half a character, which no UTF-8 can carry on to the recipient.
-  if (typeof content === 'string' && content.isWellFormed()) return content;
-  throw new ChatError('BAD_FRAME', '"content" has to be a string of whole characters', { id: readableId(data) });
+  if (typeof event === 'string' && isObject(data)) return { event, data };
+  throw errors.noEvent(isObject(data) ? readableId(data) : undefined);
 }
 
 function seqOf(data: Data): number {
-  const seq = data['seq'];
+  const { seq } = data;
   if (Number.isSafeInteger(seq) && (seq as number) >= 0) return seq as number;
-  throw new ChatError('BAD_FRAME', '"seq" has to be a whole number');
+  throw errors.badField('seq', 'has to be a whole number');
 }
 
 function readableId(data: Data): string | undefined {
-  return isMessageId(data['id']) ? data['id'] : undefined;
+  return isMessageId(data.id) ? data.id : undefined;
 }
 
-function isObject(value: unknown): value is Data {
+function isObject(value: unknown): value is Data & Readonly<Partial<Record<'event' | 'data', unknown>>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

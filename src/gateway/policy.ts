@@ -2,21 +2,19 @@ import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import { within, type Clock } from '../options/clock.js';
-import type { Command } from '../protocol/frames.js';
-
-/** What a policy decides about: a direct message, or a broadcast. */
-export type SendCommand = Exclude<Command, { readonly type: 'ack' }>;
+import type { SendRequest } from '../protocol/send-request.js';
 
 /**
- * Says whether a connection may send this. False, and whatever it throws, is answered with NOT_ALLOWED; so is no answer
- * within 10 s. While it makes up its mind this connection waits, and its frames keep their order.
+ * Returns whether a connection may send this direct message, or this broadcast (`to` is undefined). If it returns false,
+ * throws, or takes longer than 10 s, the message is refused with NOT_ALLOWED. Meanwhile the messages of this connection
+ * wait, in their order.
  */
-export type Authorize = (command: SendCommand, connection: ConnectionInfo) => boolean | Promise<boolean>;
+export type Authorize = (request: SendRequest, connection: ConnectionInfo) => boolean | Promise<boolean>;
 
 /** The token of the application's policy; null when it has none. */
 export const AUTHORIZE = Symbol.for('holdfast:authorize');
 
-/** How long a policy may take, in milliseconds; meanwhile what its connection sends waits. */
+/** How long a policy may take, in milliseconds. */
 const DECIDE_WITHIN_MS = 10_000;
 
 /** Asks the application's policy. */
@@ -28,15 +26,15 @@ export class Policy {
     private readonly clock: Clock,
   ) {}
 
-  /** Whether a connection may send this, now or later; it neither throws nor rejects. */
-  decide(command: SendCommand, connection: Connection): boolean | Promise<boolean> {
-    const verdict = this.verdictOf(command, connection);
+  /** Returns whether a connection may send this, or a promise of that. It neither throws nor rejects. */
+  decide(request: SendRequest, connection: Connection): boolean | Promise<boolean> {
+    const verdict = this.verdictOf(request, connection);
     return typeof verdict === 'boolean' ? verdict : this.settle(verdict);
   }
 
-  private verdictOf(command: SendCommand, connection: Connection): boolean | Promise<boolean> {
+  private verdictOf(request: SendRequest, connection: Connection): boolean | Promise<boolean> {
     try {
-      return this.authorize(command, connection);
+      return this.authorize(request, connection);
     } catch (error) {
       return this.failed(error);
     }

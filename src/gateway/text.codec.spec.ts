@@ -15,33 +15,33 @@ function catchChatError(decode: () => unknown): ChatError {
 
 describe('the text protocol reads', () => {
   it.each([
-    ['bob|hello', { type: 'send', to: 'bob', content: 'hello' }, 'a direct message'],
-    ['a|b|c', { type: 'send', to: 'a', content: 'b|c' }, 'only the first bar as the delimiter'],
-    ['bob|ps | grep x', { type: 'send', to: 'bob', content: 'ps | grep x' }, 'only the first bar as the delimiter'],
-    ['bob||', { type: 'send', to: 'bob', content: '|' }, 'only the first bar as the delimiter'],
-    ['bob|', { type: 'send', to: 'bob', content: '' }, 'empty content'],
-    [' bob |x', { type: 'send', to: 'bob', content: 'x' }, 'the name without the space around it'],
-    ['bob|  x\t', { type: 'send', to: 'bob', content: '  x\t' }, 'the content with the space around it'],
-    ['bob|one\r\ntwo\n', { type: 'send', to: 'bob', content: 'one\r\ntwo\n' }, 'line ends as they are'],
-    ['bob|a\0b', { type: 'send', to: 'bob', content: 'a\0b' }, 'NUL as it is'],
-    ['bob|cafe\u0301', { type: 'send', to: 'bob', content: 'cafe\u0301' }, 'the content without composing it'],
-    ['cafe\u0301|x', { type: 'send', to: 'caf\u00e9', content: 'x' }, 'the name composed'],
-    ['Bob|x', { type: 'send', to: 'Bob', content: 'x' }, 'the case of the name'],
-    ['\ufeffbob|\ufeffx', { type: 'send', to: 'bob', content: '\ufeffx' }, 'a mark of byte order as content only'],
+    ['bob|hello', { from: 'alice', to: 'bob', content: 'hello' }, 'a direct message'],
+    ['a|b|c', { from: 'alice', to: 'a', content: 'b|c' }, 'only the first bar as the delimiter'],
+    ['bob|ps | grep x', { from: 'alice', to: 'bob', content: 'ps | grep x' }, 'only the first bar as the delimiter'],
+    ['bob||', { from: 'alice', to: 'bob', content: '|' }, 'only the first bar as the delimiter'],
+    ['bob|', { from: 'alice', to: 'bob', content: '' }, 'empty content'],
+    [' bob |x', { from: 'alice', to: 'bob', content: 'x' }, 'the name without the space around it'],
+    ['bob|  x\t', { from: 'alice', to: 'bob', content: '  x\t' }, 'the content with the space around it'],
+    ['bob|one\r\ntwo\n', { from: 'alice', to: 'bob', content: 'one\r\ntwo\n' }, 'line ends as they are'],
+    ['bob|a\0b', { from: 'alice', to: 'bob', content: 'a\0b' }, 'NUL as it is'],
+    ['bob|cafe\u0301', { from: 'alice', to: 'bob', content: 'cafe\u0301' }, 'the content without composing it'],
+    ['cafe\u0301|x', { from: 'alice', to: 'caf\u00e9', content: 'x' }, 'the name composed'],
+    ['Bob|x', { from: 'alice', to: 'Bob', content: 'x' }, 'the case of the name'],
+    ['\ufeffbob|\ufeffx', { from: 'alice', to: 'bob', content: '\ufeffx' }, 'a mark of byte order as content only'],
     [
       '\u{1f642}|\u{1f468}\u200d\u{1f469}',
-      { type: 'send', to: '\u{1f642}', content: '\u{1f468}\u200d\u{1f469}' },
+      { from: 'alice', to: '\u{1f642}', content: '\u{1f468}\u200d\u{1f469}' },
       'emoji',
     ],
-    ['__proto__|x', { type: 'send', to: '__proto__', content: 'x' }, 'the name of a property'],
-    ['hello', { type: 'broadcast', content: 'hello' }, 'text without a bar as a broadcast'],
-    ['', { type: 'broadcast', content: '' }, 'an empty frame as an empty broadcast'],
-    [' hello\r\n', { type: 'broadcast', content: ' hello\r\n' }, 'a broadcast as it is'],
-    ['\ufeffhello', { type: 'broadcast', content: '\ufeffhello' }, 'a broadcast with its mark of byte order'],
-    ['{"event":"send"}', { type: 'broadcast', content: '{"event":"send"}' }, 'JSON as a broadcast'],
-    ['\uff5chello', { type: 'broadcast', content: '\uff5chello' }, 'no other bar as the delimiter'],
+    ['__proto__|x', { from: 'alice', to: '__proto__', content: 'x' }, 'the name of a property'],
+    ['hello', { from: 'alice', content: 'hello' }, 'text without a bar as a broadcast'],
+    ['', { from: 'alice', content: '' }, 'an empty frame as an empty broadcast'],
+    [' hello\r\n', { from: 'alice', content: ' hello\r\n' }, 'a broadcast as it is'],
+    ['\ufeffhello', { from: 'alice', content: '\ufeffhello' }, 'a broadcast with its mark of byte order'],
+    ['{"event":"send"}', { from: 'alice', content: '{"event":"send"}' }, 'JSON as a broadcast'],
+    ['\uff5chello', { from: 'alice', content: '\uff5chello' }, 'no other bar as the delimiter'],
   ])('%j as %j: %s', (frame, command, _what) => {
-    expect(new TextCodec().decode(frame)).toEqual(command);
+    expect(new TextCodec().decode(frame, 'alice')).toEqual(command);
   });
 
   it.each([
@@ -53,23 +53,23 @@ describe('the text protocol reads', () => {
     ['b\nob|hello', 'BAD_RECIPIENT', 'no name with a line feed'],
     [`${'x'.repeat(129)}|hello`, 'BAD_RECIPIENT', 'no name of 129 bytes'],
   ])('%j with %s: %s', (frame, code, _what) => {
-    expect(catchChatError(() => new TextCodec().decode(frame))).toMatchObject({ code, temporary: false });
+    expect(catchChatError(() => new TextCodec().decode(frame, 'alice'))).toMatchObject({ code, temporary: false });
   });
 
   it('`|content` for the last one it has sent to', () => {
     const codec = new TextCodec();
-    expect(codec.decode('bob|1')).toMatchObject({ to: 'bob' });
-    expect(codec.decode('to everybody')).toMatchObject({ type: 'broadcast' });
-    expect(codec.decode('|2')).toEqual({ type: 'send', to: 'bob', content: '2' });
-    expect(codec.decode(' | 3|4')).toEqual({ type: 'send', to: 'bob', content: ' 3|4' });
-    expect(codec.decode('|')).toEqual({ type: 'send', to: 'bob', content: '' });
-    expect(codec.decode(' carol|5')).toMatchObject({ to: 'carol' });
-    expect(codec.decode('|6')).toEqual({ type: 'send', to: 'carol', content: '6' });
+    expect(codec.decode('bob|1', 'alice')).toMatchObject({ to: 'bob' });
+    expect(codec.decode('to everybody', 'alice')).toMatchObject({ to: undefined });
+    expect(codec.decode('|2', 'alice')).toEqual({ from: 'alice', to: 'bob', content: '2' });
+    expect(codec.decode(' | 3|4', 'alice')).toEqual({ from: 'alice', to: 'bob', content: ' 3|4' });
+    expect(codec.decode('|', 'alice')).toEqual({ from: 'alice', to: 'bob', content: '' });
+    expect(codec.decode(' carol|5', 'alice')).toMatchObject({ to: 'carol' });
+    expect(codec.decode('|6', 'alice')).toEqual({ from: 'alice', to: 'carol', content: '6' });
   });
 
   it('`|content` for the last one of this connection only', () => {
-    new TextCodec().decode('bob|1');
-    expect(catchChatError(() => new TextCodec().decode('|2')).code).toBe('NO_RECIPIENT');
+    new TextCodec().decode('bob|1', 'alice');
+    expect(catchChatError(() => new TextCodec().decode('|2', 'alice')).code).toBe('NO_RECIPIENT');
   });
 });
 
@@ -88,7 +88,7 @@ describe('the text protocol writes', () => {
       ['|secret', 'NO_RECIPIENT'],
       ['sec\u200bret|secret', 'BAD_RECIPIENT'],
     ] as const) {
-      const refusal = catchChatError(() => codec.decode(frame));
+      const refusal = catchChatError(() => codec.decode(frame, 'alice'));
       expect(codec.exception(refusal)).toMatch(new RegExp(`^error: ${code}: .{20,}; .{10,}`));
       expect(codec.exception(refusal)).not.toMatch(/sec|ret/);
     }

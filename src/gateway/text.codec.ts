@@ -1,34 +1,34 @@
-import { ChatError } from '../protocol/chat-error.js';
-import type { Command, ServerCodec } from '../protocol/frames.js';
+import { errors, type ChatError } from '../protocol/chat-error.js';
+import type { ServerCodec } from '../protocol/frames.js';
 import { toIsoTime, type Message } from '../protocol/message.js';
-import { explainUserName, parseUserName } from '../protocol/user-name.js';
+import type { SendRequest } from '../protocol/send-request.js';
+import { parseUserName } from '../protocol/user-name.js';
 
-/** The text protocol, for any WebSocket client without a library [protocol 3]. There is one for each connection, as it knows the last recipient. */
+/**
+ * The text protocol, for any WebSocket client without a library [protocol 3]. Each connection has its own, which
+ * remembers the last recipient.
+ */
 export class TextCodec implements ServerCodec {
   readonly protocol = 'text';
   private lastRecipient: string | null = null;
 
-  /** Reads `to|content`, `|content` for the last recipient, or a broadcast; throws a ChatError. */
-  decode(frame: string): Command {
+  /**
+   * Reads `to|content`, `|content` for the last recipient, or a broadcast of this user; throws a ChatError. A frame is
+   * whole characters always, as it came in UTF-8.
+   */
+  decode(frame: string, user: string): SendRequest {
     const bar = frame.indexOf('|');
-    if (bar < 0) return { type: 'broadcast', content: frame };
-    return { type: 'send', to: this.recipient(frame.slice(0, bar)), content: frame.slice(bar + 1) };
+    if (bar < 0) return { from: user, to: undefined, content: frame, id: undefined };
+    return { from: user, to: this.recipient(frame.slice(0, bar)), content: frame.slice(bar + 1), id: undefined };
   }
 
   private recipient(written: string): string {
     if (written.trim() !== '') {
-      // After a name that is none, nobody is the last recipient: what follows was not meant for the one before.
+      // An invalid name clears the last recipient: the `|content` that follows was not meant for the one before.
       this.lastRecipient = parseUserName(written);
-      if (this.lastRecipient === null) {
-        throw new ChatError('BAD_RECIPIENT', `${explainUserName(written)}; correct what stands before the first "|"`);
-      }
+      if (this.lastRecipient === null) throw errors.badName(written, 'what stands before the first "|"');
     }
-    if (this.lastRecipient === null) {
-      throw new ChatError(
-        'NO_RECIPIENT',
-        'there is no last recipient on this connection; put a user name before the "|"',
-      );
-    }
+    if (this.lastRecipient === null) throw errors.noRecipient();
     return this.lastRecipient;
   }
 
@@ -44,7 +44,7 @@ export class TextCodec implements ServerCodec {
     return `error: ${error.code}: ${error.message}`;
   }
 
-  // The text protocol has no words for these [protocol 3.1].
+  // The text protocol has no such frames [protocol 3.1].
   welcome(): null {
     return null;
   }

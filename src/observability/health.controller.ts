@@ -29,7 +29,7 @@ export class HealthController implements OnModuleDestroy {
   @Get('ready')
   @HealthCheck({ noCache: true, swaggerDocumentation: false })
   async ready(): Promise<HealthCheckResult> {
-    const claims = { store: this.store.look(), server: !this.goingAway };
+    const claims = { store: this.store.checkHealth(), server: !this.goingAway };
     const checks = Object.entries(claims).map(([name, holds]) => {
       const indicator = this.indicators.check(name);
       return () => (holds ? indicator.up() : indicator.down());

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ConnectionService } from '../connections/connection.service.js';
-import { EntranceService } from '../connections/entrance.service.js';
-import { SOCKET_ENDINGS } from '../connections/http-sockets.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
+import { HandshakeService } from '../handshake/handshake.service.js';
+import { SOCKET_ENDINGS } from '../handshake/http-sockets.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ERROR_CODES, type ErrorCode } from '../protocol/chat-error.js';
@@ -33,7 +33,7 @@ export class MetricsService {
   constructor(
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
-    @Inject(EntranceService) private readonly entrance: EntranceService,
+    @Inject(HandshakeService) private readonly handshakes: HandshakeService,
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
   ) {
@@ -97,26 +97,26 @@ export class MetricsService {
     this.gauge('connections', 'Open connections.', byProtocol, 'protocol');
     this.gauge('users', 'Users who are connected.', () => this.connections.userCount);
     const all = () => [...this.connections.all()];
-    const choked = () => all().filter(({ isChoked }) => isChoked).length;
-    this.gauge('connections_choked', 'Connections that do not read what they are written.', choked);
+    const slow = () => all().filter(({ isSlowConsumer }) => isSlowConsumer).length;
+    this.gauge('connections_slow', 'Slow consumers: connections that do not read what they are sent.', slow);
     const buffered = () => all().reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0);
     this.gauge('connections_buffered_bytes', 'Bytes that wait to leave, of all connections.', buffered);
     const codes = [...new Set([...Object.values(CloseCode), BROKEN_FRAME, ...Object.values(FRAME_ERRORS)])];
-    const closed = () => codes.map((code) => [String(code), this.connections.closed.of(code)] as const);
+    const closed = () => codes.map((code) => [String(code), this.connections.closedWith(code)] as const);
     this.counter('connections_closed_total', 'Connections that the server closed.', closed, 'code');
     const skipped = () => this.connections.broadcastsSkipped;
-    this.counter('broadcasts_skipped_total', 'Broadcasts not written to one that does not read.', skipped);
+    this.counter('broadcasts_skipped_total', 'Broadcasts that were not written to a slow consumer.', skipped);
   }
 
   private showHandshakes(): void {
-    const { line } = this.entrance;
-    this.gauge('handshakes_waiting', 'Handshakes that wait in line.', () => line.length);
-    const refused = () => this.entrance.refusals();
+    const { queue } = this.handshakes;
+    this.gauge('handshakes_waiting', 'Handshakes that wait in line.', () => queue.length);
+    const refused = () => this.handshakes.refusals();
     this.counter('handshakes_refused_total', 'Handshakes that were refused before the upgrade.', refused, 'code');
   }
 
   private showHttpSockets(): void {
-    const { httpSockets } = this.entrance;
+    const { httpSockets } = this.handshakes;
     const help = 'Sockets of the standalone server';
     this.gauge('http_sockets', `${help} that are no connections.`, () => httpSockets.count);
     const closed = () => SOCKET_ENDINGS.map((reason) => [reason, httpSockets.closed.of(reason)] as const);
@@ -151,7 +151,7 @@ export class MetricsService {
       registers,
     });
     for (const statement of ['insert', 'delete']) for (const metric of [seconds, rows]) metric.zero({ statement });
-    this.store.onCommit((commit) => {
+    this.store.committed.on((commit) => {
       seconds.observe({ statement: commit.statement }, commit.seconds);
       rows.observe({ statement: commit.statement }, commit.rows);
     });

@@ -7,8 +7,8 @@ import { MetricsService } from './metrics.service.js';
 /** What orchestrators and Prometheus ask the standalone server. It looks on: no message passes through here. */
 @Module({})
 export class ObservabilityModule {
-  /** Over a chat that exports its delivery. */
-  static over(chat: DynamicModule): DynamicModule {
+  /** Watches this chat, which is what `ChatModule.forRoot()` returns. */
+  static register(chat: DynamicModule): DynamicModule {
     return {
       module: ObservabilityModule,
       // Without its logger: it would write a line for every probe, and the store logs its own failures once.

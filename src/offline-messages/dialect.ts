@@ -1,24 +1,24 @@
-/** The kinds of databases that the store speaks, by their names among the options of a data source. */
+/** The databases that the store supports, by their type in the options of a data source. */
 export type DatabaseType = 'sqlite' | 'better-sqlite3' | 'postgres';
 
-/** How one family of databases wants to be spoken to. */
+/** What differs between databases. */
 export interface Dialect {
-  /** A table whose column `value` holds the items of a JSON array, which is the next parameter. */
+  /** SQL for a table whose column `value` holds the items of a JSON array, which is the next parameter. */
   readonly items: string;
-  /** The address of a row, by which it is found at once in the statement that read it. */
+  /** The column with a row's physical address, the fastest way to find the row again within one statement. */
   readonly address: string;
-  /** SQL with a `?` for each parameter, with the marks that the driver takes. */
+  /** Replaces the `?` of each parameter by the marks of the driver. */
   marked(sql: string): string;
-  /** Content as the database can hold it, and back. */
+  /** Converts content to what the database can hold, and back. */
   toColumn(content: string): string;
   fromColumn(content: string): string;
-  /** All rows as one JSON array of arrays, in the order of their positions, out of a subquery that has them in it. */
+  /** SQL for all rows of an ordered subquery as one JSON array of arrays, in the order of their positions. */
   asJson(columns: string): string;
-  /** Puts right what the driver hands over. */
+  /** Corrects the types of values that the driver returns. */
   fromDriver<Row>(rows: Row[]): Row[];
-  /** The driver works on the event loop: everybody waits for its statements. */
+  /** The driver blocks the event loop during a statement. */
   readonly isOnEventLoop: boolean;
-  /** How long to wait before a lock that was met is reported, in milliseconds; 0 where the database has waited for it. */
+  /** How long to wait before a lock is reported, in milliseconds; 0 where the database has waited already. */
   readonly lockWaitMs: number;
 }
 
@@ -36,10 +36,10 @@ const SQLITE: Dialect = {
   lockWaitMs: 0,
 };
 
-/** On the event loop nobody may wait for a lock: it is met again later instead. */
+/** A driver on the event loop must not wait for a lock. The statement is tried again later instead. */
 const BETTER_SQLITE3: Dialect = { ...SQLITE, isOnEventLoop: true, lockWaitMs: 250 };
 
-/** Postgres hands 64-bit integers and sums over as strings; ours stay far below 2^53. */
+/** Postgres returns 64-bit integers and sums as strings. Ours stay far below 2^53. */
 const NUMBERS = ['position', 'bytes', 'sentAt', 'count', 'users', 'lastPosition', 'sweepAfter', 'oldest', 'newest'];
 
 const POSTGRES: Dialect = {
@@ -49,7 +49,7 @@ const POSTGRES: Dialect = {
     let count = 0;
     return sql.replace(/\?/g, () => `$${(count += 1)}`);
   },
-  // Its texts hold every character but U+0000. U+0001 stands before a digit that says which of the two was meant.
+  // A text of Postgres cannot hold U+0000. It is written as U+0001 and `0`, and U+0001 itself as U+0001 and `1`.
   toColumn: (content) => content.replaceAll('\x01', '\x011').replaceAll('\0', '\x010'),
   fromColumn: (content) => content.replaceAll('\x010', '\0').replaceAll('\x011', '\x01'),
   asJson: (columns) => `COALESCE(CAST(json_agg(json_build_array(${columns}) ORDER BY position) AS text), '[]')`,
@@ -68,12 +68,12 @@ const DIALECTS: Readonly<Record<DatabaseType, Dialect>> = {
   postgres: POSTGRES,
 };
 
-/** Says whether the store speaks to such databases. */
+/** Returns whether the store supports this type of database. */
 export function isDatabaseType(type: string): type is DatabaseType {
   return type in DIALECTS;
 }
 
 export function dialectOf(type: string): Dialect {
-  if (!isDatabaseType(type)) throw new Error(`The store speaks to no ${type}.`);
+  if (!isDatabaseType(type)) throw new Error(`The store does not support ${type}.`);
   return DIALECTS[type];
 }

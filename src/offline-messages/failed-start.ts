@@ -1,14 +1,14 @@
 import type { ModulesContainer } from '@nestjs/core';
 
-/** How often it is looked for what Nest has begun to make since, in milliseconds. */
+/** The interval at which new providers of the application are looked for, in milliseconds. */
 const LOOK_MS = 50;
 
-/** Of each application that is being made, how to end its watches. */
+/** Of each application that is starting, the functions that end its watches. */
 const watches = new WeakMap<ModulesContainer, Set<() => void>>();
 
 /**
- * Calls back when something of the application can't be made, until `onStarted` is called. Nest calls no hook then, so that
- * what was opened by that time would stay open, and the store locked, for as long as the process lives.
+ * Calls back when some part of the application cannot be made, until `startSucceeded` is called. Nest calls no hook
+ * then: what is open by that time would stay open, and the store locked, for as long as the process lives.
  */
 export function whenStartFails(modules: ModulesContainer, callback: () => void): void {
   const seen = new WeakSet<object>();
@@ -35,8 +35,8 @@ export function whenStartFails(modules: ModulesContainer, callback: () => void):
   look();
 }
 
-/** All of the application was made: from now on its hooks are called when it ends. */
-export function onStarted(modules: ModulesContainer): void {
+/** The whole application was made. From now on Nest calls its shutdown hooks. */
+export function startSucceeded(modules: ModulesContainer): void {
   for (const stop of watches.get(modules) ?? []) stop();
   watches.get(modules)?.clear();
 }

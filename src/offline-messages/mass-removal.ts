@@ -1,16 +1,17 @@
 import type { RemovalReason, StoredHeader } from '../delivery/mailbox-store.js';
 import type { CommitQueue } from './commit-queue.js';
 
-/** So many rows are deleted before others may go on. */
+/** Rows that are deleted before others have their turn. */
 export const REMOVED_AT_ONCE = 500;
 
-/** Deletes many messages for somebody who waits to hear how many they were. */
+/** Deletes many messages for a caller who waits for their number. */
 export class MassRemoval {
   constructor(private readonly queue: Pick<CommitQueue, 'read' | 'remove'>) {}
 
   /**
-   * Deletes what `find` answers, until that is less than a full batch: others have their turn in between. Answers how many it
-   * ended; rejects with STORE_UNAVAILABLE when the store fails, which deletes what was found when it works again.
+   * Deletes what `find` returns, until that is less than a full batch; others have their turn in between. Returns how
+   * many this call deleted. Rejects with STORE_UNAVAILABLE when the store fails; what was found is deleted when it
+   * works again.
    */
   async removeWhile(find: () => Promise<StoredHeader[]>, reason: RemovalReason): Promise<number> {
     let removed = 0;
@@ -25,7 +26,9 @@ export class MassRemoval {
     const removed = await Promise.all(
       rows.map(
         (row) =>
-          new Promise<boolean>((resolve, reject) => this.queue.remove(row, reason, { onEnd: resolve, onFail: reject })),
+          new Promise<boolean>((resolve, reject) =>
+            this.queue.remove(row, reason, { onRemoved: resolve, onFailed: reject }),
+          ),
       ),
     );
     return removed.filter(Boolean).length;

@@ -1,11 +1,11 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** For 64-bit integers: Postgres hands them over as strings; ours stay far below 2^53. */
+/** For 64-bit integers: Postgres returns them as strings. Ours stay far below 2^53. */
 export const asNumber = { to: (value: number) => value, from: (value: string | number) => Number(value) };
 
 /**
- * A message that is committed and waits for its recipient. The columns are of kinds that every driver of TypeORM has;
- * rows are written and deleted by OfflineMessageTable only, many to a statement.
+ * A message that is committed and waits for its recipient. Every driver of TypeORM has the types of these columns. Only
+ * OfflineMessageTable writes and deletes rows, many in one statement.
  */
 @Entity({ name: 'holdfast_offline_message' })
 @Index('holdfast_offline_message_sent', ['sender', 'id', 'recipient'], { unique: true })
@@ -14,14 +14,14 @@ export class OfflineMessage {
   @PrimaryColumn({ type: 'varchar', length: 128, primaryKeyConstraintName: 'holdfast_offline_message_order' })
   recipient!: string;
 
-  /** Its place among all messages of this server: an integer given when it is accepted [protocol 2.4]. */
+  /** Its position among all messages of this server: an integer given when it is accepted [protocol 2.4]. */
   @PrimaryColumn({ type: 'bigint', transformer: asNumber, primaryKeyConstraintName: 'holdfast_offline_message_order' })
   position!: number;
 
   @Column({ type: 'varchar', length: 128 })
   sender!: string;
 
-  /** The sender's id for it: once per sender and recipient [protocol 2.5]. */
+  /** The sender's id for it, unique per sender and recipient [protocol 2.5]. */
   @Column({ type: 'varchar', length: 64 })
   id!: string;
 
@@ -32,11 +32,11 @@ export class OfflineMessage {
   @Column({ type: 'integer' })
   bytes!: number;
 
-  /** When the server took it, in milliseconds since 1970. */
+  /** When the server accepted it, in milliseconds since 1970. */
   @Column({ type: 'bigint', transformer: asNumber })
   sentAt!: number;
 
-  /** When it was stored, in milliseconds since 1970; it expires so long after it. */
+  /** When it was stored, in milliseconds since 1970; it expires `retentionMs` later. */
   @Column({ type: 'bigint', transformer: asNumber })
   storedAt!: number;
 }

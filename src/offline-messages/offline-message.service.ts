@@ -12,57 +12,53 @@ import type {
   StoredMessage,
   StoreRequest,
 } from '../delivery/mailbox-store.js';
-import { STORED_MESSAGE_BYTES, type ChatOptions } from '../options/chat.options.js';
+import type { ChatOptions } from '../options/chat.options.js';
 import { Emitter } from '../options/emitter.js';
-import type { Commit, CommitListener, QueueDepth } from './commit-listener.js';
-import { CommitQueue } from './commit-queue.js';
-import { IN_MEMORY, StoreHandle, type HandledDatabase } from './store-handle.js';
-import { MailboxTallies } from './mailbox-tally.js';
+import { BatchLoader } from './batch-loader.js';
+import { CommitQueue, type QueueDepth } from './commit-queue.js';
+import { MailboxUsage } from './mailbox-usage.js';
 import { MassRemoval, REMOVED_AT_ONCE } from './mass-removal.js';
-import { MergedRead } from './merged-read.js';
-import { Ownership } from './ownership.js';
-import { Retention, type SweptStore } from './retention.js';
-import { Statements } from './statements.js';
-import { StoreWatch } from './store-watch.js';
 import { OfflineMessageTable } from './offline-message.table.js';
+import { Ownership } from './ownership.js';
 import { PendingListTable } from './pending-list.table.js';
 import { PendingLists, type OpenReader } from './pending-lists.js';
+import { Retention, type SweptStore } from './retention.js';
+import { Statements } from './statements.js';
+import { StoreCounters } from './store-counters.js';
+import type { Commit, StoreEvents } from './store-events.js';
+import { IN_MEMORY, StoreHandle, type HandledDatabase } from './store-handle.js';
+import { StoreWatch } from './store-watch.js';
+import { StoreWriter } from './store-writer.js';
 
-/** So many users are counted in one statement. */
+/** Mailboxes that are counted in one statement. */
 const COUNTED_AT_ONCE = 1_000;
-/** A page of a backlog ends with the message that brings its content to so many bytes. */
+/** A page of a backlog ends with the message that brings its content to this many bytes. */
 const PAGE_BYTES = 1024 * 1024;
-/** A backlog of at most so many messages is read with those of so many others. */
+/** A backlog of at most this many messages is read together with others, in one statement. */
 const SHORT_BACKLOG = 16;
 const SHORT_BACKLOGS_AT_ONCE = 16;
 
 /**
- * The messages that wait on disk. It commits in groups, keeps the caps of a mailbox, expires what nobody fetched, and
- * counts every way out. Which messages have to wait, and when one may go, is not its business: delivery knows.
+ * The messages that wait on the disk. The service commits in groups, keeps the caps of each mailbox, expires messages
+ * that were not fetched, and counts every reason of removal. It does not decide which messages wait and when one is
+ * removed: delivery does.
  */
 @Injectable()
-export class OfflineMessageService implements MailboxStore, CommitListener, SweptStore {
+export class OfflineMessageService implements MailboxStore, StoreEvents, SweptStore {
+  private static readonly logger = new Logger('OfflineMessages');
+  readonly committed = new Emitter<Commit>(OfflineMessageService.logger, 'committed');
+  readonly removed = new Emitter<StoredHeader, RemovalReason>(OfflineMessageService.logger, 'removed');
+  readonly displaced = new Emitter<number, boolean>(OfflineMessageService.logger, 'displaced');
   /** What waits, for an administrator who asks. */
   readonly lists: PendingLists;
-  private readonly logger = new Logger('OfflineMessages');
-  readonly removed = new Emitter<StoredHeader, RemovalReason>(this.logger, 'removed');
-  readonly displaced = new Emitter<number, boolean>(this.logger, 'displaced');
+  private readonly counters = new StoreCounters();
   private readonly ownership: Ownership;
   private readonly table: OfflineMessageTable;
-  private readonly tallies: MailboxTallies;
+  private readonly usage: MailboxUsage;
+  private readonly writer: StoreWriter;
   private readonly queue: CommitQueue;
-  private readonly waitingCounts: MergedRead<number>;
-  private readonly shortBacklogs: MergedRead<StoredMessage[]>;
-  private readonly counters = {
-    pending: 0,
-    pendingBytes: 0,
-    recovered: 0,
-    confirmed: 0,
-    expired: 0,
-    purged: 0,
-    evicted: 0,
-  };
-  private readonly commitListeners: ((commit: Commit) => void)[] = [];
+  private readonly waitingCounts: BatchLoader<number>;
+  private readonly shortBacklogs: BatchLoader<StoredMessage[]>;
   private readonly retention: Retention;
   private readonly massRemoval: MassRemoval;
   private readonly watch: StoreWatch;
@@ -77,37 +73,38 @@ export class OfflineMessageService implements MailboxStore, CommitListener, Swep
     const statements = new Statements(dataSource);
     this.ownership = new Ownership(statements);
     this.table = new OfflineMessageTable(statements, this.ownership.token);
-    this.tallies = new MailboxTallies(this.table, options, () => this.storedBytes);
+    this.usage = new MailboxUsage(this.table, options, this.counters);
     const ownLists = new PendingListTable(statements);
     this.lists = new PendingLists((read) => this.queue.read(() => read(ownLists)), openReader, statements.dialect);
     const handle = new StoreHandle(this.table, this.ownership, {
       ...database,
       reopen: () => {
-        void this.lists.forget(); // It does not reject.
+        void this.lists.closeReader(); // It never rejects.
         return database.reopen();
       },
     });
-    this.queue = new CommitQueue(this.table, this.tallies, this.ownership, handle, options.clock, this);
+    this.writer = new StoreWriter(handle, this.usage, this.counters, this, options.clock);
+    this.queue = new CommitQueue(this.writer, options.clock);
     this.retention = new Retention(this, options);
     this.massRemoval = new MassRemoval(this.queue);
     this.watch = new StoreWatch(options.clock, async () => {
-      this.look();
-      await this.queue.read(() => this.ownership.check()); // What fails in it turns the store unhealthy.
+      this.checkHealth();
+      await this.queue.read(() => this.ownership.check()); // A read that fails makes the store unhealthy.
     });
-    this.waitingCounts = new MergedRead(this.queue, COUNTED_AT_ONCE, (mailboxes) => this.table.counts(mailboxes));
-    this.shortBacklogs = new MergedRead(this.queue, SHORT_BACKLOGS_AT_ONCE, (mailboxes) =>
+    this.waitingCounts = new BatchLoader(this.queue, COUNTED_AT_ONCE, (mailboxes) => this.table.counts(mailboxes));
+    this.shortBacklogs = new BatchLoader(this.queue, SHORT_BACKLOGS_AT_ONCE, (mailboxes) =>
       this.table.backlogs(mailboxes),
     );
   }
 
-  /** Takes the store and reads what an earlier run left. Until then nothing may be stored, as positions go on from the highest that was ever given. */
+  /**
+   * Takes the store and counts what an earlier run left. Nothing may be stored before, because positions go on from the
+   * highest that was ever given.
+   */
   async open(): Promise<void> {
     await this.ownership.take();
-    await this.table.removeProbe();
-    const { count, bytes, lastPosition } = await this.table.summary();
-    this.counters.pending = this.counters.recovered = count;
-    this.counters.pendingBytes = bytes;
-    this.firstPosition = await this.ownership.raise(lastPosition);
+    await this.table.removeProbeRow();
+    this.firstPosition = await this.writer.recount();
     this.retention.start();
     this.watch.start();
   }
@@ -128,56 +125,51 @@ export class OfflineMessageService implements MailboxStore, CommitListener, Swep
     return this.counters;
   }
 
-  /** The room that what waits takes, in bytes: its content, and what each message counts besides. */
+  /** The room that the waiting messages take, in bytes: their content, and a fixed amount for each. */
   get storedBytes(): number {
-    return this.counters.pendingBytes + this.counters.pending * STORED_MESSAGE_BYTES;
+    return this.counters.storedBytes;
   }
 
-  /** False while the disk does not take messages, or could not be read; true again as soon as it takes one. */
+  /** False while the disk takes no messages or could not be read, until the next commit succeeds. */
   get isHealthy(): boolean {
-    return this.queue.health.isWell;
+    return this.writer.health.isHealthy;
   }
 
-  /** Looks whether the database is still there and ours, and answers whether messages can be stored just now. */
-  look(): boolean {
+  /** Checks whether the database is still the one that was opened; returns whether messages can be stored now. */
+  checkHealth(): boolean {
     try {
       this.database.check();
     } catch (cause) {
-      this.queue.distrust(cause);
+      this.queue.markBroken(cause);
     }
     return this.isHealthy;
   }
 
-  /** How often a commit failed, with every try to recover that did. */
+  /** How many commits, and tries to recover, have failed. */
   get failures(): number {
-    return this.queue.health.failures;
+    return this.writer.health.failures;
   }
 
-  /** What is asked for and not committed. */
+  /** What was asked for and is not committed yet. */
   get queueDepth(): QueueDepth {
     return this.queue.depth;
   }
 
   /** True when senders should be held up until `whenRoom` calls back. */
   get isFull(): boolean {
-    return this.queue.isFull;
+    return this.writer.isFull;
   }
 
   whenRoom(callback: () => void): void {
-    this.queue.whenRoom(callback);
+    this.writer.whenRoom(callback);
   }
 
-  /** Hears of every commit, after what it changed is counted or while it is. */
-  onCommit(listener: (commit: Commit) => void): void {
-    this.commitListeners.push(listener);
-  }
-
-  /** Stores a message in the next commit; `onSettled` of the request is told after it. */
+  /** Stores a message in the next commit; its `onSettled` is called after it. */
   store(request: StoreRequest): void {
     this.queue.store(request);
   }
 
-  /** Takes a message back whose commit has not begun; false when it is too late. */
+  /** Takes a message back whose commit has not begun; returns false when it is too late. */
   cancel(request: StoreRequest): boolean {
     return this.queue.cancel(request);
   }
@@ -187,14 +179,14 @@ export class OfflineMessageService implements MailboxStore, CommitListener, Swep
     this.queue.remove(row, reason);
   }
 
-  /** Waits until all that was asked for is committed, or could not be. */
+  /** Resolves when everything that was asked for is committed, or could not be. */
   flush(): Promise<void> {
     return this.queue.flush();
   }
 
   /**
-   * The first messages of a mailbox with a position above `after` and up to `upTo`, in order: at most `limit`, and none
-   * behind the one that brings their content to so many bytes. Rejects when the disk can't be read.
+   * Returns the first messages of a mailbox with a position above `after` and up to `upTo`, in order: at most `limit`,
+   * and none after the one that brings their content to PAGE_BYTES. Rejects when the disk cannot be read.
    */
   async page(mailbox: MailboxKey, after: number, upTo: number, limit: number): Promise<Page> {
     const rows = await this.queue.read(() => this.table.page(mailbox, after, upTo, limit, PAGE_BYTES));
@@ -202,29 +194,29 @@ export class OfflineMessageService implements MailboxStore, CommitListener, Swep
     return { rows, isLast: rows.length < limit && bytes < PAGE_BYTES };
   }
 
-  /** The first look at a mailbox: counts what waits, and reads its first messages as `page` does. */
+  /** Counts what waits in a mailbox, and reads its first messages as `page` does. */
   async firstPage(mailbox: MailboxKey, upTo: number, limit: number): Promise<FirstPage> {
     const pending = await this.count(mailbox);
     if (pending === 0) return { pending, rows: [], isLast: true };
     if (!this.isShort(pending)) return { pending, ...(await this.page(mailbox, 0, upTo, limit)) };
-    const backlog = (await this.shortBacklogs.of(mailbox)) ?? [];
+    const backlog = (await this.shortBacklogs.load(mailbox)) ?? [];
     const rows = backlog.filter(({ position }) => position <= upTo);
     return { pending, rows: rows.slice(0, limit), isLast: rows.length <= limit };
   }
 
-  /** True for a row that `page` answered although it has been deleted since, or is about to be. */
+  /** Returns true for a row that is in a page although it was deleted since, or is about to be. */
   isLeaving(row: StoredKey): boolean {
     return this.queue.isLeaving(row);
   }
 
-  /** How many messages wait in this mailbox. */
+  /** Returns how many messages wait in this mailbox. */
   async count(mailbox: MailboxKey): Promise<number> {
-    return (await this.waitingCounts.of(mailbox)) ?? 0;
+    return (await this.waitingCounts.load(mailbox)) ?? 0;
   }
 
   /**
-   * Deletes what waits in this mailbox, or only one message of one sender; answers how many were deleted. While the store
-   * fails it rejects with STORE_UNAVAILABLE; what it had found by then is deleted as soon as the store works.
+   * Deletes what waits in this mailbox, or only one message of one sender; returns how many were deleted. Rejects with
+   * STORE_UNAVAILABLE while the store fails; what it had found by then is deleted as soon as the store works again.
    */
   async purge(mailbox: MailboxKey, one?: { from: string; id: string }): Promise<number> {
     if (one)
@@ -245,34 +237,6 @@ export class OfflineMessageService implements MailboxStore, CommitListener, Swep
 
   deferSweep(until: number): Promise<void> {
     return this.queue.read(() => this.ownership.deferSweep(until));
-  }
-
-  onCommitted(commit: Commit): void {
-    for (const listener of this.commitListeners) listener(commit);
-  }
-
-  onStored(row: StoredMessage): void {
-    this.counters.pending += 1;
-    this.counters.pendingBytes += row.bytes;
-  }
-
-  onRemoved(row: StoredHeader, reason: RemovalReason): void {
-    this.counters.pending -= 1;
-    this.counters.pendingBytes -= row.bytes;
-    this.counters[reason] += 1;
-    this.removed.emit(row, reason);
-  }
-
-  async onDisplaced(byServer: boolean): Promise<void> {
-    const { count, bytes, lastPosition } = await this.table.summary();
-    const above = await this.ownership.raise(lastPosition);
-    this.logger.warn(
-      `${byServer ? 'Another server was' : 'Somebody else has written'} in this store: ${count} messages wait in it now, where ${this.counters.pending} did. One server to a store; what both had receipted is in it.`,
-    );
-    this.counters.recovered += count - this.counters.pending;
-    this.counters.pending = count;
-    this.counters.pendingBytes = bytes;
-    this.displaced.emit(above, byServer);
   }
 
   private isShort(pending: number): boolean {

@@ -3,10 +3,11 @@ import type { MailboxKey, StoredHeader, StoredKey, StoredMessage } from '../deli
 import type { Dialect } from './dialect.js';
 import type { Statements } from './statements.js';
 import { Displaced } from './store-fault.js';
+import type { MessageKey } from './store-key.js';
 
-/** What of one sender waits in one mailbox. */
-export interface TallyOfSender {
-  readonly to: string;
+/** How much of one sender waits in one mailbox. */
+export interface UsageOfSender {
+  readonly mailbox: MailboxKey;
   readonly from: string;
   readonly count: number;
   readonly bytes: number;
@@ -14,10 +15,18 @@ export interface TallyOfSender {
 
 const TABLE = 'holdfast_offline_message';
 const STORE = 'holdfast_store';
-/** No message has it: no mailbox has an empty key, and positions begin at 1. Its content needs a page of its own. */
-const PROBE: StoredMessage = {
-  mailbox: '' as MailboxKey,
-  to: '',
+/**
+ * No mailbox has this key, as users' names are not empty, and it sorts before all others. So a list that begins after
+ * it contains every mailbox, but not the probe row.
+ */
+export const NO_MAILBOX = '' as MailboxKey;
+/**
+ * The row of a write that only finds out whether the disk takes messages. Its content fills a page. It is not a
+ * message: only statements over all mailboxes can meet it, and they leave it out by IS_MESSAGE.
+ */
+const PROBE_ROW: StoredMessage = {
+  mailbox: NO_MAILBOX,
+  to: NO_MAILBOX,
   from: '',
   id: 'probe',
   content: '.'.repeat(4_096),
@@ -26,29 +35,31 @@ const PROBE: StoredMessage = {
   sentAt: 0,
   storedAt: 0,
 };
+/** Leaves out the probe row, whose recipient is NO_MAILBOX. A literal: the test of the SQL allows only constants in it. */
+const IS_MESSAGE = `recipient <> ''`;
 const HEADER = `recipient AS mailbox, recipient AS "to", sender AS "from", id, position, bytes, "sentAt"`;
 const MESSAGE = `recipient, sender, id, content, position, bytes, "sentAt", "storedAt"`;
 
 /**
  * The SQL of the store: one statement for many rows of many mailboxes, which the database commits as a whole. The rows
- * travel as one JSON parameter: bound one by one, 1,000 of them would hold up the event loop for 6 to 9 ms, this takes
- * 3 to 4. Messages come back as JSON too: row by row, a driver takes twice as long to hand them over. What databases say
- * differently is in their dialects.
+ * are one JSON parameter: 1,000 rows as single parameters would block the event loop for 6 to 9 ms, as JSON for 3 to 4.
+ * Messages are read as JSON too: row by row, a driver takes twice as long to return them. The dialects hold what
+ * differs between databases.
  */
 export class OfflineMessageTable {
   private readonly dialect: Dialect;
 
-  /** `owner` is the token of the process that may insert. */
+  /** `owner` is the token of the process that may insert; with null, nothing is ever inserted. */
   constructor(
     private readonly statements: Statements,
-    private readonly owner: string,
+    private readonly owner: string | null,
   ) {
     this.dialect = statements.dialect;
   }
 
   /**
-   * Inserts all rows in one commit, but for those whose id the recipient already has from that sender; answers how many went
-   * in, which is none when another process is the owner of the store. A position that is taken fails the whole of it.
+   * Inserts the rows in one commit, except those whose id the mailbox already has from that sender. Returns how many
+   * were inserted: none when another process owns the store. Rejects, and inserts nothing, when a position is taken.
    */
   async insert(rows: readonly StoredMessage[]): Promise<number> {
     const parameter = rows.map((row) => [
@@ -71,10 +82,10 @@ export class OfflineMessageTable {
     return affected;
   }
 
-  /** Deletes all these rows in one commit; answers how many were still there. */
+  /** Deletes these rows in one commit; returns how many were still there. */
   async remove(rows: readonly StoredKey[]): Promise<number> {
     const { affected } = await this.query(
-      // By way of the rows' addresses: compared as they stand, all four columns cost two thirds more.
+      // It finds the rows' addresses first: comparing all four columns directly costs two thirds more.
       `DELETE FROM ${TABLE} WHERE ${this.dialect.address} IN (
          SELECT m.${this.dialect.address} FROM ${this.dialect.items} CROSS JOIN ${TABLE} m
          WHERE m.recipient = value->>0 AND m.position = ${whole(1)} AND m.sender = value->>2 AND m.id = value->>3)`,
@@ -83,29 +94,23 @@ export class OfflineMessageTable {
     return affected;
   }
 
-  /** Finds out whether the disk takes messages: commits a row and deletes it again. Nothing here lists or counts it. */
-  async probe(): Promise<void> {
-    await this.removeProbe();
-    if ((await this.insert([PROBE])) === 0) throw new Displaced();
-    await this.removeProbe();
+  /** Finds out whether the disk takes messages: commits the probe row and deletes it again. */
+  async tryWrite(): Promise<void> {
+    await this.removeProbeRow();
+    if ((await this.insert([PROBE_ROW])) === 0) throw new Displaced();
+    await this.removeProbeRow();
   }
 
-  /** Deletes the row of a probe that was cut short. */
-  async removeProbe(): Promise<void> {
-    await this.remove([PROBE]);
+  /** Deletes the probe row that an interrupted try has left. */
+  async removeProbeRow(): Promise<void> {
+    await this.remove([PROBE_ROW]);
   }
 
   /**
-   * The first messages of one mailbox, in order, with a position above `after` and up to `upTo`: no more than `limit`, and
-   * none behind those that make up `bytes` of content.
+   * Returns the first messages of one mailbox, in order, with a position above `after` and up to `upTo`: at most
+   * `limit`, and none after the one that brings their content to `bytes`.
    */
-  async page(
-    recipient: MailboxKey,
-    after: number,
-    upTo: number,
-    limit: number,
-    bytes: number,
-  ): Promise<StoredMessage[]> {
+  async page(mailbox: MailboxKey, after: number, upTo: number, limit: number, bytes: number): Promise<StoredMessage[]> {
     return this.messages(
       `SELECT ${this.dialect.asJson(MESSAGE)} AS messages FROM (
          SELECT * FROM ${TABLE} WHERE recipient = ? AND position > ? AND position <= (
@@ -114,17 +119,17 @@ export class OfflineMessageTable {
                SELECT position, bytes FROM ${TABLE}
                WHERE recipient = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?) AS first
            ) AS added WHERE before < ?) ORDER BY position) AS page`,
-      [recipient, after, recipient, after, upTo, limit, bytes],
+      [mailbox, after, mailbox, after, upTo, limit, bytes],
     );
   }
 
-  /** All messages of each of these mailboxes, in order; those with none are left out. It is for short ones. */
-  async backlogs(recipients: readonly MailboxKey[]): Promise<Map<MailboxKey, StoredMessage[]>> {
+  /** Returns all messages of each of these mailboxes, in order, without empty ones. Meant for short mailboxes. */
+  async backlogs(mailboxes: readonly MailboxKey[]): Promise<Map<MailboxKey, StoredMessage[]>> {
     const messages = await this.messages(
       `SELECT ${this.dialect.asJson(MESSAGE)} AS messages FROM (
          SELECT * FROM ${TABLE} WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) ORDER BY position
        ) AS backlogs`,
-      [itemsOf(recipients)],
+      [itemsOf(mailboxes)],
     );
     const backlogs = new Map<MailboxKey, StoredMessage[]>();
     for (const message of messages) {
@@ -135,16 +140,16 @@ export class OfflineMessageTable {
     return backlogs;
   }
 
-  /** The same without the contents: the oldest rows of a mailbox. */
-  async oldest(recipient: MailboxKey, limit: number): Promise<StoredHeader[]> {
+  /** Returns the oldest rows of a mailbox, without their content. */
+  async oldest(mailbox: MailboxKey, limit: number): Promise<StoredHeader[]> {
     const { records } = await this.query<StoredHeader>(
       `SELECT ${HEADER} FROM ${TABLE} WHERE recipient = ? ORDER BY position LIMIT ?`,
-      [recipient, limit],
+      [mailbox, limit],
     );
     return records;
   }
 
-  /** The rows that were stored before that time, oldest first. */
+  /** Returns the rows that were stored before that time, oldest first. */
   async storedBefore(ms: number, limit: number): Promise<StoredHeader[]> {
     const { records } = await this.query<StoredHeader>(
       `SELECT ${HEADER} FROM ${TABLE} WHERE "storedAt" < ? ORDER BY "storedAt" LIMIT ?`,
@@ -153,8 +158,8 @@ export class OfflineMessageTable {
     return records;
   }
 
-  /** The rows that hold these messages, by mailbox, sender and id. */
-  async withIds(messages: readonly Pick<StoredKey, 'mailbox' | 'from' | 'id'>[]): Promise<StoredHeader[]> {
+  /** Returns the rows that hold these messages. */
+  async withIds(messages: readonly MessageKey[]): Promise<StoredHeader[]> {
     const { records } = await this.query<StoredHeader>(
       `WITH wanted AS (SELECT value->>0 AS "to", value->>1 AS "from", value->>2 AS id FROM ${this.dialect.items})
        SELECT ${HEADER.replace(', id,', ', m.id,')} FROM wanted w JOIN ${TABLE} m
@@ -164,19 +169,21 @@ export class OfflineMessageTable {
     return records;
   }
 
-  /** How much of each sender waits in each of these mailboxes. */
-  async tally(recipients: readonly string[]): Promise<TallyOfSender[]> {
-    const { records } = await this.query<TallyOfSender>(
-      `SELECT recipient AS "to", sender AS "from", COUNT(*) AS count, SUM(bytes) AS bytes FROM ${TABLE}
+  /** Returns how much of each sender waits in each of these mailboxes. */
+  async usageBySender(mailboxes: readonly MailboxKey[]): Promise<UsageOfSender[]> {
+    const { records } = await this.query<UsageOfSender>(
+      `SELECT recipient AS mailbox, sender AS "from", COUNT(*) AS count, SUM(bytes) AS bytes FROM ${TABLE}
        WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) GROUP BY recipient, sender`,
-      [itemsOf(recipients)],
+      [itemsOf(mailboxes)],
     );
     return records;
   }
 
-  /** How many bytes wait of each of these senders: the content, and what a stored message counts besides. */
+  /**
+   * Returns the room that each sender's waiting messages take, in bytes: their content, and a fixed amount for each.
+   */
   async storedBytesOf(senders: readonly string[]): Promise<{ from: string; bytes: number }[]> {
-    // A subquery for each, which finds its rows by the index; joined, Postgres reads the whole table for one sender.
+    // A subquery for each sender uses the index. With a join, Postgres reads the whole table for one sender.
     const { records } = await this.query<{ from: string; bytes: number }>(
       `WITH counted AS (SELECT value->>0 AS sender FROM ${this.dialect.items})
        SELECT c.sender AS "from", COALESCE((SELECT SUM(m.bytes + ?) FROM ${TABLE} m
@@ -186,22 +193,22 @@ export class OfflineMessageTable {
     return records;
   }
 
-  /** How many rows there are, of how many bytes of content, and the highest position among them. */
+  /** Returns how many messages there are, their content in bytes, and the highest position among them. */
   async summary(): Promise<{ count: number; bytes: number; lastPosition: number }> {
     const { records } = await this.query<{ count: number; bytes: number; lastPosition: number }>(
       `SELECT COUNT(*) AS count, COALESCE(SUM(bytes), 0) AS bytes, COALESCE(MAX(position), 0) AS "lastPosition" FROM ${TABLE}
-       WHERE recipient <> ''`,
+       WHERE ${IS_MESSAGE}`,
       [],
     );
     return records[0]!;
   }
 
-  /** How many messages wait in each of these mailboxes; those with none are left out. */
-  async counts(recipients: readonly MailboxKey[]): Promise<Map<MailboxKey, number>> {
+  /** Returns how many messages wait in each of these mailboxes, without empty ones. */
+  async counts(mailboxes: readonly MailboxKey[]): Promise<Map<MailboxKey, number>> {
     const { records } = await this.query<{ mailbox: MailboxKey; count: number }>(
       `SELECT recipient AS mailbox, COUNT(*) AS count FROM ${TABLE}
        WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) GROUP BY recipient`,
-      [itemsOf(recipients)],
+      [itemsOf(mailboxes)],
     );
     return new Map(records.map(({ mailbox, count }) => [mailbox, count]));
   }
@@ -236,12 +243,12 @@ export class OfflineMessageTable {
   }
 }
 
-/** Rows of one name each, as a parameter. */
+/** A parameter with one name in each row. */
 function itemsOf(names: readonly string[]): string {
   return JSON.stringify(names.map((name) => [name]));
 }
 
-/** The n-th item of a row's array as an integer. */
+/** SQL for the item of a row's array at this index, as an integer. */
 function whole(index: number): string {
   return `CAST(value->>${index} AS bigint)`;
 }

@@ -4,29 +4,31 @@ import { getDataSourceToken, TypeOrmModule, type TypeOrmModuleOptions } from '@n
 import type { DataSource, DataSourceOptions } from 'typeorm';
 import { MAILBOX_STORE } from '../delivery/mailbox-store.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { GIVEN_OPTIONS } from '../options/options.module.js';
-import { onStarted, whenStartFails } from './failed-start.js';
+import { MODULE_OPTIONS } from '../options/options.module.js';
+import { startSucceeded, whenStartFails } from './failed-start.js';
 import { OfflineMessageService } from './offline-message.service.js';
 import type { OpenReader } from './pending-lists.js';
 
-/** The name of the store's connection among the data sources of an application. */
+/** The name of the store's data source within an application. */
 const STORE_NAME = 'holdfast';
 
-/** What the room needs of the database, which lies beside it. */
+/** The database, as this room uses it. */
 export interface StoreDatabase {
-  /** Completes what the application gave, if it gave anything. */
+  /** Returns the complete options for what the application gave, which may be nothing. */
   options(given: DataSourceOptions | string | undefined): DataSourceOptions;
-  /** Connects and brings the tables up to date; what it rejects with stops the start. */
+  /** Connects and runs the migrations; a rejection stops the start. */
   open(options: DataSourceOptions): Promise<DataSource>;
-  /** Connects anew, after an I/O error or when `check` has thrown. */
+  /** Connects again, after an I/O error or when `check` has thrown. */
   reopen(dataSource: DataSource): Promise<void>;
-  /** Throws an Error for the operator when what is open is not what lies at the address any more. */
+  /** Throws an error for the operator when the open database is not the one at the address any more. */
   check(dataSource: DataSource): void;
-  /** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when the disk has to be emptied first. */
+  /**
+   * Returns how many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when the disk is full.
+   */
   roomForInserts(dataSource: DataSource): Promise<number>;
-  /** Sees to room for a deletion, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
+  /** Makes room for a delete, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
   makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void>;
-  /** How to open a second connection, which only reads; null when there can be only one. */
+  /** Returns the function that opens a second connection, which only reads; null when there can be only one. */
   readerOf(dataSource: DataSource): OpenReader | null;
 }
 
@@ -36,21 +38,21 @@ export class OfflineMessagesModule implements OnModuleInit {
   constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {}
 
   onModuleInit(): void {
-    onStarted(this.modules);
+    startSucceeded(this.modules);
   }
 
-  static over(database: StoreDatabase): DynamicModule {
+  static register(database: StoreDatabase): DynamicModule {
     return {
       module: OfflineMessagesModule,
       imports: [
         TypeOrmModule.forRootAsync({
           name: STORE_NAME,
-          inject: [GIVEN_OPTIONS, ModulesContainer],
-          // Without a retry, which would log a stack before the sentence that the start ends with.
+          inject: [MODULE_OPTIONS, ModulesContainer],
+          // No retry: it would log a stack before the sentence with which the start fails.
           useFactory: ({ database: given }: { database?: DataSourceOptions | string }, modules: ModulesContainer) => ({
             ...database.options(given),
             modules,
-            // Before version 12 the module closes what bears the name that the factory gives.
+            // Before version 12 the module closes the data source with the name that the factory returns.
             name: STORE_NAME,
             toRetry: () => false,
           }),
@@ -61,7 +63,7 @@ export class OfflineMessagesModule implements OnModuleInit {
         {
           provide: OfflineMessageService,
           inject: [getDataSourceToken(STORE_NAME), CHAT_OPTIONS, ModulesContainer],
-          // Opened before anybody gets it: positions go on from what an earlier run left.
+          // Opened before it is injected: positions go on from what an earlier run left.
           useFactory: async (dataSource: DataSource, chatOptions: ChatOptions, modules: ModulesContainer) => {
             const handled = {
               reopen: () => database.reopen(dataSource),
@@ -84,7 +86,7 @@ export class OfflineMessagesModule implements OnModuleInit {
 
 type StoreModuleOptions = TypeOrmModuleOptions & { readonly modules: ModulesContainer };
 
-/** Without what is Nest's and not TypeORM's. */
+/** Opens the store without the options that are Nest's and not TypeORM's. */
 async function open(
   database: StoreDatabase,
   { toRetry: _nests, name: _name, modules, ...options }: StoreModuleOptions,

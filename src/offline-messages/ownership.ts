@@ -2,29 +2,30 @@ import { randomUUID } from 'node:crypto';
 import type { Statements } from './statements.js';
 import { Displaced } from './store-fault.js';
 
-/** So many positions are reserved at once: a commit of its own for a million messages, and 2^53 of them last for ever. */
+/** Positions that are reserved at once: one more commit for each million messages. All 2^53 of them last for ever. */
 const BLOCK = 2 ** 20;
 
 const TABLE = 'holdfast_store';
 
 /**
- * Whose the store is, and which positions this process may give. Its token is the fence: whoever takes the store writes
- * theirs into it, and from then on no statement of an earlier owner stores a message. The lock of the database keeps two
- * servers apart; the fence is for those who lose that lock without a word.
+ * Who owns the store, and which positions this process may give. The token is a fence: a server that takes the store
+ * writes its own token into it, and from then on no statement of an earlier owner stores a message. The lock of the
+ * database keeps two servers apart; the fence is for a server that has lost the lock without noticing.
  *
- * Positions are reserved in the table before a message is stored under one: none is ever given twice, also when the table
- * is empty at a start, or another server was here meanwhile.
+ * Positions are reserved in the table before a message is stored with one. So no position is ever given twice, even
+ * when the table was empty at the start, or another server had the store meanwhile.
  */
 export class Ownership {
   /** Names this process as the owner. */
   readonly token = randomUUID();
+  /** The highest reserved position; null until this process has taken the store. */
   private reserved: number | null = null;
 
   constructor(private readonly statements: Statements) {}
 
   /**
-   * Makes this process the owner, to be called whenever the store was opened. Answers whether another server was the owner
-   * since this one was: then nothing that is in memory of the store can be believed.
+   * Makes this process the owner; to be called whenever the store was opened. Returns whether another server was the
+   * owner since this process was: then everything about the store that is in memory is out of date.
    */
   async take(): Promise<boolean> {
     const found = await this.read();
@@ -34,14 +35,16 @@ export class Ownership {
     return isReturn;
   }
 
-  /** Reserves positions above this one, and above all that were; answers the highest that must not be given. */
+  /** Reserves positions above this one and above all reserved before; returns the highest that must not be given. */
   async raise(atLeast: number): Promise<number> {
     const floor = Math.max(this.reserved ?? 0, atLeast);
     await this.reserve(floor + BLOCK);
     return floor;
   }
 
-  /** Makes sure that a message may be stored at this position; rejects with Displaced when another server is the owner. */
+  /**
+   * Makes sure that a message may be stored at this position; rejects with Displaced when another server is the owner.
+   */
   async cover(position: number): Promise<void> {
     if (position > this.reserved!) await this.reserve(position + BLOCK);
   }
@@ -51,12 +54,12 @@ export class Ownership {
     if ((await this.read())?.owner !== this.token) throw new Displaced();
   }
 
-  /** Until when nothing may expire, in milliseconds since 1970; 0 when everything may. */
+  /** Returns the time before which nothing may expire, in milliseconds since 1970; it is in the past when all may. */
   async sweepAfter(): Promise<number> {
     return (await this.read())?.sweepAfter ?? 0;
   }
 
-  /** Has nothing expire until that time, in milliseconds since 1970, whichever server sweeps. */
+  /** Lets nothing expire before that time, in milliseconds since 1970, whichever server sweeps. */
   async deferSweep(until: number): Promise<void> {
     await this.execute(`UPDATE ${TABLE} SET "sweepAfter" = CAST(? AS bigint) WHERE id = 1 AND owner = ?`, until);
   }

@@ -11,21 +11,23 @@ export interface PendingOfUser {
   readonly newest: number;
 }
 
-/** The same of the first rows behind a place, with the position of the last of them. */
+/** The same for the first rows after a cursor, with the position of the last of them. */
 export interface PartOfMailbox extends PendingOfUser {
   readonly lastPosition: number;
 }
 
 const TABLE = 'holdfast_offline_message';
 
-/** The SQL of the lists: each statement reads no more than so many rows, in the order of an index. */
+/** The SQL of the lists: each statement reads a limited number of rows, in the order of an index. */
 export class PendingListTable extends OfflineMessageTable {
-  /** Without an owner it inserts nothing. */
-  constructor(statements: Statements, owner = '') {
+  constructor(statements: Statements, owner: string | null = null) {
     super(statements, owner);
   }
 
-  /** What waits in the next mailboxes behind this place, by recipient and position, as far as so many rows go: of the last one it may be a part. */
+  /**
+   * Returns what waits in the next mailboxes after this cursor, as far as `rows` go: the last one may be a part of a
+   * mailbox.
+   */
   async mailboxParts(after: { user: string; position: number }, rows: number): Promise<PartOfMailbox[]> {
     const { records } = await this.query<PartOfMailbox>(
       `SELECT recipient AS "user", COUNT(*) AS count, SUM(bytes) AS bytes, MIN("sentAt") AS oldest, MAX("sentAt") AS newest,
@@ -38,7 +40,10 @@ export class PendingListTable extends OfflineMessageTable {
     return records;
   }
 
-  /** How many users there are among the next rows behind those of this one, and behind whom to go on; null when that was all. */
+  /**
+   * Returns how many users the next `rows` after this user belong to, and the user after whom to go on; null at the
+   * end.
+   */
   async users(after: string, rows: number): Promise<{ count: number; user: string | null }> {
     const { records } = await this.query<{ users: number; count: number; user: string }>(
       `SELECT COUNT(DISTINCT recipient) AS users, COUNT(*) AS count, MAX(recipient) AS "user"
@@ -49,7 +54,7 @@ export class PendingListTable extends OfflineMessageTable {
     return { count: users, user: count < rows ? null : user };
   }
 
-  /** How many of the next rows of a mailbox there are above this position, and above which to go on; null when that was all. */
+  /** Returns how many of the next `rows` of a mailbox are above this position, and where to go on; null at the end. */
   async countAfter(
     recipient: string,
     after: number,

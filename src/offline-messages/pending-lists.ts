@@ -2,8 +2,9 @@ import { Logger } from '@nestjs/common';
 import { setTimeout as pass } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { mailboxKeyOf, type StoredMessage } from '../delivery/mailbox-store.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { errors } from '../protocol/chat-error.js';
 import type { Dialect } from './dialect.js';
+import { NO_MAILBOX } from './offline-message.table.js';
 import { PendingListTable, type PendingOfUser } from './pending-list.table.js';
 import { Statements } from './statements.js';
 
@@ -13,11 +14,17 @@ export type OpenReader = () => Promise<DataSource>;
 /** Reads between two commits, on the store's own connection. */
 export type OwnRead = <Result>(read: (table: PendingListTable) => Promise<Result>) => Promise<Result>;
 
-/** So long a statement of a list should take, in milliseconds, where it is waited for: on the event loop, or on the store's own connection. */
+/**
+ * How long a statement of a list should take, in milliseconds, where it blocks others: on the event loop, or on the
+ * store's own connection.
+ */
 const WAITED_MS = 4;
-/** And beside them. */
+/** The same on a connection of its own. */
 const BESIDE_MS = 50;
-/** Rows of one statement: so many at first, and then as its time allows, in these limits. A row with 60,000 bytes takes 50 times as long as a short one. */
+/**
+ * Rows of one statement: first this many, then as many as its time allows, within these limits. A row with 60,000 bytes
+ * takes 50 times as long as a short one.
+ */
 const FIRST_ROWS = 200;
 const FEWEST_ROWS = 100;
 const MOST_ROWS = 4_000;
@@ -25,11 +32,11 @@ const MOST_ROWS = 4_000;
 const SLICE_BYTES = 1024 * 1024;
 
 /**
- * What waits, for an administrator who asks: read beside the store's connection, a slice at a time, however much there is, so
- * that no receipt waits for a list. All lists together read one slice after the other, and pause as long as each took. A
- * store in memory has one connection, where the slices go between two commits.
+ * What waits, for an administrator who asks. Lists are read on a connection of their own, in slices, however much there
+ * is, so that no receipt waits for a list. All lists share one sequence of slices, with a pause after each that is as
+ * long as the slice took. A store in memory has only one connection, where the slices are read between two commits.
  *
- * A list is no picture of one moment. Whoever waits throughout while it is read, and paged, is in it.
+ * A list is not a snapshot. It contains every mailbox that has messages during the whole time in which it is read.
  */
 export class PendingLists {
   private readonly logger = new Logger('OfflineMessages');
@@ -50,8 +57,11 @@ export class PendingLists {
     this.sliceMs = openReader && !isOnEventLoop ? BESIDE_MS : WAITED_MS;
   }
 
-  /** The first mailboxes with something in them, behind that of `after`, by name. Rejects with STORE_UNAVAILABLE when the disk can't be read. */
-  async mailboxes(limit: number, after = ''): Promise<PendingOfUser[]> {
+  /**
+   * Returns the first mailboxes with messages after that of `after`, by name. Rejects with STORE_UNAVAILABLE when the
+   * disk cannot be read.
+   */
+  async mailboxes(limit: number, after: string = NO_MAILBOX): Promise<PendingOfUser[]> {
     const found: PendingOfUser[] = [];
     for await (const mailbox of this.walk(after)) {
       found.push(mailbox);
@@ -60,14 +70,17 @@ export class PendingLists {
     return found;
   }
 
-  /** The mailboxes with most in them, most first, and how many there are in all; reads all that waits. */
+  /**
+   * Returns the mailboxes with the most messages, most first, and how many mailboxes there are; reads everything that
+   * waits.
+   */
   async fullest(limit: number): Promise<{ items: PendingOfUser[]; total: number }> {
     let items: PendingOfUser[] = [];
     let total = 0;
     const keepFullest = (): void => {
       items = items.sort((a, b) => b.count - a.count).slice(0, limit);
     };
-    for await (const mailbox of this.walk('')) {
+    for await (const mailbox of this.walk(NO_MAILBOX)) {
       total += 1;
       items.push(mailbox);
       if (items.length > 2 * limit) keepFullest();
@@ -76,10 +89,10 @@ export class PendingLists {
     return { items, total };
   }
 
-  /** For how many users something waits. */
+  /** Returns for how many users messages wait. */
   async users(): Promise<number> {
     let total = 0;
-    for (let after: string | null = ''; after !== null;) {
+    for (let after: string | null = NO_MAILBOX; after !== null;) {
       const begun: string = after;
       const { count, user } = await this.slice((table, rows) => table.users(begun, rows));
       total += count;
@@ -88,7 +101,7 @@ export class PendingLists {
     return total;
   }
 
-  /** How many messages wait for a user. */
+  /** Returns how many messages wait for a user. */
   async count(user: string): Promise<number> {
     let total = 0;
     for (let after: number | null = 0; after !== null;) {
@@ -100,7 +113,10 @@ export class PendingLists {
     return total;
   }
 
-  /** The first messages of a mailbox with a position above `after`, in order: at most `limit`, and none behind the one that brings their content to `maxBytes`. */
+  /**
+   * Returns the first messages of a mailbox with a position above `after`, in order: at most `limit`, and none after
+   * the one that brings their content to `maxBytes`.
+   */
   async messages(
     user: string,
     after: number,
@@ -126,26 +142,29 @@ export class PendingLists {
     }
   }
 
-  /** Lets go of the connection, which is opened anew by the next list: the store's own was, on what may be another file. */
-  async forget(): Promise<void> {
+  /**
+   * Closes the connection; the next list opens it again. The store's own connection was reopened, perhaps on another
+   * file.
+   */
+  async closeReader(): Promise<void> {
     const { reader } = this;
     this.reader = null;
-    await reader?.then((dataSource) => dataSource.destroy()).catch((error: unknown) => this.tell(error));
+    await reader?.then((dataSource) => dataSource.destroy()).catch((error: unknown) => this.logFailure(error));
   }
 
-  /** Ends the lists: those that are being read fail. */
+  /** Ends the lists. Those that are being read fail. */
   async close(): Promise<void> {
     this.closed = true;
     await this.last;
-    await this.forget();
+    await this.closeReader();
   }
 
-  /** All mailboxes behind that of `after`, by name. */
+  /** Yields all mailboxes after that of `after`, by name. */
   private async *walk(after: string): AsyncGenerator<PendingOfUser> {
-    let place = { user: after, position: Number.MAX_SAFE_INTEGER };
+    let cursor = { user: after, position: Number.MAX_SAFE_INTEGER };
     let mailbox: PendingOfUser | null = null;
     for (;;) {
-      const begun = place;
+      const begun = cursor;
       const { parts, isLast } = await this.slice(async (table, rows) => {
         const found = await table.mailboxParts(begun, rows);
         return { parts: found, isLast: found.reduce((sum, { count }) => sum + count, 0) < rows };
@@ -156,14 +175,14 @@ export class PendingLists {
           if (mailbox) yield mailbox;
           mailbox = part;
         }
-        place = { user: part.user, position: lastPosition };
+        cursor = { user: part.user, position: lastPosition };
       }
       if (isLast) break;
     }
     if (mailbox) yield mailbox;
   }
 
-  /** Reads a few rows when it is their turn, and sees to it that the next ones take about as long as they may. */
+  /** Reads some rows in its turn, and adapts the number of rows so that the next slice takes the intended time. */
   private slice<Result>(read: (table: PendingListTable, rows: number) => Promise<Result>): Promise<Result> {
     const slice = this.last.then(async () => {
       const begun = performance.now();
@@ -181,19 +200,19 @@ export class PendingLists {
   }
 
   private async read<Result>(read: (table: PendingListTable) => Promise<Result>): Promise<Result> {
-    if (this.closed) throw new ChatError('STORE_UNAVAILABLE', 'the server is going away; try again later');
+    if (this.closed) throw errors.goingAway();
     if (!this.openReader) return this.own(read);
     this.reader ??= this.openReader();
     try {
       return await read(new PendingListTable(new Statements(await this.reader)));
     } catch (cause) {
-      this.tell(cause);
-      await this.forget();
-      throw new ChatError('STORE_UNAVAILABLE', 'the store can not be read; try again later', { cause });
+      this.logFailure(cause);
+      await this.closeReader();
+      throw errors.notRead(cause);
     }
   }
 
-  private tell(error: unknown): void {
+  private logFailure(error: unknown): void {
     this.logger.warn(`What waits can't be listed: ${String(error)}`);
   }
 }

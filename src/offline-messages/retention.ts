@@ -1,26 +1,29 @@
 import { Logger } from '@nestjs/common';
 import type { ChatOptions } from '../options/chat.options.js';
 
-/** Longest time between two sweeps, in milliseconds; with a short retention they come four times in it. */
+/** Longest time between two sweeps, in milliseconds; with a short retention, a quarter of that. */
 const SWEEP_MS = 60_000;
-/** Longest time before the first sweep, in milliseconds: a machine without a clock of its own has asked the network by then. */
+/** Longest time before the first sweep, in milliseconds: a machine without a clock has asked the network by then. */
 const FIRST_SWEEP_MS = 600_000;
-/** A clock that was set by more than this, in milliseconds, decides no more; by less, a message ends so much too early or late. */
+/**
+ * A clock that was set by more than this, in milliseconds, is not trusted. By less, a message expires that much too
+ * early or late.
+ */
 const JUMP_MS = 60_000;
 
-/** What the sweeps need of the store. */
+/** The store, as the sweeps use it. */
 export interface SweptStore {
   /** Deletes what was stored before that time, in milliseconds since 1970. */
   expire(before: number): Promise<void>;
-  /** Until when nothing may expire, in milliseconds since 1970; 0 when everything may. */
+  /** Returns the time before which nothing may expire, in milliseconds since 1970; it is in the past when all may. */
   sweepAfter(): Promise<number>;
   deferSweep(until: number): Promise<void>;
 }
 
 /**
- * Has messages expire that waited for longer than `retentionMs`. When they were stored is known by a clock that people and
- * networks set, and an end that can't be undone is not decided by one reading of it: when it goes other than the time in
- * this process, nothing expires for one more `retentionMs`, over which everything will truly have waited.
+ * Expires messages that waited for longer than `retentionMs`. Expiry cannot be undone, and the clock that says when a
+ * message was stored may be set by people and networks. When it differs from the monotonic time of this process,
+ * nothing expires for one more `retentionMs`, after which every message will have waited long enough.
  */
 export class Retention {
   private readonly logger = new Logger('OfflineMessages');
@@ -50,7 +53,7 @@ export class Retention {
   private schedule(longestMs = SWEEP_MS): void {
     const { retentionMs, clock } = this.options;
     if (retentionMs === null || this.isStopped) return;
-    const next = () => this.schedule(); // The store itself says when it fails; the next sweep finds what this one left.
+    const next = () => this.schedule(); // The store logs its failures itself. The next sweep finds what this one has left.
     this.cancel = clock.after(
       Math.min(longestMs, retentionMs / 4),
       () => void this.sweep(retentionMs).then(next, next),
@@ -64,7 +67,7 @@ export class Retention {
     if (this.unsaved !== null) await this.store.deferSweep(this.unsaved);
     this.unsaved = null;
     const until = await this.store.sweepAfter();
-    // It was written when the clock was ahead.
+    // A deferral from a time when the clock was ahead.
     if (until > now + retentionMs) await this.store.deferSweep(now + retentionMs);
     if (until <= now) await this.store.expire(now - retentionMs);
   }
@@ -76,7 +79,7 @@ export class Retention {
     );
   }
 
-  /** By how much the clock was set since it was last asked, in milliseconds. */
+  /** Returns by how much the clock was set since the last call, in milliseconds. */
   private jump(): number {
     const before = this.at;
     this.at = this.read();

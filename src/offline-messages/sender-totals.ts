@@ -1,18 +1,26 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { OfflineMessageTable } from './offline-message.table.js';
 
-/** How many senders are kept counted in memory; past it the one that was longest unused is counted anew when needed. */
+/**
+ * Senders whose totals are kept in memory. Above this the least recently used are removed, and counted anew when
+ * needed.
+ */
 const REMEMBERED_SENDERS = 50_000;
-/** So many are counted in one statement: with hundreds of messages each, a driver that works on the event loop holds it up for some tens of milliseconds. */
+/**
+ * Senders that are counted in one statement: with hundreds of messages each, a driver on the event loop blocks it for
+ * some tens of milliseconds.
+ */
 const COUNTED_AT_ONCE = 64;
 
-/** What waits of each sender, in all mailboxes together, in bytes: exact while the commit queue is the only writer of the table. */
+/**
+ * The bytes that wait of each sender in all mailboxes; exact while the commit queue is the only writer of the table.
+ */
 export class SenderTotals {
   private readonly totals = new Map<string, number>();
 
   constructor(private readonly table: OfflineMessageTable) {}
 
-  /** Counts those of these senders that are not counted yet, many in one statement. */
+  /** Counts the senders that are not counted yet, many in one statement. */
   async load(senders: ReadonlySet<string>): Promise<void> {
     const missing = [...senders].filter((sender) => !this.use(sender));
     for (let at = 0; at < missing.length; at += COUNTED_AT_ONCE) {
@@ -22,8 +30,8 @@ export class SenderTotals {
     }
   }
 
-  /** What waits of a sender; 0 of one that is not loaded. */
-  of(sender: string): number {
+  /** Returns the bytes that wait of a sender; 0 when it is not loaded. */
+  bytesOf(sender: string): number {
     return this.totals.get(sender) ?? 0;
   }
 
@@ -32,27 +40,27 @@ export class SenderTotals {
     if (total !== undefined) this.totals.set(sender, total + bytes);
   }
 
-  forget(senders: Iterable<string>): void {
+  invalidate(senders: Iterable<string>): void {
     for (const sender of senders) this.totals.delete(sender);
   }
 
-  forgetAll(): void {
+  invalidateAll(): void {
     this.totals.clear();
   }
 
-  /** Drops the totals that were longest unused. */
-  trim(): void {
+  /** Removes the least recently used totals. */
+  removeLeastUsed(): void {
     for (const sender of this.totals.keys()) {
       if (this.totals.size <= REMEMBERED_SENDERS) return;
       this.totals.delete(sender);
     }
   }
 
-  /** Says whether this sender is counted, and remembers that it was asked for. */
+  /** Returns whether this sender is counted, and marks its total as used. */
   private use(sender: string): boolean {
     const total = this.totals.get(sender);
     if (total === undefined) return false;
-    // A Map keeps the order of insertion: put back at its end, the first one is the longest unused.
+    // A Map keeps the order of insertion: with used ones at the end, the first is the least recently used.
     this.totals.delete(sender);
     this.totals.set(sender, total);
     return true;

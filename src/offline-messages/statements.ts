@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { dialectOf, type Dialect } from './dialect.js';
 import { faultOf } from './store-fault.js';
 
-/** Runs the statements of the store, one by one and each committed by itself, in the words of its database. */
+/** Runs the statements of the store one by one, each committed by itself, in the dialect of its database. */
 export class Statements {
   readonly dialect: Dialect;
 
@@ -11,7 +11,7 @@ export class Statements {
     this.dialect = dialectOf(dataSource.options.type);
   }
 
-  /** Runs SQL with a `?` for each parameter; answers the rows, and how many were changed. */
+  /** Runs SQL with a `?` for each parameter; returns the rows, and how many were changed. */
   async query<Row>(sql: string, parameters: unknown[]): Promise<{ records: Row[]; affected: number }> {
     const runner = this.dataSource.createQueryRunner();
     try {

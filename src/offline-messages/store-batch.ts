@@ -1,73 +1,67 @@
-import type {
-  MailboxKey,
-  StoredHeader,
-  StoredKey,
-  StoredMessage,
-  StoreOutcome,
-  StoreRequest,
-} from '../delivery/mailbox-store.js';
+import type { MailboxKey, StoredHeader, StoredMessage, StoreOutcome, StoreRequest } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
-import { storedBytesOf, type MailboxTallies } from './mailbox-tally.js';
+import { storedBytesOf, type MailboxUsage } from './mailbox-usage.js';
 import type { OfflineMessageTable } from './offline-message.table.js';
 import { Displaced } from './store-fault.js';
+import { messageKey, messageKeyText } from './store-key.js';
 
-/** A group of messages that goes into the table in one commit, as far as the caps let them. */
+/** A group of messages that is inserted in one commit, as far as the caps admit them. */
 export class StoreBatch {
-  private readonly recipients: ReadonlySet<MailboxKey>;
+  private readonly mailboxes: ReadonlySet<MailboxKey>;
   private readonly senders: ReadonlySet<string>;
   private readonly admitted = new Map<StoreRequest, StoredMessage>();
-  private readonly turnedDown = new Map<StoreRequest, ChatError>();
+  private readonly refused = new Map<StoreRequest, ChatError>();
   private readonly open: Set<StoreRequest>;
-  /** The statement was committed; which of the messages it took may not be known yet. */
+  /** The statement was committed and has inserted rows; which ones may not be known yet. */
   isInserted = false;
 
   constructor(
     private readonly requests: readonly StoreRequest[],
     private readonly table: OfflineMessageTable,
-    private readonly tallies: MailboxTallies,
+    private readonly usage: MailboxUsage,
     private readonly insert: OfflineMessageTable['insert'],
   ) {
-    this.recipients = new Set(requests.map((request) => request.mailbox));
+    this.mailboxes = new Set(requests.map((request) => request.mailbox));
     this.senders = new Set(requests.map((request) => request.message.from));
     this.open = new Set(requests);
   }
 
-  /** Those who have not been told what became of their message: all, after a commit that failed. */
-  get unanswered(): readonly StoreRequest[] {
+  /** The requests whose sender was not told an outcome: all of them when the commit failed. */
+  get unsettled(): readonly StoreRequest[] {
     return this.requests.filter((request) => this.open.has(request));
   }
 
-  /** Commits the group and tells every message of it what became of it; rejects when the disk fails. */
+  /** Commits the group and calls `onSettled` of each request; rejects when the disk fails. */
   async commit(clock: Clock, onStored: (row: StoredMessage) => void): Promise<void> {
     try {
-      await this.tallies.load(this.recipients, this.senders);
+      await this.usage.load(this.mailboxes, this.senders);
       this.admit(clock.now());
       const rows = [...this.admitted.values()];
       const inserted = rows.length > 0 ? await this.insert(rows) : 0;
       this.isInserted = inserted > 0;
       if (inserted === rows.length) for (const [request, row] of this.admitted) this.stored(request, row, onStored);
-      if (this.open.size > 0) await this.answerDoubtful(onStored);
+      if (this.open.size > 0) await this.settleRest(onStored);
     } catch (cause) {
-      this.tallies.forget(this.recipients, this.senders);
+      this.usage.invalidate(this.mailboxes, this.senders);
       throw cause;
     }
   }
 
-  /** The oldest messages of the mailboxes that are now over their caps, as many as have to go. */
+  /** Returns the oldest messages of the mailboxes that are over their caps now: those that have to be evicted. */
   async overflow(limit: number): Promise<StoredHeader[]> {
-    const going: StoredHeader[] = [];
-    for (const recipient of this.recipients) {
-      let { count, bytes } = this.tallies.excess(recipient);
+    const evicted: StoredHeader[] = [];
+    for (const mailbox of this.mailboxes) {
+      let { count, bytes } = this.usage.excess(mailbox);
       if (count === 0 && bytes === 0) continue;
-      for (const row of await this.table.oldest(recipient, limit)) {
+      for (const row of await this.table.oldest(mailbox, limit)) {
         if (count <= 0 && bytes <= 0) break;
         count -= 1;
         bytes -= row.bytes;
-        going.push(row);
+        evicted.push(row);
       }
     }
-    return going;
+    return evicted;
   }
 
   private admit(storedAt: number): void {
@@ -76,34 +70,34 @@ export class StoreBatch {
       const { mailbox, position, bytes } = request;
       const { id, from, to, content, sentAt } = request.message;
       const row = { mailbox, id, from, to, content, sentAt, position, bytes, storedAt };
-      const error = request.mustKeep ? null : this.tallies.refusal(row, admittedBytes);
-      if (error) this.turnedDown.set(request, error);
+      const error = request.mustKeep ? null : this.usage.refusal(row, admittedBytes);
+      if (error) this.refused.set(request, error);
       else {
         this.admitted.set(request, row);
-        this.tallies.add(row);
+        this.usage.add(row);
         admittedBytes += storedBytesOf(row);
       }
     }
   }
 
   /**
-   * Some did not go in: repeats of others that wait already. One that is in the table neither so nor so has no row and gets
-   * no receipt: the store is another server's by now.
+   * Settles those that were not inserted: they repeat a message that waits already, or were refused. An admitted
+   * message that is not in the table at all gets no receipt: another server has taken the store by now.
    */
-  private async answerDoubtful(onStored: (row: StoredMessage) => void): Promise<void> {
-    const rows = await this.table.withIds(this.unanswered.map(identityOf));
-    const known = new Map(rows.map((row) => [keyOf(row), row]));
-    for (const request of this.unanswered) {
-      const first = known.get(keyOf(identityOf(request)));
+  private async settleRest(onStored: (row: StoredMessage) => void): Promise<void> {
+    const rows = await this.table.withIds(this.unsettled.map(messageKey));
+    const known = new Map(rows.map((row) => [messageKeyText(row), row]));
+    for (const request of this.unsettled) {
+      const first = known.get(messageKeyText(messageKey(request)));
       const row = this.admitted.get(request);
-      // Found under its own position it went in, now or with a commit whose answer was lost.
       if (row && !first) throw new Displaced();
+      // Under its own position it was inserted, now or by an earlier commit whose result was lost.
       if (row && first!.position === request.position) this.stored(request, row, onStored);
       else if (row) {
-        this.tallies.subtract(row);
+        this.usage.subtract(row);
         this.settle(request, { status: 'duplicate', sentAt: first!.sentAt });
       } else if (first) this.settle(request, { status: 'duplicate', sentAt: first.sentAt });
-      else this.settle(request, { status: 'refused', error: this.turnedDown.get(request)! });
+      else this.settle(request, { status: 'refused', error: this.refused.get(request)! });
     }
   }
 
@@ -116,14 +110,4 @@ export class StoreBatch {
     this.open.delete(request);
     request.onSettled(outcome);
   }
-}
-
-type Identity = Pick<StoredKey, 'mailbox' | 'from' | 'id'>;
-
-function identityOf({ mailbox, message: { from, id } }: StoreRequest): Identity {
-  return { mailbox, from, id };
-}
-
-function keyOf({ mailbox, from, id }: Identity): string {
-  return `${mailbox}\n${from}\n${id}`;
 }

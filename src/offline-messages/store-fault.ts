@@ -1,19 +1,40 @@
-import { ChatError } from '../protocol/chat-error.js';
-
 /**
- * What a failure says about the next try: wait for the lock, try on the same handle, trust the handle no more, or, when
- * somebody else has written into the store, take it anew and give new positions.
+ * What a failure means for the next try.
+ *
+ * | fault     | the next try                                                                      |
+ * | --------- | --------------------------------------------------------------------------------- |
+ * | locked    | waits for a lock that another process or session holds                            |
+ * | refused   | uses the same connection: the database says that nothing was changed              |
+ * | broken    | opens the connection again first                                                  |
+ * | displaced | takes the store again and gives new positions: somebody else has written into it  |
  */
 export type Fault = 'locked' | 'refused' | 'broken' | 'displaced';
 
 /**
- * How often a group is tried before senders are told, with reads in between. SQLite waits 250 ms for a lock each time: a backup
- * or another process's commit takes less than the two seconds that this makes. Who meets a second row in its place after it
- * has given new positions meets somebody who goes on writing.
+ * How often a group is tried before senders are told, with reads in between. SQLite waits 250 ms for a lock each time,
+ * so eight tries are two seconds: a backup, or another process's commit, takes less. If a position is taken again after
+ * new positions were given, the other writer is still writing.
  */
-export const TRIES: Readonly<Record<Fault, number>> = { locked: 8, displaced: 2, refused: 1, broken: 1 };
+const TRIES: Readonly<Record<Fault, number>> = { locked: 8, displaced: 2, refused: 1, broken: 1 };
 
-/** Another server has taken the store, so this one may write nothing until it has taken it back. */
+/** Counts how often in a row a group failed with the same fault. */
+export class TryCounter {
+  private fault: Fault | null = null;
+  private tries = 0;
+
+  reset(): void {
+    this.count(null);
+  }
+
+  /** Counts a round, with null when it succeeded; returns whether the group was tried as often as its fault allows. */
+  count(fault: Fault | null): boolean {
+    this.tries = fault === this.fault ? this.tries + 1 : 1;
+    this.fault = fault;
+    return fault !== null && this.tries >= TRIES[fault];
+  }
+}
+
+/** Another server has taken the store. This one must not write anything before it has taken it back. */
 export class Displaced extends Error {
   override readonly name = 'Displaced';
 
@@ -22,17 +43,19 @@ export class Displaced extends Error {
   }
 }
 
-/** A lock that somebody else holds: SQLite's; a deadlock, a serialization failure, a lock timeout of Postgres. */
+/** Somebody else holds a lock: SQLite's; a deadlock, a serialization failure or a lock timeout of Postgres. */
 const LOCKED = /^(SQLITE_(BUSY|LOCKED)(_\w+)?|40001|40P01|55P03)$/;
 /**
- * Failures after which the database says that nothing was changed, and the handle is as good as before. Of Postgres: bad
- * data, a constraint, a transaction that only reads, a missing permission or table, no room, a limit, a statement that
- * took too long.
+ * Failures that changed nothing and leave the connection as good as before. On Postgres: bad data, a constraint, a
+ * read-only transaction, a missing permission or table, no room, a limit, a statement that took too long.
  */
 const CLEAN =
   /^(SQLITE_(FULL|READONLY|NOMEM|TOOBIG|CONSTRAINT(_\w+)?)|22\w{3}|23\w{3}|25006|42\w{3}|53100|53200|54\w{3}|57014)$/;
 
-/** All but what is known to be clean is taken for broken: an unneeded opening costs milliseconds, a bad handle messages. */
+/**
+ * Returns the fault of an error. An unknown one counts as broken: opening again costs milliseconds, a bad handle
+ * messages.
+ */
 export function faultOf(error: unknown): Fault {
   if (error instanceof Displaced || isTaken(error)) return 'displaced';
   const code = codeOf(error);
@@ -41,27 +64,25 @@ export function faultOf(error: unknown): Fault {
 }
 
 /**
- * Says whether a row with this position is there already. Repeats of a message are no errors, so that positions are all that
- * a constraint on uniqueness can mean.
+ * Returns whether another row has the position already. A repeated message is not an error, so a violated unique
+ * constraint always means a position.
  */
 export function isTaken(error: unknown): boolean {
   const code = codeOf(error);
   return code === '23505' || (code.startsWith('SQLITE_CONSTRAINT') && String(error).includes('UNIQUE constraint'));
 }
 
-/** Says whether there was no room on the disk. */
+/** Returns whether the disk was full. */
 export function isFull(error: unknown): boolean {
   return codeOf(error) === 'SQLITE_FULL';
 }
 
-/** The code that a driver gave its error: `SQLITE_FULL`, a SQLSTATE such as `53100`, `ECONNRESET`; empty when there is none. */
+/**
+ * Returns the driver's code of an error: `SQLITE_FULL`, a SQLSTATE such as `53100`, `ECONNRESET`; empty when it has
+ * none.
+ */
 export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return '';
   const { code } = error as { code?: unknown };
   return typeof code === 'string' ? code : (/^SQLITE_\w+/.exec(error.message)?.[0] ?? '');
-}
-
-/** What a failure is to whoever asked for something. */
-export function unavailable(message: string, cause: unknown): ChatError {
-  return new ChatError('STORE_UNAVAILABLE', message, { cause });
 }

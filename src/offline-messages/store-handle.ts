@@ -2,19 +2,22 @@ import type { StoredKey } from '../delivery/mailbox-store.js';
 import type { OfflineMessageTable } from './offline-message.table.js';
 import type { Ownership } from './ownership.js';
 
-/** What a handle needs of its database. */
+/** The database of a handle. */
 export interface HandledDatabase {
-  /** Opens the store's connection anew, on the same database; rejects when that is not there, or somebody else's now. */
+  /** Opens the store's connection again on the same database; rejects when it is missing, or another server's now. */
   reopen(): Promise<void>;
-  /** Looks whether the database is still the one that was opened, and throws what the operator has to know when it is not. Waits for nothing. */
+  /** Throws an error for the operator when the database is not the one that was opened. Does not wait. */
   check(): void;
-  /** How many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when only deletions may go on. */
+  /**
+   * Returns how many bytes of messages may be inserted in one commit, Infinity where nothing limits them; rejects with
+   * SQLITE_FULL when only deletes may go on.
+   */
   roomForInserts(): Promise<number>;
-  /** Sees to room for a deletion, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
+  /** Makes room for a delete, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
   makeRoomForRemovals(hasFailed: boolean): Promise<void>;
 }
 
-/** A database that nobody can take away or fill up. */
+/** A database that cannot be lost or filled up. */
 export const IN_MEMORY: HandledDatabase = {
   reopen: () => Promise.resolve(),
   check: () => undefined,
@@ -23,37 +26,38 @@ export const IN_MEMORY: HandledDatabase = {
 };
 
 /**
- * The connection of the store, as far as it can be believed. After an I/O error, or one of the network, it is opened anew
- * before it is used again; the lock may have been somebody else's meanwhile, and then so was the store.
+ * The connection of the store, and whether it can be trusted. After an error of the disk or the network it is opened
+ * again before it is used. Another server may have had the lock, and so the store, meanwhile.
  *
- * | state     | what is known                                                        |
- * | --------- | -------------------------------------------------------------------- |
- * | trusted   | all that is in the table came from here                              |
- * | broken    | nobody knows what became of the last statement                       |
- * | displaced | somebody else has written: what is in memory has no place any more   |
+ * | state     | what is known                                                                | left by      |
+ * | --------- | ---------------------------------------------------------------------------- | ------------ |
+ * | trusted   | this process wrote all that is in the table                                  | the marks    |
+ * | broken    | it is unknown what became of the last statement                              | recover      |
+ * | displaced | somebody else has written: the positions in memory and the counts are wrong  | recover      |
  */
 export class StoreHandle {
   private state: 'trusted' | 'broken' | 'displaced' = 'trusted';
-  /** Rows whose commit was reported failed, and which may be in the table all the same. */
-  private doubtful: StoredKey[] = [];
+  /** Rows whose commit was reported as failed, and which may be in the table nevertheless. */
+  private unconfirmed: StoredKey[] = [];
 
   constructor(
-    private readonly table: OfflineMessageTable,
-    private readonly ownership: Ownership,
+    readonly table: OfflineMessageTable,
+    readonly ownership: Ownership,
     readonly database: HandledDatabase,
   ) {}
 
-  distrust(doubtful: readonly StoredKey[] = []): void {
+  /** The result of a statement is unknown; it may have inserted the unconfirmed rows. */
+  markBroken(unconfirmed: readonly StoredKey[] = []): void {
     if (this.state === 'trusted') this.state = 'broken';
-    this.doubtful.push(...doubtful);
+    this.unconfirmed.push(...unconfirmed);
   }
 
-  /** A row lay where one of ours was to be, or the store is another's. */
-  onDisplaced(): void {
+  /** Another row has a position that was given here, or another server has the store. */
+  markDisplaced(): void {
     this.state = 'displaced';
   }
 
-  private isGood(): boolean {
+  private isTrusted(): boolean {
     try {
       if (this.state === 'trusted') this.database.check();
     } catch {
@@ -63,19 +67,20 @@ export class StoreHandle {
   }
 
   /**
-   * Makes the connection one that can be trusted; rejects when that can't be done yet. A commit whose fsync failed lies in
-   * the log, complete to the eye, and opening the file brings it back; one whose answer was lost on the way is in the table.
-   * Its senders were refused, so it is taken out again. `settle` puts right what is in memory when somebody else has
-   * written; it hears whether that was another server.
+   * Makes the connection trusted again; rejects when that is not possible yet. A commit whose fsync failed is still in
+   * the log, and opening the file brings it back; one whose result was lost on the network is in the table. Their
+   * senders were refused, so these rows are removed. `renew` corrects what is in memory when somebody else has written,
+   * and is told whether it was another server. It is a callback, not an event: when it rejects, the connection stays
+   * untrusted.
    */
-  async mend(settle: (byServer: boolean) => Promise<void>): Promise<void> {
-    if (this.isGood()) return;
-    await this.database.reopen(); // Which says what is wrong when it can't be put right.
-    if (this.doubtful.length > 0) await this.table.remove(this.doubtful);
-    this.doubtful = [];
+  async recover(renew: (byServer: boolean) => Promise<void>): Promise<void> {
+    if (this.isTrusted()) return;
+    await this.database.reopen(); // It rejects with the reason when the database cannot be opened.
+    if (this.unconfirmed.length > 0) await this.table.remove(this.unconfirmed);
+    this.unconfirmed = [];
     const byServer = await this.ownership.take();
     if (byServer) this.state = 'displaced';
-    if (this.state === 'displaced') await settle(byServer);
+    if (this.state === 'displaced') await renew(byServer);
     this.state = 'trusted';
   }
 }

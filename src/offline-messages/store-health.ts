@@ -1,34 +1,35 @@
 import { Logger } from '@nestjs/common';
 
-/** How the store is: what senders, readiness and the log are told of its failures. */
+/** Whether the store works, as senders, readiness and the log are told. */
 export class StoreHealth {
   private readonly logger = new Logger('OfflineMessages');
-  /** False from a failure to the next message, or probe, that is committed. */
-  isWell = true;
-  /** How often a commit failed, with every try to recover that did. */
+  /** False from the moment when senders are told of a failure until the next commit succeeds. */
+  isHealthy = true;
+  /** How many commits, and tries to recover, have failed. */
   failures = 0;
-  /** Why the last commit failed. */
+  /** The last failure. */
   cause: unknown = undefined;
 
-  /** A commit failed; whether senders are told is not decided yet. */
-  onFailure(cause: unknown): void {
+  /** A commit failed; it may be tried again before senders are told. */
+  countFailure(cause: unknown): void {
     this.failures += 1;
     this.cause = cause;
   }
 
-  /** Senders are told; the log hears of it once. */
-  onUnwell(cause: unknown): void {
-    if (this.isWell) this.logger.error(`The store fails: ${String(cause)}`);
-    this.isWell = false;
+  /** Senders are told. The log is told once. */
+  markFailing(cause: unknown): void {
+    if (this.isHealthy) this.logger.error(`The store fails: ${String(cause)}`);
+    this.isHealthy = false;
+    this.cause = cause;
   }
 
-  onWorks(): void {
-    if (!this.isWell) this.logger.log('The store works again.');
-    this.isWell = true;
+  markHealthy(): void {
+    if (!this.isHealthy) this.logger.log('The store works again.');
+    this.isHealthy = true;
   }
 
-  /** The store is closed, and these were left. */
-  onLeft(inserts: number, deletes: number): void {
+  /** The store is closed, and these could not be committed. */
+  logLost(inserts: number, deletes: number): void {
     this.logger.error(
       `The store failed to the end: ${inserts} messages were in memory only and are lost, none with a receipt; ${deletes} that had left are still in the file and may come again.`,
     );

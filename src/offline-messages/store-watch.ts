@@ -1,26 +1,26 @@
 import type { Clock } from '../options/clock.js';
 
 /**
- * Between two looks at the store, in milliseconds: whether the file is still there, and the store still ours. On Postgres
- * they also keep the session, and with it the lock, from lapsing.
+ * Time between two checks of the store, in milliseconds: whether the file is still there, and whether this process
+ * still owns the store. On Postgres they also keep the session alive, and with it the lock.
  */
 const CHECK_MS = 1_000;
 
-/** Looks at the store again and again, one look after the other. */
+/** Checks the store again and again, one check after the other. */
 export class StoreWatch {
   private isStopped = false;
   private cancel: (() => void) | null = null;
 
-  /** What `look` rejects with is known to whoever looked. */
+  /** `check` handles its own failures: a rejection is ignored here. */
   constructor(
     private readonly clock: Clock,
-    private readonly look: () => Promise<void>,
+    private readonly check: () => Promise<void>,
   ) {}
 
   start(): void {
     if (this.isStopped) return;
     const next = () => this.start();
-    this.cancel = this.clock.after(CHECK_MS, () => void this.look().then(next, next));
+    this.cancel = this.clock.after(CHECK_MS, () => void this.check().then(next, next));
   }
 
   stop(): void {

@@ -1,16 +1,16 @@
 import type { StoreRequest } from '../delivery/mailbox-store.js';
 
-/** Rows in one statement. More gain nothing: 100 rows a statement reach 33,000 rows/s, 1,000 reach 51,000. */
+/** Rows in one statement. 100 rows in a statement reach 33,000 rows/s, 1,000 reach 51,000, and more gain nothing. */
 export const MAX_BATCH = 1_000;
-/** Content in one statement, in bytes, so that its JSON parameter stays small. */
+/** Content in one statement, in bytes: it keeps the JSON parameter small. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
-/** What a row takes beside its content, in bytes: names, keys and their places in the indices. */
+/** The bytes of a row besides its content: names, keys and index entries. */
 export const ROW_BYTES = 1_024;
-/** From here on senders are paused: more would only wait longer, in memory. */
+/** Senders are paused from here on: more messages would only wait longer, in memory. */
 const FULL_ROWS = 8_000;
 const FULL_BYTES = 16 * 1024 * 1024;
 
-/** The messages that were handed over to be stored and are in no commit yet, in order. */
+/** The messages that are to be stored and are not in a commit yet, in order. */
 export class WaitingStores {
   private requests: StoreRequest[] = [];
   private content = 0;
@@ -33,7 +33,7 @@ export class WaitingStores {
     this.content += request.bytes;
   }
 
-  /** Takes one out; answers false when it is not here any more. */
+  /** Removes a request; returns false when it is not here any more. */
   cancel(request: StoreRequest): boolean {
     const index = this.requests.indexOf(request);
     if (index < 0) return false;
@@ -42,7 +42,7 @@ export class WaitingStores {
     return true;
   }
 
-  /** Takes out the first of them, as many as go into one statement of at most so many bytes; one in any case. */
+  /** Removes and returns the first requests, as many as one statement of at most `room` bytes may hold; always one. */
   takeBatch(room: number): StoreRequest[] {
     let size = 0;
     let bytes = 0;
@@ -57,13 +57,13 @@ export class WaitingStores {
     return this.requests.splice(0, size);
   }
 
-  /** Puts those of a commit that failed back to the front. */
+  /** Puts the requests of a failed commit back to the front. */
   putBack(requests: readonly StoreRequest[]): void {
     this.requests.unshift(...requests);
     for (const request of requests) this.content += request.bytes;
   }
 
-  /** Takes out those that were not taken yet and so may be refused. */
+  /** Removes and returns the requests that were not accepted yet and so may be refused. */
   takeRefusable(): StoreRequest[] {
     const refusable = this.requests.filter((request) => !request.mustKeep);
     this.requests = this.requests.filter((request) => request.mustKeep);

@@ -1,4 +1,4 @@
-import { ChatOptions, ChatOptionsError, resolveChatOptions } from './chat.options.js';
+import { ChatOptionsError, resolveChatOptions, type ChatOptions } from './chat.options.js';
 import { systemClock } from './clock.js';
 
 function refusal(given: unknown): ChatOptionsError {
@@ -171,9 +171,9 @@ describe('the options of the chat', () => {
     expect(resolveChatOptions({ maxFrameBytes: 65_537 }).maxFrameBytes).toBe(65_537);
   });
 
-  it('refuse to close a connection before it was spared', () => {
+  it('refuse to close a connection before it is ever paused', () => {
     expect(refusal({ maxBufferedBytes: 262_144 }).message).toBe(
-      'ChatModule option maxBufferedBytes is 262144; give more than slowBufferBytes (262144), or a connection is closed before it can be spared.',
+      'ChatModule option maxBufferedBytes is 262144; give more than slowBufferBytes (262144), otherwise a connection would be closed before it is ever paused.',
     );
     expect(refusal({ slowBufferBytes: 2_000_000 }).option).toBe('maxBufferedBytes');
   });

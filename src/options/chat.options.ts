@@ -1,177 +1,20 @@
-import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { systemClock, type Clock } from './clock.js';
-import { isNetwork } from './network-address.js';
+import type { ChatOptions } from './chat-options.interface.js';
+import { chatOptionsSchema } from './chat-options.schema.js';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
-const MIB = 1024 * 1024;
+export type { ChatOptions } from './chat-options.interface.js';
 
 /**
- * What a stored message counts beside its content, in bytes: its row and its entries in the indexes. A file of SQLite grows by 201 to
- * 248 with names of 8 to 16 letters and a UUID as the id, Postgres by 278 to 378; with the longest names and ids it is 938 and 1,432.
+ * What a stored message counts besides its content, in bytes: the share of its row and of the indexes. A file of SQLite
+ * grows by 201 to 248 with names of 8 to 16 letters and a UUID as the id, Postgres by 278 to 378. With the longest names
+ * and ids it is 938 and 1,432.
  */
 export const STORED_MESSAGE_BYTES = 256;
-
-/** All that a chat can be told. Every value has a default; no limit is `null`, never 0. */
-export class ChatOptions {
-  /** What a second connection of one user does: `replace` closes the first with 4409, `multiple` lets both stay. @default 'replace' */
-  sessions: 'replace' | 'multiple' = 'replace';
-
-  /**
-   * After how many milliseconds without the recipient's confirmation a relayed message is stored as well, 0 to 60,000.
-   * 0 stores every message before it is written to anybody.
-   * @default 250
-   */
-  persistAfterMs = 250;
-
-  /** How many messages may be on their way to one connection without its confirmation, 2 to 4,096. @default 256 */
-  ackWindow = 256;
-
-  /** Longest content of a message, in bytes of UTF-8, 1 to 16 MiB. @default 65_536 */
-  maxContentBytes = 65_536;
-
-  /** Longest WebSocket frame, in bytes; a longer one closes the connection with 1009. More than `maxContentBytes`, up to 32 MiB. @default 131_072 */
-  maxFrameBytes = 131_072;
-
-  /** Frames that one message may come in, 1 to 16,384; one more closes the connection with 1008. @default 64 */
-  maxFragments = 64;
-
-  /** Bytes that wait to leave to one connection, 1,024 or more: beyond, it gets no broadcasts and is not listened to until it has read them. Less than `maxBufferedBytes`. @default 262_144 */
-  slowBufferBytes = 256 * 1024;
-
-  /** Bytes that wait to leave to one connection which did not read before either, 1,025 or more: beyond, it is closed with 1013. What came at once, such as one long message, is no reason. @default 1_048_576 */
-  maxBufferedBytes = MIB;
-
-  /** Milliseconds between two pings to a connection, 1,000 to 600,000; one that answers none within that time is closed with 4408, or with 1013 when it sent more than it may for two of them. @default 25_000 */
-  heartbeatMs = 25_000;
-
-  /** How many messages may wait for one user, 1 or more; `null` for no limit. @default 1_000 */
-  maxPendingPerUser: number | null = 1_000;
-
-  /** How many bytes of content may wait for one user, 1 or more; `null` for no limit. @default 8_388_608 */
-  maxPendingBytesPerUser: number | null = 8 * MIB;
-
-  /** How many messages of one sender may wait for one user, 1 or more; `null` for no limit. @default 200 */
-  maxPendingPerSender: number | null = 200;
-
-  /** How many bytes may wait of one sender, for all users together: the content, and 256 for each message. At least 256 more than `maxContentBytes`; `null` for no limit. Beyond, messages are refused with SENDER_QUOTA, whatever `overflow` says. @default 67_108_864 */
-  maxStoredBytesPerSender: number | null = 64 * MIB;
-
-  /** How many bytes may wait of all senders, counted the same way. At least `maxStoredBytesPerSender`; `null` for no limit. Beyond, messages are refused with STORE_FULL, whatever `overflow` says. @default 8_589_934_592 */
-  maxStoredBytes: number | null = 8 * 1024 * MIB;
-
-  /** What happens to a message for a full mailbox: `reject` refuses it with MAILBOX_FULL, `evict-oldest` drops the oldest one that waits there. @default 'reject' */
-  overflow: 'reject' | 'evict-oldest' = 'reject';
-
-  /** How long a message waits in the store before it expires, in milliseconds, 1,000 or more; `null` for ever. @default 2_592_000_000 */
-  retentionMs: number | null = 30 * DAY_MS;
-
-  /** Messages that are taken from one connection per second, 1 or more; more wait in order for their turn. Five times as many pings, unsolicited pongs, unreadable frames and acks that confirm nothing may come; beyond, the connection is closed with 4429. `null` for no limit on any of them. @default 20 */
-  framesPerSecond: number | null = 20;
-
-  /** Messages that are taken from one connection at once, 1 or more. @default 60 */
-  frameBurst = 60;
-
-  /** Broadcasts that one connection may send per second, 1 or more, and ten times as many at once; more are refused with RATE_LIMITED. `null` for no limit. @default 1 */
-  broadcastsPerSecond: number | null = 1;
-
-  /** Connections that one user may have under `multiple`, 1 or more; one more is refused with 429, unless one of them is silent for a second after a ping. `null` for no limit. @default 10 */
-  connectionsPerUser: number | null = 10;
-
-  /** Connections that one address may have, 1 or more; one more is refused with 429. An IPv6 address counts by its /64. At the standalone server an address may have as many other sockets besides, and 100 at least; one more is closed at once. `null` for no limit. @default 50 */
-  connectionsPerAddress: number | null = 50;
-
-  /** Connections in all, 1 or more, with the handshakes that are under way; one more is refused with 503. As many as the process may open files, less 100, unless given; `null` for no limit. At the standalone server other sockets have what is left and 50 more; then the oldest of the address that has the most is closed for one that comes. @default open files, less 100 */
-  maxConnections: number | null = descriptorLimit();
-
-  /** Handshakes that are let in per second, 1 or more; others wait in line for up to 5 s, and are then refused with 503. `null` for as many as the machine manages. @default null */
-  admissionsPerSecond: number | null = null;
-
-  /** How long a handshake may take, in milliseconds, 1,000 to 600,000: at the standalone server its head, or it is refused with 408, and everywhere the answer of the authenticator, or it is refused with 503. @default 10_000 */
-  handshakeMs = 10_000;
-
-  /** Proxies whose `X-Forwarded-For` is believed: addresses without port or zone, networks such as `10.0.0.0/8`, or `loopback`, `linklocal`, `uniquelocal`. Their own sockets have no limit. @default [] */
-  trustedProxies: readonly string[] = [];
-
-  /** The pages that may connect, by their origin, such as `https://app.example.com`; others are refused with 403. `null` for any. Unless given, any with `trusted`, and else those of the host that they connect to. What comes without an `Origin` is no page, and may. @default undefined */
-  allowedOrigins: readonly string[] | null | undefined = undefined;
-
-  /** Hosts at which the chat answers without authentication, beside those of the own machine (`localhost`, `127.0.0.1`, `[::1]`), such as `chat.test`; others are refused with 403. Without a port. With `authenticate` or `insecure` any host is answered. @default [] */
-  allowedHosts: readonly string[] = [];
-
-  /** How long the goodbye may take when the server goes away, in milliseconds, 100 to 600,000: clients are told over the first half at most, and cut off at the end. With few clients it is over at once. @default 5_000 */
-  drainMs = 5_000;
-
-  /** Where the time comes from. @default the clock of the system */
-  clock: Clock = systemClock;
-}
 
 /** The token of the merged and validated options: all that a service injects. */
 export const CHAT_OPTIONS = Symbol.for('holdfast:options');
 
-type Check = (value: unknown) => string | null;
-
-const whole =
-  (min: number, max = Number.MAX_SAFE_INTEGER): Check =>
-  (value) =>
-    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
-      ? null
-      : max === Number.MAX_SAFE_INTEGER
-        ? `a whole number of at least ${min}`
-        : `a whole number from ${min} to ${max}`;
-const orNull =
-  (check: Check): Check =>
-  (value) => {
-    const wanted = value === null ? null : check(value);
-    return wanted && `${wanted}, or null for no limit`;
-  };
-const orUnset =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined ? null : check(value);
-const oneOf =
-  (...values: string[]): Check =>
-  (value) =>
-    values.includes(value as string) ? null : values.map((each) => `'${each}'`).join(' or ');
-
-const listOf =
-  (fits: (item: string) => boolean, what: string): Check =>
-  (value) =>
-    Array.isArray(value) && value.every((item) => typeof item === 'string' && fits(item)) ? null : `a list of ${what}`;
-
-const CHECKS: Record<keyof ChatOptions, Check> = {
-  sessions: oneOf('replace', 'multiple'),
-  persistAfterMs: whole(0, 60_000),
-  ackWindow: whole(2, 4_096),
-  maxContentBytes: whole(1, 16 * MIB),
-  maxFrameBytes: whole(2, 32 * MIB),
-  maxFragments: whole(1, 16_384),
-  slowBufferBytes: whole(1_024),
-  maxBufferedBytes: whole(1_025),
-  heartbeatMs: whole(1_000, 600_000),
-  maxPendingPerUser: orNull(whole(1)),
-  maxPendingBytesPerUser: orNull(whole(1)),
-  maxPendingPerSender: orNull(whole(1)),
-  maxStoredBytesPerSender: orNull(whole(1)),
-  maxStoredBytes: orNull(whole(1)),
-  overflow: oneOf('reject', 'evict-oldest'),
-  retentionMs: orNull(whole(1_000)),
-  framesPerSecond: orNull(whole(1)),
-  frameBurst: whole(1),
-  broadcastsPerSecond: orNull(whole(1)),
-  connectionsPerUser: orNull(whole(1)),
-  connectionsPerAddress: orNull(whole(1)),
-  maxConnections: orNull(whole(1)),
-  admissionsPerSecond: orNull(whole(1)),
-  handshakeMs: whole(1_000, 600_000),
-  trustedProxies: listOf(isNetwork, 'addresses without port or zone, or networks such as 10.0.0.0/8'),
-  allowedOrigins: orUnset(orNull(listOf(isOrigin, 'origins such as https://app.example.com'))),
-  allowedHosts: listOf(isHost, 'hosts such as chat.test, in lower case and without a port'),
-  drainMs: whole(100, 600_000),
-  clock: (value) => (isClock(value) ? null : 'a Clock with now(), monotonic() and after()'),
-};
-
-/** An option that does not fit; it stops the start. Its message names the option, the value and what to give instead. */
+/** An option that does not fit. It stops the start. The message names the option, the value and what to give. */
 export class ChatOptionsError extends Error {
   override readonly name = 'ChatOptionsError';
 
@@ -187,92 +30,56 @@ export class ChatOptionsError extends Error {
   }
 }
 
-/** Fills in the defaults and checks every value; a name that is neither an option nor one of `others`, or a value out of its range, throws a ChatOptionsError. */
+/**
+ * Fills in the defaults and checks every value. Throws a ChatOptionsError for a value that does not fit, and for a name
+ * that is neither an option nor one of `others`.
+ */
 export function resolveChatOptions(
   given: Partial<ChatOptions> = {},
   others: readonly string[] = [],
 ): Readonly<ChatOptions> {
-  const options = new ChatOptions();
-  for (const [name, value] of Object.entries(given)) {
-    if (others.includes(name)) continue;
-    if (!Object.hasOwn(CHECKS, name)) {
-      throw new ChatOptionsError(name, 'is not known', `known are ${[...Object.keys(CHECKS), ...others].join(', ')}`);
-    }
-    if (value !== undefined) Object.assign(options, { [name]: value });
+  const known = [...Object.keys(chatOptionsSchema.shape), ...others];
+  const unknown = Object.keys(given).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new ChatOptionsError(unknown, 'is not known', `known are ${known.join(', ')}`);
+  const { data, error } = chatOptionsSchema.safeParse(given);
+  if (error) {
+    const { path, message } = error.issues[0]!;
+    const option = path[0] as keyof ChatOptions;
+    throw new ChatOptionsError(option, `is ${show(given[option])}`, message);
   }
-  for (const name of Object.keys(CHECKS) as (keyof ChatOptions)[]) {
-    const wanted = CHECKS[name](options[name]);
-    if (wanted) throw new ChatOptionsError(name, `is ${show(options[name])}`, `give ${wanted}`);
+  const options: ChatOptions = data;
+  for (const [option, min, remedy] of minimums(options)) {
+    const value = options[option];
+    if (value !== null && value < min) throw new ChatOptionsError(option, `is ${value}`, remedy);
   }
-  if (options.maxFrameBytes <= options.maxContentBytes) {
-    throw new ChatOptionsError(
-      'maxFrameBytes',
-      `is ${options.maxFrameBytes}`,
-      `give more than maxContentBytes (${options.maxContentBytes}), as a frame holds the content and its envelope`,
-    );
-  }
-  if (options.maxBufferedBytes <= options.slowBufferBytes) {
-    throw new ChatOptionsError(
-      'maxBufferedBytes',
-      `is ${options.maxBufferedBytes}`,
-      `give more than slowBufferBytes (${options.slowBufferBytes}), or a connection is closed before it can be spared`,
-    );
-  }
-  if (options.maxPendingBytesPerUser !== null && options.maxPendingBytesPerUser < options.maxContentBytes) {
-    throw new ChatOptionsError(
-      'maxPendingBytesPerUser',
-      `is ${options.maxPendingBytesPerUser}`,
-      `give at least maxContentBytes (${options.maxContentBytes}), or the longest message could never wait`,
-    );
-  }
-  checkStoreRoom(options);
   return Object.freeze(options);
 }
 
-function checkStoreRoom({ maxContentBytes, maxStoredBytesPerSender, maxStoredBytes }: ChatOptions): void {
+/** The rules over several options: which has to be how much at least, and what to say if it is less. */
+function minimums({ maxContentBytes, slowBufferBytes, maxStoredBytesPerSender }: ChatOptions) {
   const longest = maxContentBytes + STORED_MESSAGE_BYTES;
-  for (const [name, bytes] of Object.entries({ maxStoredBytesPerSender, maxStoredBytes })) {
-    if (bytes === null || bytes >= longest) continue;
-    throw new ChatOptionsError(
-      name,
-      `is ${bytes}`,
-      `give at least ${longest}, which is maxContentBytes and ${STORED_MESSAGE_BYTES}, or the longest message could never wait`,
-    );
-  }
-  if (maxStoredBytes !== null && maxStoredBytesPerSender !== null && maxStoredBytes < maxStoredBytesPerSender) {
-    throw new ChatOptionsError(
+  const neverWaits = 'or the longest message could never wait';
+  const room = `give at least ${longest}, which is maxContentBytes and ${STORED_MESSAGE_BYTES}, ${neverWaits}`;
+  return [
+    [
+      'maxFrameBytes',
+      maxContentBytes + 1,
+      `give more than maxContentBytes (${maxContentBytes}), as a frame holds the content and its envelope`,
+    ],
+    [
+      'maxBufferedBytes',
+      slowBufferBytes + 1,
+      `give more than slowBufferBytes (${slowBufferBytes}), otherwise a connection would be closed before it is ever paused`,
+    ],
+    ['maxPendingBytesPerUser', maxContentBytes, `give at least maxContentBytes (${maxContentBytes}), ${neverWaits}`],
+    ['maxStoredBytesPerSender', longest, room],
+    ['maxStoredBytes', longest, room],
+    [
       'maxStoredBytes',
-      `is ${maxStoredBytes}`,
+      maxStoredBytesPerSender ?? 0,
       `give at least maxStoredBytesPerSender (${maxStoredBytesPerSender}), or less for that, or one sender could fill the store`,
-    );
-  }
-}
-
-/** Left for the database, the log and what else the process opens. */
-const SPARE_DESCRIPTORS = 100;
-
-/** How many files the process may have open, less what it needs itself; null where that can't be told. */
-function descriptorLimit(): number | null {
-  try {
-    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
-    return soft === undefined ? null : Math.max(1, Number(soft) - SPARE_DESCRIPTORS);
-  } catch {
-    return null; // Not Linux: the operator gives the number, if there is to be one.
-  }
-}
-
-function isOrigin(item: string): boolean {
-  return URL.canParse(item) && new URL(item).origin === item;
-}
-
-function isHost(item: string): boolean {
-  const url = `http://${item}`;
-  return URL.canParse(url) && new URL(url).hostname === item;
-}
-
-function isClock(value: unknown): value is Clock {
-  const clock = value as Partial<Clock> | null | undefined;
-  return [clock?.now, clock?.monotonic, clock?.after].every((method) => typeof method === 'function');
+    ],
+  ] as const;
 }
 
 // Not JSON, in which Infinity is `null`: the very value that it has to be told apart from.

@@ -1,35 +1,109 @@
-/** Every reason for which a frame or a REST call is refused, and whether the same frame may succeed later [protocol 5]. */
-export const ERROR_CODES = {
-  BAD_FRAME: { temporary: false },
-  UNKNOWN_EVENT: { temporary: false },
-  BAD_RECIPIENT: { temporary: false },
-  NO_RECIPIENT: { temporary: false },
-  CONTENT_TOO_LARGE: { temporary: false },
-  MAILBOX_FULL: { temporary: true },
-  SENDER_QUOTA: { temporary: true },
-  STORE_FULL: { temporary: true },
-  RATE_LIMITED: { temporary: true },
-  STORE_UNAVAILABLE: { temporary: true },
-  NOT_ALLOWED: { temporary: false },
-} as const;
+import { explainUserName } from './user-name.js';
 
-/** What went wrong, in a word that programs can compare; docs/errors.md says what to do about each. */
+/** What docs/errors.md says of one code. */
+interface ErrorDescription {
+  /** Whether the same request may succeed later [protocol 5]. */
+  readonly temporary: boolean;
+  /** The HTTP status of the refusal; left out of codes that only frames are refused with. */
+  readonly status?: number;
+  readonly meaning: string;
+  readonly remedy: string;
+}
+
+/** Every code with which a frame or a REST call is refused. docs/errors.md is written from this table. */
+export const ERROR_CODES = {
+  BAD_FRAME: {
+    temporary: false,
+    status: 400,
+    meaning: 'Not JSON, no `event`, a field of the wrong type, or an `ack` of a `seq` that was never sent.',
+    remedy: 'Correct the client.',
+  },
+  UNKNOWN_EVENT: {
+    temporary: false,
+    meaning: 'There is no such event.',
+    remedy: 'Send `send`, `broadcast` or `ack`.',
+  },
+  BAD_RECIPIENT: {
+    temporary: false,
+    status: 400,
+    meaning: 'The user name is not valid; the message names the character that is not allowed.',
+    remedy: 'Correct the name.',
+  },
+  NO_RECIPIENT: {
+    temporary: false,
+    meaning: '`|content` was sent on a connection that has no last recipient.',
+    remedy: 'Put a user name before the `|`.',
+  },
+  CONTENT_TOO_LARGE: {
+    temporary: false,
+    status: 413,
+    meaning: 'The content is longer than `maxContentBytes`.',
+    remedy: 'Send it in parts.',
+  },
+  MAILBOX_FULL: {
+    temporary: true,
+    status: 429,
+    meaning: '`maxPendingPerUser` or `maxPendingBytesPerUser` is reached, and `overflow` is `reject`.',
+    remedy: 'Send it again after the recipient has connected.',
+  },
+  SENDER_QUOTA: {
+    temporary: true,
+    status: 429,
+    meaning:
+      'With `scope: "mailbox"`, `maxPendingPerSender` of your messages wait in this mailbox. With `scope: "sender"`, ' +
+      'your messages in all mailboxes have reached `maxStoredBytesPerSender`: none that has to wait is accepted.',
+    remedy: 'Send it again after the recipient has connected; with `sender`, after any recipient has.',
+  },
+  STORE_FULL: {
+    temporary: true,
+    status: 503,
+    meaning:
+      'All waiting messages have reached `maxStoredBytes`: no message that has to wait is accepted from anybody.',
+    remedy: 'Send it again later, with the same id.',
+  },
+  RATE_LIMITED: {
+    temporary: true,
+    meaning: 'More broadcasts than `broadcastsPerSecond`. Direct messages are never refused with this code.',
+    remedy: 'Send it again, more slowly.',
+  },
+  STORE_UNAVAILABLE: {
+    temporary: true,
+    status: 503,
+    meaning: 'The store could not be written or read, or the server is going away; nothing was promised.',
+    remedy: 'Send it again later, with the same id.',
+  },
+  NOT_ALLOWED: {
+    temporary: false,
+    status: 403,
+    meaning: "The application's `authorize` did not allow it.",
+    remedy: 'Do not send it again.',
+  },
+} as const satisfies Record<string, ErrorDescription>;
+
+/** Why a request was refused, as a word that programs can compare; docs/errors.md says what to do about each. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** What of a sender's a SENDER_QUOTA is about: what waits in one mailbox, or in all. */
+/** What a SENDER_QUOTA is about: the sender's messages that wait in one mailbox, or in all mailboxes. */
 export type QuotaScope = 'mailbox' | 'sender';
 
+/** The HTTP status of a refusal with this code. */
+export function statusOf(code: ErrorCode): number {
+  const { status = 400 }: ErrorDescription = ERROR_CODES[code];
+  return status;
+}
+
 /**
- * A refusal that somebody outside is told. The message says what happened and what to do, and never repeats what
- * the sender wrote; the cause is for the log only.
+ * A refusal that a client or the application is told of. The message says what happened and what to do, and never
+ * repeats what the sender wrote. The cause is for the log only. The constructors are in `errors`, so that all sentences
+ * stand in one place.
  */
 export class ChatError extends Error {
   override readonly name = 'ChatError';
-  /** The same may succeed later. */
+  /** Whether the same request may succeed later. */
   readonly temporary: boolean;
-  /** The id that the refused frame brought, if it could be read. */
+  /** The id that the refused message brought, if it could be read. */
   readonly id: string | undefined;
-  /** Of a SENDER_QUOTA alone: whether a message for another user may go through meanwhile (`mailbox`), or none (`sender`). */
+  /** Only of SENDER_QUOTA: whether messages to other users may still be accepted (`mailbox`), or none (`sender`). */
   readonly scope: QuotaScope | undefined;
 
   constructor(
@@ -43,3 +117,69 @@ export class ChatError extends Error {
     this.scope = options.scope;
   }
 }
+
+/** Every refusal, by its cause. */
+export const errors = {
+  notJson: (cause: unknown) =>
+    new ChatError('BAD_FRAME', 'the frame is not JSON; send {"event": …, "data": {…}}', { cause }),
+
+  noEvent: (id: string | undefined) =>
+    new ChatError('BAD_FRAME', 'the frame needs an "event" and an object as "data"', { id }),
+
+  unknownEvent: (id: string | undefined) =>
+    new ChatError('UNKNOWN_EVENT', 'there is no such event; send one of send, broadcast, ack', { id }),
+
+  /** `rule` says what the field has to be. */
+  badField: (field: string, rule: string, id?: string) => new ChatError('BAD_FRAME', `"${field}" ${rule}`, { id }),
+
+  neverSent: () => new ChatError('BAD_FRAME', 'this seq was never sent to you; acknowledge what has come'),
+
+  /** `what` names the part of the request that holds the name. */
+  badName: (written: unknown, what: string, id?: string) =>
+    new ChatError('BAD_RECIPIENT', `${explainUserName(written)}; correct ${what}`, { id }),
+
+  noRecipient: () =>
+    new ChatError('NO_RECIPIENT', 'there is no last recipient on this connection; put a user name before the "|"'),
+
+  contentTooLarge: (bytes: number, maxBytes: number, id: string | undefined) =>
+    new ChatError('CONTENT_TOO_LARGE', `the content has ${bytes} bytes and may have ${maxBytes}; send it in parts`, {
+      id,
+    }),
+
+  mailboxFull: () =>
+    new ChatError('MAILBOX_FULL', 'too many messages wait for this user; send again when some were delivered'),
+
+  mailboxQuota: (maxPending: number) =>
+    new ChatError(
+      'SENDER_QUOTA',
+      `${maxPending} of your messages already wait for this user; send again when some were delivered`,
+      { scope: 'mailbox' },
+    ),
+
+  senderQuota: () =>
+    new ChatError(
+      'SENDER_QUOTA',
+      'your messages that wait, for all users together, leave no room for this one; send again when some were delivered',
+      { scope: 'sender' },
+    ),
+
+  storeFull: () =>
+    new ChatError('STORE_FULL', 'the store has no room for this message; send it again later, with the same id'),
+
+  tooManyBroadcasts: (id: string | undefined) =>
+    new ChatError('RATE_LIMITED', 'too many broadcasts in a short time; send again more slowly', { id }),
+
+  notStored: (cause: unknown) =>
+    new ChatError('STORE_UNAVAILABLE', 'the message was not stored; send it again later', { cause }),
+
+  notRead: (cause: unknown) =>
+    new ChatError('STORE_UNAVAILABLE', 'the store can not be read; try again later', { cause }),
+
+  notDeletedYet: (cause: unknown) =>
+    new ChatError('STORE_UNAVAILABLE', 'the store fails; what was found is deleted when it works again', { cause }),
+
+  goingAway: () => new ChatError('STORE_UNAVAILABLE', 'the server is going away; try again later'),
+
+  notAllowed: (id: string | undefined) =>
+    new ChatError('NOT_ALLOWED', 'the application does not allow it; do not send it again', { id }),
+} as const;

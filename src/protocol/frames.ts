@@ -1,17 +1,20 @@
 import type { ChatError } from './chat-error.js';
 import type { Message, Receipt } from './message.js';
+import type { SendRequest } from './send-request.js';
 
-/** What a connected client asks for, whichever protocol it speaks. */
-export type Command =
-  | { readonly type: 'send'; readonly to: string; readonly content: string; readonly id?: string }
-  | { readonly type: 'broadcast'; readonly content: string; readonly id?: string }
-  | { readonly type: 'ack'; readonly seq: number };
+/** A client confirms everything up to this `seq`. */
+export interface Ack {
+  readonly seq: number;
+}
+
+/** What a client sends, whichever protocol it speaks. */
+export type ClientFrame = SendRequest | Ack;
 
 /** The first frame of a JSON connection. */
 export interface Welcome {
   readonly user: string;
   readonly connectionId: string;
-  /** Messages that wait for this user in the store; null when the store can't be read. */
+  /** Messages that wait for this user in the store; null if the store cannot be read. */
   readonly pending: number | null;
   readonly ackWindow: number;
   readonly maxContentBytes: number;
@@ -21,8 +24,8 @@ export interface Welcome {
 }
 
 /**
- * Writes what the server has to say in the words of one protocol. Null means that this protocol has no word for it
- * (a text client gets no receipts).
+ * Writes the frames of the server, one method for each, in one protocol. Null means that the protocol has no such
+ * frame: a text client gets no receipts.
  */
 export interface ServerCodec {
   readonly protocol: 'text' | 'json';

@@ -21,7 +21,10 @@ export interface Receipt {
 
 const MESSAGE_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Says whether a sender may use this as a message id: 1 to 64 of `A-Z a-z 0-9 _ -`. */
+/** What a message id has to be, for error texts. */
+export const MESSAGE_ID_RULE = 'has to be 1 to 64 of A-Z a-z 0-9 _ -';
+
+/** Whether a sender may use this as a message id. */
 export function isMessageId(id: unknown): id is string {
   return typeof id === 'string' && MESSAGE_ID.test(id);
 }
@@ -34,9 +37,9 @@ let idHead = '';
 let idTail = '';
 
 /**
- * An id of the server's own, for a message, a connection: UUID v7. Each sorts behind all that this process made before: those
- * of one millisecond are numbered, and more than fit into it run ahead of the time [RFC 9562 6.2, method 1]. They share
- * their random bits, as drawing them for each cost a fifteenth of relaying a message: an id is no secret.
+ * An id of the server's own, for a message, a connection: UUID v7. Each sorts behind all that this process made before:
+ * those of one millisecond are numbered, and more than fit into it run ahead of the time [RFC 9562 6.2, method 1]. They
+ * share their random bits, as drawing them for each cost a fifteenth of relaying a message: an id is no secret.
  */
 export function newId(): string {
   idsInMs += 1;

@@ -120,6 +120,8 @@ describe('a user name', () => {
     ['علی\u200c\u200cرضا', 'two non-joiners'],
     ['علی\u200dرضا', 'a joiner between letters that join'],
     ['क्\u200c', 'a non-joiner at the end'],
+    ['क्\u200ca', 'a non-joiner between letters of two scripts'],
+    ['क्\u200cب', 'a non-joiner between letters of two scripts that join others'],
     ['क\u200dष', 'a joiner without a virama'],
     ['ක්\u200d\u200dෂ', 'two joiners'],
     ['b\u094d\u200dob', 'a joiner behind a virama on another alphabet'],
@@ -199,8 +201,8 @@ describe('a user name', () => {
         for (const { 0: character, index } of name.matchAll(/\u200c|\u200d|\ufe0f|[\u{e0000}-\u{e0fff}]/gu)) {
           const [before, after] = [name.slice(0, index), name.slice(index + character.length)];
           const reasons = {
-            '\u200c': [/[بیकष]\p{M}*$/u, /^\p{M}*[باییकष]/u],
-            '\u200d': [/([कष]\u094d|👨|👩|🏽|🏳|\ufe0f)$/u, /^((?!\p{M}|\u200c|\u200d).|$)/u],
+            '\u200c': /[कष]\p{M}*$/u.test(before) ? [/\u094d$/, /^[कष]/] : [/[بی]\p{M}*$/u, /^\p{M}*[بای]/u],
+            '\u200d': [/([कष]\p{M}*\u094d|👨|👩|🏽|🏳|\ufe0f)$/u, /^((?!\p{M}|\u200c|\u200d).|$)/u],
             '\ufe0f': [/[❤🏳1]$/u, /^(\P{M}|\u20e3|$)/u],
           }[character];
           expect([name, character, reasons?.[0]!.test(before), reasons?.[1]!.test(after)]).toEqual([

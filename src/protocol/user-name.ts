@@ -1,4 +1,4 @@
-import { JOIN_NEXT, JOIN_PREVIOUS, SILENCED } from './joining-letters.js';
+import { JOIN_NEXT, JOIN_PREVIOUS, VIRAMAS } from './joining-letters.js';
 
 /** Longest user name, in bytes of UTF-8 [protocol 1]. */
 export const MAX_USER_NAME_BYTES = 128;
@@ -32,9 +32,14 @@ const PARTS = '[\\p{Emoji_Modifier}\\uFE0F\\u20E3\\u{E0020}-\\u{E007F}]*';
 const EMOJI = new RegExp(`\\p{Emoji}${PARTS}(?:\\u200D\\p{Emoji}${PARTS})*(?!\\p{M})`, 'gv');
 const LISTED = new RegExp('^\\p{RGI_Emoji}$', 'v');
 const MARKS = '[\\p{Mn}\\p{Me}]*';
+const LETTER_AND_VIRAMA = VIRAMAS.map(([letters, marks]) => `[\\p{Lo}&&[${letters}]]\\p{M}*[${marks}]`);
+// A letter of another script would not join anyway: nobody would see the difference.
+const NOT_JOINED = VIRAMAS.map(
+  ([letters], index) => `(?<=${LETTER_AND_VIRAMA[index]}\\u200C)(?=[\\p{Lo}&&[${letters}]])`,
+);
 const JOINER = new RegExp(
-  `\\u200C(?:(?<=[${JOIN_NEXT}]${MARKS}\\u200C)(?=${MARKS}[${JOIN_PREVIOUS}])|(?<=(?:${SILENCED})\\u200C)(?=\\p{L}))` +
-    `|\\u200D(?<=(?:${SILENCED})\\u200D)(?![\\p{M}\\u200C\\u200D])`,
+  `\\u200C(?:(?<=[${JOIN_NEXT}]${MARKS}\\u200C)(?=${MARKS}[${JOIN_PREVIOUS}])|${NOT_JOINED.join('|')})` +
+    `|\\u200D(?<=(?:${LETTER_AND_VIRAMA.join('|')})\\u200D)(?![\\p{M}\\u200C\\u200D])`,
   'gv',
 );
 

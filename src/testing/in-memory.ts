@@ -1,6 +1,6 @@
 import type { ChatModuleOptions } from '../chat/chat-module.options.js';
 import { memoryStore } from '../database/sqlite-driver.js';
-import { OPTIONS_OF_TEST } from '../options/options.module.js';
+import { TEST_OPTIONS } from '../options/options.module.js';
 
 type InMemory = 'database' | 'framesPerSecond' | 'broadcastsPerSecond' | 'connectionsPerAddress';
 
@@ -29,5 +29,5 @@ export interface OverridableModule<Builder> {
  * module, `path` and `isGlobal`, stays.
  */
 export function inMemory<Builder>(builder: OverridableModule<Builder>, options: ChatModuleOptions = {}): Builder {
-  return builder.overrideProvider(OPTIONS_OF_TEST).useValue({ ...IN_MEMORY, ...options });
+  return builder.overrideProvider(TEST_OPTIONS).useValue({ ...IN_MEMORY, ...options });
 }

@@ -5,7 +5,8 @@ import { promisify } from 'node:util';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import ts from 'typescript';
-import { AuthenticationOptions, ChatOptions } from '../../src/index.js';
+import { AuthenticationOptions } from '../../src/index.js';
+import { resolveChatOptions } from '../../src/options/chat.options.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const TARBALL = join(ROOT, 'test/consumers/.packed/holdfast.tgz');
@@ -201,7 +202,7 @@ describe('the types of the package', () => {
     const written = (value: unknown) =>
       typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? 'undefined');
     const described = ['clock', 'maxConnections', 'authenticate']; // What they are can't be written.
-    const defaults = [...Object.entries(new ChatOptions()), ...Object.entries(new AuthenticationOptions())];
+    const defaults = [...Object.entries(resolveChatOptions()), ...Object.entries(new AuthenticationOptions())];
     for (const [name, value] of defaults.filter(([each]) => !described.includes(each))) {
       expect([name, said[name]!.replaceAll(/(\d)_/g, '$1')]).toEqual([name, written(value)]);
     }

@@ -67,13 +67,13 @@ describe('the server refuses to start, with one line and without a change, when 
 
   it('is no database', async () => {
     await writeFile(file, 'my holiday pictures\n'.repeat(1_000));
-    await expectRefusal(/is no SQLite database, or is damaged; nothing was changed in it\.$/);
+    await expectRefusal(/is not an SQLite database, or is damaged; nothing was changed in it\.$/);
   });
 
   it('has a byte flipped in its header', async () => {
     await makeStore();
     await write(3, 0xff);
-    await expectRefusal(/is no SQLite database, or is damaged; nothing was changed in it\.$/);
+    await expectRefusal(/is not an SQLite database, or is damaged; nothing was changed in it\.$/);
   });
 
   it.each([
@@ -117,7 +117,7 @@ describe('the server refuses to start, with one line and without a change, when 
   it('is a folder', async () => {
     await mkdir(file);
     const { code, output } = await ServerProcess.refused({ DATABASE_URL: `sqlite:${file}` });
-    expect(output).toMatch(/^.*FATAL \[Holdfast\] The store \S+ is no file; give the path of one\.\n$/);
+    expect(output).toMatch(/^.*FATAL \[Holdfast\] The store \S+ is not a regular file; give the path of one\.\n$/);
     expect(code).toBe(1);
   });
 

@@ -1,5 +1,5 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
-import { EntranceService } from '../../src/connections/entrance.service.js';
+import { HandshakeService } from '../../src/handshake/handshake.service.js';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually, withDeadline } from '../support/deadline.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -13,11 +13,11 @@ const STORM_MS = 60_000;
 const ADDRESSES = 20;
 const addressOf = (index: number) => `127.0.0.${2 + (index % ADDRESSES)}`;
 
-describe('the admission', () => {
+describe('the handshake queue', () => {
   let chat: ChatApp;
   afterEach(() => chat.dispose());
 
-  const entrance = () => chat.app.get(EntranceService);
+  const queue = () => chat.app.get(HandshakeService).queue;
   const connectAll = (users: readonly string[]) =>
     Promise.all(users.map((user, index) => chat.connect(user, { localAddress: addressOf(index) })));
   const usersUpTo = (count: number) => Array.from({ length: count }, (_, index) => `user-${index}`);
@@ -36,7 +36,7 @@ describe('the admission', () => {
         receivers.map(
           (to) =>
             new Promise((onReceipt, onRefused) =>
-              chat.delivery.send('rest', { to, content: `for ${to}` }, { onReceipt, onRefused }),
+              chat.delivery.send({ from: 'rest', to, content: `for ${to}` }, { onReceipt, onRefused }),
             ),
         ),
       );
@@ -45,7 +45,7 @@ describe('the admission', () => {
         if (index % 4 === 0) expect(await client.next()).toMatch(new RegExp(`Z:for ${users[index]}$`));
       }
       await chat.untilTotals({ accepted: receivers.length, confirmed: receivers.length, pending: 0, inFlight: 0 });
-      expect(entrance().line.length).toBe(0);
+      expect(queue().length).toBe(0);
     },
     2 * STORM_MS,
   );
@@ -58,7 +58,7 @@ describe('the admission', () => {
       chat.connect(user).catch((error: unknown) => void refused.push({ user, error: error as Refused })),
     );
     // 50 come in at once, 250 can come in within 5 s, and to the others it is said at once that they can not.
-    await eventually(() => chat.connections.count === 50 && entrance().line.length === 250 && refused.length === 100);
+    await eventually(() => chat.connections.count === 50 && queue().length === 250 && refused.length === 100);
     for (let second = 1; second <= 5; second += 1) {
       for (let token = 0; token < 50; token += 1) {
         clock.advance(20);
@@ -87,7 +87,7 @@ describe('the admission', () => {
     const waiting = [chat.connect('second'), chat.connect('third')].map((each) =>
       each.catch((error: unknown) => error),
     );
-    await eventually(() => entrance().line.length === 2);
+    await eventually(() => queue().length === 2);
     await chat.stop();
     for (const each of waiting) {
       expect(await each).toMatchObject({ status: 503, body: { code: 'GOING_AWAY' }, headers: { 'retry-after': '5' } });
@@ -100,18 +100,18 @@ describe('the admission', () => {
     await chat.connect('first');
     const leaver = await RawClient.connect(chat.port);
     await leaver.write(RawClient.handshake('/chat?user=leaver'));
-    await eventually(() => entrance().line.length === 1);
+    await eventually(() => queue().length === 1);
     const next = chat.connect('next');
-    await eventually(() => entrance().line.length === 2);
+    await eventually(() => queue().length === 2);
     leaver.reset();
-    await eventually(() => entrance().line.length === 1);
+    await eventually(() => queue().length === 1);
     clock.advance(1_000);
     await next;
     expect(chat.connections.ofUser('leaver')).toEqual([]);
   });
 });
 
-describe('a place among the connections', () => {
+describe('a connection slot', () => {
   let chat: ChatApp;
   let asked: number;
   let answer: () => void;
@@ -160,27 +160,27 @@ describe('a place among the connections', () => {
         peer.reset();
         await peer.closed;
       }
-      await eventually(async () => (await placesLeft()) === 2);
+      await eventually(async () => (await slotsLeft()) === 2);
     }
     answer();
-    // A key that is none is refused by the library, after the place was taken and the user is known.
+    // A key that is none is refused by the library, after the slot was taken and the user is known.
     for (let n = 0; n < 5; n += 1) {
       const peer = await RawClient.connect(chat.port);
       await peer.write(RawClient.handshake('/chat?user=bob', { 'Sec-WebSocket-Key': 'x' }));
       await peer.until('BAD_HANDSHAKE');
       await withDeadline(peer.closed, () => 'the end of the connection');
     }
-    await eventually(async () => (await placesLeft()) === 2);
+    await eventually(async () => (await slotsLeft()) === 2);
     const clients = [await chat.connect('bob'), await chat.connect('bob')];
     await expect(chat.connect('bob')).rejects.toMatchObject({ status: 503 });
     for (const client of clients) await client.close();
-    await eventually(async () => (await placesLeft()) === 2);
+    await eventually(async () => (await slotsLeft()) === 2);
     for (let n = 0; n < 2; n += 1) await chat.connect('bob');
   });
 
   /** How many more may come. */
-  async function placesLeft(): Promise<number> {
+  async function slotsLeft(): Promise<number> {
     await endOfTurn();
-    return 2 - (chat.app.get(EntranceService).places as unknown as { taken: number }).taken;
+    return 2 - chat.app.get(HandshakeService).slots.count;
   }
 });

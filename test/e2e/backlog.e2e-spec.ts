@@ -10,7 +10,7 @@ const idsOf = (count: number) => Array.from({ length: count }, (_, n) => `m${n}`
 /** Stores a message for bob with each of these ids; answers when all wait. */
 async function store(ids: readonly string[], contentOf: (id: string) => string): Promise<void> {
   const heard = { onReceipt: () => undefined, onRefused: () => undefined };
-  for (const id of ids) chat.delivery.send('alice', { to: 'bob', content: contentOf(id), id }, heard);
+  for (const id of ids) chat.delivery.send({ from: 'alice', to: 'bob', content: contentOf(id), id }, heard);
   await chat.untilTotals({ pending: ids.length });
 }
 

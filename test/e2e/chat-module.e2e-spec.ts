@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, Module, Scope, type OnModuleInit } from '@nestjs/common';
 import { inspect } from 'node:util';
 import {
-  ChatError,
+  ChatException,
   ChatModule,
   ChatOptionsError,
   ChatService,
@@ -176,14 +176,14 @@ describe('ChatService', () => {
   it.each([
     ['a recipient that is no name', { to: 'b|b' }, 'BAD_RECIPIENT'],
     ['a sender that is no name', { from: '' }, 'BAD_RECIPIENT'],
-    ['no recipient at all', { to: undefined as never }, 'BAD_RECIPIENT'],
+    ['no recipient at all', { to: undefined as never }, 'BAD_FRAME'],
     ['half a character', { content: '\ud800' }, 'BAD_FRAME'],
     ['content that is no text', { content: 1 as never }, 'BAD_FRAME'],
     ['an id that is none', { id: 'a b' }, 'BAD_FRAME'],
-  ])('refuses %s, with a ChatError', async (_what, wrong, code) => {
+  ])('refuses %s, with a ChatException', async (_what, wrong, code) => {
     const chat = chatOf(await start());
     const refusal = chat.send({ from: 'alice', to: 'bob', content: 'x', ...wrong });
-    await expect(refusal).rejects.toThrow(ChatError);
+    await expect(refusal).rejects.toThrow(ChatException);
     await expect(refusal).rejects.toMatchObject({ code, temporary: false });
   });
 });
@@ -447,10 +447,10 @@ describe('providers of the application that are not what they seem', () => {
 describe('authorize', () => {
   it('refuses what the application does not allow, and no more', async () => {
     const asked: unknown[] = [];
-    const authorize: Authorize = (command, { user, principal }) => {
-      asked.push([command.type, user, principal]);
-      if (command.content === 'throw') throw new Error('a fault of the application');
-      return command.type === 'send' && command.to !== 'carol';
+    const authorize: Authorize = (request, { user, principal }) => {
+      asked.push([request, user, principal]);
+      if (request.content === 'throw') throw new Error('a fault of the application');
+      return request.to !== undefined && request.to !== 'carol';
     };
     await start({ authorize });
     const [alice, bob] = [await host!.connect('alice', { protocol: 'json' }), await host!.connect('bob')];
@@ -463,7 +463,7 @@ describe('authorize', () => {
     alice.sendJson('send', { to: 'bob', content: 'allowed', id: 'm4' });
     expect((await alice.nextJson('receipts')).data).toMatchObject([{ id: 'm4', status: 'delivered' }]);
     expect(await bob.next()).toBe('allowed');
-    expect(asked[0]).toEqual(['send', 'alice', { user: 'alice' }]);
+    expect(asked[0]).toEqual([{ from: 'alice', to: 'carol', content: 'x', id: 'm1' }, 'alice', { user: 'alice' }]);
     // What the application sends itself is its own.
     expect(await chatOf(host!).send({ from: 'alice', to: 'carol', content: 'x' })).toMatchObject({ status: 'stored' });
   });

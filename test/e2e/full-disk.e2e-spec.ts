@@ -45,8 +45,7 @@ it('can be tested where the tests have to be complete', () => {
       let answered = 0;
       for (let n = 0; n < 10 * perUser; n += 1) {
         chat.delivery.send(
-          'alice',
-          { to: `user-${n % 10}`, content, id: `m${(sent += 1)}` },
+          { from: 'alice', to: `user-${n % 10}`, content, id: `m${(sent += 1)}` },
           { onReceipt: () => ((stored += 1), (answered += 1)), onRefused: () => (answered += 1) },
         );
       }

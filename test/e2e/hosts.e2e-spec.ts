@@ -8,7 +8,7 @@ import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websock
 import { Test } from '@nestjs/testing';
 import type { Server } from 'node:http';
 import { io, type Socket } from 'socket.io-client';
-import { ChatError, ChatModule, ChatService } from '../../src/index.js';
+import { ChatException, ChatModule, ChatService } from '../../src/index.js';
 import { IN_MEMORY } from '../../src/testing/index.js';
 import { withDeadline } from '../support/deadline.js';
 import { GatewayHost, signal } from '../support/gateway-host.js';
@@ -39,7 +39,7 @@ describe.each([
     return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : null };
   };
 
-  it('answers what a controller lets through of a ChatError with its status, and logs nothing', async () => {
+  it('answers what a controller lets through of a ChatException with its status, and logs nothing', async () => {
     @Controller('shop')
     class ShopController {
       constructor(@Inject(ChatService) private readonly chat: ChatService) {}
@@ -74,11 +74,11 @@ describe.each([
     }
     expect(lines).toEqual([]);
     const refusal = host.app.get(ChatService).send({ from: 'shop', to: 'bob', content: '3' });
-    await expect(refusal).rejects.toBeInstanceOf(ChatError);
+    await expect(refusal).rejects.toBeInstanceOf(ChatException);
     await expect(refusal).rejects.toMatchObject({
       code: 'SENDER_QUOTA',
       temporary: true,
-      name: 'ChatError',
+      name: 'ChatException',
     });
   });
 

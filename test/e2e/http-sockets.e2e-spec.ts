@@ -1,10 +1,10 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Controller, Get, Module } from '@nestjs/common';
+import { MAX_WAITING_REQUESTS } from '../../src/handshake/request-turns.js';
 import { ChatModule } from '../../src/index.js';
-import { IN_MEMORY } from '../../src/testing/index.js';
-import { MAX_WAITING_REQUESTS } from '../../src/connections/request-turns.js';
 import { ImpatientExpressAdapter } from '../../src/server.js';
+import { IN_MEMORY } from '../../src/testing/index.js';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually, withDeadline } from '../support/deadline.js';
 import { HostApp } from '../support/host-app.js';

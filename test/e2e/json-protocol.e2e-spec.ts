@@ -172,7 +172,7 @@ describe('the JSON protocol', () => {
     const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
     alice.sendJson('send', { to: 'bob', content: 'x', id: 'm-1' });
     await bob.until('message');
-    for (const connection of chat.connections.ofUser('bob')) connection.heartbeat();
+    for (const connection of chat.connections.ofUser('bob')) connection.beat();
     await bob.drop();
     expect((await alice.until('receipts')).data).toMatchObject([{ id: 'm-1', status: 'stored' }]);
   });

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { createServer, type AddressInfo, type Server as TcpServer } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually } from '../support/deadline.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -148,7 +147,7 @@ describe('the limits', () => {
     chat = await ChatApp.start({ maxContentBytes: 1_000_000, maxFrameBytes: 1_100_000 });
     const [bob, peer] = [await chat.connect('bob'), await RawClient.open(chat.port, '/chat?user=slow')];
     // A socket gathers what comes; so the pieces are given to the server as the kernel would.
-    const { stream } = chat.connections.ofUser('slow')[0] as unknown as { stream: Duplex };
+    const stream = chat.socketOf('slow');
     const frame = RawClient.frame(Buffer.from(`bob|${'x'.repeat(999_000)}`));
     for (let at = 0; at < frame.length; at += 536) stream.emit('data', frame.subarray(at, at + 536));
     expect((await bob.next()).length).toBe(999_000);

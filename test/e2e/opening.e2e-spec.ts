@@ -11,15 +11,15 @@ describe('a message to somebody whose mailbox is still being opened', () => {
   afterEach(() => chat.dispose());
 
   const nobody = { onReceipt: () => undefined, onRefused: () => undefined };
-  const alices = (n: number) => ({ to: 'bob', content: String(n), id: `m-${n}` });
+  const alices = (n: number) => ({ from: 'alice', to: 'bob', content: String(n), id: `m-${n}` });
 
   it('is live behind what waited, and sees no disk', async () => {
     chat = await ChatApp.start();
-    for (const n of [1, 2]) chat.delivery.send('alice', alices(n), nobody);
+    for (const n of [1, 2]) chat.delivery.send(alices(n), nobody);
     await chat.untilPending('bob', 2);
     const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
-    for (const n of [3, 4]) chat.delivery.send('alice', alices(n), nobody);
+    for (const n of [3, 4]) chat.delivery.send(alices(n), nobody);
     await eventually(() => socket.messages().length === 4);
     expect(socket.frames.map(({ event, data }) => [event, data['content'], data['stored']])).toEqual([
       ['welcome', undefined, undefined],
@@ -37,16 +37,16 @@ describe('a message to somebody whose mailbox is still being opened', () => {
 
   it('is stored when more waits than a page has, and when the connection goes', async () => {
     chat = await ChatApp.start({ ackWindow: 4, clock: new ManualClock() }); // No sweep comes that would store it.
-    for (const n of [1, 2, 3, 4, 5]) chat.delivery.send('alice', alices(n), nobody);
+    for (const n of [1, 2, 3, 4, 5]) chat.delivery.send(alices(n), nobody);
     await chat.untilPending('bob', 5);
     const first = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(first.connection);
-    chat.delivery.send('alice', alices(6), nobody);
+    chat.delivery.send(alices(6), nobody);
     await chat.untilPending('bob', 6);
     leave(first.connection);
     const second = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(second.connection);
-    chat.delivery.send('alice', alices(7), nobody);
+    chat.delivery.send(alices(7), nobody);
     leave(second.connection);
     await chat.untilPending('bob', 7);
     expect(second.socket.frames).toEqual([]);
@@ -54,12 +54,12 @@ describe('a message to somebody whose mailbox is still being opened', () => {
 
   it('is stored when the store does not say what waits', async () => {
     chat = await ChatApp.start({ clock: new ManualClock() });
-    chat.delivery.send('alice', alices(1), nobody);
+    chat.delivery.send(alices(1), nobody);
     await chat.untilPending('bob', 1);
     jest.spyOn(chat.app.get(OfflineMessageService), 'firstPage').mockRejectedValueOnce(new Error('no answer'));
     const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
-    chat.delivery.send('alice', alices(2), nobody);
+    chat.delivery.send(alices(2), nobody);
     await chat.untilPending('bob', 2);
     expect(socket.frames).toMatchObject([{ event: 'welcome', data: { pending: null } }]);
     leave(connection);
@@ -67,13 +67,13 @@ describe('a message to somebody whose mailbox is still being opened', () => {
 
   it('is kept in memory only as far as a window goes', async () => {
     chat = await ChatApp.start({ ackWindow: 4, maxPendingPerSender: null });
-    chat.delivery.send('alice', alices(0), nobody);
+    chat.delivery.send(alices(0), nobody);
     await chat.untilPending('bob', 1);
     const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
-    for (let n = 1; n <= 4; n += 1) chat.delivery.send('alice', alices(n), nobody);
+    for (let n = 1; n <= 4; n += 1) chat.delivery.send(alices(n), nobody);
     expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(0);
-    for (let n = 5; n <= 20; n += 1) chat.delivery.send('alice', alices(n), nobody);
+    for (let n = 5; n <= 20; n += 1) chat.delivery.send(alices(n), nobody);
     // What does not fit is stored, and what is older goes before it [protocol 2.4].
     expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(20);
     for (let confirmed = 0; confirmed < 21;) {
@@ -88,15 +88,15 @@ describe('a message to somebody whose mailbox is still being opened', () => {
 
   it('is kept in memory only as far as the bytes of a window go', async () => {
     chat = await ChatApp.start();
-    chat.delivery.send('alice', alices(0), nobody);
+    chat.delivery.send(alices(0), nobody);
     await chat.untilPending('bob', 1);
     const { connection } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
     const content = 'x'.repeat(50_000);
-    for (let n = 1; n <= 5; n += 1) chat.delivery.send('alice', { ...alices(n), content }, nobody);
+    for (let n = 1; n <= 5; n += 1) chat.delivery.send({ ...alices(n), content }, nobody);
     // Five of them are the most in 256 KiB.
     expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(0);
-    for (let n = 6; n <= 8; n += 1) chat.delivery.send('alice', { ...alices(n), content }, nobody);
+    for (let n = 6; n <= 8; n += 1) chat.delivery.send({ ...alices(n), content }, nobody);
     expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(8);
     leave(connection);
     await chat.untilPending('bob', 9);
@@ -104,15 +104,15 @@ describe('a message to somebody whose mailbox is still being opened', () => {
 
   it('is late with persistAfterMs 0, as it waits for the disk behind what waited, however far that has been read', async () => {
     chat = await ChatApp.start({ persistAfterMs: 0, ackWindow: 4 });
-    for (let n = 1; n <= 12; n += 1) chat.delivery.send('alice', alices(n), nobody);
+    for (let n = 1; n <= 12; n += 1) chat.delivery.send(alices(n), nobody);
     await chat.untilPending('bob', 12);
     const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
     let sent = 12;
     for (let confirmed = 0; confirmed < sent;) {
-      if (sent < 20) chat.delivery.send('alice', alices((sent += 1)), nobody); // While a page is read.
+      if (sent < 20) chat.delivery.send(alices((sent += 1)), nobody); // While a page is read.
       await eventually(() => socket.messages().length > confirmed);
-      if (sent < 20) chat.delivery.send('alice', alices((sent += 1)), nobody); // While none is.
+      if (sent < 20) chat.delivery.send(alices((sent += 1)), nobody); // While none is.
       await chat.delivery.flush();
       confirmed = socket.messages().length;
       chat.delivery.confirm(connection, confirmed);
@@ -121,7 +121,7 @@ describe('a message to somebody whose mailbox is still being opened', () => {
       Array.from({ length: 20 }, (_, n) => n + 1),
     );
     expect(socket.messages().filter(({ stored }) => !stored)).toEqual([]);
-    chat.delivery.send('alice', alices(21), nobody); // Behind nothing but its own commit.
+    chat.delivery.send(alices(21), nobody); // Behind nothing but its own commit.
     await eventually(() => socket.messages().length === 21);
     expect(socket.messages().at(-1)).toMatchObject({ content: '21', stored: false });
     leave(connection);
@@ -129,13 +129,13 @@ describe('a message to somebody whose mailbox is still being opened', () => {
 
   it('is no second one when it repeats what waits', async () => {
     chat = await ChatApp.start();
-    chat.delivery.send('alice', alices(1), nobody);
+    chat.delivery.send(alices(1), nobody);
     await chat.untilPending('bob', 1);
     chat = await chat.restart(); // Of what it was told it remembers nothing.
     const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
     const receipts: unknown[] = [];
-    chat.delivery.send('alice', alices(1), { ...nobody, onReceipt: (receipt) => void receipts.push(receipt) });
+    chat.delivery.send(alices(1), { ...nobody, onReceipt: (receipt) => void receipts.push(receipt) });
     await eventually(() => receipts.length === 1);
     expect(receipts).toMatchObject([{ id: 'm-1', status: 'stored' }]);
     expect(socket.messages()).toHaveLength(1);

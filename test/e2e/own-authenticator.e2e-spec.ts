@@ -9,7 +9,7 @@ import {
 import { errors, jwtVerify } from 'jose';
 import type { IncomingMessage } from 'node:http';
 import type { Authenticator } from '../../src/authentication/authenticator.js';
-import { HandshakeRefusal } from '../../src/authentication/refusal.js';
+import { HandshakeRefusal } from '../../src/protocol/handshake-refusal.js';
 import { ChatApp } from '../support/chat-app.js';
 import { catchLogLines } from '../support/log-lines.js';
 import { ManualClock } from '../support/manual-clock.js';

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Connection } from '../../src/connections/connection.js';
 import { ChatApp } from '../support/chat-app.js';
@@ -22,7 +21,6 @@ beforeEach(() => {
 afterEach(() => chat.dispose());
 
 const connectionOf = (user: string): Connection => chat.connections.ofUser(user)[0]!;
-const socketOf = (user: string): Socket => (connectionOf(user) as unknown as { stream: Socket }).stream;
 
 /** Lets the sockets be read; what comes by loopback is there after a few turns of the event loop. */
 async function turns(count = 10): Promise<void> {
@@ -201,10 +199,10 @@ describe('messages over the rate', () => {
       for (let n = 0; n < 4; n += 1) client.send('bob|at once');
       for (const content of waiting.slice(0, -1)) client.send(`bob|${content}`);
       await eventually(() => connectionOf(user).received === 3 + waiting.length);
-      expect(socketOf(user).isPaused()).toBe(false);
+      expect(chat.socketOf(user).isPaused()).toBe(false);
       client.send(`bob|${waiting.at(-1)}`);
       await eventually(() => connectionOf(user).received === 4 + waiting.length);
-      expect(socketOf(user).isPaused()).toBe(true);
+      expect(chat.socketOf(user).isPaused()).toBe(true);
       client.send('bob|unread');
       clock.advance(1_000);
       await eventually(() => connectionOf(user).received === 5 + waiting.length);
@@ -335,7 +333,7 @@ describe('the heartbeat of a client that sends more than it may', () => {
     const [alice, bob] = [await chat.connect('alice'), await chat.connect('bob')];
     const atBob = collect(bob);
     for (const line of numbers(1_500)) alice.send(`bob|${line}`);
-    await eventually(() => socketOf('alice').isPaused());
+    await eventually(() => chat.socketOf('alice').isPaused());
     for (let beat = 0; beat < 12; beat += 1) {
       alice.send(`bob|line ${1_501 + beat}`);
       await beats(1);
@@ -381,7 +379,7 @@ describe('frames that bring nothing to send', () => {
       const bob = await chat.connect('bob');
       const peer = await RawClient.open(chat.port, '/chat?user=alice', { 'Sec-WebSocket-Protocol': protocol });
       await chat.untilOnline('alice');
-      const connection = connectionOf('alice') as unknown as { stream: Socket };
+      const socket = chat.socketOf('alice');
       await peer.write(frames(15, one));
       await peer.write(RawClient.frame(Buffer.from(protocol === 'chat' ? 'bob|all of them' : sendOf('all of them'))));
       expect(await bob.next()).toBe('all of them');
@@ -397,11 +395,11 @@ describe('frames that bring nothing to send', () => {
       let frame = await peer.nextFrame();
       while (frame!.opcode !== CLOSE) frame = await peer.nextFrame();
       expect(frame!.payload.readUInt16BE(0)).toBe(4429);
-      const before = connection.stream.bytesRead;
+      const before = socket.bytesRead;
       peer.socket.write(Buffer.alloc(8 * 1024 * 1024, frames(100, one)));
-      await eventually(() => connection.stream.isPaused());
+      await eventually(() => socket.isPaused());
       await chat.rest('GET', '/chat/stats'); // The server has other business meanwhile.
-      expect(connection.stream.bytesRead - before).toBeLessThan(512 * 1024);
+      expect(socket.bytesRead - before).toBeLessThan(512 * 1024);
       clock.advance(1_000);
       await chat.untilOffline('alice');
       await withDeadline(peer.closed, () => 'the end of the connection');

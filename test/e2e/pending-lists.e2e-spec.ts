@@ -155,8 +155,8 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
     await get('/chat/pending');
     const reader = await lists.reader!;
     await expect(reader.query('DELETE FROM holdfast_offline_message')).rejects.toThrow(/read-?only/i);
-    const { queue } = store() as unknown as { queue: { distrust(cause: unknown): void } };
-    queue.distrust(new Error('it is opened anew'));
+    const { queue } = store() as unknown as { queue: { markBroken(cause: unknown): void } };
+    queue.markBroken(new Error('it is opened anew'));
     await eventually(() => store().isHealthy);
     expect((await get('/chat/pending')).total).toBe(1);
     expect(await lists.reader!).not.toBe(reader);

@@ -45,7 +45,7 @@ describe('connections that take over from each other', () => {
     await current.expectNothingElse('bob');
     await (await chat.connect('alice')).expectNothingElse('alice');
     expect(lines.filter((line) => line.startsWith('warn '))).toEqual([
-      expect.stringMatching(/^warn Admission: Clients take over from each other again and again, as user "bob" last/),
+      expect.stringMatching(/^warn Handshake: Clients take over from each other again and again, as user "bob" last/),
     ]);
     clock.advance(6_000);
     const newest = await chat.connect('bob');
@@ -66,7 +66,7 @@ describe('connections that take over from each other', () => {
       await bob.close();
       await eventually(() => chat.connections.count === 0);
     }
-    expect(chat.connections.closed.of(4409)).toBe(0);
+    expect(chat.connections.closedWith(4409)).toBe(0);
   });
 });
 
@@ -99,7 +99,7 @@ describe('a user who has as many connections as there may be', () => {
     await passTheSecond(1);
     const fresh = await newcomer;
     expect(await silent.until('needs the place')).toContain('needs the place');
-    expect(chat.connections.closed.of(4408)).toBe(1);
+    expect(chat.connections.closedWith(4408)).toBe(1);
     expect(chat.connections.ofUser('bob').map(({ id }) => id)).toEqual([ids[0], ids[2], expect.any(String)]);
     expect([oldest, fresh].map(({ socket }) => socket.readyState)).toEqual([1, 1]);
   });
@@ -112,7 +112,7 @@ describe('a user who has as many connections as there may be', () => {
     const { status, body, headers } = await refused;
     expect([status, body.code, headers['retry-after']]).toEqual([429, 'TOO_MANY_CONNECTIONS', '5']);
     expect(clients.map(({ socket }) => socket.readyState)).toEqual([1, 1, 1]);
-    expect(chat.connections.closed.of(4408)).toBe(0);
+    expect(chat.connections.closedWith(4408)).toBe(0);
   });
 
   it('is asked once for all who come meanwhile, and makes room for one', async () => {
@@ -124,7 +124,7 @@ describe('a user who has as many connections as there may be', () => {
     await passTheSecond(0);
     const outcomes = await newcomers;
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    expect(chat.connections.closed.of(4408)).toBe(1);
+    expect(chat.connections.closedWith(4408)).toBe(1);
   });
 
   it('gets one more when one of them has left meanwhile', async () => {
@@ -136,6 +136,6 @@ describe('a user who has as many connections as there may be', () => {
     await eventually(() => chat.connections.ofUser('bob').length === 2);
     clock.advance(1_000);
     await newcomer;
-    expect(chat.connections.closed.of(4408)).toBe(0);
+    expect(chat.connections.closedWith(4408)).toBe(0);
   });
 });

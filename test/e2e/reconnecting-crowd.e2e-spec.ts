@@ -19,7 +19,7 @@ describe('a crowd that comes back at once', () => {
     const heard = { onReceipt: () => undefined, onRefused: () => undefined };
     for (let n = 1; n <= Math.max(...BACKLOGS); n += 1) {
       for (const { name, backlog } of users) {
-        if (n <= backlog) chat.delivery.send('alice', { to: name, content: String(n) }, heard);
+        if (n <= backlog) chat.delivery.send({ from: 'alice', to: name, content: String(n) }, heard);
       }
     }
     const waiting = users.reduce((sum, { backlog }) => sum + backlog, 0);

@@ -2,9 +2,11 @@ import { Body, Controller, Module, Post, type INestApplication } from '@nestjs/c
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
+import * as swagger from '@nestjs/swagger';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { ChatModule, ChatWsAdapter, type ChatModuleOptions } from '../../src/index.js';
+import { describeApi } from '../../src/openapi.js';
 import { IN_MEMORY } from '../../src/testing/index.js';
 import { ChatApp } from '../support/chat-app.js';
 
@@ -219,6 +221,22 @@ describe.each(KINDS)('a host with %s', (kind, http) => {
       const { headers } = await call('POST', '/own', { Origin: 'https://other.example' }, message('x'));
       expect(headers.get('access-control-allow-origin')).toBe('https://other.example');
     });
+  });
+});
+
+describe.each(KINDS)('the OpenAPI document of a host application on %s', (_kind, http) => {
+  it('has the REST calls, below its prefix and with their schemas, beside its own', async () => {
+    await start(http(), {}, (host) => host.setGlobalPrefix('/api'));
+    describeApi(swagger);
+    describeApi(swagger); // Harmless.
+    const { paths } = swagger.SwaggerModule.createDocument(app, new swagger.DocumentBuilder().build());
+    expect(Object.keys(paths)).toEqual(expect.arrayContaining(['/api/own', '/api/chat/stats']));
+    expect(Object.keys(paths)).not.toContain('/api/chat');
+    const { summary, parameters, responses } = paths['/api/chat/pending/{user}']!.get!;
+    expect(summary).toMatch(/^List the messages/);
+    expect(parameters!.map((each) => 'name' in each && each.name)).toEqual(['user', 'limit', 'cursor']);
+    const schema = { type: 'object', required: ['items', 'total', 'nextCursor'] };
+    expect(responses['200']).toMatchObject({ content: { 'application/json': { schema } } });
   });
 });
 

@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import { PendingListTable } from '../../src/offline-messages/pending-list.table.js';
 import { PendingLists } from '../../src/offline-messages/pending-lists.js';
 import { OfflineMessageTable } from '../../src/offline-messages/offline-message.table.js';
@@ -569,7 +570,8 @@ describe('the REST calls', () => {
             )
           : [],
       );
-      const served = routes.filter((route) => /^\w+ \/chat\b/.test(route));
+      // At the path of the socket itself nothing is served by HTTP.
+      const served = routes.filter((route) => /^\w+ \/(chat\/|health\/|metrics)/.test(route));
       expect(served).toContain('get /chat/stats');
       const documented = [...api.operations.keys()].filter((name) => METHODS.includes(name.split(' ')[0]!));
       expect(documented.sort()).toEqual(served.sort());
@@ -577,13 +579,33 @@ describe('the REST calls', () => {
 
     it('says of every answer of every call what it means', async () => {
       await start();
-      for (const [name, { responses }] of api.operations) {
+      for (const [name, { summary, responses }] of api.operations) {
+        expect([name, summary]).toEqual([name, expect.stringMatching(/^[A-Z].*\w$/)]);
         const statuses = Object.keys(responses).filter((status) => status !== 'default');
         expect([name, statuses.length > 0]).toEqual([name, true]);
         for (const [status, { description }] of Object.entries(responses)) {
           expect([name, status, description]).toEqual([name, status, expect.stringMatching(/\w \w.*\.$/)]);
         }
       }
+    });
+
+    it('has the version of the package, and examples that fit what they are examples of', async () => {
+      await start();
+      const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+      expect(api.document.info).toMatchObject({ title: 'Holdfast', version });
+      expect(api.examples()).toBeGreaterThan(50);
+      const { '/chat/tickets': tickets, '/chat/messages': messages } = api.document.paths;
+      const bodies = [tickets, messages].map((path) => path!.post!.requestBody as { required: boolean });
+      expect(bodies.map(({ required }) => required)).toEqual([false, true]);
+    });
+
+    it('describes what orchestrators and Prometheus call, which needs no credentials', async () => {
+      await start();
+      for (const path of ['/health/live', '/health/ready']) expect((await call('GET', path)).status).toBe(200);
+      const { paths } = api.document;
+      expect(paths['/metrics']!.get!.responses['200']).toMatchObject({ content: { 'text/plain': {} } });
+      const open = Object.keys(paths).filter((path) => paths[path]!.get && !paths[path]!.get!.security);
+      expect(open.toSorted()).toEqual(['/health/live', '/health/ready', '/metrics']);
     });
 
     it('would notice a field that it does not name, and one that is missing', async () => {
@@ -703,7 +725,11 @@ describe('a REST request that does not fit', () => {
 
   it('comes by plain HTTP to the path of the socket: 426, and what to do', async () => {
     for (const method of ['GET', 'POST', 'DELETE']) {
-      expect(await refused(426, 'UPGRADE_REQUIRED', method, '/chat?user=alice')).toContain('WebSocket');
+      const { status, body } = await chat.rest(method, '/chat?user=alice');
+      expect([status, body]).toEqual([
+        426,
+        { statusCode: 426, code: 'UPGRADE_REQUIRED', message: expect.stringContaining('WebSocket') },
+      ]);
     }
     const { status, headers } = await fetch(`http://127.0.0.1:${chat.port}/chat`, { method: 'HEAD' });
     expect([status, headers.get('upgrade')]).toEqual([426, 'websocket']);

@@ -1,5 +1,5 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
-import { HandshakeRefusal } from '../../src/authentication/refusal.js';
+import { HandshakeRefusal } from '../../src/protocol/handshake-refusal.js';
 import { ChatApp } from '../support/chat-app.js';
 import { eventually, withDeadline } from '../support/deadline.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -24,22 +24,22 @@ describe('a peer that does not read', () => {
     chat = await ChatApp.start({ slowBufferBytes: 64 * 1024, maxBufferedBytes: 128 * 1024 });
     const [late, never] = [await chat.connectJson('late'), await chat.connectJson('never')];
     for (const client of [late, never]) client.socket.pause();
-    const isChoked = (user: string) => chat.connections.ofUser(user)[0]!.isChoked;
+    const isSlow = (user: string) => chat.connections.ofUser(user)[0]!.isSlowConsumer;
     const silent = { onReceipt: () => undefined, onRefused: () => undefined };
-    while (!isChoked('late') || !isChoked('never')) {
-      chat.delivery.broadcast('rest', 'x'.repeat(60_000), undefined, silent);
+    while (!isSlow('late') || !isSlow('never')) {
+      chat.delivery.send({ from: 'rest', content: 'x'.repeat(60_000) }, silent);
       await endOfTurn();
     }
-    expect(await samples('connections_choked')).toEqual({ '': 2 });
+    expect(await samples('connections_slow')).toEqual({ '': 2 });
     expect((await samples('connections_buffered_bytes'))['']).toBeGreaterThan(128 * 1024);
     const before = (await samples('broadcasts_skipped_total'))[''] ?? 0;
-    chat.delivery.broadcast('rest', 'nobody hears it', undefined, silent);
+    chat.delivery.send({ from: 'rest', content: 'nobody hears it' }, silent);
     expect(await samples('broadcasts_skipped_total')).toEqual({ '': before + 2 });
     const receipts: Promise<{ status: string }>[] = [];
     for (const to of ['late', 'never']) {
       for (const content of ['1', '2', '3', '4']) {
         const receipt = new Promise<{ status: string }>((onReceipt, onRefused) =>
-          chat.delivery.send('rest', { to, content: content.repeat(60_000) }, { onReceipt, onRefused }),
+          chat.delivery.send({ from: 'rest', to, content: content.repeat(60_000) }, { onReceipt, onRefused }),
         );
         receipts.push(receipt);
         await endOfTurn();

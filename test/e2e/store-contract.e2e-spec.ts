@@ -124,7 +124,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     it('stores nothing of a process that is its owner no more', async () => {
       const successor = await ownedTable(store);
       expect(await table.insert([message(1)])).toBe(0);
-      expect(faultOf(await table.probe().catch((error: unknown) => error))).toBe('displaced');
+      expect(faultOf(await table.tryWrite().catch((error: unknown) => error))).toBe('displaced');
       expect(await successor.insert([message(1)])).toBe(1);
       expect(await table.remove([message(1)])).toBe(1); // What was confirmed may go, whoever says so.
     });
@@ -186,11 +186,11 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect(await table.counts(['bob', 'nobody', 'cat'].map(mailboxKeyOf))).toEqual(
         new Map(Object.entries({ bob: 3, cat: 1 })),
       );
-      const tally = await table.tally(['bob', 'cat', "o'neill"]);
-      expect(tally.sort((a, b) => (a.to + a.from < b.to + b.from ? -1 : 1))).toEqual([
-        { to: 'bob', from: 'ann', count: 2, bytes: 2 },
-        { to: 'bob', from: 'eve', count: 1, bytes: 7 },
-        { to: 'cat', from: 'ann', count: 1, bytes: 1 },
+      const usage = await table.usageBySender(['bob', 'cat', "o'neill"].map(mailboxKeyOf));
+      expect(usage.sort((a, b) => (a.mailbox + a.from < b.mailbox + b.from ? -1 : 1))).toEqual([
+        { mailbox: 'bob', from: 'ann', count: 2, bytes: 2 },
+        { mailbox: 'bob', from: 'eve', count: 1, bytes: 7 },
+        { mailbox: 'cat', from: 'ann', count: 1, bytes: 1 },
       ]);
       const bob = { user: 'bob', count: 3, bytes: 9, oldest: 1, newest: BIG, lastPosition: BIG };
       const cat = { user: 'cat', count: 1, bytes: 1, oldest: 3, newest: 3, lastPosition: 3 };
@@ -210,13 +210,13 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     });
 
     it('probes the disk with a row that nothing lists', async () => {
-      await table.probe();
+      await table.tryWrite();
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
       await store.query(`INSERT INTO holdfast_offline_message VALUES ('', 0, '', 'probe', '', 0, 0, 0)`);
       expect(await table.summary()).toMatchObject({ count: 0, bytes: 0 });
       expect(await table.mailboxParts({ user: '', position: BIG }, 9)).toEqual([]);
       expect(await table.users('', 9)).toEqual({ count: 0, user: null });
-      await table.removeProbe();
+      await table.removeProbeRow();
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
     });
 

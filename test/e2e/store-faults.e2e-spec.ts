@@ -152,7 +152,7 @@ describe('a full disk', () => {
     await start();
     const alice = await Sender.connect('alice');
     await fillUp();
-    const probe = jest.spyOn(OfflineMessageTable.prototype, 'probe');
+    const probe = jest.spyOn(OfflineMessageTable.prototype, 'tryWrite');
     while ((await alice.ask('carol', '.'.repeat(60_000))).stored);
     await alice.client.close();
     await eventually(() => probe.mock.calls.length >= 3);
@@ -356,7 +356,7 @@ describe('an I/O error', () => {
     };
     const send = async (...ids: string[]) => {
       heard.length = 0;
-      for (const id of ids) chat.delivery.send('alice', { to: 'carol', content: 'x', id }, sender);
+      for (const id of ids) chat.delivery.send({ from: 'alice', to: 'carol', content: 'x', id }, sender);
       await eventually(() => heard.length === ids.length);
       return heard;
     };

@@ -402,7 +402,7 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
 
   it('that is a pipe, a folder, or has one beside it, is refused', async () => {
     await mkdir(`${file}-wal`);
-    await expectRefused(file, /holdfast\.sqlite-wal is no file/);
+    await expectRefused(file, /holdfast\.sqlite-wal is not a regular file/);
     await rm(`${file}-wal`, { recursive: true });
     await writeFile(join(folder, 'flat'), '');
     await expectRefused(join(folder, 'flat/x.sqlite'), /can't be made: EEXIST\.$/);
@@ -410,6 +410,6 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
     await expectRefused(join(folder, 'loop'), /is a link that leads to itself|ELOOP/);
     await expectRefused(join(folder, 'n'.repeat(250)), /ENAMETOOLONG/);
     await expectRefused(`/proc/nope/x.sqlite`, /The folder \/proc\/nope of the store can't be made: ENOENT\.$/);
-    await expectRefused('/dev/null', /is no file; give the path of one/);
+    await expectRefused('/dev/null', /is not a regular file; give the path of one/);
   });
 });

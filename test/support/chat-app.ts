@@ -3,7 +3,7 @@ import { Test } from '@nestjs/testing';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
@@ -54,7 +54,7 @@ export class ChatApp {
       chat: resolveChatOptions({ ...UNLIMITED, ...chat }),
       authentication: resolveAuthenticationOptions({ authenticate, adminToken, insecure }),
     };
-    const module = await Test.createTestingModule({ imports: [AppModule.with(settings)] }).compile();
+    const module = await Test.createTestingModule({ imports: [AppModule.forRoot(settings)] }).compile();
     const app = module.createNestApplication<NestExpressApplication>(
       new ImpatientExpressAdapter(settings.chat.handshakeMs),
       {
@@ -134,6 +134,12 @@ export class ChatApp {
       () => this.connections.ofUser(user).length === 0,
       () => `${user} is offline`,
     );
+  }
+
+  /** The server's side of the TCP connection of this user's first connection. */
+  socketOf(user: string): Socket {
+    const { reading } = this.connections.ofUser(user)[0] as unknown as { reading: { stream: Socket } };
+    return reading.stream;
   }
 
   async untilOnline(user: string): Promise<void> {

@@ -1,19 +1,21 @@
 import type { INestApplication } from '@nestjs/common';
-import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import type { OpenAPIObject } from '@nestjs/swagger';
 import { Ajv } from 'ajv';
+import { documentOf } from '../../src/server.js';
 
 type Schema = Readonly<Record<string, unknown>>;
 type Operation = Readonly<{
+  summary?: string;
   responses: Record<string, { description?: string; content?: Record<string, { schema: Schema }> }>;
 }>;
 
 /** The OpenAPI document of an application, made as the server makes it, to hold answers against. */
 export class ApiDocument {
   private readonly ajv = new Ajv({ strict: false, allErrors: true });
-  private readonly document: OpenAPIObject;
+  readonly document: OpenAPIObject;
 
   constructor(app: INestApplication) {
-    this.document = SwaggerModule.createDocument(app, new DocumentBuilder().build());
+    this.document = documentOf(app);
   }
 
   /** Every operation, as `get /chat/users/{user}`. */
@@ -22,6 +24,23 @@ export class ApiDocument {
       Object.entries(item).map(([method, operation]) => [`${method} ${path}`, operation as Operation] as const),
     );
     return new Map(all);
+  }
+
+  /** Counts the examples; throws at one that does not fit its schema. */
+  examples(): number {
+    let count = 0;
+    const visit = (part: unknown): void => {
+      if (typeof part !== 'object' || part === null) return;
+      if ('example' in part && ('type' in part || 'anyOf' in part || 'nullable' in part)) {
+        count += 1;
+        const { nullable, ...schema } = part as Schema;
+        const fits = (nullable === true && part.example === null) || this.ajv.validate(schema, part.example);
+        if (!fits) throw new Error(`${JSON.stringify(part)}: ${this.ajv.errorsText()}`);
+      }
+      Object.values(part).forEach(visit);
+    };
+    visit(this.document.paths);
+    return count;
   }
 
   /** Throws unless the document describes this answer of this call, with no field more and none less. */

@@ -250,8 +250,7 @@ export class RelayWorld {
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
     if (bytes !== this.store.storedBytes)
       throw new Error(`${bytes} bytes in the file, and the counters say ${this.store.storedBytes}`);
-    const { totals } = (this.store as unknown as { tallies: { senders: { totals: Map<string, number> } } }).tallies
-      .senders;
+    const { totals } = (this.store as unknown as { usage: { senders: { totals: Map<string, number> } } }).usage.senders;
     for (const [sender, total] of totals) {
       const found = rows.find(({ from }) => from === sender)?.bytes ?? 0;
       if (found !== total) throw new Error(`${found} bytes of ${sender} in the file, and they are counted as ${total}`);
@@ -403,7 +402,7 @@ export class RelayWorld {
   private handIn(sent: Sent, delivery = this.delivery): void {
     const generation = this.generation;
     sent.handedIn += 1;
-    delivery.send(sent.from, sent, {
+    delivery.send(sent, {
       onReceipt: (receipt) => {
         if (generation !== this.generation) return;
         if (receipt.status === 'delivered' && !sent.confirmed)

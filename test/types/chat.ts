@@ -1,5 +1,5 @@
 import {
-  ChatError,
+  ChatException,
   ChatModule,
   ChatService,
   CloseCode,
@@ -44,19 +44,18 @@ export class Listeners {
   @OnChatEvent('stored') property = 1;
 }
 
-const authorize: Authorize = (command, { user, principal }) =>
-  command.type === 'broadcast' ? principal !== null : command.to !== user;
+const authorize: Authorize = ({ to }, { user, principal }) => (to === undefined ? principal !== null : to !== user);
 ChatModule.forRoot({ authorize });
 ChatModule.forRoot({ authorize: async ({ content }) => Promise.resolve(content.length < 100) });
 // @ts-expect-error
 ChatModule.forRoot({ authorize: () => 'yes' });
 // @ts-expect-error
-ChatModule.forRoot({ authorize: (command) => command.to === 'bob' });
+ChatModule.forRoot({ authorize: ({ to }) => to.length > 0 });
 // @ts-expect-error
-ChatModule.forRoot({ authorize: (command) => command.type === 'ack' });
+ChatModule.forRoot({ authorize: ({ seq }) => seq > 0 });
 
-const code: ErrorCode = new ChatError('MAILBOX_FULL', 'full').code;
+const code: ErrorCode = new ChatException('MAILBOX_FULL', 'full').code;
 // @ts-expect-error
-new ChatError('FULL', 'full');
+new ChatException('FULL', 'full');
 const closed: 4409 = CloseCode.REPLACED;
 export const used = [code, closed];

@@ -11,9 +11,9 @@ import { Mailbox } from 'holdfast/dist/delivery/mailbox.js';
 declare const app: INestApplication;
 
 const chat = ChatModule.forRoot({ ...IN_MEMORY, ackWindow: 2 });
-ObservabilityModule.over(chat);
+ObservabilityModule.register(chat);
 // @ts-expect-error
-ObservabilityModule.over({});
+ObservabilityModule.register({});
 describeApi(swagger);
 // @ts-expect-error
 describeApi({});

@@ -2,7 +2,10 @@ import { Table, type MigrationInterface, type QueryRunner } from 'typeorm';
 
 const TABLE = 'holdfast_store';
 
-/** The one row in which the store says whose it is and which positions were given. Without it a server has no row and makes one. */
+/**
+ * Makes the table whose one row says who owns the store and which positions were given. A server that finds no row
+ * makes it.
+ */
 export class CreateStoreState1795688566123 implements MigrationInterface {
   readonly name = 'CreateStoreState1795688566123';
 

@@ -10,8 +10,8 @@ export const migrations = [
 ];
 
 /**
- * What makes the tables of the store and brings them up to date, for a data source of yours whose role may do so:
- * `new DataSource({ type: 'postgres', url, ...storeMigrations })`, and its `runMigrations()`. They are counted in a table of their
- * own; a server that finds them run needs no right to make tables.
+ * The migrations that make and update the tables of the store, to be run by a data source of your own whose role may
+ * make tables: `new DataSource({ type: 'postgres', url, ...storeMigrations })`, and its `runMigrations()`. They are
+ * recorded in a table of their own. A server that finds them applied needs no right to make tables.
  */
 export const storeMigrations = { migrations, migrationsTableName: 'holdfast_migrations' };

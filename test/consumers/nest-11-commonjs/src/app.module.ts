@@ -34,7 +34,7 @@ const chat = ChatModule.forRoot({
 });
 
 @Module({
-  imports: [chat, ObservabilityModule.over(chat)],
+  imports: [chat, ObservabilityModule.register(chat)],
   controllers: [PeopleController],
   providers: [Absences],
 })

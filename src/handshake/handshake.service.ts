@@ -1,0 +1,146 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { randomInt } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { AuthenticationService } from '../authentication/authentication.service.js';
+import type { ConnectionOrigin } from '../connections/connection-info.js';
+import { ConnectionService } from '../connections/connection.service.js';
+import { Counter } from '../connections/counter.js';
+import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { RareLog } from '../options/rare-log.js';
+import type { ServerCodec } from '../protocol/frames.js';
+import { HANDSHAKE_CODES } from '../protocol/handshake-code.js';
+import { refusals } from '../protocol/handshake-refusal.js';
+import { ClientAddress } from './client-address.js';
+import { ConnectionSlots, type ConnectionSlot } from './connection-slots.js';
+import { HandshakeQueue } from './handshake-queue.js';
+import { HttpSockets } from './http-sockets.js';
+import { isOriginAllowed } from './origin.js';
+import { protocolOf } from './subprotocol.js';
+import { TakeOvers } from './take-overs.js';
+
+/** Who may connect, from where, and in which protocol. */
+export interface AcceptedHandshake {
+  readonly origin: ConnectionOrigin;
+  readonly protocol: ServerCodec['protocol'];
+}
+
+/**
+ * Clients that are refused in a storm come back within so many seconds, each after another time: all in the same second,
+ * they would be the next storm.
+ */
+const RETURN_WITHIN_SECONDS = 5;
+
+/** The code under which those of the application are counted: they may hold what a client sent, or be any number. */
+const OTHER = 'OTHER';
+
+/**
+ * Accepts or refuses each handshake before the upgrade: by the origin of its page, the free slots, its turn in the queue,
+ * and its credentials. It also bounds the HTTP sockets from which handshakes may come.
+ */
+@Injectable()
+export class HandshakeService {
+  readonly queue: HandshakeQueue;
+  readonly slots: ConnectionSlots;
+  readonly httpSockets: HttpSockets;
+  private readonly takeOvers: TakeOvers;
+  private readonly refused = new Counter<string>();
+  private readonly log: RareLog;
+  private isClosed = false;
+
+  constructor(
+    @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
+    @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
+    @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(ClientAddress) private readonly clientAddress: ClientAddress,
+  ) {
+    this.queue = new HandshakeQueue(options);
+    this.slots = new ConnectionSlots(options);
+    this.httpSockets = new HttpSockets(options, this.slots);
+    this.takeOvers = new TakeOvers(options.clock);
+    this.log = new RareLog(new Logger('Handshake'), options.clock);
+  }
+
+  /** Returns who may connect with this request; throws a HandshakeRefusal. */
+  async accept(request: IncomingMessage): Promise<AcceptedHandshake> {
+    this.checkOpen();
+    this.checkOrigin(request);
+    const remoteAddress = this.clientAddress.of(request);
+    const slot = this.takeSlot(remoteAddress, request.socket);
+    await this.waitForTurn(request.socket);
+    const principal = await this.authentication.authenticate(request);
+    const { user, expiresAt } = principal;
+    this.checkOpen(); // A connection that opened meanwhile would not be told that the server is going away.
+    const protocol = protocolOf(request);
+    await this.assign(slot, user, request.socket);
+    return { origin: { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) }, protocol };
+  }
+
+  /** Refuses every handshake from here on, those in the queue included. */
+  close(): void {
+    this.isClosed = true;
+    this.queue.close();
+  }
+
+  /** Counts a socket of a server that is the chat's alone. It is closed at once when its address has too many. */
+  addSocket(socket: Socket): void {
+    this.httpSockets.add(socket, this.clientAddress.customerOf(socket));
+  }
+
+  /** Counts a handshake that was refused, here or before it came here. */
+  countRefusal(code: string): void {
+    this.refused.add(HANDSHAKE_CODES.includes(code) ? code : OTHER);
+  }
+
+  /** Returns how many handshakes were refused with each code; those of the application are counted as `OTHER`. */
+  refusals(): [code: string, count: number][] {
+    return [...HANDSHAKE_CODES, OTHER].map((code) => [code, this.refused.of(code)]);
+  }
+
+  private checkOpen(): void {
+    if (this.isClosed) throw refusals.goingAway();
+  }
+
+  private checkOrigin(request: IncomingMessage): void {
+    const { allowedOrigins = this.authentication.provesNothing ? null : undefined } = this.options;
+    if (!isOriginAllowed(request, allowedOrigins)) throw refusals.originNotAllowed();
+  }
+
+  private takeSlot(remoteAddress: string, socket: Duplex): ConnectionSlot {
+    const slot = this.slots.take(remoteAddress, socket);
+    if (slot === 'server') throw refusals.serverFull();
+    if (slot === 'address') throw refusals.tooManyConnections('address');
+    this.httpSockets.remove(socket);
+    return slot;
+  }
+
+  private async waitForTurn(socket: Duplex): Promise<void> {
+    if (await this.queue.enter(socket)) return;
+    this.checkOpen();
+    throw refusals.serverBusy(randomInt(1, RETURN_WITHIN_SECONDS + 1));
+  }
+
+  /**
+   * Gives the slot to the user. The newest connection of a user gets one unless the older ones are alive, or connections
+   * of this user take over from each other for ever.
+   */
+  private async assign(slot: ConnectionSlot, user: string, socket: Duplex): Promise<void> {
+    if (this.options.sessions === 'replace' && this.slots.of(user) > 0) this.countTakeOver(user);
+    if (slot.assign(user)) return;
+    if (!socket.destroyed) await this.connections.makeRoom(user);
+    this.checkOpen();
+    if (!slot.assign(user)) throw refusals.tooManyConnections('user');
+  }
+
+  private countTakeOver(user: string): void {
+    const waitMs = this.takeOvers.add(user);
+    if (waitMs === null) return;
+    this.log.warn(
+      'take-overs',
+      `Clients take over from each other again and again, as user ${JSON.stringify(user)} last: give each a name of its own, or let ` +
+        "all of one stay with sessions: 'multiple' (CHAT_SESSIONS).",
+    );
+    throw refusals.tooManyTakeOvers(waitMs);
+  }
+}

@@ -1,0 +1,141 @@
+import { Logger } from '@nestjs/common';
+import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import { HandshakeRefusal, refusals } from '../protocol/handshake-refusal.js';
+import { ignoreForeignUpgrades } from './foreign-upgrades.js';
+
+/**
+ * Decides about an upgrade. It throws a HandshakeRefusal to respond with HTTP instead. What it returns is the third argument
+ * of `connection`, behind the request.
+ */
+export type UpgradeGuard = (request: IncomingMessage) => unknown;
+
+/** A WebSocket server whose owner may refuse a handshake. It emits `refused` with the code of each refusal. */
+export class GuardedWebSocketServer extends WebSocketServer {
+  guard: UpgradeGuard = () => undefined;
+}
+
+/** Headers that Node reads. It drops the rest. */
+const MAX_HEADERS = 1_000;
+
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/**
+ * Routes the upgrades of one HTTP server to WebSocket by their path. One for another path is left to the other listeners of
+ * the server, or is refused with 404 when there are none. A peer that resets its connection in the middle harms nobody.
+ */
+export class UpgradeRouter {
+  private readonly logger = new Logger('ChatWsAdapter');
+  private readonly servers = new Map<string, GuardedWebSocketServer>();
+  /** Listeners of others, for the paths that are not served here. */
+  private readonly otherListeners: UpgradeListener[] = [];
+  private readonly restoreForeignUpgrades: () => void;
+
+  constructor(readonly httpServer: Server) {
+    httpServer.on('upgrade', this.onUpgrade);
+    this.restoreForeignUpgrades = ignoreForeignUpgrades(httpServer);
+  }
+
+  /** Serves a path; throws an Error when another server has it. */
+  add(path: string, server: GuardedWebSocketServer): void {
+    if (this.servers.has(path)) throw new Error(`Two gateways are at ${path}; give one of them a path of its own.`);
+    this.servers.set(path, server);
+  }
+
+  /**
+   * Runs `attach`, and moves the upgrade listeners that it adds behind this router, so that they only get the requests for
+   * other paths. Left where they are, they would cut off the clients of this router: Socket.IO closes a connection that is
+   * not its own and has no response after a second.
+   */
+  adopt<Result>(attach: () => Result): Result {
+    const before = this.httpServer.listeners('upgrade');
+    const result = attach();
+    for (const listener of this.httpServer.listeners('upgrade') as UpgradeListener[]) {
+      if (before.includes(listener)) continue;
+      this.httpServer.off('upgrade', listener);
+      this.otherListeners.push(listener);
+    }
+    return result;
+  }
+
+  stop(): void {
+    this.restoreForeignUpgrades();
+    this.httpServer.off('upgrade', this.onUpgrade);
+  }
+
+  private readonly onUpgrade: UpgradeListener = (request, socket, head) => {
+    // First of all: a reset by the peer is an 'error' event, which ends the process when nobody listens.
+    socket.on('error', () => socket.destroy());
+    const server = this.servers.get(pathOf(request));
+    if (server) return void this.upgrade(server, request, socket, head);
+    for (const listener of this.otherListeners) listener.call(this.httpServer, request, socket, head);
+    if (this.otherListeners.length === 0 && this.httpServer.listenerCount('upgrade') === 1)
+      refuse(socket, refusals.noSuchPath());
+  };
+
+  private async upgrade(server: GuardedWebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer) {
+    try {
+      checkHandshake(request);
+      const accepted = await server.guard(request);
+      if (socket.destroyed) return; // The peer did not wait for the guard.
+      socket.cork(); // The response to the handshake and the first frames leave in one system call.
+      server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request, accepted));
+      socket.uncork();
+    } catch (error) {
+      if (socket.destroyed) return;
+      if (!(error instanceof HandshakeRefusal)) this.logger.error(error);
+      server.emit('refused', refuse(socket, error));
+    }
+  }
+}
+
+/** Checks what RFC 6455 4.2.1 asks of a handshake, except the key, which `ws` checks. */
+function checkHandshake(request: IncomingMessage): void {
+  const { method, headers } = request;
+  if (method !== 'GET') throw refusals.notGet();
+  checkRequest(request);
+  if (headers.upgrade?.toLowerCase() !== 'websocket') throw refusals.upgradeRequired();
+  if (headers['sec-websocket-version'] !== '13') throw refusals.badVersion();
+}
+
+/** Checks what Node checks of every other request, but not of an upgrade. */
+function checkRequest({ httpVersion, headers, rawHeaders }: IncomingMessage): void {
+  if (httpVersion !== '1.1') throw refusals.badHandshake('a WebSocket is opened with HTTP/1.1');
+  // Names and values alternate in it. A header beyond the limit was not read, and it could be the `Origin`.
+  if (rawHeaders.length > 2 * MAX_HEADERS) throw refusals.badHandshake('there are too many headers');
+  const hosts = rawHeaders.filter((name, n) => n % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host');
+  if (hosts.length !== 1) throw refusals.badHandshake('there has to be one Host header'); // [RFC 9112 3.2]
+  // A proxy that passes a body on would take for a body what the server takes for frames.
+  if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
+    throw refusals.badHandshake('there may be no body');
+  }
+}
+
+/** The part of an absolute target before its path [RFC 9112 3.2.2]. */
+const AUTHORITY = /^(?:https?|wss?):\/\/[^/?#]*/i;
+
+/**
+ * Returns the path of a request as it was sent, without one slash at its end, as the routes of Express have it. A path with
+ * two slashes in front stays another path, so that `//x/chat` does not get around the rule of a proxy for `/chat`.
+ */
+function pathOf(request: IncomingMessage): string {
+  const path = request.url!.replace(AUTHORITY, '').split('?', 1)[0]!;
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
+/** Responds to an upgrade with a complete HTTP response and closes it; returns the code of the refusal. */
+export function refuse(socket: Duplex, error: unknown): string {
+  const { statusCode, code, message, headers } = error instanceof HandshakeRefusal ? error : refusals.serverError();
+  const body = JSON.stringify({ statusCode, code, message });
+  const lines = Object.entries({
+    Connection: 'close',
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? 'Refused'}\r\n${lines.join('')}\r\n${body}`, () =>
+    socket.destroy(),
+  );
+  return code;
+}

@@ -1,0 +1,108 @@
+import type { RemovalReason, StoredHeader, StoredKey } from '../delivery/mailbox-store.js';
+import type { ChatError } from '../protocol/chat-error.js';
+import { isFull } from './store-fault.js';
+import { rowKeyText } from './store-key.js';
+import { MAX_BATCH } from './waiting-stores.js';
+
+/** The caller of one delete, who waits for it. */
+export interface RemovalWatcher {
+  /** Called after the commit; `isFirst` is true for the call that decided the reason. */
+  onRemoved(isFirst: boolean): void;
+  /** The store fails. The message is deleted nevertheless when the store works again. */
+  onFailed(error: ChatError): void;
+}
+
+/** The bytes that one statement may overwrite: they all go through the log first. */
+const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+/** The page of a row is overwritten with it. */
+const PAGE_BYTES = 4_096;
+
+interface PendingDelete {
+  readonly row: StoredHeader;
+  readonly reason: RemovalReason;
+  /** The first caller and those who asked for the same delete later. */
+  watchers: RemovalWatcher[];
+}
+
+/** The deletes that are not committed yet. None is ever taken back, so readers skip these rows. */
+export class PendingDeletes {
+  // By the whole key: two mailboxes may have rows with the same position when two servers had given it.
+  private readonly waiting = new Map<string, PendingDelete>();
+
+  /** The bytes that the next statement may overwrite: fewer while the disk is full, then more after each success. */
+  private batchBytes = MAX_BATCH_BYTES;
+
+  /** `remove` deletes rows in one commit; `makeRoom` is called before it, and again when the disk was full. */
+  constructor(
+    private readonly remove: (rows: readonly StoredHeader[]) => Promise<unknown>,
+    private readonly makeRoom: (hasFailed: boolean) => Promise<void>,
+  ) {}
+
+  get size(): number {
+    return this.waiting.size;
+  }
+
+  has(row: StoredKey): boolean {
+    return this.waiting.has(rowKeyText(row));
+  }
+
+  /** Adds a row. The first reason counts; a later caller waits for the same commit. */
+  add(row: StoredHeader, reason: RemovalReason, watcher?: RemovalWatcher): void {
+    const key = rowKeyText(row);
+    const removal = this.waiting.get(key);
+    if (!removal) this.waiting.set(key, { row, reason, watchers: watcher ? [watcher] : [] });
+    else if (watcher) removal.watchers.push({ ...watcher, onRemoved: () => watcher.onRemoved(false) });
+  }
+
+  /**
+   * Deletes the first rows in one commit, and calls back for each. A row that is missing was deleted by a commit whose
+   * result was lost: nobody else deletes rows.
+   */
+  async commit(onRemoved: (row: StoredHeader, reason: RemovalReason) => void): Promise<void> {
+    if (this.waiting.size === 0) return;
+    for (const { row, reason, watchers } of await this.removeFirst()) {
+      this.waiting.delete(rowKeyText(row));
+      onRemoved(row, reason);
+      for (const watcher of watchers) watcher.onRemoved(true);
+    }
+  }
+
+  /** Deletes as many rows as the disk has room for; returns them. */
+  private async removeFirst(): Promise<PendingDelete[]> {
+    await this.makeRoom(false);
+    for (;;) {
+      const batch = this.first();
+      try {
+        await this.remove(batch.map(({ row }) => row));
+        this.batchBytes = Math.min(MAX_BATCH_BYTES, this.batchBytes * 2);
+        return batch;
+      } catch (cause) {
+        if (!isFull(cause)) throw cause;
+        this.batchBytes = Math.ceil(this.batchBytes / 4);
+        await this.makeRoom(true);
+        if (batch.length === 1) throw cause;
+      }
+    }
+  }
+
+  /** Returns the first deletes, as many as one statement may hold. */
+  private first(): PendingDelete[] {
+    const batch: PendingDelete[] = [];
+    let bytes = 0;
+    for (const removal of this.waiting.values()) {
+      bytes += removal.row.bytes + PAGE_BYTES;
+      if (batch.length >= MAX_BATCH || (batch.length > 0 && bytes > this.batchBytes)) break;
+      batch.push(removal);
+    }
+    return batch;
+  }
+
+  /** Tells the callers that wait that the store fails. */
+  fail(error: ChatError): void {
+    for (const removal of this.waiting.values()) {
+      const { watchers } = removal;
+      removal.watchers = [];
+      for (const watcher of watchers) watcher.onFailed(error);
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import type { RemovalReason, StoreCounts, StoredHeader } from '../delivery/mailbox-store.js';
+import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
+
+/** Counts the rows of the store, and how many left it in which way since the start. */
+export class StoreCounters implements StoreCounts {
+  pending = 0;
+  /** Content that waits, in bytes. */
+  pendingBytes = 0;
+  recovered = 0;
+  confirmed = 0;
+  expired = 0;
+  purged = 0;
+  evicted = 0;
+
+  /** The room that the waiting messages take, in bytes: their content, and a fixed amount for each. */
+  get storedBytes(): number {
+    return this.pendingBytes + this.pending * STORED_MESSAGE_BYTES;
+  }
+
+  stored({ bytes }: StoredHeader): void {
+    this.pending += 1;
+    this.pendingBytes += bytes;
+  }
+
+  removed({ bytes }: StoredHeader, reason: RemovalReason): void {
+    this.pending -= 1;
+    this.pendingBytes -= bytes;
+    this[reason] += 1;
+  }
+
+  /** The rows were counted on the disk; those that were not known count as recovered. */
+  recounted(rows: number, bytes: number): void {
+    this.recovered += rows - this.pending;
+    this.pending = rows;
+    this.pendingBytes = bytes;
+  }
+}

@@ -1,0 +1,22 @@
+import type { RemovalReason, StoredHeader } from '../delivery/mailbox-store.js';
+import type { Emitter } from '../options/emitter.js';
+
+/** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
+export interface Commit {
+  readonly statement: 'insert' | 'delete';
+  readonly rows: number;
+  readonly seconds: number;
+}
+
+/** What the store tells, in the order of the commits. */
+export interface StoreEvents {
+  /** A statement was committed. The counters may not include its rows yet. */
+  readonly committed: Emitter<Commit>;
+  /** A row has left the store; told after the commit, and after it was counted. */
+  readonly removed: Emitter<StoredHeader, RemovalReason>;
+  /**
+   * Somebody else has written into the store. The first value is the highest position that must not be given any more,
+   * the second whether it was another server. The next commit begins after all listeners have returned.
+   */
+  readonly displaced: Emitter<number, boolean>;
+}

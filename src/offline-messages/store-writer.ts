@@ -1,0 +1,188 @@
+import { Logger } from '@nestjs/common';
+import type { StoredMessage } from '../delivery/mailbox-store.js';
+import type { Clock } from '../options/clock.js';
+import type { MailboxUsage } from './mailbox-usage.js';
+import { PendingDeletes } from './pending-deletes.js';
+import { StoreBatch } from './store-batch.js';
+import type { StoreCounters } from './store-counters.js';
+import type { Commit, StoreEvents } from './store-events.js';
+import { faultOf, type Fault } from './store-fault.js';
+import { errors } from '../protocol/chat-error.js';
+import type { StoreHandle } from './store-handle.js';
+import { StoreHealth } from './store-health.js';
+import { rowKey } from './store-key.js';
+import { MAX_BATCH, WaitingStores } from './waiting-stores.js';
+
+/** While the store fails, a round goes on deleting for this long, in milliseconds: deletes may be what makes room. */
+const DELETE_MS = 250;
+
+/**
+ * Writes what waits: one statement for the inserts of a round and one for its deletes, each committed by itself. It
+ * opens no transaction. The commit queue decides when a round runs.
+ *
+ * It calls StoreBatch, the counters and MailboxUsage directly instead of telling them by an event: they have to be
+ * exact before anybody else hears of a commit, and a failure in one of them has to end the round.
+ */
+export class StoreWriter {
+  readonly health = new StoreHealth();
+  readonly stores = new WaitingStores();
+  readonly deletes: PendingDeletes;
+  private readonly logger = new Logger('OfflineMessages');
+  private roomListeners: (() => void)[] = [];
+
+  constructor(
+    private readonly handle: StoreHandle,
+    private readonly usage: MailboxUsage,
+    private readonly counters: StoreCounters,
+    private readonly events: StoreEvents,
+    private readonly clock: Clock,
+  ) {
+    this.deletes = new PendingDeletes(
+      (rows) => this.timed('delete', rows.length, () => handle.table.remove(rows)),
+      (hasFailed) => handle.database.makeRoomForRemovals(hasFailed),
+    );
+  }
+
+  get hasWork(): boolean {
+    return this.stores.size > 0 || this.deletes.size > 0;
+  }
+
+  /**
+   * True when no more should be offered until `whenRoom` calls back. Never while the store fails: whatever is offered
+   * is refused within half a second then, and a sender that is held up could not confirm messages either.
+   */
+  get isFull(): boolean {
+    return this.health.isHealthy && this.stores.isFull;
+  }
+
+  whenRoom(callback: () => void): void {
+    this.roomListeners.push(callback);
+  }
+
+  /** Counts what is on the disk; returns the highest position that must not be given any more. */
+  async recount(): Promise<number> {
+    const { count, bytes, lastPosition } = await this.handle.table.summary();
+    const highest = await this.handle.ownership.raise(lastPosition);
+    this.counters.recounted(count, bytes);
+    return highest;
+  }
+
+  /** Runs one round of commits; returns the fault of the first that failed, null when none did. */
+  async write(): Promise<Fault | null> {
+    const broken = await this.attempt(() => this.handle.recover((byServer) => this.renew(byServer)));
+    if (broken) return broken;
+    const stores = await this.attempt(() => this.commitStores());
+    if (stores === 'locked' || stores === 'displaced') return stores;
+    // Deletes may succeed on a full disk, and make room.
+    const deletes = await this.attempt(() => this.commitDeletes());
+    if (stores ?? deletes) return stores ?? deletes;
+    // Senders may have gone elsewhere after they were refused, so nothing else may show that the store works again.
+    return this.health.isHealthy ? null : this.attempt(() => this.tryWrite());
+  }
+
+  /** Counts a failure, and has the connection recovered before the next round where that is necessary. */
+  noteFailure(cause: unknown): Fault {
+    const fault = faultOf(cause);
+    if (fault === 'broken') this.handle.markBroken();
+    if (fault === 'displaced') this.handle.markDisplaced();
+    return fault;
+  }
+
+  /** The open file or session is not the store any more: nothing is committed before it is opened again. */
+  markBroken(cause: unknown): void {
+    this.handle.markBroken();
+    this.health.markFailing(cause);
+  }
+
+  /**
+   * Tells everybody who waits that the store fails. Only messages that were accepted already are kept and tried again.
+   */
+  refuseWaiting(): void {
+    const { cause } = this.health;
+    this.health.markFailing(cause);
+    const error = errors.notStored(cause);
+    for (const request of this.stores.takeRefusable()) request.onSettled({ status: 'refused', error });
+    this.deletes.fail(errors.notDeletedYet(cause));
+    this.callRoomListeners();
+  }
+
+  private async attempt(work: () => Promise<void>): Promise<Fault | null> {
+    try {
+      await work();
+      return null;
+    } catch (cause) {
+      this.health.countFailure(cause);
+      return this.noteFailure(cause);
+    }
+  }
+
+  /**
+   * Somebody else has written. The pending deletes go first, then everything that is counted in memory is counted anew.
+   */
+  private async renew(byServer: boolean): Promise<void> {
+    while (this.deletes.size > 0) await this.commitDeletes();
+    this.usage.invalidateAll();
+    const { pending } = this.counters;
+    const highest = await this.recount();
+    this.logger.warn(
+      `${byServer ? 'Another server was' : 'Somebody else has written'} in this store: ${this.counters.pending} messages wait in it now, where ${pending} did. One server to a store; what both had receipted is in it.`,
+    );
+    this.events.displaced.emit(highest, byServer);
+  }
+
+  /** Runs a statement that changes rows; returns how many it changed. */
+  private async timed(statement: Commit['statement'], rows: number, run: () => Promise<number>): Promise<number> {
+    const begun = performance.now();
+    const changed = await run();
+    this.handle.database.check(); // A receipt promises that the message is in the file that the next start opens.
+    this.events.committed.emit({ statement, rows, seconds: (performance.now() - begun) / 1000 });
+    return changed;
+  }
+
+  private async insert(rows: readonly StoredMessage[]): Promise<number> {
+    await this.handle.ownership.cover(rows.reduce((highest, { position }) => Math.max(highest, position), 0));
+    return this.timed('insert', rows.length, () => this.handle.table.insert(rows));
+  }
+
+  private async commitStores(): Promise<void> {
+    if (this.stores.size === 0) return;
+    const requests = this.stores.takeBatch(await this.handle.database.roomForInserts());
+    const batch = new StoreBatch(requests, this.handle.table, this.usage, (rows) => this.insert(rows));
+    try {
+      await batch.commit(this.clock, (row) => this.counters.stored(row));
+    } catch (cause) {
+      // They may be in the table although their senders are about to be told that they are not.
+      if (batch.isInserted || faultOf(cause) === 'broken') this.handle.markBroken(batch.unsettled.map(rowKey));
+      const error = errors.notStored(cause);
+      for (const request of batch.unsettled) if (request.hasEnded) request.onSettled({ status: 'refused', error });
+      this.stores.putBack(batch.unsettled.filter((request) => !request.hasEnded));
+      throw cause;
+    }
+    this.usage.removeLeastUsed();
+    for (const row of await batch.overflow(MAX_BATCH)) this.deletes.add(row, 'evicted');
+    this.callRoomListeners();
+  }
+
+  private async commitDeletes(): Promise<void> {
+    const end = performance.now() + DELETE_MS;
+    do {
+      await this.deletes.commit((row, reason) => {
+        this.usage.subtract(row);
+        this.counters.removed(row, reason);
+        this.events.removed.emit(row, reason);
+      });
+    } while (!this.health.isHealthy && this.deletes.size > 0 && performance.now() < end);
+  }
+
+  private async tryWrite(): Promise<void> {
+    await this.handle.database.roomForInserts();
+    await this.handle.table.tryWrite();
+  }
+
+  private callRoomListeners(): void {
+    if (this.isFull || this.roomListeners.length === 0) return;
+    const listeners = this.roomListeners;
+    this.roomListeners = [];
+    for (const listener of listeners) listener();
+  }
+}
