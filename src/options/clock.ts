@@ -6,7 +6,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds since any moment, on a clock that nobody sets: what has passed between two readings. */
   monotonic(): number;
-  /** Calls back once after so many milliseconds, which does not keep the process alive; answers how to cancel it. */
+  /** Calls back once after so many milliseconds, which does not keep the process alive. Returns how to cancel it. */
   after(ms: number, callback: () => void): () => void;
 }
 
@@ -20,7 +20,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Waits for the work, but no longer than so many milliseconds; then it rejects with what `onLate` answers. */
+/** Waits for the work, but no longer than so many milliseconds; then it rejects with what `onLate` returns. */
 export async function within<Result>(
   clock: Clock,
   ms: number,

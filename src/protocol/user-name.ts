@@ -45,7 +45,7 @@ const JOINER = new RegExp(
 
 /**
  * The one check of user names: the same for the query of a connect, the recipient of a frame, the path of a REST
- * call and its body. Answers the name in its only spelling (trimmed, NFC, emoji fully qualified), or null when it is not a
+ * call and its body. Returns the name in its only spelling (trimmed, NFC, emoji fully qualified), or null when it is not a
  * name: empty, over 128 bytes, `.` or `..`, or with a `|`, a control, a blank or an invisible character that may not be there.
  */
 export function parseUserName(raw: unknown): string | null {
