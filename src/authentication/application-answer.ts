@@ -93,7 +93,7 @@ const TOKEN_CODES =
   /^ERR_(JW[STE]_.*|JWKS_NO_MATCHING_KEY|JWKS_MULTIPLE_MATCHING_KEYS|JOSE_ALG_NOT_ALLOWED|JOSE_NOT_SUPPORTED)$/;
 
 /** A token was refused, rather than that nobody could tell. */
-export function isOfToken(error: unknown): boolean {
+function isOfToken(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
   if (typeof code === 'string' && TOKEN_CODES.test(code)) return true;
