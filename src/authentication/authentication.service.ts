@@ -5,7 +5,7 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { within } from '../options/clock.js';
 import { RareLog } from '../options/rare-log.js';
 import { refusals } from '../protocol/handshake-refusal.js';
-import { principalOf, refusalOf } from './application-answer.js';
+import { principalOf, refusalOf } from './authenticator-result.js';
 import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
 import type { ProvenPrincipal } from './authenticator.js';
 import { bearerOf, queryOf, userNamedBy } from './credentials.js';
