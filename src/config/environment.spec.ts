@@ -183,7 +183,7 @@ describe('the environment of the server', () => {
     'CHAT_DRAIN_MS',
   ])('refuses %s with what was copied with it, and neither trims nor repeats it', (variable) => {
     const value = 'x'.repeat(32);
-    const remedy = 'give it without, as from printf rather than echo.';
+    const remedy = 'give it without that, such as from printf instead of echo.';
     for (const flawed of [
       `${value}\n`,
       `${value}\r\n`,
@@ -327,7 +327,7 @@ describe('the environment of the server', () => {
     [
       'CHAT_MAX_PENDING_BYTES_PER_USER',
       '1',
-      'give at least CHAT_MAX_CONTENT_BYTES (65536), or the longest message could never wait',
+      'give at least CHAT_MAX_CONTENT_BYTES (65536), otherwise the longest message could never wait',
     ],
   ])('stops at %s=%s, in its own words', (variable, value, remedy) => {
     expect(refusal({ [variable]: value })).toBe(`${variable} is '${value}'; ${remedy}.`);

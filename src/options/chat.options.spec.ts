@@ -180,14 +180,14 @@ describe('the options of the chat', () => {
 
   it('refuse a mailbox that the longest content does not fit into', () => {
     expect(refusal({ maxPendingBytesPerUser: 65_535 }).message).toBe(
-      'ChatModule option maxPendingBytesPerUser is 65535; give at least maxContentBytes (65536), or the longest message could never wait.',
+      'ChatModule option maxPendingBytesPerUser is 65535; give at least maxContentBytes (65536), otherwise the longest message could never wait.',
     );
   });
 
   it('refuse room of a sender, or of all, that the longest message does not fit into', () => {
     for (const option of ['maxStoredBytesPerSender', 'maxStoredBytes'] as const) {
       expect(refusal({ maxStoredBytesPerSender: null, [option]: 65_791 }).message).toBe(
-        `ChatModule option ${option} is 65791; give at least 65792, which is maxContentBytes and 256, or the longest message could never wait.`,
+        `ChatModule option ${option} is 65791; give at least 65792, which is maxContentBytes and 256, otherwise the longest message could never wait.`,
       );
     }
   });
