@@ -28,7 +28,7 @@ const WAYS: Record<State, readonly Event[]> = {
   'slow for a heartbeat': ['write', 'end of turn', 'heartbeat'],
 };
 
-/** In which state it is, by what it does: only the first reacts to a write, only the last is dead at the next heartbeat. */
+/** Returns its state by what it does. Only the last state counts as dead at the next heartbeat. */
 function stateOf(consumer: SlowConsumer): State {
   if (!consumer.isSlow) return 'keeping up';
   if (consumer.handleHeartbeat()) return 'slow for a heartbeat';
