@@ -4,7 +4,7 @@ import { FULL, QUICK, type Scale } from './run/plan.js';
 
 const SHORT: Readonly<Record<string, PeerName>> = { text: 'holdfast-text', json: 'holdfast-json' };
 
-export const USAGE = `Measures the built server beside others, in turn, on this machine.
+const USAGE = `Measures the built server beside others, in turn, on this machine.
 
   npm run bench                        everything, and writes docs/benchmarks.md from it
   npm run bench -- --quick             the same with one short round: orders of magnitude

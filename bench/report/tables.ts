@@ -42,7 +42,7 @@ export function scenarioOf(variant: string, results: Results): ScenarioName {
   return found.scenario;
 }
 
-export function nameOf({ peer, rows }: Row): string {
+function nameOf({ peer, rows }: Row): string {
   const name = peer.startsWith('holdfast') ? `**${PEERS[peer].title}**` : PEERS[peer].title;
   return rows > 0 ? `${name}, ${show(rows, 0)} rows of others` : name;
 }

@@ -15,6 +15,7 @@ export async function compileInto(folder: string): Promise<void> {
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
   for (const room of ROOMS) {
     await mkdir(join(folder, room));
+    await symlink(join(ROOT, 'bench/node_modules'), join(folder, room, 'node_modules'));
     const files = (await readdir(join(ROOT, 'bench', room))).filter((file) => file.endsWith('.ts'));
     await Promise.all(files.map((file) => compile(join(room, file), folder)));
   }

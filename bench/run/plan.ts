@@ -54,7 +54,7 @@ export const QUICK: Scale = {
 };
 
 /** One way to run a scenario. */
-export interface Variant {
+interface Variant {
   /** Known by it in the results. */
   readonly key: string;
   readonly title: string;

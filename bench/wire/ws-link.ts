@@ -10,7 +10,7 @@ const PING = 9;
 const PONG = 10;
 
 /** A masked frame of a client. */
-export function clientFrame(payload: Buffer | string, opcode = TEXT): Buffer {
+function clientFrame(payload: Buffer | string, opcode = TEXT): Buffer {
   const body = Buffer.from(payload);
   const wide = body.length > 125;
   if (body.length > 0xffff) throw new Error(`a frame of ${body.length} bytes; the benchmark writes none over 65,535`);

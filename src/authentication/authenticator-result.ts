@@ -101,7 +101,7 @@ const TOKEN_CODES =
   /^ERR_(JW[STE]_.*|JWKS_NO_MATCHING_KEY|JWKS_MULTIPLE_MATCHING_KEYS|JOSE_ALG_NOT_ALLOWED|JOSE_NOT_SUPPORTED)$/;
 
 /** Returns true if the error says that the token is invalid, false if it says that the token could not be checked. */
-export function isOfToken(error: unknown): boolean {
+function isOfToken(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
   if (typeof code === 'string' && TOKEN_CODES.test(code)) return true;

@@ -30,10 +30,7 @@ export class ChatEventListeners implements OnModuleInit {
     this.find();
     // An event without listeners costs a message nothing.
     if (this.hasAny('connected', 'disconnected')) this.hearConnections();
-    if (this.hasAny('accepted', 'stored', 'confirmed')) this.hearMessages();
-    if (this.hasAny('confirmed', 'expired', 'purged', 'evicted')) {
-      this.store.removed.on(({ id, from, to, sentAt }, reason) => this.emit(reason, { id, from, to, sentAt }));
-    }
+    this.hearMessages();
   }
 
   private find(): void {
@@ -86,11 +83,18 @@ export class ChatEventListeners implements OnModuleInit {
   }
 
   private hearMessages(): void {
-    this.delivery.ledger.listener = {
-      onAccepted: (message) => this.emit('accepted', message),
-      onStored: (message) => this.emit('stored', { ...message, online: this.isOnline(message.to) }),
-      onConfirmed: ({ id, from, to, sentAt }) => this.emit('confirmed', { id, from, to, sentAt }),
-    };
+    const { ledger } = this.delivery;
+    if (this.hasAny('accepted')) ledger.accepted.on((message) => this.emit('accepted', message));
+    if (this.hasAny('stored')) {
+      ledger.stored.on((message) => this.emit('stored', { ...message, online: this.isOnline(message.to) }));
+    }
+    if (this.hasAny('confirmed')) {
+      ledger.confirmed.on(({ id, from, to, sentAt }) => this.emit('confirmed', { id, from, to, sentAt }));
+    }
+    if (!this.hasAny('expired', 'purged', 'evicted')) return;
+    this.store.removed.on(({ id, from, to, sentAt }, reason) => {
+      if (reason !== 'confirmed') this.emit(reason, { id, from, to, sentAt });
+    });
   }
 
   private isOnline(user: string): boolean {

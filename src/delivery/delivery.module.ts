@@ -4,13 +4,13 @@ import { DeliveryService } from './delivery.service.js';
 
 @Module({})
 export class DeliveryModule {
-  /** Registers delivery with this store. */
-  static register(offlineMessages: DynamicModule): DynamicModule {
+  /** Delivery with the store of a module that provides MAILBOX_STORE. */
+  static register(store: DynamicModule): DynamicModule {
     return {
       module: DeliveryModule,
-      imports: [ConnectionsModule, offlineMessages],
+      imports: [ConnectionsModule, store],
       providers: [DeliveryService],
-      exports: [DeliveryService, ConnectionsModule, offlineMessages],
+      exports: [DeliveryService, ConnectionsModule, store],
     };
   }
 }

@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { Broadcast } from '../connections/broadcast.js';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
@@ -6,57 +6,43 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
 import { checkSize, type SendRequest } from '../protocol/send-request.js';
-import { PendingReceipt, IdempotencyCache, type OutcomeListener } from './pending-receipt.js';
+import { IdempotencyCache } from './idempotency-cache.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
-import { Mailbox, SWEEPS_TO_PERSIST } from './mailbox.js';
+import { Mailbox } from './mailbox.js';
+import { MailboxContext } from './mailbox-context.js';
 import type { MailboxReader } from './mailbox-reader.js';
 import { MAILBOX_STORE, mailboxKeyOf, type MailboxKey, type MailboxStore } from './mailbox-store.js';
-import type { MailboxContext } from './mailbox-context.js';
-
-/** Pause before a page of the backlog that could not be read is tried again, in milliseconds. */
-const READ_RETRY_MS = 250;
+import { PendingReceipt, type OutcomeListener } from './pending-receipt.js';
 
 /**
- * The one place where live and stored meet: it takes messages, gives each its place in the order, and hands it to the
- * mailbox of its recipient. Senders hear through their Sender what became of it, each exactly once.
+ * The one place where live and stored meet: it accepts messages, gives each its position in the order, and hands it to
+ * the mailbox of its recipient. Each sender hears once what became of its message.
  */
 @Injectable()
-export class DeliveryService implements MailboxContext {
+export class DeliveryService {
   readonly ledger: Ledger;
-  sweeps = 0;
-  lastPosition: number;
-  private readonly logger = new Logger('Delivery');
+  private readonly context: MailboxContext;
   private readonly mailboxes = new Map<MailboxKey, Mailbox>();
   private readonly readers = new Map<Connection, { mailbox: Mailbox; reader: MailboxReader }>();
-  private readonly remembered = new IdempotencyCache();
-  private readonly unstored = new Set<Mailbox>();
+  private readonly repeats = new IdempotencyCache();
   private readonly rateMeter: RateMeter;
-  private cancelSweep: (() => void) | null = null;
   private settling: Promise<void> | null = null;
 
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
-    @Inject(MAILBOX_STORE) readonly store: MailboxStore,
+    @Inject(MAILBOX_STORE) private readonly store: MailboxStore,
   ) {
     this.ledger = new Ledger(store);
-    this.lastPosition = store.lastPosition;
     this.rateMeter = new RateMeter(this.ledger, options.clock);
+    this.context = new MailboxContext(options, store, this.ledger, this.repeats, (mailbox) => this.remove(mailbox));
     store.removed.on((row, reason) => {
       if (reason !== 'confirmed') this.mailboxes.get(row.mailbox)?.onRemoved(row);
     });
     store.displaced.on((above, byServer) => this.renumber(above, byServer));
   }
 
-  get ackWindow(): number {
-    return this.options.ackWindow;
-  }
-
-  get persistFirst(): boolean {
-    return this.options.persistAfterMs === 0;
-  }
-
-  /** True when senders should be held up until `whenRoom` calls back: the disk can't keep up, or `settle` is to come to an end. */
+  /** True when senders should be held up until `whenRoom` calls back: the disk can't keep up, or `settle` is to end. */
   get isFull(): boolean {
     return this.settling !== null || this.store.isFull;
   }
@@ -83,24 +69,27 @@ export class DeliveryService implements MailboxContext {
     const { from, to, content, id } = request;
     const bytes = checkSize(request, this.options.maxContentBytes);
     if (to === undefined) return this.broadcast(request, listener);
-    const repeated = id === undefined ? undefined : this.remembered.find({ id, from, to });
+    const repeated = id === undefined ? undefined : this.repeats.find({ id, from, to });
     if (repeated) return repeated.join(listener);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
-    const answer = new PendingReceipt(message, listener);
-    if (id !== undefined) this.remembered.add(answer);
-    this.mailboxOf(mailboxKeyOf(to)).accept(message, ++this.lastPosition, bytes, answer);
+    const receipt = new PendingReceipt(message, listener);
+    if (id !== undefined) this.repeats.add(receipt);
+    this.mailboxOf(mailboxKeyOf(to)).accept(message, this.context.nextPosition(), bytes, receipt);
   }
 
   /** Writes a message to everybody who is connected, its sender included; the receipt says to how many connections. */
   private broadcast({ from, content, id }: SendRequest, listener: OutcomeListener): void {
     const broadcast = new Broadcast(id ?? newId(), from, content, this.options.clock.now());
-    this.ledger.tookBroadcast();
+    this.ledger.countBroadcast();
     let recipients = 0;
-    for (const { reader } of this.readers.values()) if (reader.broadcast(broadcast, this.lastPosition)) recipients += 1;
+    for (const { mailbox, reader } of this.readers.values()) if (mailbox.broadcast(reader, broadcast)) recipients += 1;
     listener.onReceipt({ id: broadcast.id, status: 'broadcast', sentAt: broadcast.sentAt, recipients }, false);
   }
 
-  /** Lets a connection receive: first what waited for its user, then what comes. Under `replace` the newest connection takes over. */
+  /**
+   * Lets a connection receive: first what waited for its user, then what comes. Under `replace` the newest connection
+   * takes over.
+   */
   attach(connection: Connection): void {
     if (this.options.sessions === 'replace') {
       for (const older of this.connections.ofUser(connection.user)) {
@@ -121,10 +110,13 @@ export class DeliveryService implements MailboxContext {
     attached.mailbox.detach(attached.reader);
   }
 
-  /** Everything up to `seq` has reached this connection; answers how many that confirms, null when no such seq was ever written to it. */
+  /**
+   * Everything up to `seq` has reached this connection. Returns how many messages that confirms; null when no message
+   * with this seq was ever written to it.
+   */
   confirm(connection: Connection, seq: number): number | null {
     const attached = this.readers.get(connection);
-    // What comes late from a connection that was taken over counts no more: its messages are on their way to the next.
+    // An ack of a connection that was replaced no longer counts: its messages are on their way to the next one.
     return attached ? attached.mailbox.confirm(attached.reader, seq) : 0;
   }
 
@@ -143,7 +135,7 @@ export class DeliveryService implements MailboxContext {
    * Senders are held up meanwhile: a queue that many fill is never empty.
    */
   async settle(): Promise<void> {
-    for (const mailbox of this.mailboxes.values()) mailbox.persist(Infinity);
+    for (const mailbox of this.mailboxes.values()) mailbox.persist(this.context.ticks.count);
     const settling = (this.settling = this.flush());
     await settling;
     if (this.settling === settling) this.settling = null;
@@ -156,55 +148,25 @@ export class DeliveryService implements MailboxContext {
 
   /** Commits what is left when all connections have ended, and stops. */
   async close(): Promise<void> {
-    this.cancelSweep?.();
+    this.context.ticks.stop();
     this.rateMeter.stop();
     await this.store.close();
   }
 
-  onUnstored(mailbox: Mailbox): void {
-    this.unstored.add(mailbox);
-    this.cancelSweep ??= this.scheduleSweep();
-  }
-
-  onReadFailed(error: unknown, retry: () => void): void {
-    this.logger.error(`The store can't be read: ${String(error)}`);
-    this.options.clock.after(READ_RETRY_MS, retry);
-  }
-
-  onRefused(message: Message): void {
-    this.remembered.forget(message);
-  }
-
-  onRead(message: Message): void {
-    if (!this.remembered.find(message)) this.remembered.add(PendingReceipt.given(message, 'stored', message.sentAt));
-  }
-
-  onIdle(mailbox: Mailbox): void {
+  private remove(mailbox: { readonly key: MailboxKey }): void {
     if (this.mailboxes.get(mailbox.key) === mailbox) this.mailboxes.delete(mailbox.key);
-    this.unstored.delete(mailbox);
   }
 
-  /** A mailbox at a time, so that each keeps its order. What another server had no position for lies where it was given. */
+  /** One mailbox after the other, so that each keeps its order. What another server had no position for stays where it is. */
   private renumber(above: number, byServer: boolean): void {
-    this.lastPosition = Math.max(this.lastPosition, above);
-    const next = () => (this.lastPosition += 1);
-    for (const mailbox of this.mailboxes.values()) mailbox.renumber(above, next, !byServer);
+    const { context } = this;
+    context.lastPosition = Math.max(context.lastPosition, above);
+    for (const mailbox of this.mailboxes.values()) mailbox.renumber(above, !byServer);
   }
 
   private mailboxOf(key: MailboxKey): Mailbox {
     let mailbox = this.mailboxes.get(key);
-    if (!mailbox) this.mailboxes.set(key, (mailbox = new Mailbox(key, this)));
+    if (!mailbox) this.mailboxes.set(key, (mailbox = new Mailbox(key, this.context)));
     return mailbox;
-  }
-
-  private scheduleSweep(): () => void {
-    return this.options.clock.after(this.options.persistAfterMs / SWEEPS_TO_PERSIST, () => {
-      this.sweeps += 1;
-      for (const mailbox of this.unstored) {
-        // One more than the sweeps of a whole `persistAfterMs`, as the first may have come at once.
-        if (!mailbox.persist(this.sweeps - SWEEPS_TO_PERSIST - 1)) this.unstored.delete(mailbox);
-      }
-      this.cancelSweep = this.unstored.size > 0 ? this.scheduleSweep() : null;
-    });
   }
 }

@@ -1,23 +1,29 @@
 import type { HeldMessage } from './held-message.js';
 
-/** Released messages that may stay among the others before all of them are thrown out. */
+/** Messages that are no longer held may stay among the others up to this many. */
 const SLACK = 8;
+
+/** Tells a message from all others of its mailbox: its sender's id for it. No user name holds a line feed. */
+export function messageKeyOf({ from, id }: { readonly from: string; readonly id: string }): string {
+  return `${from}\n${id}`;
+}
 
 /** The messages of one mailbox that are in memory, in the order of their positions. */
 export class HeldMessages implements Iterable<HeldMessage> {
   private messages: HeldMessage[] = [];
-  private released = 0;
+  /** How many of `messages` are no longer held. */
+  private left = 0;
 
   get size(): number {
     return this.messages.length;
   }
 
-  /** Says whether all of them together are no more than this. */
+  /** Returns whether all of them together are within these limits. */
   fit(count: number, bytes: number): boolean {
     return this.messages.length <= count && this.messages.reduce((sum, held) => sum + held.bytes, 0) <= bytes;
   }
 
-  /** All of them, and perhaps a few that were released. */
+  /** All of them, and perhaps a few that are no longer held. */
   [Symbol.iterator](): Iterator<HeldMessage> {
     return this.messages[Symbol.iterator]();
   }
@@ -27,31 +33,38 @@ export class HeldMessages implements Iterable<HeldMessage> {
     this.messages.push(held);
   }
 
-  /** Adds a message in its place, unless it is there already. */
+  /** Adds a message at its position, unless it is there already. */
   insert(held: HeldMessage): void {
     const index = this.indexAfter(held.position - 1);
     const present = this.messages[index];
-    if (present?.position !== held.position || present.released) this.messages.splice(index, 0, held);
+    if (present?.position !== held.position || !present.isHeld) this.messages.splice(index, 0, held);
   }
 
-  /** The first one with a position above this one. */
+  /** The first one with a higher position. */
   firstAfter(position: number): HeldMessage | undefined {
     let index = this.indexAfter(position);
-    while (this.messages[index]?.released) index += 1;
+    while (this.messages[index]?.isHeld === false) index += 1;
     return this.messages[index];
   }
 
   /**
-   * Gives every message behind `after` that is not in the table a new position, in their order; answers a function that says
-   * up to where an earlier position reaches now.
+   * Gives every message above `after` that is not stored a new position, in their order. Returns a function from an
+   * earlier position to the one up to which it reaches now.
    */
   renumber(after: number, next: () => number): (position: number) => number {
     const moved: { readonly from: number; readonly to: number }[] = [];
     for (const held of this.messages) {
-      if (held.disk === 'stored' || held.released || held.position <= after) continue;
+      if ((held.state !== 'memory' && held.state !== 'storing') || held.position <= after) continue;
       moved.push({ from: held.position, to: (held.position = next()) });
     }
     return (position) => moved.findLast(({ from }) => from <= position)?.to ?? position;
+  }
+
+  /** Those that may still be refused, by `messageKeyOf`. */
+  undecided(): Map<string, HeldMessage> {
+    const undecided = new Map<string, HeldMessage>();
+    for (const held of this.messages) if (held.isHeld && !held.isAccepted) undecided.set(messageKeyOf(held), held);
+    return undecided;
   }
 
   at(position: number): HeldMessage | undefined {
@@ -59,25 +72,22 @@ export class HeldMessages implements Iterable<HeldMessage> {
     return held?.position === position ? held : undefined;
   }
 
-  /** Marks a message as not held any more; `trim` throws it out. Answers false when it was marked before. */
-  release(held: HeldMessage): boolean {
-    if (held.released) return false;
-    held.released = true;
-    this.released += 1;
-    return true;
+  /** One of them has left memory: it is released or its life is over. `trim` takes it out. */
+  onLeft(): void {
+    this.left += 1;
   }
 
-  /** Throws the released ones out: those at the front, and all of them when they are many. */
+  /** Takes out those that are no longer held: the ones in front always, the others when they are many. */
   trim(): void {
     let front = 0;
-    while (this.messages[front]?.released) front += 1;
+    while (this.messages[front]?.isHeld === false) front += 1;
     if (front > 0) {
       this.messages.splice(0, front);
-      this.released -= front;
+      this.left -= front;
     }
-    if (this.released > SLACK && this.released * 2 > this.messages.length) {
-      this.messages = this.messages.filter((held) => !held.released);
-      this.released = 0;
+    if (this.left > SLACK && this.left * 2 > this.messages.length) {
+      this.messages = this.messages.filter((held) => held.isHeld);
+      this.left = 0;
     }
   }
 

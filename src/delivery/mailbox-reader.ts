@@ -1,47 +1,62 @@
 import type { Broadcast } from '../connections/broadcast.js';
 import type { Message } from '../protocol/message.js';
 import type { HeldMessage } from './held-message.js';
+import type { MailboxKey, MailboxStore, Page, StoredMessage } from './mailbox-store.js';
 
-/** Content that may be in flight to one connection, in bytes; one message always may. Past it the rest waits in the store. */
+/** Content that may be in flight to one connection, in bytes; one message always may. What exceeds it waits in the store. */
 export const WINDOW_BYTES = 256 * 1024;
-/** The most messages that a page has; with more of them a statement would be no cheaper for each. */
+/** The most messages of one page: with more, a statement would be no cheaper for each. */
 const PAGE_ROWS = 1_024;
-/** Broadcasts kept for a connection that is behind; more are not, as a broadcast is at most once. */
+/** Broadcasts kept for a connection that is behind. No more are kept, as a broadcast is delivered at most once. */
 const HELD_BROADCASTS = 256;
 
 /** Who receives the messages of a mailbox: a connection. */
 export interface Receiver {
   readonly isOpen: boolean;
-  /** Comes before all else. `pending` messages wait in the store; null when the disk did not say. */
+  /** Called before all else. `pending` messages wait in the store; null when the disk did not say. */
   onOpened(pending: number | null): void;
-  /** `late`: the message had to wait. */
-  onMessage(message: Message, seq: number, late: boolean): void;
-  /** Answers false when it takes no more broadcasts for now. */
+  /** `delayed`: the message had to wait, in the store or behind others. */
+  onMessage(message: Message, seq: number, delayed: boolean): void;
+  /** Returns false when it takes no more broadcasts for now. */
   onBroadcast(broadcast: Broadcast): boolean;
   onCaughtUp(delivered: number): void;
 }
+
+/**
+ * How a reader stands to what is on the disk:
+ * - `opening`: it is not known yet how much waits; the first page is being read
+ * - `draining`: some of what it has to get may be on the disk only
+ * - `reading`: the same, and a page is being read
+ * - `live`: all that it has to get is in memory
+ * - `detached`: it gets nothing any more
+ */
+export type ReaderState = 'opening' | 'draining' | 'reading' | 'live' | 'detached';
+
+/** To which states each leads. */
+export const READER_MOVES: Readonly<Record<ReaderState, readonly ReaderState[]>> = {
+  opening: ['draining', 'live', 'detached'],
+  draining: ['reading', 'live', 'detached'],
+  reading: ['draining', 'detached'],
+  live: ['draining', 'detached'],
+  detached: [],
+};
 
 /** One connection that reads a mailbox: how far it has come, and what it has not confirmed. */
 export class MailboxReader {
   /** Position of the last message that was written to it. */
   cursor = 0;
-  /** Every message of the mailbox up to this position is in memory or was written; Infinity when nothing of it is on the disk alone. */
-  knownUpTo = 0;
-  /** A page of the backlog is being read for it. */
-  reading = false;
-  attached = true;
   /** How many messages the next page may have. */
-  pageRows: number;
-  /** It was told how much waits for it. */
-  isOpened = false;
-  /** Something of the mailbox waits to be written to it. */
-  private behind = true;
-  private caughtUp = false;
+  private pageRows: number;
+  private current: ReaderState = 'opening';
+  /** What lies above this position may be on the disk only; null while nothing may, or while that is being read. */
+  private knownUpTo: number | null = null;
+  /** The receiver was told that it has got all that waited before it came. */
+  private isCaughtUp = false;
   private backlogWritten = 0;
   private nextSeq = 1;
   private inFlightBytes = 0;
   private inFlight: HeldMessage[] = [];
-  private broadcasts: { message: Broadcast; after: number }[] = [];
+  private broadcasts: { broadcast: Broadcast; after: number }[] = [];
 
   constructor(
     readonly receiver: Receiver,
@@ -52,9 +67,19 @@ export class MailboxReader {
     this.pageRows = Math.min(window, PAGE_ROWS);
   }
 
-  /** The newest message needs no disk to get to it: it is live. While a page is read something waits before it. */
-  get isLive(): boolean {
-    return this.knownUpTo === Infinity && !this.reading;
+  get state(): ReaderState {
+    return this.current;
+  }
+
+  /** The one way to another state; throws when the table has no such way. */
+  moveTo(next: ReaderState): void {
+    if (!READER_MOVES[this.current].includes(next)) throw new Error(`no reader goes from ${this.current} to ${next}`);
+    this.current = next;
+  }
+
+  /** It may be written to: it does not wait for a page, and its window has room. */
+  get isReady(): boolean {
+    return (this.current === 'live' || this.current === 'draining') && this.room > 0 && this.receiver.isOpen;
   }
 
   /** How many more messages may be written before one is confirmed. */
@@ -62,96 +87,160 @@ export class MailboxReader {
     return this.inFlightBytes >= WINDOW_BYTES ? 0 : this.window - this.inFlight.length;
   }
 
+  /** A page is worth its statement when there is room for half a window. */
+  get hasRoomForPage(): boolean {
+    return this.room * 2 >= this.window;
+  }
+
   get inFlightCount(): number {
     return this.inFlight.length;
   }
 
-  /** After a page of so many messages the next may have twice as many: where they are large a page has few, and a look at more is in vain. */
-  sizePages(rows: number): void {
-    this.pageRows = Math.min(2 * rows, PAGE_ROWS);
+  /** Nothing was ever stored for anybody, so nothing has to be read: it is live at once. */
+  openEmpty(): void {
+    this.receiver.onOpened(0);
+    this.moveTo('live');
   }
 
-  /** Tells the receiver, once, how much waits for it; null when the disk did not say. */
-  open(pending: number | null): void {
-    if (!this.isOpened) this.receiver.onOpened(pending);
-    this.isOpened = true;
+  /**
+   * Reads the next page up to a position, or takes the first look at the mailbox when it is opening, and gives the
+   * messages to `hold`. Rejects when the disk can't be read. After `detach` it does neither.
+   */
+  async readPage(
+    store: MailboxStore,
+    mailbox: MailboxKey,
+    upTo: number,
+    hold: (rows: readonly StoredMessage[]) => void,
+  ): Promise<void> {
+    const after = this.beginPage();
+    try {
+      const { rows, isLast } = await (this.current === 'opening'
+        ? this.readFirstPage(store, mailbox, upTo)
+        : store.page(mailbox, after, upTo, this.pageRows));
+      if (this.state === 'detached') return;
+      hold(rows);
+      // A full page is followed by one of up to twice its size. Pages of large messages are short, and stay so.
+      if (!isLast) this.pageRows = Math.min(2 * rows.length, PAGE_ROWS);
+      this.endPage(isLast ? upTo : rows.at(-1)!.position);
+    } catch (error) {
+      if (this.state === 'detached') return;
+      if (this.state === 'opening') this.receiver.onOpened(null);
+      this.endPage(after);
+      throw error;
+    }
   }
 
-  /** Whether this connection was there when the message was taken. */
+  private async readFirstPage(store: MailboxStore, mailbox: MailboxKey, upTo: number): Promise<Page> {
+    const page = await store.firstPage(mailbox, upTo, this.pageRows);
+    if (this.current === 'opening') this.receiver.onOpened(page.pending);
+    return page;
+  }
+
+  /** Returns the position above which the page begins. What is released meanwhile may not be in it. */
+  private beginPage(): number {
+    const after = this.knownUpTo ?? 0; // Positions begin at 1.
+    if (this.current !== 'opening') this.moveTo('reading');
+    this.knownUpTo = null;
+    return after;
+  }
+
+  /** All up to this position is in memory, but for what was released meanwhile. */
+  private endPage(upTo: number): void {
+    this.moveTo('draining');
+    this.readAgainAfter(upTo);
+  }
+
+  /** All messages up to this position are in memory, or were written. */
+  hasRead(position: number): boolean {
+    return this.knownUpTo === null || position <= this.knownUpTo;
+  }
+
+  /** What lies above this position may be on the disk only, and has to be read. */
+  readAgainAfter(position: number): void {
+    if (this.hasRead(position)) this.knownUpTo = position;
+    if (this.current === 'live') this.moveTo('draining');
+  }
+
+  /** All that is on the disk only has been read. */
+  goLive(): void {
+    this.moveTo('live');
+    this.knownUpTo = null;
+  }
+
+  /** Whether this connection was there when the message was accepted. */
   cameBefore({ position }: HeldMessage): boolean {
     return position > this.backlogUpTo;
   }
 
-  write(held: HeldMessage, late: boolean): void {
-    if (this.cameBefore(held)) this.sayCaughtUp();
-    if (!this.caughtUp) this.backlogWritten += 1;
+  write(held: HeldMessage): void {
+    const wasThere = this.cameBefore(held);
+    if (wasThere) this.tellCaughtUp();
+    if (!this.isCaughtUp) this.backlogWritten += 1;
     this.flushBroadcasts(held.position);
     this.cursor = held.position;
     held.inFlight += 1;
     this.inFlight.push(held);
     this.inFlightBytes += held.bytes;
-    this.receiver.onMessage(held.message, this.nextSeq++, late);
+    this.receiver.onMessage(held.message, this.nextSeq++, held.isDelayed || !wasThere);
   }
 
-  /** Takes out what this seq confirms, which is everything up to it; null when no message with it was written. */
+  /** Takes out what this seq confirms, which is everything up to it; returns null when no message with it was written. */
   confirm(seq: number): HeldMessage[] | null {
     if (seq >= this.nextSeq) return null;
     const confirmed = this.inFlight.splice(0, Math.max(0, seq - (this.nextSeq - 1 - this.inFlight.length)));
-    this.leave(confirmed);
+    this.takeOut(confirmed);
     return confirmed;
   }
 
   /** Ends it: nothing is in flight to it any more. */
   detach(): void {
-    this.attached = false;
-    this.leave(this.inFlight);
+    this.moveTo('detached');
+    this.takeOut(this.inFlight);
     this.inFlight = [];
   }
 
-  /** Writes a broadcast, or keeps it in its place behind what waits; answers false when it does neither. `after` is the last position given. */
-  broadcast(message: Broadcast, after: number): boolean {
-    if (!this.behind) return this.receiver.onBroadcast(message);
+  /**
+   * Writes a broadcast, or keeps it when messages wait to be written before it; returns false when it does neither.
+   * `after` is the position of the last message that was accepted before it.
+   */
+  broadcast(broadcast: Broadcast, after: number, isBehind: boolean): boolean {
+    if (!isBehind && this.broadcasts.length === 0) return this.receiver.onBroadcast(broadcast);
     if (this.broadcasts.length >= HELD_BROADCASTS) return false;
-    this.broadcasts.push({ message, after });
+    this.broadcasts.push({ broadcast, after });
     return true;
   }
 
-  /** A message could not be written to it at once. */
-  fellBehind(): void {
-    this.behind = true;
-  }
-
   /**
-   * Messages that are not on the disk have new positions: `placeOf` answers the one up to which an earlier one reaches now.
-   * What somebody else has put behind the last message that was written is read.
+   * Messages that are not on the disk have new positions; `newPosition` returns the one up to which an earlier one
+   * reaches now. What somebody else has put above the last message that was written has to be read.
    */
-  onRenumbered(placeOf: (position: number) => number): void {
-    this.cursor = placeOf(this.cursor);
-    this.broadcasts = this.broadcasts.map(({ message, after }) => ({ message, after: placeOf(after) }));
-    this.knownUpTo = Math.min(this.knownUpTo, this.cursor);
+  onRenumbered(newPosition: (position: number) => number): void {
+    this.cursor = newPosition(this.cursor);
+    this.broadcasts = this.broadcasts.map(({ broadcast, after }) => ({ broadcast, after: newPosition(after) }));
+    this.readAgainAfter(this.cursor);
   }
 
-  /** Nothing of the mailbox waits any more. */
-  hasCaughtUp(): void {
-    this.behind = false;
-    this.sayCaughtUp();
-    this.flushBroadcasts(Infinity);
+  /** All of the mailbox was written. */
+  onAllWritten(): void {
+    this.tellCaughtUp();
+    if (this.broadcasts.length === 0) return;
+    for (const { broadcast } of this.broadcasts.splice(0)) this.receiver.onBroadcast(broadcast);
   }
 
-  private sayCaughtUp(): void {
-    if (this.caughtUp) return;
-    this.caughtUp = true;
+  private tellCaughtUp(): void {
+    if (this.isCaughtUp) return;
+    this.isCaughtUp = true;
     this.receiver.onCaughtUp(this.backlogWritten);
   }
 
-  /** Writes the kept broadcasts that came before this position. */
-  private flushBroadcasts(before: number): void {
-    while (this.broadcasts.length > 0 && this.broadcasts[0]!.after < before) {
-      this.receiver.onBroadcast(this.broadcasts.shift()!.message);
+  /** Writes the kept broadcasts that came before the message at this position. */
+  private flushBroadcasts(position: number): void {
+    while (this.broadcasts.length > 0 && this.broadcasts[0]!.after < position) {
+      this.receiver.onBroadcast(this.broadcasts.shift()!.broadcast);
     }
   }
 
-  private leave(messages: readonly HeldMessage[]): void {
+  private takeOut(messages: readonly HeldMessage[]): void {
     for (const held of messages) {
       held.inFlight -= 1;
       this.inFlightBytes -= held.bytes;

@@ -2,12 +2,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
-import { PendingReceipt, IdempotencyCache } from './pending-receipt.js';
+import { PendingReceipt } from './pending-receipt.js';
 
-const answerTo = (id: string, from = 'alice', to = 'bob') => new PendingReceipt({ id, from, to }, null);
-const REMEMBERED = 10_000;
-
-describe('Answer', () => {
+describe('PendingReceipt', () => {
   const identity = { id: 'm1', from: 'alice', to: 'bob' };
   /** A sender that notes what it hears. */
   const listener = () => {
@@ -21,11 +18,11 @@ describe('Answer', () => {
 
   it('tells the sender and those who joined of the first receipt, each once', () => {
     const [first, before, after] = [listener(), listener(), listener()];
-    const answer = new PendingReceipt(identity, first.sender);
-    answer.join(before.sender);
-    answer.receipted('stored', 7);
-    answer.receipted('delivered', 8);
-    answer.join(after.sender);
+    const pending = new PendingReceipt(identity, first.sender);
+    pending.join(before.sender);
+    pending.receipted('stored', 7);
+    pending.receipted('delivered', 8);
+    pending.join(after.sender);
     expect(first.heard).toEqual([['stored', 7, false]]);
     expect(before.heard).toEqual([['stored', 7, true]]);
     expect(after.heard).toEqual([['stored', 7, true]]);
@@ -33,9 +30,9 @@ describe('Answer', () => {
 
   it('tells all who wait of a refusal', () => {
     const [first, joined] = [listener(), listener()];
-    const answer = new PendingReceipt(identity, first.sender);
-    answer.join(joined.sender);
-    answer.refused(new ChatError('MAILBOX_FULL', 'full'));
+    const pending = new PendingReceipt(identity, first.sender);
+    pending.join(joined.sender);
+    pending.refused(new ChatError('MAILBOX_FULL', 'full'));
     expect([first.heard, joined.heard]).toEqual([[['MAILBOX_FULL', 'm1']], [['MAILBOX_FULL', 'm1']]]);
   });
 
@@ -55,53 +52,6 @@ describe('Answer', () => {
     await new Promise((resolve) => setImmediate(resolve)); // A WeakRef holds on until the turn ends.
     collect();
     expect([kept.deref() === undefined, gone.deref() === undefined]).toEqual([false, true]);
-    for (const answer of [told, waiting]) expect(answer).toMatchObject(identity); // They are still here.
-  });
-});
-
-describe('RememberedAnswers', () => {
-  it('tells messages apart by id, sender and recipient', () => {
-    const remembered = new IdempotencyCache();
-    const answers = [
-      answerTo('1'),
-      answerTo('1', 'alice', 'carol'),
-      answerTo('1', 'bob', 'alice'),
-      answerTo('2', 'bob', 'alice'),
-      answerTo('1', 'carol'),
-    ];
-    for (const [n, answer] of answers.entries()) {
-      expect(answers.map((each) => remembered.find(each))).toEqual(
-        answers.map((each, m) => (m < n ? each : undefined)),
-      );
-      remembered.add(answer);
-    }
-    for (const { id, from, to } of answers) {
-      expect(remembered.find({ id, from, to })).toMatchObject({ id, from, to });
-    }
-    expect(remembered.find({ id: '2', from: 'alice', to: 'bob' })).toBeUndefined();
-    expect(remembered.find({ id: '1', from: 'bob', to: 'bob' })).toBeUndefined();
-  });
-
-  it('forgets the one message that it is told to', () => {
-    const remembered = new IdempotencyCache();
-    const [alone, first, second] = [answerTo('a'), answerTo('b'), answerTo('b', 'carol')];
-    for (const answer of [alone, first, second]) remembered.add(answer);
-    remembered.forget({ id: 'a', from: 'carol', to: 'bob' });
-    expect(remembered.find(alone)).toBe(alone);
-    for (const answer of [alone, first]) remembered.forget(answer);
-    expect([alone, first, second].map((answer) => remembered.find(answer))).toEqual([undefined, undefined, second]);
-    remembered.add(first);
-    expect(remembered.find(first)).toBe(first);
-  });
-
-  it.each([
-    ['ids that are all different', (n: number) => answerTo(String(n))],
-    ['one id for many recipients', (n: number) => answerTo('same', 'alice', `user${n}`)],
-  ])('remembers at least the last 10,000 answers and at most twice as many, with %s', (_name, answerOf) => {
-    const remembered = new IdempotencyCache();
-    for (let n = 0; n < 3 * REMEMBERED; n += 1) remembered.add(answerOf(n));
-    const found = (n: number) => remembered.find(answerOf(n)) !== undefined;
-    expect(Array.from({ length: REMEMBERED }, (_, n) => found(2 * REMEMBERED + n))).not.toContain(false);
-    expect(Array.from({ length: REMEMBERED }, (_, n) => found(n))).not.toContain(true);
+    for (const pending of [told, waiting]) expect(pending).toMatchObject(identity); // They are still here.
   });
 });

@@ -22,7 +22,7 @@ export async function sendAndWait(
       delivery.send(request, sender);
     });
   } catch (error) {
-    if (error instanceof ChatError) delivery.ledger.refused(error.code);
+    if (error instanceof ChatError) delivery.ledger.countRefusal(error.code);
     throw error;
   }
 }

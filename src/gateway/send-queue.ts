@@ -92,7 +92,7 @@ export class SendQueue implements OutcomeListener {
   }
 
   onRefused(error: ChatError, id?: string): void {
-    this.context.delivery.ledger.refused(error.code);
+    this.context.delivery.ledger.countRefusal(error.code);
     this.connection.writeRefusal(error, error.id ?? id);
   }
 

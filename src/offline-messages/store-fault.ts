@@ -67,7 +67,7 @@ export function faultOf(error: unknown): Fault {
  * Returns whether another row has the position already. A repeated message is not an error, so a violated unique
  * constraint always means a position.
  */
-export function isTaken(error: unknown): boolean {
+function isTaken(error: unknown): boolean {
   const code = codeOf(error);
   return code === '23505' || (code.startsWith('SQLITE_CONSTRAINT') && String(error).includes('UNIQUE constraint'));
 }

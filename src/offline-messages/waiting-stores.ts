@@ -5,7 +5,7 @@ export const MAX_BATCH = 1_000;
 /** Content in one statement, in bytes: it keeps the JSON parameter small. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 /** The bytes of a row besides its content: names, keys and index entries. */
-export const ROW_BYTES = 1_024;
+const ROW_BYTES = 1_024;
 /** Senders are paused from here on: more messages would only wait longer, in memory. */
 const FULL_ROWS = 8_000;
 const FULL_BYTES = 16 * 1024 * 1024;

@@ -3,7 +3,7 @@ import type { Message, Receipt } from './message.js';
 import type { SendRequest } from './send-request.js';
 
 /** The client confirms everything up to this `seq`. */
-export interface Ack {
+interface Ack {
   readonly seq: number;
 }
 

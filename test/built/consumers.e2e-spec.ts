@@ -78,6 +78,7 @@ const OUTSIDE = [
   'better-sqlite3',
   '@nestjs/microservices',
   '@nestjs/mongoose',
+  '@nestjs/platform-socket.io',
   '@nestjs/sequelize',
   '@mikro-orm/core',
   'class-validator',
@@ -135,7 +136,7 @@ describe('an application of CommonJS, with the lowest versions that the package 
     ) as [string, string];
     writeFileSync(host, BUNDLED_HOST.replace('TYPE', type));
     const outside = OUTSIDE.map((name) => `--external:${name}`);
-    const bundler = join(ROOT, 'node_modules/.bin/esbuild');
+    const bundler = join(ROOT, 'tools/node_modules/.bin/esbuild');
     await consumer.run(bundler, host, '--bundle', '--platform=node', `--outfile=${bundle}`, ...args, ...outside);
     const application = new ConsumerProcess(bundle);
     try {

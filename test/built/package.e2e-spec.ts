@@ -92,7 +92,7 @@ describe('the package', () => {
   });
 
   it('has types that fit what runs, for modules, for what bundles them and for the resolution of old compilers', async () => {
-    const attw = join(ROOT, 'node_modules/@arethetypeswrong/cli/dist/index.js');
+    const attw = join(ROOT, 'tools/node_modules/@arethetypeswrong/cli/dist/index.js');
     const args = [
       attw,
       TARBALL,

@@ -1,10 +1,10 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ReplayCheck, type Sighting, type Verdict } from '../../bench/replay-check.js';
-import type { Protocol } from '../../bench/replay-client.js';
-import { parseChannelLog, withSleepers, type ChannelLog } from '../../bench/replay-log.js';
-import { replay } from '../../bench/replay-player.js';
+import { ReplayCheck, type Sighting, type Verdict } from '../../tools/replay/check.js';
+import type { Protocol } from '../../tools/replay/client.js';
+import { parseChannelLog, withSleepers, type ChannelLog } from '../../tools/replay/channel-log.js';
+import { replay } from '../../tools/replay/player.js';
 import { ServerProcess } from '../support/server-process.js';
 
 const PATH = join(import.meta.dirname, '../data/ubuntu-2007-01-12.raw.txt');

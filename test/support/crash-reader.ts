@@ -6,7 +6,7 @@ import { eventually, withDeadline } from './deadline.js';
 import { TestClient } from './test-client.js';
 
 /** The two protocols, as a client asks for them. */
-export const SUBPROTOCOLS = { text: [], json: ['chat.v1.json'] } as const;
+const SUBPROTOCOLS = { text: [], json: ['chat.v1.json'] } as const;
 export type Protocol = keyof typeof SUBPROTOCOLS;
 
 const ROOT = new URL('../..', import.meta.url);

@@ -205,7 +205,7 @@ export class RelayWorld {
 
   /** Somebody puts a message into the file by hand, where one of the next of this server would be. */
   async squat(to: string, ahead: number): Promise<void> {
-    const position = this.delivery.lastPosition + ahead;
+    const position = this.delivery['context'].lastPosition + ahead;
     const outside = await this.outside();
     const there = 'SELECT id FROM holdfast_offline_message WHERE recipient = ? AND position = ?';
     if (((await outside.query(there, [to, position])) as unknown[]).length > 0) return;
@@ -428,9 +428,9 @@ export class RelayWorld {
     for (const { held } of mailboxes.values()) {
       let oldest: HeldMessage | undefined;
       for (const each of held) {
-        if (each.gone) continue;
-        if (each.disk === 'memory') oldest ??= each;
-        else if (oldest) throw new Error(`${each.id} is ${each.disk} before ${oldest.id}, which is older`);
+        if (!each.isHeld) continue;
+        if (each.state === 'memory') oldest ??= each;
+        else if (oldest) throw new Error(`${each.id} is ${each.state} before ${oldest.id}, which is older`);
       }
     }
   }

@@ -1,1 +1,1 @@
-export { Refused, TestClient, type Closed, type JsonData, type JsonFrame } from '../../src/testing/test-client.js';
+export { Refused, TestClient, type Closed } from '../../src/testing/test-client.js';

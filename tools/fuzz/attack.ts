@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
-import { Random } from '../test/support/crash-random.js';
-import { readServerFrame } from '../test/support/raw-frames.js';
-import { fuzzFrame, fuzzHandshake } from './fuzz-bytes.js';
+import { Random } from '../../test/support/crash-random.js';
+import { readServerFrame } from '../../test/support/raw-frames.js';
+import { fuzzFrame, fuzzHandshake } from './mutations.js';
 
 /** How long a connection may stay open after it was given up, in milliseconds. */
 const STUCK_MS = 10_000;

@@ -6,7 +6,7 @@ import {
   type Lane,
   type Match,
   type SentMessage,
-} from './replay-matching.js';
+} from './matching.js';
 
 /** What the player did and saw, told in the order in which it happened. A `visit` is one connection of one user; later ones have higher numbers. */
 export type Sighting =

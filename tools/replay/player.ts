@@ -1,8 +1,8 @@
-import { eventually } from '../test/support/deadline.js';
-import { ReplayCheck, type Verdict } from './replay-check.js';
-import { ANSWER_MS, connect, type Protocol, type ReplayClient } from './replay-client.js';
-import type { ChannelEvent, ChannelLog } from './replay-log.js';
-import type { SentMessage } from './replay-matching.js';
+import { eventually } from '../../test/support/deadline.js';
+import { ReplayCheck, type Verdict } from './check.js';
+import { ANSWER_MS, connect, type Protocol, type ReplayClient } from './client.js';
+import type { ChannelEvent, ChannelLog } from './channel-log.js';
+import type { SentMessage } from './matching.js';
 
 /** Longest wait for the last message to be confirmed, in milliseconds. */
 const DRAIN_MS = 20_000;

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import type { Protocol } from './replay-client.js';
-import { parseChannelLog, withSleepers } from './replay-log.js';
-import { replay, type ReplayReport } from './replay-player.js';
-import { table, type Row } from './table.js';
+import type { Protocol } from './client.js';
+import { parseChannelLog, withSleepers } from './channel-log.js';
+import { replay, type ReplayReport } from './player.js';
+import { table, type Row } from '../table.js';
 
 /** Silent lines after which a nick is away, in the second run. */
 const SLEEP_AFTER = 5;

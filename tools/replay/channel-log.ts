@@ -1,4 +1,4 @@
-import { parseUserName } from '../src/protocol/user-name.js';
+import { parseUserName } from '../../src/protocol/user-name.js';
 
 /** What happens in a channel, as a chat sees it; `line` is the line of the log, from 1. */
 export type ChannelEvent =

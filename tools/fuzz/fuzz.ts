@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { eventually } from '../test/support/deadline.js';
-import { ServerProcess } from '../test/support/server-process.js';
-import { FuzzAttack } from './fuzz-attack.js';
-import { HealthyPairs } from './fuzz-healthy.js';
-import { table } from './table.js';
+import { eventually } from '../../test/support/deadline.js';
+import { ServerProcess } from '../../test/support/server-process.js';
+import { FuzzAttack } from './attack.js';
+import { HealthyPairs } from './healthy-pairs.js';
+import { table } from '../table.js';
 
 const SOCKETS = 50;
 const PAIRS = 5;

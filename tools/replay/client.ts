@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import { TokenBucket } from '../src/connections/token-bucket.js';
-import { withDeadline } from '../test/support/deadline.js';
-import type { Sighting } from './replay-check.js';
-import type { JsonMessage, SentMessage } from './replay-matching.js';
+import { TokenBucket } from '../../src/connections/token-bucket.js';
+import { withDeadline } from '../../test/support/deadline.js';
+import type { Sighting } from './check.js';
+import type { JsonMessage, SentMessage } from './matching.js';
 
 /** Longest wait for an answer of the server, in milliseconds. */
 export const ANSWER_MS = 10_000;

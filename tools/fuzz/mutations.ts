@@ -1,8 +1,8 @@
-import type { Random } from '../test/support/crash-random.js';
-import { closePayload, rawFrame } from '../test/support/raw-frames.js';
+import type { Random } from '../../test/support/crash-random.js';
+import { closePayload, rawFrame } from '../../test/support/raw-frames.js';
 
 /** Users of the fuzz; those who chat have other names. */
-export const FUZZ_USERS = Array.from({ length: 50 }, (_, index) => `fuzz-${index}`);
+const FUZZ_USERS = Array.from({ length: 50 }, (_, index) => `fuzz-${index}`);
 
 const JSON_PAYLOADS = [
   '{"event":"send","data":{"to":"fuzz-1","content":"hello","id":"a1"}}',
