@@ -215,7 +215,7 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
   });
   app.useBodyParser('json', {
     limit: bodyLimitOf(chat),
-    // Only JSON is parsed: any page that the operator visits could post a form here.
+    // Only JSON is parsed: every page that the operator visits could post a form here.
     type: (request) => isKnown(request) && JSON_TYPE.test(request.headers['content-type'] ?? ''),
   });
   app.use('/settings.json', (_request: IncomingMessage, response: ServerResponse) => {

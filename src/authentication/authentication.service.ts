@@ -69,7 +69,7 @@ export class AuthenticationService implements OnApplicationBootstrap {
       this.keepToLoopback(request);
       return { isAdmin: true, principal: null, title: 'anybody' };
     }
-    // Only the header counts: any page that the operator visits can make the browser send cookies and addresses.
+    // Only the header counts: a page that the operator visits can make the browser send cookies and addresses.
     const token = bearerOf(request);
     if (token === null) throw refusals.unauthorized();
     if (adminToken !== null && isSame(token, adminToken)) {

@@ -5,7 +5,7 @@ type State = 'keeping up' | 'filling' | 'slow' | 'slow for a heartbeat';
 type Event = 'write' | 'end of turn' | 'heartbeat' | 'drain';
 const LIMITS = { slowBufferBytes: 100, maxBufferedBytes: 1_000 };
 
-/** One whose holds are noted: +1 for each that was put on, -1 for each that was taken off. */
+/** Returns a consumer whose holds are noted: +1 for each hold, -1 for each release. */
 function slowConsumer() {
   const held: number[] = [];
   const note = (by: number) => (why: Hold) => void (why === Hold.SLOW_CONSUMER && held.push(by));
@@ -13,7 +13,7 @@ function slowConsumer() {
   return { consumer, held };
 }
 
-/** Tells it of an event, with so many bytes waiting; returns what it says. */
+/** Calls the handler of an event, with this many bytes buffered; returns its result. */
 function tell(consumer: SlowConsumer, event: Event, bytes: number): boolean | void {
   if (event === 'write') return consumer.handleWrite(bytes);
   if (event === 'end of turn') return consumer.handleEndOfTurn(bytes);

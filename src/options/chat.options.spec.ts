@@ -194,7 +194,7 @@ describe('the options of the chat', () => {
 
   it('refuse a store that one sender could fill', () => {
     expect(refusal({ maxStoredBytes: 67_108_863 }).message).toBe(
-      'ChatModule option maxStoredBytes is 67108863; give at least maxStoredBytesPerSender (67108864), or less for that, or one sender could fill the store.',
+      'ChatModule option maxStoredBytes is 67108863; give at least maxStoredBytesPerSender (67108864), or lower that; otherwise one sender could fill the store.',
     );
     resolveChatOptions({ maxStoredBytes: 65_792, maxStoredBytesPerSender: 65_792 });
     resolveChatOptions({ maxStoredBytes: 65_792, maxStoredBytesPerSender: null });

@@ -29,7 +29,7 @@ function guard(stream: NodeJS.WriteStream, report: (loss: string) => void): void
   function tell(): void {
     told = lost;
     lost = 0;
-    report(`${told} ${told === 1 ? 'line' : 'lines'} of the log could not be written and were lost`);
+    report(`${told} ${told === 1 ? 'line' : 'lines'} of the log could not be written, and were lost`);
     lost += told; // The level is off, as some are during the start, so nothing was written.
     told = 0;
   }

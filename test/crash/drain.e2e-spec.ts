@@ -152,7 +152,7 @@ describe('SIGTERM', () => {
       process.stdout.write(`SIGINT after ${first}: ended after ${Math.round(performance.now() - askedAt)} ms\n`);
       expect(exit).toEqual({ code: 1, signal: null });
       const told = `${server.stdout}${server.stderr}`.split('\n').filter((line) => /again/.test(line));
-      expect(told).toEqual([expect.stringMatching('WARN \\[Holdfast\\] SIGINT again: ends at once')]);
+      expect(told).toEqual([expect.stringMatching('WARN \\[Holdfast\\] SIGINT again: exiting at once')]);
       await start();
       for (const [user, odd] of [
         ['bob', 1],

@@ -338,7 +338,7 @@ describe('published keys', () => {
     issuer.outage = (response) => void response.writeHead(200).write('{"keys":[');
     await start();
     expect(await codeOf(forEver('alice'))).toBe(UNAVAILABLE);
-    expect(told()).toEqual([expect.stringContaining('no answer within 5000 ms')]);
+    expect(told()).toEqual([expect.stringContaining('no response within 5000 ms')]);
   }, 20_000);
 
   it('are read up to a mebibyte, however long they are', async () => {
@@ -364,7 +364,7 @@ describe('published keys', () => {
 
   it.each<[string, (response: ServerResponse) => void, RegExp]>([
     ['no JSON', (response) => void response.end('<html>secret'), /its response is not JSON;/],
-    ['no set', (response) => void response.end('[]'), /no JSON Web Key Set;/],
+    ['no set', (response) => void response.end('[]'), /not a JSON Web Key Set;/],
     ['no keys', (response) => void response.end('{"keys":[]}'), /it has no keys;/],
     ['a redirect', (response) => void response.writeHead(302, { Location: '/trap' }).end(), /it returned 302;/],
     ['a reset', (response) => void response.destroy(), /UND_ERR_SOCKET|other side closed|ECONNRESET/],
