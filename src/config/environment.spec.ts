@@ -146,7 +146,7 @@ describe('the environment of the server', () => {
       `HOST is '${HOST}', but anybody who reaches this server can be any user, and its administrator; set CHAT_AUTH=jwt, ` +
         'or give a loopback address such as 127.0.0.1, or accept it with CHAT_INSECURE=1.',
     );
-    // An administrator's token makes nobody's name safe.
+    // An administrator token does not prove anybody's name.
     expect(refusal({ HOST, CHAT_ADMIN_TOKEN: 'x'.repeat(16) })).toContain('CHAT_AUTH=jwt');
     expect(readEnvironment({ HOST, CHAT_INSECURE: '1' })).toMatchObject({
       host: HOST,

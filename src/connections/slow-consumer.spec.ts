@@ -60,7 +60,7 @@ describe('SlowConsumer', () => {
     for (const step of WAYS[from]) tell(consumer, step, 101);
     expect(tell(consumer, event, bytes)).toBe(says);
     expect(stateOf(consumer)).toBe(to);
-    // Whoever keeps up is read.
+    // The socket is read while the peer keeps up.
     expect(held).toEqual(to === 'keeping up' ? (from === 'keeping up' ? [] : [1, -1]) : [1]);
   });
 
