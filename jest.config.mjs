@@ -31,7 +31,7 @@ const project = (displayName, testMatch) => ({
 export default {
   projects: [
     project('unit', ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/*.spec.ts']),
-    project('e2e', ['<rootDir>/test/e2e/*.e2e-spec.ts']),
+    project('e2e', ['<rootDir>/test/e2e/**/*.e2e-spec.ts']),
     project('built', ['<rootDir>/test/built/*.e2e-spec.ts']),
     project('browser', ['<rootDir>/test/browser/*.e2e-spec.ts']),
     project('crash', ['<rootDir>/test/crash/*.e2e-spec.ts']),

@@ -39,7 +39,7 @@ cat >&2 <<MESSAGE
   *** Not there: ${missing[*]}. $reason.
   *** NOT TESTED without chromium: the chat page (public/) and the promises of test/browser.
   *** NOT TESTED without strace: that a receipt comes after its fsync (test/crash/durability).
-  *** FAILS without postgresql: that the store keeps its promises on Postgres (test/e2e/store-*, test/built/migrations).
+  *** FAILS without postgresql: that the store keeps its promises on Postgres (test/e2e/store, test/built/migrations).
   *** Install them by hand so that the commands are found, then run the tests again.
 
 MESSAGE

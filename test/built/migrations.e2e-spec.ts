@@ -15,7 +15,7 @@ jest.setTimeout(90_000);
 const ROOT = resolve(import.meta.dirname, '../..');
 const TABLE = 'holdfast_offline_message';
 
-// The command line is the same with better-sqlite3, whose tables test/e2e/store-contract compares.
+// The command line is the same with better-sqlite3, whose tables test/e2e/store/store-contract compares.
 describe.each(DATABASE_KINDS.filter(([name]) => name !== 'better-sqlite3'))(
   'the command line of TypeORM, with ormconfig.ts, on %s',
   (_name, makeKind) => {

@@ -20,6 +20,10 @@ import { FakeSocket } from './fake-socket.js';
 import { ManualClock } from './manual-clock.js';
 import { interceptStatements } from './statements.js';
 
+/** Rounds of confirmations in which all is delivered, unless the disk is slow. */
+const ROUNDS = 60;
+const DELIVERED_WITHIN_MS = 20_000;
+
 /** One message as its sender sees it. */
 interface Sent {
   readonly id: string;
@@ -278,12 +282,16 @@ export class RelayWorld {
   private async deliverAll(): Promise<void> {
     const recipients = new Set([...this.sent.values()].map(({ to }) => to));
     for (const user of recipients) this.connect(user);
+    const end = performance.now() + DELIVERED_WITHIN_MS;
     let rounds = 0;
     do {
-      if ((rounds += 1) > 60) throw new Error(`not delivered to the end: ${JSON.stringify(this.delivery.totals)}`);
+      rounds += 1;
+      if (rounds > ROUNDS && performance.now() > end)
+        throw new Error(`not delivered to the end: ${JSON.stringify(this.delivery.totals)}`);
       await this.flush();
       await this.turn();
-      this.clock.advance(300);
+      // Then it only waits for the disk, which a busy machine holds up: what waits must not expire meanwhile.
+      if (rounds <= ROUNDS) this.clock.advance(300);
       this.checkAlways();
       for (const user of recipients) this.confirm(user, 0);
       await this.flush();
