@@ -5,7 +5,7 @@ import { HandshakeQueue } from './handshake-queue.js';
 
 describe('HandshakeQueue', () => {
   let clock: ManualClock;
-  /** Who left the queue, in order: `+3` had a turn, `-3` had none. */
+  /** The handshakes that left the queue, in order: `+3` had a turn, `-3` had none. */
   let left: string[];
   let queue: HandshakeQueue;
   beforeEach(() => {

@@ -78,7 +78,7 @@ describe('the handshake queue', () => {
     clock.advance(1_000);
     await Promise.all(refused.slice(50).map(({ user }) => chat.connect(user)));
     expect(chat.connections.count).toBe(400);
-    await chat.dropAll(); // The clock stands still: a goodbye in groups would never come to its end.
+    await chat.dropAll(); // The clock stands still: a drain in groups would never end.
   });
 
   it('tells whoever waits in line that the server is going away', async () => {

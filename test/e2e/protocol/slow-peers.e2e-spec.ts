@@ -72,7 +72,7 @@ describe('a peer that does not answer', () => {
       await endOfTurn();
       await endOfTurn();
     }
-    // Much less than the time that a client has for its goodbye.
+    // Much less than the time that a client has to close.
     await eventually(() => chat.connections.count === 0, undefined, 1_000);
     let frame = await peer.nextFrame();
     while (frame && frame.opcode !== CLOSE) frame = await peer.nextFrame();
