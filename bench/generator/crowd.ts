@@ -40,7 +40,7 @@ export function connectCrowd(
   });
 }
 
-/** Drops them without a goodbye, and waits until the server has noticed. */
+/** Drops them without a close frame, and waits until the server has noticed. */
 export async function dropCrowd(links: readonly Link[], pid: number): Promise<void> {
   const before = openFiles(pid);
   for (const link of links) link.drop();

@@ -54,7 +54,7 @@ export abstract class Link {
     this.socket.write(bytes);
   }
 
-  /** Ends it without a goodbye (RST), as a phone without a network does. */
+  /** Ends it without a close frame (RST), as a phone without a network does. */
   drop(): void {
     this.dropped = true;
     this.socket.resetAndDestroy();

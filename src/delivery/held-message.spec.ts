@@ -55,7 +55,7 @@ describe('a held message', () => {
     ['stored', { isHeld: true, isAccepted: true, hasEnded: false }],
     ['released', { isHeld: false, hasEnded: false }],
     ['ending', { isHeld: false, hasEnded: true }],
-    ['ended', { isHeld: false }],
+    ['ended', { isHeld: false, hasEnded: true }], // The store asks again after it has told the outcome.
   ] as const)('says in the state %s what that means', (state, meaning) => {
     expect(heldIn(state)).toMatchObject(meaning);
   });

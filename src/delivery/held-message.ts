@@ -112,7 +112,7 @@ export class HeldMessage implements StoreRequest, StoredHeader {
   }
 
   get hasEnded(): boolean {
-    return this.current === 'ending';
+    return this.current === 'ending' || this.current === 'ended';
   }
 
   onSettled(outcome: StoreOutcome): void {

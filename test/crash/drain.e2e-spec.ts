@@ -44,7 +44,7 @@ async function enter(user: string, protocols: string[] = []): Promise<TestClient
 
 describe('SIGTERM', () => {
   it.each([0, 10, 1_000])(
-    'says goodbye to %d clients who send and receive, and loses nothing',
+    'closes %d clients who send and receive, and loses nothing',
     async (count) => {
       const history = new History();
       await start();
@@ -61,7 +61,7 @@ describe('SIGTERM', () => {
       expect(code).toBe(0);
       // Nobody had to be cut off.
       expect(tookMs).toBeLessThan(5_000);
-      expect(server.stdout).toMatch(/SIGTERM: says goodbye/);
+      expect(server.stdout).toMatch(/SIGTERM: closing all connections/);
 
       history.restarted();
       await start();
@@ -113,7 +113,7 @@ describe('SIGTERM', () => {
     ['SIGTERM', ['SIGHUP', 'SIGTERM']],
     ['SIGINT', ['SIGTERM']],
   ] as const)(
-    '%s and then %j says goodbye to everybody, as supervisors and groups repeat themselves',
+    '%s and then %j closes everybody, as supervisors and groups repeat themselves',
     async (first, more) => {
       await start();
       crowd = new DrainCrowd(250, new History());
@@ -126,7 +126,7 @@ describe('SIGTERM', () => {
       const endings = await crowd.endings();
       expect(endings.filter((ending) => ending.code !== 1001)).toEqual([]);
       expect(await server.exited).toEqual({ code: 0, signal: null });
-      expect(server.stdout.match(/says goodbye/g)).toHaveLength(1);
+      expect(server.stdout.match(/closing all connections, then/g)).toHaveLength(1);
     },
     60_000,
   );
@@ -152,7 +152,7 @@ describe('SIGTERM', () => {
       process.stdout.write(`SIGINT after ${first}: ended after ${Math.round(performance.now() - askedAt)} ms\n`);
       expect(exit).toEqual({ code: 1, signal: null });
       const told = `${server.stdout}${server.stderr}`.split('\n').filter((line) => /again/.test(line));
-      expect(told).toEqual([expect.stringMatching('WARN \\[Holdfast\\] SIGINT again: ends at once')]);
+      expect(told).toEqual([expect.stringMatching('WARN \\[Holdfast\\] SIGINT again: exiting at once')]);
       await start();
       for (const [user, odd] of [
         ['bob', 1],
@@ -167,7 +167,7 @@ describe('SIGTERM', () => {
   );
 });
 
-/** The server is not ready, and lets nobody in, while it says goodbye. */
+/** The server is not ready, and lets nobody in, while it closes its connections. */
 async function expectClosedDoors(): Promise<void> {
   const ready = await fetch(`${server.url}/health/ready`);
   expect({ status: ready.status, body: await ready.json() }).toMatchObject({

@@ -68,7 +68,7 @@ abstract class Peer {
     this.socket?.terminate();
   }
 
-  /** Ends the connection without a goodbye, and comes again. */
+  /** Ends the connection without a close frame, and comes again. */
   protected cut(): void {
     this.cutting = true;
     this.socket!.terminate();

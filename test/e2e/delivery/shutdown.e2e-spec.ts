@@ -99,7 +99,7 @@ describe('going away', () => {
     await stopped;
   });
 
-  it('receipts all that it has read from a client before its goodbye, whatever others go on to send', async () => {
+  it('receipts all that it has read from a client before its close frame, whatever others go on to send', async () => {
     const chat = await ChatApp.start();
     const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
     await bob.nextJson('caught-up');

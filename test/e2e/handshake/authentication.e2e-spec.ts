@@ -529,7 +529,7 @@ describe('an authenticator that takes its time', () => {
 
   it('opens nothing at a server that has begun to go away', async () => {
     await startSlowly();
-    // This peer answers no goodbye, so the server is still going away when the answer comes.
+    // This peer does not reply to its close frame, so the server is still going away when the answer comes.
     const stays = await RawClient.open(chat.port, '/chat?user=bob');
     const peer = await knock();
     const stopped = chat.dispose();

@@ -72,7 +72,7 @@ describe('a peer that does not answer', () => {
       await endOfTurn();
       await endOfTurn();
     }
-    // Much less than the time that a client has for its goodbye.
+    // Much less than the time that a client has to close.
     await eventually(() => chat.connections.count === 0, undefined, 1_000);
     let frame = await peer.nextFrame();
     while (frame && frame.opcode !== CLOSE) frame = await peer.nextFrame();
@@ -143,7 +143,7 @@ describe('the metrics of the limits', () => {
   });
 
   it('say how many wait in line', async () => {
-    chat = await ChatApp.start({ clock: new ManualClock(), admissionsPerSecond: 1 });
+    chat = await ChatApp.start({ clock: new ManualClock(), handshakesPerSecond: 1 });
     await chat.connect('first');
     const waits = chat.connect('second').catch((error: unknown) => error);
     await eventually(async () => (await samples('handshakes_waiting'))[''] === 1);
