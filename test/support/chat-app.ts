@@ -19,6 +19,7 @@ import type { LedgerTotals } from '../../src/delivery/ledger.js';
 import { MetricsService } from '../../src/observability/metrics.service.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
+import { mailboxKeyOf } from '../../src/delivery/mailbox-store.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
 import { BACKLOG, equip, ImpatientExpressAdapter } from '../../src/server.js';
 import { eventually } from './deadline.js';
@@ -109,7 +110,7 @@ export class ChatApp {
 
   /** What Prometheus is answered now: not what was scraped a moment ago. */
   async scrape(): Promise<Response> {
-    (this.app.get(MetricsService) as unknown as { latest: unknown }).latest = null;
+    this.app.get(MetricsService)['latest'] = null;
     return fetch(`http://127.0.0.1:${this.port}/metrics`);
   }
 
@@ -138,8 +139,7 @@ export class ChatApp {
 
   /** The server's side of the TCP connection of this user's first connection. */
   socketOf(user: string): Socket {
-    const { reading } = this.connections.ofUser(user)[0] as unknown as { reading: { stream: Socket } };
-    return reading.stream;
+    return this.connections.ofUser(user)[0]!.reading['stream'] as Socket;
   }
 
   async untilOnline(user: string): Promise<void> {
@@ -171,9 +171,7 @@ export class ChatApp {
 
   /** Makes every commit wait until it is released; `begun` resolves when one does. */
   blockDisk(): { begun: Promise<void>; release(): void } {
-    const { table } = this.app.get(OfflineMessageService) as unknown as {
-      table: { insert(...rows: unknown[]): unknown };
-    };
+    const table = this.app.get(OfflineMessageService)['table'];
     const insert = table.insert.bind(table);
     let release = () => undefined as void;
     const released = new Promise<void>((resolve) => (release = resolve));
@@ -204,8 +202,7 @@ export class ChatApp {
 
   /** How many messages of this user's mailbox are in memory. */
   heldInMemory(user: string): number {
-    const { mailboxes } = this.delivery as unknown as { mailboxes: Map<string, { held: { size: number } }> };
-    return mailboxes.get(user)?.held.size ?? 0;
+    return this.delivery['mailboxes'].get(mailboxKeyOf(user))?.['held'].size ?? 0;
   }
 
   /** The books balance: every message that was taken is somewhere, or ended under a name [protocol 2.3]. */

@@ -6,7 +6,7 @@ export function catchLogLines(): string[] {
   const lines: string[] = [];
   for (const level of ['log', 'warn', 'error', 'fatal', 'debug', 'verbose'] as const) {
     jest.spyOn(Logger.prototype, level).mockImplementation(function (this: Logger, ...parts: unknown[]) {
-      lines.push(`${level} ${(this as unknown as { context?: string }).context}: ${parts.map(String).join(' ')}`);
+      lines.push(`${level} ${this['context']}: ${parts.map(String).join(' ')}`);
     });
   }
   return lines;

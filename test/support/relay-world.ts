@@ -254,8 +254,7 @@ export class RelayWorld {
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
     if (bytes !== this.store.storedBytes)
       throw new Error(`${bytes} bytes in the file, and the counters say ${this.store.storedBytes}`);
-    const { totals } = (this.store as unknown as { usage: { senders: { totals: Map<string, number> } } }).usage.senders;
-    for (const [sender, total] of totals) {
+    for (const [sender, total] of this.store['usage']['senders']['totals']) {
       const found = rows.find(({ from }) => from === sender)?.bytes ?? 0;
       if (found !== total) throw new Error(`${found} bytes of ${sender} in the file, and they are counted as ${total}`);
     }
@@ -347,9 +346,12 @@ export class RelayWorld {
     this.sabotageStore();
     this.delivery = new DeliveryService(this.options, this.connections, this.store);
     if (this.sabotage === 'store-alone') {
-      const delivery = this.delivery as unknown as { mailboxOf(user: string): { store: unknown; handOver: unknown } };
-      const mailboxOf = delivery.mailboxOf.bind(delivery);
-      delivery.mailboxOf = (user) => Object.assign(mailboxOf(user), { store: mailboxOf(user).handOver });
+      const mailboxOf = this.delivery['mailboxOf'].bind(this.delivery);
+      this.delivery['mailboxOf'] = (key) => {
+        const mailbox = mailboxOf(key);
+        mailbox['store'] = (held) => mailbox['handOver'](held);
+        return mailbox;
+      };
     }
     this.noteEnds(this.store);
   }
@@ -432,10 +434,9 @@ export class RelayWorld {
   /** Nothing of a mailbox is stored, or about to be, while an older message of it is in memory only [protocol 2.4]. */
   private checkPrefix(): void {
     if (this.hasSquatters) return;
-    const { mailboxes } = this.delivery as unknown as { mailboxes: Map<string, { held: Iterable<HeldMessage> }> };
-    for (const { held } of mailboxes.values()) {
+    for (const mailbox of this.delivery['mailboxes'].values()) {
       let oldest: HeldMessage | undefined;
-      for (const each of held) {
+      for (const each of mailbox['held']) {
         if (!each.isHeld) continue;
         if (each.state === 'memory') oldest ??= each;
         else if (oldest) throw new Error(`${each.id} is ${each.state} before ${oldest.id}, which is older`);

@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws';
 import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
+import type { OfflineMessageTable } from '../../../src/offline-messages/offline-message.table.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { TestClient } from '../../support/test-client.js';
 import { RawClient } from '../../support/raw-client.js';
@@ -135,6 +136,6 @@ async function mendStore(chat: ChatApp): Promise<void> {
   await chat.app.get(OfflineMessageService).flush();
 }
 
-function tableOf(chat: ChatApp): { insert: unknown } {
-  return (chat.app.get(OfflineMessageService) as unknown as { table: { insert: unknown } }).table;
+function tableOf(chat: ChatApp): OfflineMessageTable {
+  return chat.app.get(OfflineMessageService)['table'];
 }
