@@ -1,7 +1,10 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 
-/** Every line that is logged from now on, at every level, as `level Context: message`; until jest.restoreAllMocks(). */
+/**
+ * Returns a list to which every log line is added from now on, as `level Context: message`, until
+ * jest.restoreAllMocks().
+ */
 export function catchLogLines(): string[] {
   const lines: string[] = [];
   for (const level of ['log', 'warn', 'error', 'fatal', 'debug', 'verbose'] as const) {

@@ -85,7 +85,7 @@ describe('going away', () => {
     bob.send('erin|before');
     await eventually(() => chat.heldInMemory('erin') === 1);
     const stopped = chat.app.close();
-    await expect(chat.connect('late')).rejects.toMatchObject({ status: 503 }); // From here on it stores.
+    await expect(chat.connect('late')).rejects.toMatchObject({ status: 503 }); // From here on the server stores.
     alice.send('carol|one');
     alice.send('carol|two');
     bob.send('dave|one');
@@ -99,7 +99,7 @@ describe('going away', () => {
     await stopped;
   });
 
-  it('receipts all that it has read from a client before its goodbye, whatever others go on to send', async () => {
+  it('receipts all that it has read from a client before its close frame, whatever others go on to send', async () => {
     const chat = await ChatApp.start();
     const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
     await bob.nextJson('caught-up');

@@ -19,7 +19,7 @@ afterEach(() => jest.restoreAllMocks());
 const store = () => chat.app.get(OfflineMessageService);
 const get = async (path: string) => (await chat.rest('GET', path)).body;
 
-/** Puts so many messages for each of these users into the table, and starts the server on them. */
+/** Starts the server and inserts this number of messages for each of these users into the table. */
 async function startOn(url: string, waiting: Record<string, number>, bytes = 10): Promise<void> {
   chat = await ChatApp.start(OFF, undefined, url);
   const table = store()['table'];
@@ -42,7 +42,7 @@ async function startOn(url: string, waiting: Record<string, number>, bytes = 10)
     const atOnce = Math.ceil(1_000_000 / bytes);
     for (let at = 0; at < count; at += atOnce) await table.insert(rows.slice(at, at + atOnce));
   }
-  // What is put there behind its back is not among its positions.
+  // The server does not know the positions of rows that it did not insert.
   if (!url.endsWith(':memory:')) chat = await chat.restart();
 }
 
@@ -63,7 +63,7 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
       expect(total).toBe(9);
       seen.push(...items.map(({ user }: { user: string }) => user));
       path = nextCursor && `/chat/pending?limit=2&cursor=${nextCursor}`;
-      // Each grows, shrinks or changes its place among the others by size.
+      // Each grows, shrinks or changes its rank among the others by size.
       for (const n of [0, 3, 6])
         await chat.app.get(ChatService, { strict: false }).send({ from: 'x', to: `user-${n}`, content: 'x' });
       const [last] = (await get('/chat/pending/user-8?limit=1')).items;
@@ -176,7 +176,7 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
       expect(await new PendingListTable(new Statements(reader)).users('', 9)).toEqual({ count: 0, user: null });
     } finally {
       await store.destroy();
-      const next = await openStore(storeOptions(url)); // Though the reader is still there.
+      const next = await openStore(storeOptions(url)); // The reader is still open.
       await reader.destroy();
       await next.destroy();
     }
@@ -208,7 +208,7 @@ function openFiles(): string[] {
     try {
       return [readlinkSync(`/proc/self/fd/${fd}`)];
     } catch {
-      return []; // The one that lists them.
+      return []; // The descriptor that lists them.
     }
   });
 }
