@@ -34,11 +34,12 @@ function escaped(code) {
 const table = (doc, name, pattern) => `/** ${doc} */\nexport const ${name} = String.raw\`${pattern}\`;\n`;
 const inBraces = (ranges) => ranges.replace(/\\u([0-9A-F]{4})/g, '\\u{$1}');
 const source = await format(
-  `// Made by scripts/joining-letters.mjs from Unicode ${unicodeVersion} (DerivedJoiningType.txt, DerivedCombiningClass.txt), by way of tr46 ${version}.
+  `// Made by scripts/joining-letters.mjs from Unicode ${unicodeVersion} (DerivedJoiningType.txt and
+// DerivedCombiningClass.txt), by way of tr46 ${version}.
 
 ${table('Letters that join the one that follows, as ranges of a character class (Joining_Type L and D).', 'JOIN_NEXT', inBraces(joinNext))}
 ${table('Letters that join the one before (Joining_Type R and D).', 'JOIN_PREVIOUS', inBraces(joinPrevious))}
-/** Marks that take the vowel of a letter away (Canonical_Combining_Class 9), each behind the block that has the letters of its script. */
+/** Marks that remove the vowel of a letter (Canonical_Combining_Class 9), by the block of their script. */
 export const VIRAMAS: readonly (readonly [letters: string, marks: string])[] = [${viramaTable.join(',')}];
 `,
   { ...(await resolveConfig(FILE)), parser: 'typescript' },

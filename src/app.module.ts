@@ -6,7 +6,7 @@ import type { Settings } from './config/environment.js';
 import { storeOptions } from './database/store-options.js';
 import { ObservabilityModule } from './observability/observability.module.js';
 
-/** The standalone server: the chat as the environment wants it. */
+/** The standalone server: the chat with the settings of the environment, and its observability. */
 @Module({})
 export class AppModule {
   static forRoot({ path, databaseUrl, chat, authentication }: Settings): DynamicModule {

@@ -4,14 +4,14 @@ import { createRequire } from 'node:module';
 import { loseLinesOnly } from './process/log-streams.js';
 import { outliveTerminals } from './process/signals.js';
 
-/** How long what is said of a failed start may take to be written, in milliseconds: its reader may never read. */
+/** How long the log of a failed start may take to be written, in milliseconds: its reader may never read. */
 const LAST_WORDS_MS = 2_000;
 
 loseLinesOnly();
 outliveTerminals();
 
-// By `require`, which reads one file after the other: `import` opens all of a graph at once, 500 and more, so that the
-// server would not start where the limit on open files is lower.
+// `require` reads one file after the other. `import` would open all 500 files at once, and the server would not start
+// where fewer files may be open.
 const require = createRequire(import.meta.url);
 const { startServer } = require('./server.js') as typeof import('./server.js');
 

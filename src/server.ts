@@ -27,13 +27,19 @@ import { ServerLogger } from './observability/server-logger.js';
 import { endAtSignals } from './process/signals.js';
 import { refusals, type HandshakeRefusal } from './protocol/handshake-refusal.js';
 
-/** Connections that may wait to be accepted. With Node's 511 a storm of 5,000 clients waits a second for its handshakes. */
+/**
+ * How many connections may wait to be accepted. With Node's default of 511 a storm of 5,000 clients waits a second for
+ * its handshakes.
+ */
 export const BACKLOG = 4_096;
 
-/** How long a client may take for all of a request, in milliseconds; then it is answered 408. */
+/** Time limit of a whole request, in milliseconds; then it is refused with 408. */
 const REQUEST_WITHIN_MS = 30_000;
 
-/** How long a connection may wait for its next request, in milliseconds: longer than the 60 s for which load balancers keep theirs, or one of them sends a request into a connection that ends. */
+/**
+ * How long an idle connection waits for its next request, in milliseconds. Load balancers keep theirs for 60 s. If ours
+ * closed first, they would send requests into connections that end.
+ */
 const KEEP_ALIVE_MS = 65_000;
 
 const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
@@ -41,18 +47,21 @@ const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 /** The paths of the OpenAPI document in all its forms; everything below them belongs to it. */
 const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
 
-/** What orchestrators ask. */
+/** The health calls, which a probe may make with any host name. */
 const HEALTH = /^\/health\/(live|ready)$/;
 
-/** Of every answer: what it is stays what it says, no page of others frames ours, and no address of ours reaches others. */
+/**
+ * Headers of every response: browsers do not guess its type, other pages do not frame it, and its address is not sent
+ * to other hosts.
+ */
 const HEADERS = { 'X-Content-Type-Options': 'nosniff', 'X-Frame-Options': 'DENY', 'Referrer-Policy': 'no-referrer' };
 
-/** What the HTTP server emits when it has closed a socket on which more requests waited than may. */
+/** The event of the HTTP server when it has closed a socket on which too many requests waited. */
 const TOO_MANY_REQUESTS = 'tooManyRequests';
 
 /**
- * Express over an HTTP server that waits for nobody who holds it up, and lets nobody hold it up with requests: Nest's own
- * waits for a minute, looks every 30 s, and handles all that one socket sends at once.
+ * Express on an HTTP server with short timeouts, which handles the requests of one socket one after the other. Nest's
+ * own waits for 60 s, checks every 30 s, and handles all requests of a socket at once.
  */
 export class ImpatientExpressAdapter extends ExpressAdapter {
   constructor(
@@ -78,31 +87,37 @@ export class ImpatientExpressAdapter extends ExpressAdapter {
 
   override async close(): Promise<void> {
     const closed = super.close();
-    // Node waits for ever for the end of a request that a peer has begun, once it does not listen any more.
+    // After it stops listening, Node would wait forever for the rest of a request that a client has begun.
     (this.getHttpServer() as Server).closeAllConnections();
     await closed;
   }
 }
 
-/** Refuses a peer that takes the server for a proxy. Node would cut it off without a response. */
+/**
+ * Refuses the request of a client that takes the server for a proxy. Node would close the connection without a
+ * response.
+ */
 function onConnect(_request: IncomingMessage, socket: Duplex): void {
   socket.on('error', () => socket.destroy());
   refuse(socket, refusals.noProxy());
 }
 
 /**
- * Returns the refusal of a request that is late, or that Node can't read. Node would respond without a body, and count it
- * nowhere.
+ * Returns the refusal of a request that took too long or cannot be read. Node would respond without a body, and would
+ * not count it.
  */
 function refusalOf({ code }: NodeJS.ErrnoException): HandshakeRefusal {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return refusals.requestTimeout();
   return code === 'HPE_HEADER_OVERFLOW' ? refusals.headersTooLong() : refusals.notHttp1();
 }
 
-/** Starts the standalone server as the environment says; rejects with an Error whose message is for the operator. */
+/**
+ * Starts the standalone server with the settings of the environment. Rejects with an Error whose message is for the
+ * operator.
+ */
 export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressApplication> {
   const logger = new ServerLogger(readLogFormat(env));
-  // While it starts, Nest would log every route, and the stack of what main.ts says in one line.
+  // During the start Nest would log every route, and a stack trace of the error that main.ts logs in one line.
   logger.setLogLevels(['warn', 'fatal']);
   Logger.overrideLogger(logger);
   const settings = readEnvironment(env);
@@ -121,7 +136,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
     await app.init();
     await listen(app.getHttpServer() as Server, settings);
   } catch (error) {
-    await app.close(); // Nothing else would give the store free.
+    await app.close(); // Otherwise the store would stay locked.
     throw error;
   }
   const server = app.getHttpServer() as Server;
@@ -134,7 +149,7 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   return app;
 }
 
-/** Rejects with what the operator can do when the system does not let it listen there. */
+/** Rejects with an Error that says what to do if the system does not let the server listen there. */
 async function listen(server: Server, { host, port }: Settings): Promise<void> {
   server.listen({ host, port, backlog: BACKLOG });
   try {
@@ -146,14 +161,14 @@ async function listen(server: Server, { host, port }: Settings): Promise<void> {
   }
 }
 
-/** What to do when the system does not let it listen, by what the system says. */
+/** What to do when the server cannot listen, by the error code of the system. */
 const NOT_LISTENING: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program does; end that, or give another PORT',
-  EACCES: 'give a PORT of 1024 or more, and let the proxy in front of it have the lower one',
-  ENOTFOUND: 'HOST is the name of no machine; give an address of this one, such as 127.0.0.1',
-  EAI_AGAIN: 'HOST is a name that can not be looked up; give an address of this machine, such as 127.0.0.1',
-  EADDRNOTAVAIL: 'HOST is no address of this machine; give one, such as 127.0.0.1 or 0.0.0.0',
-  EINVAL: 'HOST is no address that can be listened on; give one, such as 127.0.0.1 or 0.0.0.0',
+  EADDRINUSE: 'another program does; end that one, or give another PORT',
+  EACCES: 'give a PORT of 1024 or more, and let the proxy in front of it use the lower one',
+  ENOTFOUND: 'HOST is not the name of a machine; give an address of this one, such as 127.0.0.1',
+  EAI_AGAIN: 'HOST is a name that cannot be looked up; give an address of this machine, such as 127.0.0.1',
+  EADDRNOTAVAIL: 'HOST is not an address of this machine; give one, such as 127.0.0.1 or 0.0.0.0',
+  EINVAL: 'HOST is not an address to listen on; give one, such as 127.0.0.1 or 0.0.0.0',
 };
 
 function howUsersAreKnown({ authentication: { authenticate, insecure } }: Settings): string {
@@ -165,7 +180,10 @@ function addressOf({ authentication: { authenticate } }: Settings): string {
   return authenticate === trusted ? '?user=NAME' : ' with a token';
 }
 
-/** Gives an application what the server has around the chat: the adapter, JSON bodies, the page and what it needs to know, the descriptions. */
+/**
+ * Adds to an application what the standalone server has besides the chat: the adapter, JSON bodies, the web page with
+ * its settings, and the OpenAPI document.
+ */
 export function equip(app: NestExpressApplication, { path, chat, authentication: { authenticate } }: Settings): void {
   const guard = app.get(AdministratorGuard);
   const handshakes = app.get(HandshakeService);
@@ -182,20 +200,22 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
   app.disable('x-powered-by');
   app.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
-    if (request.httpVersionMajor !== 1) throw refusals.notHttp1(); // Node takes HTTP/0.9, and 2.0 in the syntax of 1.1.
-    // A probe asks by whatever name it likes, and learns of nobody.
+    // Node accepts HTTP/0.9, and HTTP/2.0 in the syntax of 1.1.
+    if (request.httpVersionMajor !== 1) throw refusals.notHttp1();
+    // A probe may use any host name, and the response reveals nothing about users.
     if (!HEALTH.test(request.url!)) authentication.checkHost(request);
     if (!entry.allowPage(request, response)) next();
   });
-  // Who asks is known before a body is read: parsing is work that no stranger can give us.
+  // The caller is identified before the body is read, so that strangers cannot make the server parse bodies.
   app.use(path, (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
-    response.setHeader('Cache-Control', 'no-store'); // What waits is nothing for a browser's disk.
-    if (/^\/?(\?|$)/.test(request.url!)) return next(); // The path of the socket, which takes nothing.
+    response.setHeader('Cache-Control', 'no-store'); // Pending messages must not be stored by browsers.
+    // The path of the socket needs no credentials: plain HTTP is refused there.
+    if (/^\/?(\?|$)/.test(request.url!)) return next();
     guard.check(request, true).then(() => next(), next);
   });
   app.useBodyParser('json', {
     limit: bodyLimitOf(chat),
-    // JSON only: a form could be posted here by any page that the operator visits.
+    // Only JSON is parsed: every page that the operator visits could post a form here.
     type: (request) => isKnown(request) && JSON_TYPE.test(request.headers['content-type'] ?? ''),
   });
   app.use('/settings.json', (_request: IncomingMessage, response: ServerResponse) => {
@@ -209,7 +229,7 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
   swagger.SwaggerModule.setup('docs', app, () => documentOf(app));
 }
 
-/** The OpenAPI document of the server, for `/docs` and whoever generates a client from it. */
+/** Returns the OpenAPI document of the server, for `/docs` and for generators of clients. */
 export function documentOf(app: INestApplication): swagger.OpenAPIObject {
   describeApi(swagger);
   describeCalls(swagger, OBSERVABILITY_CALLS);

@@ -17,7 +17,7 @@ describe('docs/api.md', () => {
     'code: ErrorCode',
     'new HandshakeRefusal(',
     'expectClose(code: number): Promise<Closed>',
-    '[detail: string]: unknown`: Whatever else',
+    '[detail: string]: unknown`: Anything else',
   ])('has members that need no comment, those of a constructor, and those without a name: %s', (member) => {
     expect(api).toContain(`- \`${member}`);
   });

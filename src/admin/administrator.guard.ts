@@ -14,25 +14,25 @@ import { refusals } from '../protocol/handshake-refusal.js';
 const ALLOW_USERS = 'holdfast:allow-users';
 const callers = new WeakMap<object, Caller>();
 
-/** Lets every user with valid credentials make a call, and not only administrators. */
+/** Allows a call to every user with valid credentials, not only to administrators. */
 export const AllowUsers = (): CustomDecorator => SetMetadata(ALLOW_USERS, true);
 
-/** Fastify wraps the request of Node, for which the caller was identified before. */
+/** Returns Node's request, which Fastify wraps. The caller was identified for that one. */
 function rawOf(request: object): object {
   return (request as { raw?: object }).raw ?? request;
 }
 
-/** Returns who makes a call that the guard has let in. */
+/** Returns who makes a call that the guard has allowed. */
 export function callerOf(request: object): Caller {
   return callers.get(rawOf(request))!;
 }
 
-/** Whether the guard has let this request in. */
+/** Whether the guard has allowed this request. */
 export function isKnown(request: object): boolean {
   return callers.has(rawOf(request));
 }
 
-/** Lets only administrators in: to the REST calls, and to what the standalone server puts behind it. */
+/** Allows only administrators to make REST calls, and to see what the standalone server puts behind this guard. */
 @Injectable()
 export class AdministratorGuard implements CanActivate {
   constructor(

@@ -33,8 +33,8 @@ const AUDIT_FIELDS = 'holdfast:audit-fields';
 export const AuditFields = (...fields: readonly string[]): CustomDecorator => SetMetadata(AUDIT_FIELDS, fields);
 
 /**
- * Logs one line for every call that changes something: who, what, and how it ended. It stands on the controller, so
- * that no call can be left out.
+ * Logs one line for every call that changes something: who made it, what it was, and how it ended. It is set on the
+ * controller, so that no call can be left out.
  */
 @Injectable()
 export class AuditInterceptor implements NestInterceptor {

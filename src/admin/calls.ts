@@ -10,7 +10,7 @@ import { StatsController, statsDto } from './stats.controller.js';
 import { ticketBody, ticketDto, TicketsController } from './tickets.controller.js';
 import { closedDto, userDto, UsersController } from './users.controller.js';
 
-/** Every method of a controller is a call, and none may be left out. */
+/** Describes the calls of a controller. Every method is a call, and the type allows none to be left out. */
 function callsOf<Controller extends object>(
   controller: new (...args: never[]) => Controller,
   tag: string,
@@ -117,6 +117,6 @@ const CALLS: readonly ControllerCalls[] = [
  */
 export function describeApi(swagger: SwaggerDecorators): void {
   describeCalls(swagger, CALLS);
-  // Plain HTTP at the path of the socket is only ever refused: those are not calls.
+  // Plain HTTP at the path of the socket is always refused, so it is not a call.
   swagger.ApiExcludeController()(SocketPathController);
 }

@@ -9,7 +9,7 @@ import { connectionDto, connectionPage, connectionQuery, toConnectionDto } from 
 import { encodeCursor } from './fields.js';
 import { SchemaPipe } from './schema.pipe.js';
 
-/** Who is connected, and how to close a connection. */
+/** Lists and closes connections. */
 @AdminController('connections')
 export class ConnectionsController {
   constructor(

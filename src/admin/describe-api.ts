@@ -18,7 +18,7 @@ export type SwaggerDecorators = Pick<
   | 'ApiTags'
 >;
 
-/** What OpenAPI says of one call; its method and path are those of the controller. */
+/** What the OpenAPI document says about one call. The method and path come from the controller. */
 export interface Call {
   readonly summary: string;
   /** Schemas of the parts of the path, by their names. */
@@ -29,7 +29,7 @@ export interface Call {
   readonly produces?: string;
   /** What each status means, and the schema of its body unless it has none. */
   readonly replies: Readonly<Record<number, readonly [meaning: string, schema?: z.ZodType]>>;
-  /** Statuses of refusals, which have one shape; 401 and 403 go without saying. */
+  /** The statuses of its refusals, except 401 and 403, which every call has. */
   readonly refusals?: readonly (keyof typeof REFUSALS)[];
 }
 
@@ -65,7 +65,7 @@ const REFUSALS = {
 
 const described = new WeakSet<ControllerCalls>();
 
-/** Puts the decorators of `@nestjs/swagger` on controllers whose calls are in a table; a second time does nothing. */
+/** Puts the decorators of `@nestjs/swagger` on the controllers of a table. Calling it again has no effect. */
 export function describeCalls(swagger: SwaggerDecorators, controllers: readonly ControllerCalls[]): void {
   for (const each of controllers) {
     if (described.has(each)) continue;

@@ -3,7 +3,7 @@ import { isMessageId, MESSAGE_ID_RULE } from '../protocol/message.js';
 import { CONTENT_RULE, isContent } from '../protocol/send-request.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
-// The rules are those of `protocol`: here they become schemas, so that a refusal names every field that is not valid.
+// The rules are in `protocol`. The schemas here let a refusal name every field that is not valid.
 
 /** A user name in a path, a query or a body, in its only spelling [protocol 1]. */
 export const userName = z

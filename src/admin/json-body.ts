@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { refusals } from '../protocol/handshake-refusal.js';
 
-/** JSON in UTF-8; other bodies are left to the parsers of the application. */
+/** JSON in UTF-8. Other bodies are left to the parsers of the application. */
 const JSON_TYPE = /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
 
-/** A body of more bytes than a call accepts. */
+/** The error for a body that is longer than a call accepts. */
 export class LongBody extends Error {
   override readonly name = 'LongBody';
   readonly statusCode = 413;
@@ -31,7 +31,7 @@ export async function readJson(request: IncomingMessage, limit: number): Promise
   if (Number(request.headers['content-length'] ?? 0) > limit) throw new LongBody();
   const chunks: Buffer[] = [];
   let length = 0;
-  // Otherwise leaving the loop early would destroy the connection, and with it the response.
+  // Without this option, leaving the loop early would destroy the connection, and with it the response.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length > limit) throw new LongBody();

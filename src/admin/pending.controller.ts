@@ -15,12 +15,10 @@ import {
 } from './pending.dto.js';
 import { SchemaPipe } from './schema.pipe.js';
 
-/**
- * A page ends with the message that brings its content to this many bytes: twice what may wait for a user by default.
- */
+/** Bytes of content after which a page ends: twice what may wait for a user by default. */
 const PAGE_BYTES = 16 * 1024 * 1024;
 
-/** What waits in the store, and how to purge it. */
+/** Lists and deletes what waits in the store. */
 @AdminController('pending')
 export class PendingController {
   constructor(@Inject(OfflineMessageService) private readonly offlineMessages: OfflineMessageService) {}

@@ -4,7 +4,7 @@ import type { PendingOfUser } from '../offline-messages/pending-list.table.js';
 import { toIsoTime } from '../protocol/message.js';
 import { content, cursorOf, messageId, pageLimit, pageOf, time, userName } from './fields.js';
 
-/** The total when the first page was read. The cursors carry it, since counting reads the whole table. */
+/** The total when the first page was read. The cursors carry it, because counting reads the whole table. */
 const total = z.int().min(0);
 
 export const mailboxQuery = z

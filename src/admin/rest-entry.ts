@@ -15,7 +15,7 @@ const BODY_CALLS = ['/messages', '/tickets'];
 /** The calls that web pages of `allowedOrigins` may make. */
 const PAGE_CALLS = ['/tickets'];
 
-/** Bytes of JSON that one byte of content may take, as `\u0001` does, and room for the rest of a body. */
+/** How many bytes of JSON one byte of content may take, as `\u0001` does; and how many the rest of a body may take. */
 const JSON_GROWTH = 6;
 const JSON_ENVELOPE_BYTES = 4_096;
 /** How long a browser may remember the response to a preflight, in seconds. */
@@ -23,7 +23,7 @@ const PREFLIGHT_SECONDS = 600;
 /** What precedes the path in an absolute target [RFC 9112 3.2.2]. */
 const AUTHORITY = /^https?:\/\/[^/?#]*/i;
 
-/** Longest body of a REST call, in bytes: all content that the chat accepts fits, however it is escaped. */
+/** Returns the longest body of a REST call, in bytes: all content that the chat accepts fits, however it is escaped. */
 export function bodyLimitOf({ maxContentBytes }: Pick<ChatOptions, 'maxContentBytes'>): number {
   return maxContentBytes * JSON_GROWTH + JSON_ENVELOPE_BYTES;
 }
@@ -32,9 +32,9 @@ type Next = (error?: unknown) => void;
 type HttpAdapter = HttpAdapterHost['httpAdapter'];
 
 /**
- * Handles a REST call before the application parses its body. The caller is identified first, and may then send a body
- * as long as the chat accepts, whatever the limit of the application's own routes is. Pages of `allowedOrigins` are
- * allowed to ask for tickets. All other requests pass unchanged.
+ * Handles a REST call before the application parses its body. It identifies the caller first, who may then send a body
+ * as long as the chat accepts, whatever limit the application's own routes have. It allows pages of `allowedOrigins` to
+ * ask for tickets. All other requests pass unchanged.
  */
 @Injectable()
 export class RestEntry {
@@ -52,7 +52,7 @@ export class RestEntry {
 
   /**
    * Allows pages of `allowedOrigins` to ask for tickets, and for nothing else. Returns true if the request was a
-   * preflight, to which it has responded.
+   * preflight and has got its response.
    */
   allowPage(request: IncomingMessage, response: ServerResponse): boolean {
     const { origin, 'access-control-request-method': wanted } = request.headers;
@@ -61,7 +61,7 @@ export class RestEntry {
     const vary = String(response.getHeader('Vary') ?? '');
     if (!/\borigin\b/i.test(vary)) response.setHeader('Vary', vary === '' ? 'Origin' : `${vary}, Origin`);
     if (allowedOrigins !== null && !allowedOrigins.includes(origin)) return false;
-    // Set, not appended: the application may have CORS of its own, which has set it already.
+    // Set, not appended: the application's own CORS may have set it already.
     response.setHeader('Access-Control-Allow-Origin', origin);
     response.setHeader('Access-Control-Expose-Headers', 'Retry-After');
     if (request.method !== 'OPTIONS' || wanted !== 'POST') return false;
@@ -72,7 +72,7 @@ export class RestEntry {
     return true;
   }
 
-  /** Runs before the routes and body parsers of Nest, and after what the application installed before it listens. */
+  /** Runs `enter` before the routes and body parsers of Nest are added, and after what the application has added. */
   private enterBeforeInit(httpAdapter: HttpAdapter | undefined): void {
     if (!httpAdapter) return; // An application context.
     const init = httpAdapter.init.bind(httpAdapter);
@@ -116,7 +116,7 @@ export class RestEntry {
     return this.roots().some((root) => calls.some((call) => path === root + call));
   }
 
-  /** The paths below which the calls may be: a global prefix moves them, unless it excludes them. */
+  /** Returns the paths below which the calls may be. A global prefix moves them, unless it excludes them. */
   private roots(): string[] {
     // Nest has no public getter for the prefix, which is known when the application listens.
     const { container } = this.moduleRef as unknown as {
@@ -127,7 +127,7 @@ export class RestEntry {
   }
 }
 
-/** Responds in the shape of every error. Errors that are not refusals are left to the application. */
+/** Responds in the shape of all errors. Errors that are not refusals are left to the application. */
 function refuse(response: ServerResponse, error: unknown, next: Next): void {
   if (!(error instanceof HandshakeRefusal || error instanceof LongBody)) return next(error);
   const { statusCode, code, message, headers } = error;

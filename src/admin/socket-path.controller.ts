@@ -2,7 +2,8 @@ import { All, Controller, Header, HttpException, HttpStatus, UseFilters, VERSION
 import { ErrorFilter } from './error.filter.js';
 
 /**
- * Refuses plain HTTP at the path of the socket, and says what is there. It needs no credentials, as it reveals nothing.
+ * Refuses plain HTTP at the path of the socket, and says what is there. It needs no credentials, because it reveals
+ * nothing.
  */
 @Controller({ version: VERSION_NEUTRAL })
 @UseFilters(ErrorFilter)

@@ -27,7 +27,7 @@ export const statsDto = z.object({
     .describe('Over the last minute, or since the start.'),
 });
 
-/** The counters of messages, and how many come in a second. */
+/** Shows the counters of messages, and how many come per second. */
 @AdminController('stats')
 export class StatsController {
   constructor(

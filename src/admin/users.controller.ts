@@ -17,7 +17,7 @@ export const userDto = z.object({
 
 export const closedDto = z.object({ closed: z.number().meta({ example: 1 }) });
 
-/** What is known of one user. Every valid name is a user: there are no accounts. */
+/** Shows what is known of a user. Every valid name is a user: there are no accounts. */
 @AdminController('users')
 export class UsersController {
   constructor(

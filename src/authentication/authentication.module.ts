@@ -4,7 +4,7 @@ import { AUTHENTICATION_OPTIONS, resolveAuthenticationOptions } from './authenti
 import { AuthenticationService } from './authentication.service.js';
 import { Tickets } from './tickets.js';
 
-/** Who asks, and the tickets that are not spent yet. */
+/** Identifies users and administrators, and keeps the tickets that are not used yet. */
 @Module({
   providers: [
     { provide: AUTHENTICATION_OPTIONS, inject: [MODULE_OPTIONS], useFactory: resolveAuthenticationOptions },

@@ -16,19 +16,20 @@ export class AuthenticationOptions {
   adminToken: string | null = null;
 
   /**
-   * Serve other machines although nobody proves who they are: `trusted` users, and REST calls without an administrator.
+   * Serve other machines although nobody proves who they are. This concerns `trusted` users, and REST calls without an
+   * administrator.
    * @default false
    */
   insecure = false;
 }
 
-/** The token of the merged and validated options of authentication. */
+/** The injection token of the checked authentication options. */
 export const AUTHENTICATION_OPTIONS = Symbol.for('holdfast:authentication-options');
 
-/** No blanks: the header could not carry them. */
+/** Visible ASCII without blanks, which the header cannot carry. */
 const ADMIN_TOKEN = /^[\x21-\x7e]{16,}$/;
 
-/** Fills in the defaults and checks every value. Throws a ChatOptionsError, which never repeats a token. */
+/** Fills in the defaults and checks every value. Throws a ChatOptionsError, which never quotes a token. */
 export function resolveAuthenticationOptions(
   given: Partial<AuthenticationOptions> = {},
 ): Readonly<AuthenticationOptions> {

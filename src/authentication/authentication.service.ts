@@ -5,7 +5,7 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { within } from '../options/clock.js';
 import { RareLog } from '../options/rare-log.js';
 import { refusals } from '../protocol/handshake-refusal.js';
-import { principalOf, refusalOf } from './application-answer.js';
+import { principalOf, refusalOf } from './authenticator-result.js';
 import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
 import type { ProvenPrincipal } from './authenticator.js';
 import { bearerOf, queryOf, userNamedBy } from './credentials.js';
@@ -17,15 +17,15 @@ import { trusted } from './trusted.authenticator.js';
 /** Who makes a REST call. */
 export interface Caller {
   readonly isAdmin: boolean;
-  /** Null for the administrator's token, and for anybody where it is open to all. */
+  /** Null for the administrator's token, and where every caller is an administrator. */
   readonly principal: ProvenPrincipal | null;
   /** For the log. */
   readonly title: string;
 }
 
 /**
- * Who asks, of a handshake and of a REST call. It holds no session: a connection that is open stays so until its
- * principal's time is over or an administrator ends it, whatever becomes of the user elsewhere.
+ * Identifies who makes a handshake or a REST call. It keeps no sessions: an open connection stays open until its
+ * credentials expire or an administrator closes it, even if the user is deleted elsewhere.
  */
 @Injectable()
 export class AuthenticationService implements OnApplicationBootstrap {
@@ -47,7 +47,7 @@ export class AuthenticationService implements OnApplicationBootstrap {
     this.logger.warn('INSECURE: whoever reaches this server is its administrator; set an administrator token.');
   }
 
-  /** Who opens a connection; throws a HandshakeRefusal. */
+  /** Returns who opens a connection; throws a HandshakeRefusal. */
   async authenticate(request: IncomingMessage): Promise<ProvenPrincipal> {
     const query = queryOf(request);
     const ticket = query.get('ticket');
@@ -56,20 +56,20 @@ export class AuthenticationService implements OnApplicationBootstrap {
     if (named !== null && named !== principal.user) {
       throw refusals.otherUser();
     }
-    // Within the tolerance of the clocks it may be over already; the connection would end as it opens.
+    // An expired token still passes within the tolerance of the clocks. The connection would be closed as it opens.
     if (principal.expiresAt !== undefined && principal.expiresAt <= this.chat.clock.now())
       throw refusals.unauthorized();
     return principal;
   }
 
-  /** Who makes a REST call; throws a HandshakeRefusal for whom nobody knows. */
+  /** Returns who makes a REST call; throws a HandshakeRefusal if the caller cannot be identified. */
   async identify(request: IncomingMessage): Promise<Caller> {
     const { adminToken } = this.options;
     if (adminToken === null && this.provesNothing) {
       this.keepToLoopback(request);
       return { isAdmin: true, principal: null, title: 'anybody' };
     }
-    // In the header only: cookies and addresses are sent by pages that the operator merely visits.
+    // Only the header counts: a page that the operator visits can make the browser send cookies and addresses.
     const token = bearerOf(request);
     if (token === null) throw refusals.unauthorized();
     if (adminToken !== null && isSame(token, adminToken)) {
@@ -80,16 +80,16 @@ export class AuthenticationService implements OnApplicationBootstrap {
     return { isAdmin: principal.isAdmin === true, principal, title: `user ${JSON.stringify(principal.user)}` };
   }
 
-  /** Who is let in, for the log. */
+  /** Who may connect, for the log. */
   get title(): string {
     const { authenticate, insecure } = this.options;
     if (!this.provesNothing) return `users are known by ${authenticate.name || 'a function'}`;
     return insecure
-      ? 'anybody is let in as whoever ?user= says (insecure)'
-      : 'users are known by ?user=, and only this machine is let in';
+      ? 'users are known by ?user=, and any machine may connect (insecure)'
+      : 'users are known by ?user=, and only this machine may connect';
   }
 
-  /** Users are believed, whoever they say they are. */
+  /** Whether users are believed without a proof. */
   get provesNothing(): boolean {
     return this.options.authenticate === trusted;
   }
@@ -98,7 +98,7 @@ export class AuthenticationService implements OnApplicationBootstrap {
     if (this.provesNothing) this.keepToLoopback(request);
     const { clock, handshakeMs } = this.chat;
     try {
-      // Until it answers it holds a socket of somebody who has proved nothing.
+      // Meanwhile a client that has proved nothing holds a socket.
       return principalOf(await within(clock, handshakeMs, this.options.authenticate(request), () => late(handshakeMs)));
     } catch (error) {
       const refusal = refusalOf(error, request);
@@ -110,13 +110,13 @@ export class AuthenticationService implements OnApplicationBootstrap {
     }
   }
 
-  /** Throws a HandshakeRefusal where nothing is proved and a request asks for another host than the own machine. */
+  /** Throws a HandshakeRefusal if users prove nothing and the request asks for a host other than the own machine. */
   checkHost(request: IncomingMessage): void {
     if (!this.provesNothing || this.options.insecure || asksForOwnMachine(request, this.chat.allowedHosts)) return;
     throw refusals.hostNotAllowed();
   }
 
-  /** The last line for an application that listens on every address without having thought of it. */
+  /** Protects an application that listens on every address by mistake. */
   private keepToLoopback(request: IncomingMessage): void {
     if (!this.options.insecure && !cameByLoopback(request)) {
       throw refusals.ownMachineOnly();
@@ -126,11 +126,11 @@ export class AuthenticationService implements OnApplicationBootstrap {
 }
 
 function late(handshakeMs: number): ReportedRefusal {
-  const message = `No answer of authenticate within ${handshakeMs} ms, so whoever asked was answered with 503.`;
+  const message = `authenticate took longer than ${handshakeMs} ms, so the request was refused with 503.`;
   return new ReportedRefusal(refusals.authenticationUnavailable(), { kind: 'late', message });
 }
 
-/** In constant time: hashes have one length, and a guess learns nothing from how long it took. */
+/** Compares in constant time. Hashes have the same length, and the time reveals nothing about a guess. */
 function isSame(token: string, secret: string): boolean {
   const [one, other] = [token, secret].map((text) => createHash('sha256').update(text).digest());
   return timingSafeEqual(one!, other!);

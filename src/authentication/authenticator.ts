@@ -1,25 +1,31 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Who somebody has proved to be. */
+/** Who a client has proved to be. */
 export interface Principal {
-  /** The name of the user, in its only spelling: one with blanks around it or that is not in NFC is refused with 403. */
+  /** The name of the user. A name with blanks around it, or one that is not in NFC, is refused with 403. */
   readonly user: string;
-  /** When the proof ends, in milliseconds since 1970 or as a Date, and with it the connection (4401); null or left out, it never does. */
+  /**
+   * When the credentials expire, in milliseconds since 1970 or as a Date. Then the connection is closed with 4401. If
+   * null or left out, they do not expire.
+   */
   readonly expiresAt?: number | Date | null;
-  /** Whether every REST call is allowed; not unless it is true. */
+  /** Whether the user is an administrator, who may make every REST call. Only `true` counts. */
   readonly isAdmin?: boolean;
-  /** Whatever else the application wants to know of a connection; of `jwt`, the `claims` of the token. */
+  /**
+   * Anything else that the application wants to know of a connection. With `jwt` it is `claims`, those of the token.
+   */
   readonly [detail: string]: unknown;
 }
 
-/** A principal as it is once it is checked. */
+/** A principal that was checked. */
 export type ProvenPrincipal = Principal & { readonly expiresAt?: number };
 
 /**
- * Says who makes a request: before every upgrade, and of every REST call that brings a bearer token which is not the
- * administrator's. For whom it does not know it returns null, which is answered with 401, or throws a HandshakeRefusal or one of
- * Nest's HttpExceptions, which are answered as they are; what a token library throws is answered with 401. Any other error,
- * a wrong answer, and none within `handshakeMs` (10 s), are answered with 503, and logged. `?ticket=` is not its concern:
- * tickets are redeemed before.
+ * Returns who makes a request, or null for an unknown user, which is refused with 401. It is called before every
+ * upgrade, and for every REST call with a bearer token other than the administrator's. It is not called for `?ticket=`.
+ *
+ * To choose the response, throw a HandshakeRefusal or one of Nest's HttpExceptions. An error of a token library becomes
+ * 401. Any other error, an invalid result, or one that takes longer than `handshakeMs` (10 s) becomes 503 and is
+ * logged.
  */
 export type Authenticator = (request: IncomingMessage) => Principal | null | Promise<Principal | null>;

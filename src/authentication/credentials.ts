@@ -3,20 +3,23 @@ import { refusals } from '../protocol/handshake-refusal.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
 const SUBPROTOCOL_PREFIX = 'bearer.';
-/** [RFC 6750 2.1] */
+/** The value of the header that carries a bearer token [RFC 6750 2.1]. */
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 
-/** The query of a request, which may have any target. */
+/** Returns the query of a request. The target of the request may be invalid. */
 export function queryOf(request: IncomingMessage): URLSearchParams {
   return new URLSearchParams(request.url!.split('?').slice(1).join('?'));
 }
 
-/** The bearer token in the `Authorization` header; null without one. Another scheme there is somebody else's, such as a proxy's. */
+/**
+ * Returns the bearer token of the `Authorization` header; null if there is none. A header with another scheme is
+ * ignored: it may be meant for a proxy.
+ */
 export function bearerOf(request: IncomingMessage): string | null {
   return BEARER.exec(request.headers.authorization ?? '')?.[1] ?? null;
 }
 
-/** Every token that a handshake brings: in the `Authorization` header, and as `bearer.TOKEN` among the subprotocols. */
+/** Returns every token of a handshake: from the `Authorization` header, and from the subprotocols `bearer.TOKEN`. */
 export function tokensOf(request: IncomingMessage): string[] {
   const offered = request.headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? [];
   const tokens = offered
@@ -26,7 +29,10 @@ export function tokensOf(request: IncomingMessage): string[] {
   return bearer === null ? tokens : [bearer, ...tokens];
 }
 
-/** The user whom the address names, in its only spelling; null when it names none, and a refusal when it is no such name. */
+/**
+ * Returns the user that `?user=` names, in its only spelling; null if there is no `?user=`. Throws a HandshakeRefusal
+ * if the name is not valid, or if there is more than one.
+ */
 export function userNamedBy(query: URLSearchParams): string | null {
   const names = query.getAll('user');
   if (names.length === 0) return null;

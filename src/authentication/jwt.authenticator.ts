@@ -18,29 +18,34 @@ export interface JwtOptions {
   /** Where such public keys are published as a JSON Web Key Set: `https:`, or `http:` on this machine. */
   readonly jwksUrl?: string | undefined;
   /**
-   * What tokens are signed with, where the key does not say it: HS256 unless given, HS384 or HS512 with a `secret`; RS256 unless
-   * given, RS384, RS512, PS256, PS384 or PS512 with RSA keys, but for published ones that name theirs.
+   * The algorithm of tokens, where the key does not say it. With `secret` it is HS256 (default), HS384 or HS512. With
+   * RSA keys it is RS256 (default), RS384, RS512, PS256, PS384 or PS512. A published key that names its algorithm keeps
+   * that one.
    */
   readonly algorithm?: string | undefined;
   /** What `iss` has to be. */
   readonly issuer: string;
   /** What `aud` has to be, or contain. */
   readonly audience: string;
-  /** The claim that holds the user's name, `sub` unless given. One that users can change lets them be each other. */
+  /**
+   * The claim that holds the user's name; `sub` by default. Do not use one that users can change: they could become
+   * each other.
+   */
   readonly userClaim?: string | undefined;
 }
 
 /** How far the clocks of issuer and server may be apart. */
 const CLOCK_TOLERANCE_SECONDS = 60;
-/** A longer token is refused unread: no stranger has us decode and hash what he likes. */
+/** A longer token is refused before it is decoded and hashed, so that strangers cannot cause that work. */
 const MAX_TOKEN_CHARACTERS = 8_192;
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Knows users by a JSON Web Token whose `sub`, or `userClaim`, is the user's name: from the `Authorization` header, or as
- * the subprotocol `bearer.TOKEN` beside the real one. In the name `|` becomes `%7C` and `%` becomes `%25`, as in an address:
- * no name can have a `|`, and many issuers have one in `sub`. `role: "admin"`, or `roles` with "admin" in it, makes an
- * administrator. Throws a ChatOptionsError when the options do not fit; it never repeats a key.
+ * Returns an authenticator that knows users by a JSON Web Token. The token comes in the `Authorization` header, or as
+ * the subprotocol `bearer.TOKEN` beside the real one. Its `sub`, or `userClaim`, is the user's name, in which `|`
+ * becomes `%7C` and `%` becomes `%25`: many issuers have a `|` in `sub`, which no name can have. `role: "admin"`, or
+ * `roles` with "admin" in it, makes an administrator. Throws a ChatOptionsError, which never quotes a key, if the
+ * options do not fit.
  */
 export function jwt(options: JwtOptions): Authenticator {
   checkTexts(options);
@@ -67,7 +72,7 @@ async function verified(token: string, key: Keys['key'], expected: JWTVerifyOpti
     return (await jwtVerify(token, key, expected)).payload;
   } catch (error) {
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-    // It names no key, and several are published, as while they are exchanged.
+    // The token names no key, and several are published, as when keys are rotated.
     for await (const candidate of error) {
       try {
         return (await jwtVerify(token, candidate, expected)).payload;
@@ -79,7 +84,7 @@ async function verified(token: string, key: Keys['key'], expected: JWTVerifyOpti
   }
 }
 
-/** What a token can be refused for, although its client may be right and the options wrong. */
+/** Adds a log line to refusals that may be caused by wrong options instead of a bad token. */
 function reported(error: unknown): unknown {
   const problem = problemOf(error);
   if (problem === null) return error;
@@ -91,17 +96,16 @@ function reported(error: unknown): unknown {
 
 function problemOf(error: unknown): string | null {
   if (error instanceof errors.JWSSignatureVerificationFailed) {
-    return 'its signature is not of the key in secret, publicKey or jwksUrl (CHAT_JWT_SECRET, CHAT_JWT_PUBLIC_KEY, CHAT_JWKS_URL)';
+    return 'its signature does not fit the key in secret, publicKey or jwksUrl (CHAT_JWT_SECRET, CHAT_JWT_PUBLIC_KEY, CHAT_JWKS_URL)';
   }
-  if (error instanceof errors.JOSEAlgNotAllowed)
-    return 'it is signed with another algorithm than algorithm (CHAT_JWT_ALGORITHM) says';
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not what algorithm (CHAT_JWT_ALGORITHM) says';
   if (!(error instanceof errors.JWTClaimValidationFailed)) return null;
-  // Its signature was good: no stranger can write these claims.
+  // The signature is valid, so no stranger wrote these claims.
   if (error.claim === 'iss') return 'its iss is not what issuer (CHAT_JWT_ISSUER) says';
   return error.claim === 'aud' ? 'its aud is not what audience (CHAT_JWT_AUDIENCE) says' : null;
 }
 
-/** Injective, so that nobody becomes somebody else: a claim that has these characters can't equal one that has their codes. */
+/** Returns the user's name. The encoding is unique, so that two claims never become the same name. */
 function userOf(payload: JWTPayload, claim: string): string {
   const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined;
   const user = typeof value === 'string' ? value.replaceAll('%', '%25').replaceAll('|', '%7C') : undefined;
@@ -111,8 +115,8 @@ function userOf(payload: JWTPayload, claim: string): string {
   throw new ReportedRefusal(refusals.unusableName(), {
     kind: 'claim',
     message:
-      `A good token ${problem} claim ${JSON.stringify(claim)}, so it was refused with 403; give userClaim (CHAT_JWT_USER_CLAIM) the name of one ` +
-      `that has a text which never changes (${USER_NAME_RULE}; no blanks around it, in NFC; "|" counts as %7C).`,
+      `A valid token ${problem} claim ${JSON.stringify(claim)}, so it was refused with 403; set userClaim (CHAT_JWT_USER_CLAIM) to a claim ` +
+      `with a text that never changes (${USER_NAME_RULE}; no blanks around it, in NFC; "|" counts as %7C).`,
   });
 }
 
@@ -120,7 +124,7 @@ function isAdmin({ role, roles }: JWTPayload): boolean {
   return role === 'admin' || (Array.isArray(roles) && roles.includes('admin'));
 }
 
-/** Every option is a text without a flaw, but for the key, which has lines. */
+/** Checks that every option is a text without flaws, such as a line break. Only the public key may have lines. */
 function checkTexts(options: JwtOptions): void {
   for (const name of ['issuer', 'audience'] as const) {
     if (!options[name]) throw new ChatOptionsError(name, 'is not given', 'give the one that every token has to have');
@@ -128,7 +132,7 @@ function checkTexts(options: JwtOptions): void {
   for (const name of ['secret', 'publicKey', 'jwksUrl', 'algorithm', 'issuer', 'audience', 'userClaim'] as const) {
     const value: unknown = options[name];
     if (value === undefined) continue;
-    if (typeof value !== 'string' || value === '') throw new ChatOptionsError(name, 'is no text', 'give a string');
+    if (typeof value !== 'string' || value === '') throw new ChatOptionsError(name, 'is not a text', 'give a string');
     const flaw = name === 'publicKey' ? null : flawOf(value);
     if (flaw !== null) throw new ChatOptionsError(name, flaw, FLAW_REMEDY);
   }
@@ -151,15 +155,18 @@ function publishedKeys(address: string, algorithm: string | undefined): Keys {
   if (!isSafe(address)) {
     throw new ChatOptionsError(
       'jwksUrl',
-      'is no address of keys that is safe',
-      'give one of https:, as over http: anybody on the way could give his own keys',
+      'is not a safe address of keys',
+      'give one with https:, as over http: anybody on the way could replace the keys',
     );
   }
   checkSetAlgorithm(algorithm);
   return { algorithms: PUBLISHED_ALGORITHMS, key: new PublishedKeys(new URL(address), algorithm).find };
 }
 
-/** Asked of the parsed address: in `http://127.0.0.1:80@elsewhere/` the own machine is only a user's name. */
+/**
+ * Whether keys from this address can be trusted. The address is parsed, since in `http://127.0.0.1:80@elsewhere/` the
+ * own machine is only a user's name.
+ */
 function isSafe(address: string): boolean {
   if (!URL.canParse(address)) return false;
   const { protocol, hostname } = new URL(address);

@@ -1,22 +1,24 @@
 import type { IncomingMessage } from 'node:http';
 import { isLoopback } from '../options/network-address.js';
 
-/** As URLs spell them: names that lead every browser to its own machine, whatever a name server says [RFC 6761 6.3]. */
+/** Hosts, as URLs spell them, that always mean the own machine, whatever a name server says [RFC 6761 6.3]. */
 const LOOPBACK_HOST = /(^|\.)localhost\.?$|^127(\.\d{1,3}){3}$|^\[::1\]$|^\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]$/;
-/** What may stand in `Host`; a URL would take what is before an `@` for a user. */
+/** A valid `Host`. A URL would take what is before an `@` for a user. */
 const HOST = /^[^\s/?#@\\]+$/;
-/** A target that names its host itself [RFC 9112 3.2.2]. */
+/** A request target that includes the host [RFC 9112 3.2.2]. */
 const ABSOLUTE = /^(?:https?|wss?):\/\/([^/?#]*)/i;
 
-/** Whether a request came to an address that nobody but this machine reaches. A socket of the file system has no address. */
+/**
+ * Whether a request came to an address that only this machine can reach. A socket of the file system has no address.
+ */
 export function cameByLoopback({ socket: { localAddress } }: IncomingMessage): boolean {
   return localAddress === undefined || isLoopback(localAddress);
 }
 
 /**
- * Whether a request asks for a host that is the own machine, or is named in `allowed`. A page of anywhere can have its own
- * name lead to this machine (DNS rebinding), and its visitor's browser then takes what is served here for the page's own.
- * Who names no host is no browser.
+ * Whether a request asks for a host of the own machine, or for one in `allowed`. Any page can point its own name to
+ * this machine (DNS rebinding): its visitor's browser would then take what is served here for the page's own. A client
+ * that sends no host is not a browser.
  */
 export function asksForOwnMachine({ headers: { host }, url }: IncomingMessage, allowed: readonly string[]): boolean {
   const asked = [host, ABSOLUTE.exec(url!)?.[1]].filter((each) => each !== undefined && each !== '');

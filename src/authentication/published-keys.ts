@@ -4,39 +4,43 @@ import { refusals, type HandshakeRefusal } from '../protocol/handshake-refusal.j
 import { checkedSet } from './jwt-keys.js';
 import { ReportedRefusal } from './reported-refusal.js';
 
-/** The longest answer that is read, in bytes. Sets have a few kilobytes; one of a thousand keys would fit. */
+/** The longest response that is read, in bytes. Sets have a few kilobytes. One with a thousand keys would still fit. */
 const MAX_SET_BYTES = 1024 * 1024;
-/** How long reading them may take, in milliseconds. */
+/** Time limit of one request, in milliseconds. */
 const READ_WITHIN_MS = 5_000;
-/** Between two requests for the keys, in milliseconds, whatever strangers send meanwhile. */
+/** Least time between two requests, in milliseconds, however many tokens come meanwhile. */
 const COOL_DOWN_MS = 30_000;
-/** After so long, in milliseconds, the keys are read again, so that one which was taken back is forgotten. */
+/** Age of a set at which it is read again, in milliseconds, so that a revoked key is dropped. */
 const FRESH_MS = 10 * 60 * 1000;
-/** While the address fails the keys that were read last are good for so long, in milliseconds. */
+/** Age up to which a set is used while the address fails, in milliseconds. */
 const GOOD_MS = 24 * 60 * 60 * 1000;
 
-const TAKEN = 'RSA of 2,048 bits or more, P-256, P-384, P-521 and Ed25519 are';
+const USABLE = 'use RSA of 2,048 bits or more, P-256, P-384, P-521 or Ed25519';
 
-/** So many keys that are not published are remembered, with names of so many characters. */
+/** How many unpublished keys are remembered, and the longest name that is. */
 const MAX_MISSING = 1_000;
 const MAX_NAME_CHARACTERS = 256;
 
 interface KeySet {
   readonly find: JWTVerifyGetKey;
-  /** Published keys that can't check a token here. */
+  /** How many published keys cannot check a token here. */
   readonly unusable: number;
 }
 
 /**
- * The public keys at an address. It asks once a cool-down for all tokens together, reads a bounded answer, and goes on with
- * what it has while the address fails. A key that it does not know yet it promises to nobody: 503 until it may ask again.
+ * The public keys that an address publishes. It sends one request for all tokens together, at most once in a cool-down,
+ * and limits the size of the response. While the address fails it uses the last set. A token with an unknown key is
+ * refused with 503 until the next request is allowed, as the key may be new.
  */
 export class PublishedKeys {
   private known: (KeySet & { readonly readAt: number }) | null = null;
-  /** Keys that tokens named before the set was read, and that are not in it: they are not new. */
+  /**
+   * Keys that tokens named before this set was read, and that are not in it. Such a key is not new, so its token is
+   * refused with 401.
+   */
   private readonly missing = new Set<string>();
   private reading: Promise<void> | null = null;
-  /** When the last request began, and what became of it. */
+  /** When the last request began, and why it failed. */
   private asked: { readonly at: number; problem: string | null } = { at: -Infinity, problem: null };
   private readonly now = () => systemClock.now();
 
@@ -45,7 +49,7 @@ export class PublishedKeys {
     private readonly algorithm: string | undefined,
   ) {}
 
-  /** The key of a token; rejects with a refusal when it is not published, or when nobody can tell. */
+  /** Returns the key of a token. Rejects with 401 if the key is not published, with 503 if that cannot be told. */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     const cameAt = this.now();
     if (!this.isFresh) await this.refresh();
@@ -60,7 +64,7 @@ export class PublishedKeys {
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
       const mayBeNew = this.known!.readAt < cameAt && !this.missing.has(nameOf(header));
-      // The set was read before anybody asked for this key, which may be newer.
+      // The key may have been published after the set was read.
       if (this.asked.problem !== null || mayBeNew) throw this.later();
       this.remember(nameOf(header));
       throw this.notPublished();
@@ -75,7 +79,7 @@ export class PublishedKeys {
     return this.now() - this.asked.at < COOL_DOWN_MS;
   }
 
-  /** Waits for newer keys, unless the address is known to fail: then who has a good token does not wait for it. */
+  /** Reads the set again. While the address fails it does not wait for that, so that valid tokens are not held up. */
   private async refresh(): Promise<void> {
     if (this.isCoolingDown && !this.reading) return;
     const isFailing = this.known !== null && this.asked.problem !== null;
@@ -94,7 +98,7 @@ export class PublishedKeys {
 
   private notPublished(): ReportedRefusal {
     const { unusable } = this.known!;
-    const others = unusable > 0 ? ` (${unusable} published ones are not taken here: ${TAKEN})` : '';
+    const others = unusable > 0 ? ` (${unusable} published keys cannot be used here: ${USABLE})` : '';
     const message =
       'A token is signed with a key that is not among the published ones, or with another algorithm than that key is for' +
       `${others}; if its issuer is yours, look at jwksUrl (CHAT_JWKS_URL) and algorithm (CHAT_JWT_ALGORITHM).`;
@@ -111,7 +115,7 @@ export class PublishedKeys {
     return new ReportedRefusal(refusal, { kind: 'published keys', level: 'error', message });
   }
 
-  /** One request for everybody who waits. It does not reject: `asked` says what became of it. */
+  /** Sends one request for all callers that wait. It never rejects: a failure is in `asked`. */
   private read(): Promise<void> {
     this.reading ??= this.request().finally(() => (this.reading = null));
     return this.reading;
@@ -121,7 +125,7 @@ export class PublishedKeys {
     const asked: { at: number; problem: string | null } = { at: this.now(), problem: this.asked.problem };
     this.asked = asked;
     try {
-      // As old as the question: what was published after it may be missing.
+      // The set is as old as the request: a key that was published after it may be missing.
       this.known = { ...(await fetchSet(this.address, this.algorithm)), readAt: asked.at };
       this.missing.clear();
       asked.problem = null;
@@ -135,22 +139,22 @@ function nameOf({ alg, kid }: JWSHeaderParameters = {}): string {
   return `${alg} ${kid}`;
 }
 
-/** What is wrong with an answer; its message is for the log. */
+/** A response that cannot be used. Its message goes to the log. */
 class BadSet extends Error {}
 
 async function fetchSet(address: URL, algorithm: string | undefined): Promise<KeySet> {
   const response = await fetch(address, {
-    redirect: 'manual', // An address of ours, and no other's, says whom to believe.
+    redirect: 'manual', // Only the configured address says which keys to trust.
     signal: AbortSignal.timeout(READ_WITHIN_MS),
     headers: { Accept: 'application/json, application/jwk-set+json' },
   });
   if (response.status !== 200) {
     await response.body?.cancel();
-    throw new BadSet(`it answers ${response.status}`);
+    throw new BadSet(`it returned ${response.status}`);
   }
   const { keys, unusable } = checkedSet(setIn(await textOf(response)).keys, algorithm);
   if (keys.length > 0) return { find: createLocalJWKSet({ keys }), unusable };
-  throw new BadSet(unusable > 0 ? `it has no key that is taken here: ${TAKEN}` : 'it has no keys');
+  throw new BadSet(unusable > 0 ? `it has no key that can be used here: ${USABLE}` : 'it has no keys');
 }
 
 async function textOf({ body }: Response): Promise<string> {
@@ -158,7 +162,8 @@ async function textOf({ body }: Response): Promise<string> {
   let bytes = 0;
   for await (const part of (body ?? []) as AsyncIterable<Uint8Array>) {
     bytes += part.length;
-    if (bytes > MAX_SET_BYTES) throw new BadSet(`its answer has more than ${MAX_SET_BYTES} bytes`); // This ends the request.
+    // Leaving the loop ends the request.
+    if (bytes > MAX_SET_BYTES) throw new BadSet(`its response has more than ${MAX_SET_BYTES} bytes`);
     parts.push(part);
   }
   return Buffer.concat(parts).toString();
@@ -169,16 +174,16 @@ function setIn(text: string): JSONWebKeySet {
   try {
     set = JSON.parse(text);
   } catch {
-    throw new BadSet('its answer is no JSON'); // The cause would quote it.
+    throw new BadSet('its response is not JSON'); // The cause is left out: it would quote the response.
   }
   const { keys } = (set ?? {}) as { keys?: unknown };
   if (Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null)) return set as JSONWebKeySet;
-  throw new BadSet('its answer is no JSON Web Key Set');
+  throw new BadSet('its response is not a JSON Web Key Set');
 }
 
 function problemOf(error: unknown): string {
   if (error instanceof BadSet) return error.message;
   const { name, cause } = error as { name?: unknown; cause?: { code?: unknown; message?: unknown } };
-  if (name === 'TimeoutError') return `no answer within ${READ_WITHIN_MS} ms`;
+  if (name === 'TimeoutError') return `no response within ${READ_WITHIN_MS} ms`;
   return String(cause?.code ?? cause?.message ?? error);
 }

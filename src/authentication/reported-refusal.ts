@@ -1,16 +1,18 @@
 import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
 
-/** What the operator is told of a refusal. */
+/** The log line about a refusal. */
 export interface Complaint {
-  /** One line of a kind is written a minute. */
+  /** At most one line of each kind is logged per minute. */
   readonly kind: string;
-  /** What is wrong and what to do. It names claims, fields and options, and never a value that a client sent. */
+  /**
+   * What is wrong and what to do. It may name claims, fields and options, but never quotes a value that a client sent.
+   */
   readonly message: string;
   readonly level?: 'warn' | 'error';
   readonly stack?: string | undefined;
 }
 
-/** A refusal that goes to the log as well, because the operator has to act: the client can't. */
+/** A refusal that is logged as well, because only the operator can correct its cause. */
 export class ReportedRefusal extends HandshakeRefusal {
   override readonly name = 'ReportedRefusal';
 

@@ -4,40 +4,43 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { refusals } from '../protocol/handshake-refusal.js';
 import type { ProvenPrincipal } from './authenticator.js';
 
-/** How long a ticket is good. It stands in an address, and so in logs: it must be worth nothing by the time that it is read there. */
+/**
+ * How long a ticket is valid, in milliseconds. A ticket is part of an address, which is logged: it should have expired
+ * by the time anybody reads the log.
+ */
 const TICKET_MS = 30_000;
-/** So many tickets that nobody has used are kept. */
+/** How many unused tickets are kept. */
 const MAX_TICKETS = 10_000;
-/** And so many of one user, or one could keep all the others out. */
+/** How many unused tickets of one user are kept, so that one user cannot lock the others out. */
 const MAX_TICKETS_PER_USER = 10;
 
 /** A ticket as its owner gets it. */
 export interface Ticket {
   readonly ticket: string;
-  /** Until when it is good, in milliseconds since 1970. */
+  /** When it expires, in milliseconds since 1970. */
   readonly expiresAt: number;
 }
 
 /**
- * One-time tickets for clients that can't set a header, as browsers: got by REST, spent in `?ticket=`. They are kept in
- * memory, so none outlives a restart, and each is good on the server that gave it only.
+ * One-time tickets for clients that cannot set a header, such as browsers. A ticket is issued by REST and used in
+ * `?ticket=`. Tickets are in memory: they are lost with a restart, and are valid only on the server that issued them.
  */
 @Injectable()
 export class Tickets {
-  /** By the hash of the ticket: how long a look-up takes tells nothing of a good one. In the order of their end. */
+  /** By the hash of the ticket, so that the time of a look-up reveals nothing. The first to expire comes first. */
   private readonly waiting = new Map<string, { principal: ProvenPrincipal; expiresAt: number }>();
-  /** When the tickets of each user end that are among them, the next one first. */
+  /** When the tickets of each user expire, the next one first. */
   private readonly endsByUser = new Map<string, number[]>();
 
   constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {}
 
   /**
-   * A ticket for one connection of this principal; refused with 401 when its time is over, with 429 when too many of its user
-   * wait to be used, and with 503 when too many of all do.
+   * Issues a ticket for one connection of this principal. Refused with 401 if the principal's credentials have expired,
+   * with 429 if the user has too many unused tickets, and with 503 if all users together have.
    */
   issue(principal: ProvenPrincipal): Ticket {
     const now = this.options.clock.now();
-    // Within the tolerance of the clocks: it would open nothing.
+    // An expired token still passes within the tolerance of the clocks. The ticket would be useless.
     if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw refusals.unauthorized();
     for (const [hash, { expiresAt }] of this.waiting) {
       if (expiresAt > now) break;
@@ -53,7 +56,10 @@ export class Tickets {
     return { ticket, expiresAt };
   }
 
-  /** Whose ticket it is. It is spent by this, also when its time is over; 401 for one that is not known, or not any more. */
+  /**
+   * Returns whose ticket this is, and removes it, even if it has expired. Refused with 401 if it is unknown or has
+   * expired.
+   */
   redeem(ticket: string): ProvenPrincipal {
     const found = this.takeOut(hashOf(ticket));
     if (!found || found.expiresAt <= this.options.clock.now()) throw refusals.unauthorized();

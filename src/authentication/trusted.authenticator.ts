@@ -3,8 +3,8 @@ import type { Authenticator } from './authenticator.js';
 import { queryOf, userNamedBy } from './credentials.js';
 
 /**
- * Believes what the address says: `?user=NAME`. It proves nothing, so the chat then serves nobody but its own machine,
- * unless the option `insecure` says otherwise.
+ * Believes the `?user=NAME` of the address. It proves nothing, so the chat then serves only its own machine, unless the
+ * option `insecure` is set.
  */
 export const trusted: Authenticator = (request) => {
   const user = userNamedBy(queryOf(request));

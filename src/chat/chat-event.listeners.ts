@@ -10,8 +10,8 @@ import { listeningMethods, type ListeningMethod } from './listening-methods.js';
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
 /**
- * Finds the methods that listen and tells them what happens, at the end of the turn in which it did and in the async context
- * of nobody.
+ * Finds the methods with `@OnChatEvent` and calls them when their events happen. It calls them at the end of the turn
+ * of the event loop, outside of any async context.
  */
 @Injectable()
 export class ChatEventListeners implements OnModuleInit {
@@ -25,10 +25,10 @@ export class ChatEventListeners implements OnModuleInit {
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
   ) {}
 
-  /** Before the modules that import the chat, which may send from here on. */
+  /** Runs before the modules that import the chat are initialized, since these may send. */
   onModuleInit(): void {
     this.find();
-    // What nobody listens to costs a message nothing.
+    // An event without listeners costs a message nothing.
     if (this.hasAny('connected', 'disconnected')) this.hearConnections();
     this.hearMessages();
   }
@@ -38,12 +38,15 @@ export class ChatEventListeners implements OnModuleInit {
       const isSingleton = wrapper.isDependencyTreeStatic() && !wrapper.isTransient;
       for (const listener of this.methodsOf(instance, wrapper)) {
         if (isSingleton) for (const event of listener.events) this.listenersOf(event).push(listener);
-        else this.logger.warn(`${listener.title} is of a provider that is no singleton, and hears no events.`);
+        else
+          this.logger.warn(
+            `${listener.title} belongs to a provider that is not a singleton, so it is not called for events.`,
+          );
       }
     }
   }
 
-  /** Each instance once, by however many tokens it is provided. */
+  /** Returns each instance once, even if it is provided under several tokens. */
   private providers(): Map<object, InstanceWrapper> {
     const providers = new Map<object, InstanceWrapper>();
     for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
@@ -57,7 +60,7 @@ export class ChatEventListeners implements OnModuleInit {
     try {
       return listeningMethods(instance);
     } catch (error) {
-      this.logger.debug(`${String(name)} can't be looked at, and hears no events: ${String(error)}`);
+      this.logger.debug(`${String(name)} cannot be inspected, so it is not called for events: ${String(error)}`);
       return [];
     }
   }
@@ -100,7 +103,7 @@ export class ChatEventListeners implements OnModuleInit {
 
   private emit<Name extends keyof ChatEvents>(name: Name, event: ChatEvents[Name]): void {
     for (const listener of this.listeners.get(name) ?? []) {
-      // Each by itself: a context that a listener enters is not the next one's.
+      // Each has a turn of its own, so that a context which one listener enters does not reach the next.
       inNoContext(() => setImmediate(() => this.tell(listener, event)));
     }
   }

@@ -8,34 +8,34 @@ export type MessageHeader = Omit<Message, 'content'>;
 export interface ChatEvents {
   /** A connection was opened. */
   connected: ConnectionInfo;
-  /** A connection has ended; `online`: its user has another one. */
+  /** A connection has ended. `online` says whether its user has another one. */
   disconnected: ConnectionInfo & { readonly online: boolean };
-  /** A direct message was taken: its recipient's connection has it, or the disk. */
+  /** A direct message was accepted: it was relayed to a connection of its recipient, or is on the disk. */
   accepted: Message;
   /**
-   * A direct message was committed to the store. `online` is false for a recipient who is away, who could be told by other
-   * means that something waits; true for one who has a connection and did not confirm in time.
+   * A direct message was committed to the store. If `online` is false, the recipient has no connection and could be
+   * notified by other means. If it is true, the recipient is connected but did not confirm in time.
    */
   stored: Message & { readonly online: boolean };
   /** A direct message was confirmed by its recipient. */
   confirmed: MessageHeader;
-  /** A stored message was fetched by nobody in `retentionMs`. */
+  /** A stored message was not confirmed within `retentionMs`, and was deleted. */
   expired: MessageHeader;
   /** A stored message was deleted by an administrator. */
   purged: MessageHeader;
-  /** A stored message had to go from a full mailbox (`overflow: 'evict-oldest'`). */
+  /** A stored message was deleted because its mailbox was full (`overflow: 'evict-oldest'`). */
   evicted: MessageHeader;
 }
 
-/** The metadata of a method that listens, which are the names of its events. */
+/** The metadata key of a listening method; the value lists its events. */
 export const CHAT_EVENT = 'holdfast:event';
 
 type Listener<Name extends keyof ChatEvents> = (event: ChatEvents[Name]) => unknown;
 
 /**
- * Lets a method of a provider hear of an event, after it has happened. Nobody waits for it: what it throws or rejects with
- * is logged, and touches neither the chat nor other listeners. What happens after a kill is not told again. Of providers
- * that are no singletons none is called. The async context is nobody's: of no request and no connection.
+ * Calls a method of a provider after an event has happened. The chat does not wait for it. If it throws or rejects,
+ * that is logged, and affects neither the chat nor other listeners. Events are not repeated after a crash. Only methods
+ * of singleton providers are called. They run outside of the async context of any request or connection.
  */
 export function OnChatEvent<Name extends keyof ChatEvents>(
   name: Name,

@@ -9,7 +9,7 @@ import { ERROR_CODES, statusOf, type ChatError, type ErrorCode, type QuotaScope 
 export class ChatException extends HttpException {
   /** Whether the same request may succeed later. */
   readonly temporary: boolean;
-  /** Only of SENDER_QUOTA: whether messages to other users may still be accepted (`mailbox`), or none (`sender`). */
+  /** Only for SENDER_QUOTA: whether messages to other users may still be accepted (`mailbox`), or none (`sender`). */
   readonly scope: QuotaScope | undefined;
 
   constructor(

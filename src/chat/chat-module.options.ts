@@ -4,19 +4,32 @@ import type { AuthenticationOptions } from '../authentication/authentication.opt
 import type { Authorize } from '../gateway/policy.js';
 import type { ChatOptions } from '../options/chat.options.js';
 
-/** What a chat can be told; what shapes the module itself is in ChatModuleExtras. */
+/** The options of a chat; `path` and `isGlobal` are in ChatModuleExtras. */
 export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<AuthenticationOptions> {
-  /** Where messages wait, as options or as an address (`postgres://…`). The connection is the store's alone. @default the SQLite file data/holdfast.sqlite */
+  /**
+   * The database of the store, as TypeORM options or as an address (`postgres://…`). The store needs a connection of
+   * its own.
+   * @default the SQLite file data/holdfast.sqlite
+   */
   database?: DataSourceOptions | string;
-  /** Says whether a connection may send this. @default everything that is valid */
+  /**
+   * Decides whether a connection may send a message.
+   * @default everything that is valid
+   */
   authorize?: Authorize;
 }
 
-/** What has to be known when the module is put together, also where the options come from a factory. */
+/** What Nest needs to know before a factory of the options runs. */
 export interface ChatModuleExtras {
-  /** Path of the socket, and of the REST calls below it. No prefix of the application moves the socket. @default '/chat' */
+  /**
+   * Path of the socket, and of the REST calls below it. A global prefix of the application does not move the socket.
+   * @default '/chat'
+   */
   path?: string;
-  /** Whether ChatService can be injected everywhere without importing the module. @default false */
+  /**
+   * Whether ChatService can be injected everywhere without importing the module.
+   * @default false
+   */
   isGlobal?: boolean;
 }
 

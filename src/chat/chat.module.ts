@@ -38,16 +38,16 @@ const DATABASE: StoreDatabase = {
   readerOf,
 };
 
-/** One for all chats of a process: each that is made takes the name of its connection anew, and Nest warns of a second one. */
+/**
+ * One module for all chats of a process. Otherwise each chat would register its connection under the same name again,
+ * and Nest would warn.
+ */
 const STORE = OfflineMessagesModule.register(DATABASE);
 
-/**
- * The chat, for the `imports` of an application, once. The application also installs the ChatWsAdapter, and gets a
- * ChatService to inject.
- */
+/** The chat. An application imports it once, installs the ChatWsAdapter, and can inject a ChatService. */
 @Module({})
 export class ChatModule {
-  /** Made by Nest. The class alone, without `forRoot`, is refused where there is no ChatService to inject. */
+  /** Throws an Error if the class was imported without `forRoot`, which is when there is no ChatService. */
   constructor(@Optional() @Inject(ChatService) chat?: ChatService) {
     if (chat) return;
     throw new Error(
@@ -55,12 +55,15 @@ export class ChatModule {
     );
   }
 
-  /** An option that does not fit stops the start with a ChatOptionsError. */
+  /** Returns the module of a chat. An invalid option stops the start with a ChatOptionsError. */
   static forRoot({ path, isGlobal, ...options }: ChatModuleOptions & ChatModuleExtras = {}): DynamicModule {
     return assemble(OptionsModule.register(options), { path, isGlobal });
   }
 
-  /** The same, with the options from a factory; what shapes the module, `path` and `isGlobal`, is given beside it. */
+  /**
+   * Returns the module of a chat whose options come from a factory. `path` and `isGlobal` are given next to the
+   * factory, because Nest needs them before it runs.
+   */
   static forRootAsync({ path, isGlobal, ...source }: ChatModuleAsyncOptions): DynamicModule {
     if (!source.useFactory && !source.useClass && !source.useExisting) {
       throw new ChatOptionsError('useFactory', 'is not given', 'give it, useClass or useExisting');
@@ -115,7 +118,11 @@ const POLICY = {
   inject: [MODULE_OPTIONS],
   useFactory: ({ authorize = null }: { authorize?: Authorize | null }): Authorize | null => {
     if (authorize === null || typeof authorize === 'function') return authorize;
-    throw new ChatOptionsError('authorize', 'is no function', 'give one that answers true or false, or leave it out');
+    throw new ChatOptionsError(
+      'authorize',
+      'is not a function',
+      'give one that returns true or false, or leave it out',
+    );
   },
 };
 

@@ -9,8 +9,9 @@ export interface ListeningMethod {
 }
 
 /**
- * Finds those of an instance on its prototypes, and neither reads nor calls anything of the instance itself: it may be a
- * Proxy, or have properties that hide its methods and getters that throw. Throws what the traps of a Proxy throw.
+ * Returns the listening methods of an instance. It looks only at the prototypes, and neither reads nor calls anything
+ * of the instance: that may be a Proxy, or have getters that throw or properties that hide its methods. Throws what the
+ * traps of a Proxy throw.
  */
 export function listeningMethods(instance: object): ListeningMethod[] {
   const found: ListeningMethod[] = [];
@@ -18,7 +19,7 @@ export function listeningMethods(instance: object): ListeningMethod[] {
   const className = nameOf(Object.getPrototypeOf(instance) as object | null);
   for (const prototype of prototypesOf(instance)) {
     for (const key of Reflect.ownKeys(prototype)) {
-      if (hidden.has(key)) continue; // By the same of a class that extends this one.
+      if (hidden.has(key)) continue; // Overridden by a subclass.
       hidden.add(key);
       const method: unknown = Object.getOwnPropertyDescriptor(prototype, key)?.value;
       if (typeof method !== 'function') continue;
@@ -37,7 +38,10 @@ function* prototypesOf(instance: object): Generator<object> {
   }
 }
 
-/** Calls it as the application would: a property of the instance may wrap it, or bind it to something else. */
+/**
+ * Returns a function that calls the method as the application would. A property of the instance may wrap the method, or
+ * bind it to something else.
+ */
 function caller(instance: object, key: string | symbol, method: object) {
   return (event: unknown): unknown => {
     const own = (instance as Record<string | symbol, unknown>)[key];
@@ -45,7 +49,7 @@ function caller(instance: object, key: string | symbol, method: object) {
   };
 }
 
-/** The name of the class of a prototype; not of a getter, which may throw. */
+/** Returns the class name of a prototype. It reads no getter, which may throw. */
 function nameOf(prototype: object | null): string {
   const type: unknown = prototype && Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
   const name: unknown = typeof type === 'function' && Object.getOwnPropertyDescriptor(type, 'name')?.value;

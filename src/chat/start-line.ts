@@ -3,10 +3,10 @@ import { AuthenticationService } from '../authentication/authentication.service.
 import { givenDatabase, titleOf, type GivenDatabase } from '../database/given-database.js';
 import { MODULE_OPTIONS } from '../options/options.module.js';
 
-/** The token of the path of the socket. */
+/** The injection token of the path of the socket. */
 export const CHAT_PATH = Symbol.for('holdfast:path');
 
-/** Says once, when the application has started, where the chat is, who is let in, and where messages wait. */
+/** Logs once, when the application has started, where the chat is, who may connect, and where messages wait. */
 @Injectable()
 export class StartLine implements OnApplicationBootstrap {
   constructor(

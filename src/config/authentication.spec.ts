@@ -32,9 +32,9 @@ describe('the environment of the server says who may do what', () => {
     const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength });
     const pem = { type: 'spki', format: 'pem' } as const;
     const key =
-      'CHAT_JWT_PUBLIC_KEY is no key that is taken here; give the public key, as PEM, of RSA with 2048 bits or more, of a curve P-256, P-384 or P-521, or of Ed25519.';
+      'CHAT_JWT_PUBLIC_KEY is not a key that can be used here; give the public key, as PEM, of RSA with 2048 bits or more, of a curve P-256, P-384 or P-521, or of Ed25519.';
     const address =
-      'CHAT_JWKS_URL is no address of keys that is safe; give one of https:, as over http: anybody on the way could give his own keys.';
+      'CHAT_JWKS_URL is not a safe address of keys; give one with https:, as over http: anybody on the way could replace the keys.';
     it.each([
       ['no key', { CHAT_JWT_SECRET: '' }, `CHAT_JWT_SECRET is not given, nor is another source of keys; ${one}`],
       ['two keys', { CHAT_JWKS_URL: 'https://x' }, `CHAT_JWT_SECRET is not the only source of keys; ${one}`],
@@ -74,7 +74,7 @@ describe('the environment of the server says who may do what', () => {
       [
         'an algorithm of another kind of key',
         { CHAT_JWT_ALGORITHM: 'RS256' },
-        'CHAT_JWT_ALGORITHM is not one of a secret; give one of HS256, HS384, HS512.',
+        'CHAT_JWT_ALGORITHM does not fit a secret; give one of HS256, HS384, HS512.',
       ],
       [
         'an algorithm that wants a longer secret',
@@ -88,12 +88,12 @@ describe('the environment of the server says who may do what', () => {
           CHAT_JWT_PUBLIC_KEY: String(generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export(pem)),
           CHAT_JWT_ALGORITHM: 'ES256',
         },
-        'CHAT_JWT_ALGORITHM is not one of this key; give one of ES384.',
+        'CHAT_JWT_ALGORITHM does not fit this key; give one of ES384.',
       ],
       [
         'a secret for published keys',
         { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'https://x', CHAT_JWT_ALGORITHM: 'HS256' },
-        'CHAT_JWT_ALGORITHM is not one of RSA, of which alone published keys may not say it; give one of RS256, RS384, RS512, PS256, PS384, PS512, or leave it out.',
+        'CHAT_JWT_ALGORITHM is not an algorithm of RSA, the only keys that may be published without one; give one of RS256, RS384, RS512, PS256, PS384, PS512, or leave it out.',
       ],
       ['keys over plain HTTP', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'http://issuer.example/keys' }, address],
       ['keys at a host named alike', { CHAT_JWT_SECRET: '', CHAT_JWKS_URL: 'http://localhost.example/keys' }, address],

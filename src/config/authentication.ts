@@ -55,7 +55,7 @@ function authenticator(given: Readonly<Record<string, string>>): Authenticator {
   if (auth === 'jwt') {
     return jwt({
       secret: given[JWT_VARIABLES.secret],
-      // A variable in an environment file has one line only: the lines of a key are joined by a backslash and an n.
+      // A variable in an environment file has only one line, so the line breaks of a key are written as `\n`.
       publicKey: given[JWT_VARIABLES.publicKey]?.replaceAll('\\n', '\n'),
       jwksUrl: given[JWT_VARIABLES.jwksUrl],
       algorithm: given[JWT_VARIABLES.algorithm],
@@ -65,7 +65,7 @@ function authenticator(given: Readonly<Record<string, string>>): Authenticator {
     });
   }
   if (auth !== 'trusted') throw new EnvironmentError(`CHAT_AUTH is '${auth}'; give trusted or jwt.`);
-  // Whoever sets one of these believes that tokens are checked.
+  // Whoever sets one of these expects that tokens are checked.
   const unused = Object.values(JWT_VARIABLES).find((variable) => given[variable] !== undefined);
   if (unused)
     throw new EnvironmentError(`${unused} is given, but CHAT_AUTH is not jwt; set CHAT_AUTH=jwt, or leave it out.`);
@@ -86,7 +86,7 @@ function unguarded(host: string): EnvironmentError {
   );
 }
 
-/** Says the same with the names of variables. It repeats no value, as most of these are secrets. */
+/** Returns the same error with the names of the variables. It never quotes a value, as most of them are secrets. */
 function inVariables({ option, problem, remedy }: ChatOptionsError): EnvironmentError {
   const advice = remedy.replace(/\w+/g, (word) => VARIABLES[word] ?? word);
   return new EnvironmentError(`${VARIABLES[option]} ${problem}; ${advice}.`);

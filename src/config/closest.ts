@@ -1,6 +1,6 @@
-/** Every variable of ours begins with it, so it does not count as likeness. */
+/** All our variables begin with this, so it does not count as similarity. */
 const PREFIX = 'CHAT_';
-/** How many letters of a name may be wrong, missing or too many; of a short name half of them. */
+/** How many letters of a name may be wrong, missing or extra; in a short name, half of its letters. */
 const SLIPS = 3;
 
 /** Returns the variable that a misspelt one was probably meant to be; undefined when none is close. */

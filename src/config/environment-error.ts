@@ -1,4 +1,4 @@
-/** A variable that does not fit. Its message says which, and what to give instead. */
+/** An invalid variable. The message names it and says what to give instead. */
 export class EnvironmentError extends Error {
   override readonly name = 'EnvironmentError';
 }

@@ -65,7 +65,7 @@ describe('the environment of the server', () => {
       CHAT_CONNECTIONS_PER_USER: '15',
       CHAT_CONNECTIONS_PER_ADDRESS: '16',
       CHAT_MAX_CONNECTIONS: '17',
-      CHAT_ADMISSIONS_PER_SECOND: '18',
+      CHAT_HANDSHAKES_PER_SECOND: '18',
       CHAT_HANDSHAKE_MS: '1900',
       CHAT_TRUSTED_PROXIES: 'loopback, 10.0.0.0/8',
       CHAT_ALLOWED_ORIGINS: 'https://a.example,https://b.example',
@@ -96,7 +96,7 @@ describe('the environment of the server', () => {
       connectionsPerUser: 15,
       connectionsPerAddress: 16,
       maxConnections: 17,
-      admissionsPerSecond: 18,
+      handshakesPerSecond: 18,
       handshakeMs: 1900,
       trustedProxies: ['loopback', '10.0.0.0/8'],
       allowedOrigins: ['https://a.example', 'https://b.example'],
@@ -146,7 +146,7 @@ describe('the environment of the server', () => {
       `HOST is '${HOST}', but anybody who reaches this server can be any user, and its administrator; set CHAT_AUTH=jwt, ` +
         'or give a loopback address such as 127.0.0.1, or accept it with CHAT_INSECURE=1.',
     );
-    // An administrator's token makes nobody's name safe.
+    // An administrator token does not prove anybody's name.
     expect(refusal({ HOST, CHAT_ADMIN_TOKEN: 'x'.repeat(16) })).toContain('CHAT_AUTH=jwt');
     expect(readEnvironment({ HOST, CHAT_INSECURE: '1' })).toMatchObject({
       host: HOST,
@@ -183,7 +183,7 @@ describe('the environment of the server', () => {
     'CHAT_DRAIN_MS',
   ])('refuses %s with what was copied with it, and neither trims nor repeats it', (variable) => {
     const value = 'x'.repeat(32);
-    const remedy = 'give it without, as from printf rather than echo.';
+    const remedy = 'give it without that, such as from printf instead of echo.';
     for (const flawed of [
       `${value}\n`,
       `${value}\r\n`,
@@ -327,7 +327,7 @@ describe('the environment of the server', () => {
     [
       'CHAT_MAX_PENDING_BYTES_PER_USER',
       '1',
-      'give at least CHAT_MAX_CONTENT_BYTES (65536), or the longest message could never wait',
+      'give at least CHAT_MAX_CONTENT_BYTES (65536), otherwise the longest message could never wait',
     ],
   ])('stops at %s=%s, in its own words', (variable, value, remedy) => {
     expect(refusal({ [variable]: value })).toBe(`${variable} is '${value}'; ${remedy}.`);

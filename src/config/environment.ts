@@ -48,7 +48,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
   };
 }
 
-/** Variables of others may have any form, and a key has several lines. */
+/** Checks the text of our own variables. Only the public key may have several lines. */
 function checkTexts(given: Record<string, string>): void {
   for (const [variable, value] of Object.entries(given)) {
     const isOurs = variable.startsWith('CHAT_') || ['HOST', 'PORT', 'DATABASE_URL'].includes(variable);
@@ -96,14 +96,19 @@ function unknown(variable: string, known: readonly string[]): EnvironmentError {
   return new EnvironmentError(`${variable} is not known; known are ${known.join(', ')}.${question}`);
 }
 
-/** A text that is not a number stays a text: an option that takes a number refuses it, and says what it takes. */
+/**
+ * Returns the value of an option. A text that is not a number stays a text, which the check of the option then refuses.
+ */
 function parsed(option: string, text: string): unknown {
   if (text === 'none') return null;
   if (LIST_OPTIONS.includes(option)) return text.split(',').map((item) => item.trim());
   return amountOf(option, text) ?? text;
 }
 
-/** Says the same with the names of variables: the operator knows no option `ackWindow` and no value `null`. */
+/**
+ * Returns the same error with the names of the variables, since the operator does not know the option `ackWindow` or
+ * the value `null`.
+ */
 function inVariables({ option, problem, remedy }: ChatOptionsError, given: Record<string, string>): EnvironmentError {
   const variable = VARIABLES.get(option)!;
   const value = given[variable];

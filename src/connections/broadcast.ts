@@ -2,7 +2,10 @@ import type { ServerCodec } from '../protocol/frames.js';
 import type { Message } from '../protocol/message.js';
 import { textFrame } from './outbox.js';
 
-/** A message to everybody who is connected. It is framed once for all of them: for 1,000 that is a third of its cost. */
+/**
+ * A message to everybody who is connected. It is framed once: framing it for each of 1,000 connections took a third of
+ * its cost.
+ */
 export class Broadcast implements Omit<Message, 'to'> {
   private text: Buffer | null = null;
   private json: Buffer | null = null;
@@ -11,11 +14,11 @@ export class Broadcast implements Omit<Message, 'to'> {
     readonly id: string,
     readonly from: string,
     readonly content: string,
-    /** When the server took it, in milliseconds since 1970. */
+    /** When the server accepted it, in milliseconds since 1970. */
     readonly sentAt: number,
   ) {}
 
-  /** Its frame in the protocol of this codec. */
+  /** Returns its frame in the protocol of this codec. */
   frameFor(codec: ServerCodec): Buffer {
     if (codec.protocol === 'text') return (this.text ??= textFrame(codec.broadcast(this)));
     return (this.json ??= textFrame(codec.broadcast(this)));

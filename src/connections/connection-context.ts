@@ -2,13 +2,13 @@ import type { ChatOptions } from '../options/chat.options.js';
 import { Counter } from './counter.js';
 import { EndOfTurn } from './end-of-turn.js';
 
-/** The options of a connection: the clock, how much may wait to be sent to it, and what it is told when it opens. */
+/** The options that a connection needs: the clock, the limits of its buffer, and what its welcome says. */
 export type ConnectionOptions = Pick<
   ChatOptions,
   'clock' | 'slowBufferBytes' | 'maxBufferedBytes' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'
 >;
 
-/** What all connections share: the options, the end of a turn, and the numbers that are counted over all of them. */
+/** What all connections share: the options, the end of a turn, and the counters over all of them. */
 export class ConnectionContext {
   readonly turns = new EndOfTurn();
   /** How many connections the server has closed, by close code. */

@@ -10,12 +10,15 @@ export interface ConnectionInfo {
   readonly principal: unknown;
 }
 
-/** What is known of a connection before it is open. */
+/** What is known of a connection when it opens. */
 export interface ConnectionOrigin {
   readonly user: string;
   readonly remoteAddress: string;
-  /** When the connection is to be closed, in milliseconds since 1970; left out when its credentials do not expire. */
+  /**
+   * When the credentials expire and the connection is closed, in milliseconds since 1970; left out if they do not
+   * expire.
+   */
   readonly expiresAt?: number;
-  /** Who its peer proved to be, in the application's own words. */
+  /** What `authenticate` returned for it. */
   readonly principal?: unknown;
 }

@@ -11,18 +11,18 @@ import type { ConnectionOrigin } from './connection-info.js';
 import { Expiry } from './expiry.js';
 import { LivenessProbe } from './liveness-probe.js';
 
-/** For how many users who left it is remembered when they were last seen. */
+/** How many users who left are remembered, with the time when they were last seen. */
 const REMEMBERED_USERS = 10_000;
 
-/** Who is connected: the connections of each user, and their heartbeat. */
+/** The registry of all connections, by user, and their heartbeat. */
 @Injectable()
 export class ConnectionService implements OnModuleDestroy {
   private readonly logger = new Logger('Connections');
-  /** Tells of a connection that was opened, before anything is written to it. */
+  /** Emits a connection that was opened, before anything is written to it. */
   readonly connected = new Emitter<Connection>(this.logger, 'connected');
-  /** Tells of a connection that has ended. It does not count among those of its user any more. */
+  /** Emits a connection that has ended, and that is no longer counted for its user. */
   readonly disconnected = new Emitter<Connection>(this.logger, 'disconnected');
-  // UUID v7: in the order of insertion, ids and times ascend.
+  // In the order of insertion, so that ids (UUID v7) and times ascend.
   private readonly connections = new Map<string, Connection>();
   private readonly byUser = new Map<string, Set<Connection>>();
   private readonly lastSeen = new Map<string, number>();
@@ -64,12 +64,17 @@ export class ConnectionService implements OnModuleDestroy {
     this.probe.handleRemoved(connection);
   }
 
-  /** Closes the oldest connection of this user whose peer is silent for a second, if there is one: a new one needs room. */
+  /**
+   * Closes the oldest connection of this user that does not reply to a ping within a second, if there is one. A new
+   * connection needs its slot.
+   */
   makeRoom(user: string): Promise<void> {
     return this.probe.makeRoom(user, this.ofUser(user), ({ id }) => this.connections.has(id));
   }
 
-  /** Closes the open connections of a user with 4403, after which clients do not reconnect. Returns how many. */
+  /**
+   * Closes the open connections of a user with 4403, after which clients do not reconnect. Returns how many there were.
+   */
   disconnect(user: string, reason: string): number {
     const open = this.openOf(user);
     for (const connection of open) connection.revoke(CloseCode.ADMINISTRATOR, reason);
@@ -88,7 +93,7 @@ export class ConnectionService implements OnModuleDestroy {
     return this.byUser.size;
   }
 
-  /** How many connections the server has closed with this code. */
+  /** Returns how many connections the server has closed with this code. */
   closedWith(code: number): number {
     return this.context.closedByCode.of(code);
   }
@@ -102,17 +107,20 @@ export class ConnectionService implements OnModuleDestroy {
     return this.connections.values();
   }
 
-  /** The connections of a user, oldest first, with those that are closing. */
+  /** Returns the connections of a user, oldest first, including those that are closing. */
   ofUser(user: string): readonly Connection[] {
     return [...(this.byUser.get(user) ?? [])];
   }
 
-  /** The connections of a user to which something can be written, oldest first. */
+  /** Returns the open connections of a user, oldest first. */
   openOf(user: string): readonly Connection[] {
     return this.ofUser(user).filter(({ isOpen }) => isOpen);
   }
 
-  /** When something last came from this user, in milliseconds since 1970; null when it is not known, as after a restart. */
+  /**
+   * Returns when something last came from this user, in milliseconds since 1970; null if it is not known, as after a
+   * restart.
+   */
   lastSeenAt(user: string): number | null {
     const times = this.ofUser(user).map((connection) => connection.lastSeenAt);
     return times.length > 0 ? Math.max(...times) : (this.lastSeen.get(user) ?? null);
@@ -124,7 +132,7 @@ export class ConnectionService implements OnModuleDestroy {
 
   private scheduleHeartbeat(): () => void {
     return this.options.clock.after(this.options.heartbeatMs, () => {
-      // After a stall of this process the timer is the first to run, and the pongs that came meanwhile are still unread.
+      // After a stall of the process the timer runs first, while pongs that have arrived are still unread.
       setImmediate(() => this.beat());
     });
   }

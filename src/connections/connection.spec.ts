@@ -10,7 +10,7 @@ import { Connection } from './connection.js';
 
 const KIB = 1024;
 
-/** A connection of which a test says how much waits to leave. */
+/** A connection for which a test sets how much is buffered. */
 function connectionThatBuffers() {
   const socket = {
     readyState: WebSocket.OPEN as number,
@@ -39,7 +39,7 @@ function connectionThatBuffers() {
   );
   connection.onOpened(0);
   jest.clearAllMocks();
-  /** A turn in which something is written, and after which so much waits. */
+  /** Runs a turn in which something is written, and after which this much is buffered. */
   const turn = (kib: number) => {
     connection.onCaughtUp(0);
     socket.bufferedAmount = kib * KIB;
@@ -102,7 +102,7 @@ describe('the end of a connection', () => {
     hangUp: ({ connection }, code) => connection.hangUp(code, ''),
     abandon: ({ connection }, code) => connection.abandon(code, ''),
     badFrame: ({ connection, socket }, code) => {
-      socket.readyState = WebSocket.CLOSING; // `ws` has closed it before anybody hears.
+      socket.readyState = WebSocket.CLOSING; // `ws` has closed it before it emits the error.
       connection.handleBadFrame(code);
     },
     peerCloses: ({ socket }) => void (socket.readyState = WebSocket.CLOSING),
@@ -134,7 +134,7 @@ describe('the end of a connection', () => {
       steps[then](sides, 2);
       expect(sides.connection.isRevoked).toBe(state === 'revoked');
       expect(sides.closedByCode).toEqual(counted);
-      // Only what is revoked is read no more.
+      // Only a revoked connection is not read any more.
       expect(sides.stream.listenerCount('data')).toBe(state === 'revoked' ? 1 : 0);
     },
   );

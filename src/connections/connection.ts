@@ -15,16 +15,16 @@ import { SlowConsumer } from './slow-consumer.js';
 import { TurnWriter } from './turn-writer.js';
 
 /**
- * One WebSocket of one user: who it belongs to, what delivery writes to it, and its end. TurnWriter writes, SlowConsumer
- * says whether the peer reads, Heartbeat whether it lives, Reading whether it is listened to.
+ * One WebSocket of one user: whose it is, what delivery writes to it, and its end. TurnWriter writes to it,
+ * SlowConsumer says whether the peer reads, Heartbeat whether it is alive, and Reading whether its socket is read.
  *
- * | state   | when                                                          | what comes from the peer |
- * | ------- | ------------------------------------------------------------- | ------------------------ |
- * | open    | this side has not closed it, though the peer may have         | is handled               |
- * | closing | this side has closed it                                       | is handled               |
- * | revoked | this side has closed it, and takes nothing more from the peer | is not handled           |
+ * | state   | when                                             | frames from the peer |
+ * | ------- | ------------------------------------------------ | -------------------- |
+ * | open    | this side has not closed it; the peer may have   | are handled          |
+ * | closing | this side has closed it                          | are handled          |
+ * | revoked | this side has closed it and ignores the peer     | are not handled      |
  *
- * It does not promise that anything arrives: that is what confirmations are for.
+ * It does not promise that anything arrives: confirmations do.
  */
 export class Connection implements ConnectionInfo, Turn {
   readonly id = newId();
@@ -60,7 +60,7 @@ export class Connection implements ConnectionInfo, Turn {
     this.heartbeat = new Heartbeat(this.reading);
     this.slowConsumer = new SlowConsumer(this.reading, context.options);
     this.writer = new TurnWriter(socket, stream, codec, this.slowConsumer);
-    // The first frame of a JSON connection is the welcome: what comes from the client waits until it is written.
+    // The welcome has to be the first frame of a JSON connection, so the client is not read until it is written.
     if (this.protocol === 'json') this.reading.hold(Hold.OPENING);
   }
 
@@ -72,22 +72,22 @@ export class Connection implements ConnectionInfo, Turn {
     return this.socket.readyState === WebSocket.OPEN;
   }
 
-  /** What still comes from it is not handled. */
+  /** Whether frames that still come from it are ignored. */
   get isRevoked(): boolean {
     return this.state === 'revoked';
   }
 
-  /** Bytes that wait to leave. */
+  /** Bytes that are buffered for it. */
   get bufferedBytes(): number {
     return this.writer.bufferedBytes;
   }
 
-  /** It does not read what it is sent: it gets no broadcasts, and its socket is not read. */
+  /** Whether its peer does not read what it is sent. Then it gets no broadcasts, and its socket is not read. */
   get isSlowConsumer(): boolean {
     return this.slowConsumer.isSlow;
   }
 
-  /** What the application may know of it, as an object of its own. */
+  /** Returns what the application may know of it, as a separate object. */
   info(): ConnectionInfo {
     const { id, user, protocol, remoteAddress, connectedAt, principal } = this;
     return { id, user, protocol, remoteAddress, connectedAt, principal };
@@ -104,9 +104,9 @@ export class Connection implements ConnectionInfo, Turn {
     this.reading.release(Hold.OPENING);
   }
 
-  onMessage(message: Message, seq: number, late: boolean): void {
+  onMessage(message: Message, seq: number, delayed: boolean): void {
     this.sent += 1;
-    if (this.isOpen) this.inTurn().writeMessage(this.codec.message(message, seq, late), seq);
+    if (this.isOpen) this.inTurn().writeMessage(this.codec.message(message, seq, delayed), seq);
   }
 
   onBroadcast(broadcast: Broadcast): boolean {
@@ -146,32 +146,38 @@ export class Connection implements ConnectionInfo, Turn {
     this.handleSignOfLife();
   }
 
-  /** Notes that something came that is not a frame of the chat: a ping or a pong. */
+  /** Notes that a ping or a pong came. */
   handleSignOfLife(): void {
     this.lastSeenAt = this.now();
   }
 
-  /** Notes a pong. Returns the seq up to which its peer has what was written before; null for a pong of no ping of ours. */
+  /**
+   * Notes a pong. Returns the seq up to which it confirms what was written; null if it does not belong to one of our
+   * pings.
+   */
   handlePong(payload: Buffer): number | null {
     this.handleSignOfLife();
     this.heartbeat.handlePong();
     const seq = this.writer.confirmedBy(payload);
-    if (this.writer.owesPing) this.inTurn(); // Now one may be written, at the end of this turn.
+    // One fewer is outstanding, so the missing ping can be written at the end of this turn.
+    if (this.writer.owesPing) this.inTurn();
     return seq;
   }
 
-  /** Asks the peer for a pong, or closes the connection when the peer seems dead. */
+  /** Pings the peer, or closes the connection if the peer seems dead. */
   beat(): void {
     if (!this.isOpen) return;
     const verdict = this.slowConsumer.handleHeartbeat() ? 'dead' : this.heartbeat.beat();
     if (verdict === 'ask') this.writePing();
     else if (verdict === 'dead') this.abandon(CloseCode.NO_PONG, 'no pong within the heartbeat');
     else if (verdict === 'flooding') {
-      this.hangUp(CloseCode.SLOW_CONSUMER, 'too much waits to be taken, and no pong; reconnect later');
+      this.hangUp(CloseCode.SLOW_CONSUMER, 'too many frames wait to be handled, and no pong came; reconnect later');
     }
   }
 
-  /** Closes it with a code and a reason; what was written before leaves first, and what still comes is handled. */
+  /**
+   * Closes it with a code and a reason. What was written before is sent first, and frames that still come are handled.
+   */
   close(code: number, reason: string): void {
     this.end('closing', code);
     this.endTurn();
@@ -179,7 +185,10 @@ export class Connection implements ConnectionInfo, Turn {
     this.reading.releaseAll();
   }
 
-  /** Closes it and handles nothing more from it, not even what was read: a peer may go on to write for as long as it likes. */
+  /**
+   * Closes it and handles nothing more from it, not even frames that were already read: a peer may go on to write as
+   * long as it likes.
+   */
   revoke(code: number, reason: string): void {
     if (this.state === 'revoked') return;
     this.end('revoked', code);
@@ -187,7 +196,7 @@ export class Connection implements ConnectionInfo, Turn {
     this.reading.stop(this.context.options.clock);
   }
 
-  /** Closes it and reads nothing more from it; what was read is handled. */
+  /** Closes it and reads nothing more from it. Frames that were already read are handled. */
   hangUp(code: number, reason: string): void {
     this.close(code, reason);
     this.end('revoked', code);
@@ -195,31 +204,34 @@ export class Connection implements ConnectionInfo, Turn {
   }
 
   /**
-   * Closes it and does not wait for the peer's close frame: until a dead peer was gone, its messages would wait for it, and
-   * it would count as connected. A peer that lives and only did not pong still gets the code: with nothing before it, the
-   * close frame is in the kernel's hands when the socket is destroyed.
+   * Closes it without waiting for the peer's close frame. A dead peer would otherwise count as connected, and its
+   * messages would wait for it. A peer that is alive and only did not pong still gets the code: if nothing is buffered
+   * before it, the close frame is in the kernel when the socket is destroyed.
    */
   abandon(code: number, reason: string): void {
     this.close(code, reason);
     this.socket.terminate();
   }
 
-  /** Notes that `ws` has closed it with this code: what came is not a frame, or is a frame that may not come. */
+  /** Notes that `ws` has closed it with this code, because of an invalid frame. */
   handleBadFrame(code: number): void {
     if (this.state !== 'open') return;
     this.context.closedByCode.add(code);
     this.state = 'closing';
   }
 
-  /** The turn of the event loop is over: what was written in it leaves. */
+  /** Ends the turn: what was written in it is sent. Closes the connection with 1013 if too much is buffered. */
   endTurn(): void {
     if (!this.writer.endTurn()) return;
     if (!this.slowConsumer.handleEndOfTurn(this.bufferedBytes) || !this.isOpen) return;
-    // The timeout of the close frees what waits. What of it was not confirmed is in the store, or goes there.
+    // What waits is freed when the close times out. Unconfirmed messages in it are in the store, or will be.
     this.revoke(CloseCode.SLOW_CONSUMER, 'too much waits to be read; reconnect later');
   }
 
-  /** The only place where this side ends it. The first end counts, unless the peer has closed the connection before. */
+  /**
+   * Every close by this side comes through here. It is counted unless the peer or this side has closed the connection
+   * before.
+   */
   private end(state: 'closing' | 'revoked', code: number): void {
     if (this.state === 'open' && this.isOpen) this.context.closedByCode.add(code);
     if (this.state !== 'revoked') this.state = state;
@@ -233,7 +245,7 @@ export class Connection implements ConnectionInfo, Turn {
     if (text !== null && this.isOpen) this.inTurn().writeText(text);
   }
 
-  /** The writer, in a turn that is sure to end. */
+  /** Returns the writer, in a turn that is sure to end. */
   private inTurn(): TurnWriter {
     if (this.writer.openTurn()) this.context.turns.add(this);
     return this.writer;

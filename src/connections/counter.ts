@@ -1,4 +1,4 @@
-/** How often each of several things is there, or has happened. */
+/** Counts by key. */
 export class Counter<Key> {
   private readonly counts = new Map<Key, number>();
 
@@ -10,7 +10,7 @@ export class Counter<Key> {
     this.counts.set(key, this.of(key) + 1);
   }
 
-  /** Takes back what was added. */
+  /** Takes back one that was added. */
   remove(key: Key): void {
     const left = this.of(key) - 1;
     if (left > 0) this.counts.set(key, left);

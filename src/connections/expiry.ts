@@ -2,7 +2,7 @@ import type { Clock } from '../options/clock.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Connection } from './connection.js';
 
-/** The longest that a timer of Node waits; a longer one would fire at once. */
+/** The longest wait of a timer in Node. A longer one would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Closes connections when the credentials of their users expire. */
@@ -15,7 +15,7 @@ export class Expiry {
   add(connection: Connection, expiresAt: number): void {
     const waitMs = Math.min(Math.max(expiresAt - this.clock.now(), 0), MAX_TIMER_MS);
     const cancel = this.clock.after(waitMs, () => {
-      // A timer can be early, and a clock can be set back.
+      // A timer can fire early, and a clock can be set back.
       if (this.clock.now() < expiresAt) return this.add(connection, expiresAt);
       this.cancels.delete(connection);
       connection.revoke(CloseCode.EXPIRED, 'the credentials have expired; reconnect with new ones');
@@ -23,7 +23,7 @@ export class Expiry {
     this.cancels.set(connection, cancel);
   }
 
-  /** The connection has ended before. */
+  /** Forgets a connection that has ended. */
   remove(connection: Connection): void {
     this.cancels.get(connection)?.();
     this.cancels.delete(connection);

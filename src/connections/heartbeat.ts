@@ -1,14 +1,20 @@
 import { Hold, type Reading } from './reading.js';
 
-/** What a heartbeat finds: ask for a pong, wait for one, the peer is dead, or it sends more than it may and answers nothing. */
+/**
+ * What to do at a heartbeat: send a ping, wait for its pong, or close. A peer is `dead` if it does not reply, and
+ * `flooding` if it sends more than it may and does not reply.
+ */
 export type Verdict = 'ask' | 'wait' | 'dead' | 'flooding';
 
 /**
- * Whether the peer of a connection lives: it answers a ping within a heartbeat. A peer whose socket was not read is
- * neither silent nor alive, as its pong may be among what is unread: only a peer that was read can be dead.
+ * Finds out whether the peer of a connection is alive: whether it replies to a ping within a heartbeat. Only a peer
+ * whose socket was read can be dead. Otherwise its pong may be among what is unread.
  */
 export class Heartbeat {
-  /** What became of the last ping; `looked for`: part of what was unread was read, and the pong was not in it yet. */
+  /**
+   * What became of the last ping. `looked for` means that part of the unread bytes was read, and the pong was not among
+   * them.
+   */
   private ping: 'answered' | 'asked' | 'looked for' = 'answered';
 
   constructor(private readonly reading: Reading) {}
@@ -17,9 +23,9 @@ export class Heartbeat {
     this.ping = 'answered';
   }
 
-  /** To be called once a heartbeat. */
+  /** Returns what to do. Has to be called once per heartbeat. */
   beat(): Verdict {
-    if (this.reading.isHeldBut(Hold.QUEUE)) return 'wait'; // It may have answered already, and was not heard.
+    if (this.reading.isHeldBut(Hold.QUEUE)) return 'wait'; // Its pong may be unread.
     const wasRead = this.reading.beat();
     if (this.ping === 'answered') {
       this.ping = 'asked';
@@ -27,7 +33,7 @@ export class Heartbeat {
     }
     if (wasRead) return 'dead';
     if (!this.reading.isHeld) return 'wait';
-    // Its queue is full, and drains whether the peer lives or not: the pong has to be among the next bytes.
+    // The queue is full and drains whether or not the peer is alive, so only the next bytes can show the pong.
     if (this.reading.lookOnce()) this.ping = 'looked for';
     else if (this.ping === 'looked for') return 'flooding';
     return 'wait';

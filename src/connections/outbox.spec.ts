@@ -1,7 +1,7 @@
 import { frameReader } from '../../test/support/frame-reader.js';
 import { Outbox, pingFrame, pongFrame, textFrame } from './outbox.js';
 
-/** What a client's parser reads out of these bytes, given in pieces of that many. */
+/** Returns what a client's parser reads from these bytes, given in pieces of this size. */
 function read(bytes: Buffer, piece = bytes.length): string[] {
   const heard: string[] = [];
   const reader = frameReader({

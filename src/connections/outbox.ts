@@ -3,13 +3,14 @@ const TEXT = 0x81;
 const PING = 0x89;
 const PONG = 0x8a;
 
-/** The longest payload whose length fits into the second byte of a frame, and into the two bytes after it. */
+/** The longest payloads whose length fits into the second byte of a frame, and into the two bytes after it. */
 const SHORT = 125;
 const MEDIUM = 0xffff;
 
 /**
- * What leaves a connection at the end of a turn, as one buffer. The frames of a server are not masked, so that a frame is
- * its length and its text. `ws` writes two pieces for each frame: with many frames that cost a third of the relay.
+ * Gathers what a connection sends in a turn, and returns it as one buffer. The frames of a server are not masked, so a
+ * frame is just its length and its text. `ws` would write two pieces for each frame, which took a third of the cost of
+ * the relay.
  */
 export class Outbox {
   private parts: (string | Buffer)[] = [];
@@ -36,7 +37,7 @@ export class Outbox {
     this.total += frame.length;
   }
 
-  /** Takes out everything that was added, in order; null when there is nothing. */
+  /** Removes and returns everything that was added, in order; null if there is nothing. */
   take(): Buffer | null {
     const { parts, lengths, total } = this;
     if (parts.length === 0) return null;
@@ -54,7 +55,7 @@ export class Outbox {
   }
 }
 
-/** The frame of a text, for whoever it goes to. */
+/** Returns the frame of a text, for any connection. */
 export function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text);
   const frame = Buffer.allocUnsafe(headerLength(length) + length);
@@ -62,10 +63,10 @@ export function textFrame(text: string): Buffer {
   return frame;
 }
 
-/** The frame of a ping; its payload has at most 125 bytes. */
+/** Returns the frame of a ping; its payload has at most 125 bytes. */
 export const pingFrame = (payload: Buffer): Buffer => controlFrame(PING, payload);
 
-/** The frame of a pong; its payload has at most 125 bytes. */
+/** Returns the frame of a pong; its payload has at most 125 bytes. */
 export const pongFrame = (payload: Buffer): Buffer => controlFrame(PONG, payload);
 
 function controlFrame(opcode: number, payload: Buffer): Buffer {
@@ -93,7 +94,7 @@ function writeText(buffer: Buffer, at: number, text: string, length: number): nu
     buffer.writeUInt32BE(0, at + 2);
     buffer.writeUInt32BE(length, at + 6);
   }
-  // As many bytes as characters: all of it is ASCII, which needs no encoding.
+  // If there are as many bytes as characters, the text is ASCII and needs no encoding.
   buffer.write(text, start, length, length === text.length ? 'latin1' : 'utf8');
   return start - at + length;
 }

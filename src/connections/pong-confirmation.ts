@@ -1,29 +1,31 @@
 import { randomBytes } from 'node:crypto';
 
-/** How many pings of one connection may be unanswered; then the ping of the next batch waits [protocol 3.2]. */
+/** How many pings of one connection may be outstanding. Then the ping of the next batch waits [protocol 3.2]. */
 const MAX_OUTSTANDING = 8;
-/** Eight bytes are this connection's secret, and eight the number of the ping. */
+/** Eight bytes for the secret of this connection, and eight for the number of the ping. */
 const NONCE_BYTES = 16;
 const TWO_32 = 0x1_0000_0000;
 
 /**
- * Turns the pong that every RFC 6455 client sends by itself into a confirmation. A ping carries a nonce that nobody can
- * guess. As TCP keeps the order, its pong proves that everything written before the ping has reached the peer's WebSocket
- * stack. It does not prove that a person, or even the page, has seen anything.
+ * Turns a pong, which every RFC 6455 client sends by itself, into a confirmation. A ping carries a nonce that nobody
+ * can guess. As TCP keeps the order, its pong proves that everything written before the ping has reached the peer's
+ * WebSocket stack. It does not prove that a person, or even the page, has seen anything.
  */
 export class PongConfirmation {
-  /** Made with the first ping: a crowd that connects at once would cost a tenth more. */
+  /** Made with the first ping. To make it at the start would make a storm of new connections a tenth more expensive. */
   private secret: { readonly high: number; readonly low: number } | null = null;
   private counter = 0;
   private readonly outstanding: { counter: number; seq: number }[] = [];
 
-  /** The nonce of a ping that asks to confirm everything up to `seq`; null while too many pings are unanswered. */
+  /**
+   * Returns the nonce of a ping that asks to confirm everything up to `seq`; null if too many pings are outstanding.
+   */
   ask(seq: number): Buffer | null {
     if (this.outstanding.length >= MAX_OUTSTANDING) return null;
     this.secret ??= newSecret();
     this.counter += 1;
     this.outstanding.push({ counter: this.counter, seq });
-    // By halves: a bigint and a slice for each ping and each pong cost a thirtieth of a relayed message.
+    // Written in halves: a bigint and a slice for each ping and pong cost a thirtieth of a relayed message.
     const nonce = Buffer.allocUnsafe(NONCE_BYTES);
     nonce.writeUInt32BE(this.secret.high, 0);
     nonce.writeUInt32BE(this.secret.low, 4);
@@ -33,8 +35,8 @@ export class PongConfirmation {
   }
 
   /**
-   * The seq that this pong confirms, with everything before it; null for a pong that belongs to none of our pings. A client
-   * may answer only the latest of several pings [RFC 6455 5.5.3], so that one confirms the earlier ones too.
+   * Returns the seq that this pong confirms, with everything before it; null if it does not belong to one of our pings.
+   * A client may reply to only the latest of several pings [RFC 6455 5.5.3], so its pong confirms the earlier ones too.
    */
   confirmedBy(pong: Buffer): number | null {
     if (!this.secret || pong.length !== NONCE_BYTES) return null;

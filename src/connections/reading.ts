@@ -2,33 +2,33 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Clock } from '../options/clock.js';
 
-/** Why a socket is not read; several of them may hold at once. */
+/** The reasons not to read a socket. Several may hold at once. */
 export const Hold = {
   /** The welcome has not been written. */
   OPENING: 1,
   /** The peer does not read what it is sent. */
   SLOW_CONSUMER: 2,
-  /** No more of what the peer sends may wait. */
+  /** Too many of its messages wait to be handled. */
   QUEUE: 4,
-  /** The server is about to close the connection, as it goes away. */
+  /** The server is going away and is about to close the connection. */
   DRAIN: 8,
 } as const;
 export type Hold = (typeof Hold)[keyof typeof Hold];
 
-/** How many bytes a look reads in the middle of a hold: as many as one read of the socket brings. */
+/** How many bytes `lookOnce` reads: as many as one read of a socket returns. */
 const LOOK_BYTES = 64 * 1024;
 
-/** How long a peer has to end its side, from when its close frame has left, in milliseconds. */
+/** How long a peer has to end its side after our close frame was sent, in milliseconds. */
 const HANG_UP_MS = 1_000;
-/** How many bytes of a peer are still read meanwhile. A close frame fits into them many times; a flood is not read. */
+/** How many bytes are still read meanwhile. A close frame fits into them many times; a flood is not read. */
 const HANG_UP_BYTES = 16 * 1024;
 
-/** Whether the socket of a connection is read. */
+/** Decides whether the socket of a connection is read. */
 export class Reading {
   /** The reasons that hold, as bits. */
   private holds = 0;
   private heldSinceBeat = false;
-  /** Whether the socket was read in the middle of this hold. `under way`: it is read until enough has come. */
+  /** Whether `lookOnce` was called during this hold. `under way` means that it still reads. */
   private look: 'none' | 'under way' | 'done' = 'none';
 
   constructor(
@@ -36,7 +36,7 @@ export class Reading {
     private readonly stream: Duplex,
   ) {}
 
-  /** Stops reading until it is released from this and every other hold. */
+  /** Stops reading until this hold and every other one are released. */
   hold(why: Hold): void {
     if ((this.holds & why) !== 0) return; // A look that is under way goes on.
     this.holds |= why;
@@ -51,7 +51,7 @@ export class Reading {
     if (this.holds === 0) this.releaseAll();
   }
 
-  /** Reads again, whatever holds: a socket that is not read does not get the peer's close frame. */
+  /** Releases every hold. The peer's close frame can only arrive at a socket that is read. */
   releaseAll(): void {
     this.holds = 0;
     this.look = 'none';
@@ -67,14 +67,14 @@ export class Reading {
     return (this.holds & ~why) !== 0;
   }
 
-  /** Whether everything that came since the last call was read as it came. */
+  /** Returns whether the socket was read all the time since the last call. */
   beat(): boolean {
     const wasRead = !this.heldSinceBeat;
     this.heldSinceBeat = this.isHeld;
     return wasRead;
   }
 
-  /** Reads some bytes in the middle of a hold. Returns false when that was done, or began, earlier in this hold. */
+  /** Reads some bytes in the middle of a hold. Returns false if that was already done or begun in this hold. */
   lookOnce(): boolean {
     if (this.look !== 'none') return false;
     this.look = 'under way';
@@ -93,9 +93,9 @@ export class Reading {
   }
 
   /**
-   * Ends the connection behind the close frame that was written, and parses nothing more of what comes. A peer that
-   * answers the close frame is gone at once; one that goes on to write is not even read. If the socket were destroyed at
-   * once, the peer might not get the close frame: a socket with unread bytes is reset.
+   * Ends the connection after the close frame that was written, and parses nothing more. A peer that replies to the
+   * close frame is gone at once. A peer that goes on to write is not even read. If the socket were destroyed at once,
+   * the peer might not get the close frame: a socket with unread bytes is reset.
    */
   stop(clock: Clock): void {
     const { stream } = this;

@@ -5,7 +5,7 @@ type State = 'keeping up' | 'filling' | 'slow' | 'slow for a heartbeat';
 type Event = 'write' | 'end of turn' | 'heartbeat' | 'drain';
 const LIMITS = { slowBufferBytes: 100, maxBufferedBytes: 1_000 };
 
-/** One whose holds are noted: +1 for each that was put on, -1 for each that was taken off. */
+/** Returns a consumer whose holds are noted: +1 for each hold, -1 for each release. */
 function slowConsumer() {
   const held: number[] = [];
   const note = (by: number) => (why: Hold) => void (why === Hold.SLOW_CONSUMER && held.push(by));
@@ -13,7 +13,7 @@ function slowConsumer() {
   return { consumer, held };
 }
 
-/** Tells it of an event, with so many bytes waiting; returns what it says. */
+/** Calls the handler of an event, with this many bytes buffered; returns its result. */
 function tell(consumer: SlowConsumer, event: Event, bytes: number): boolean | void {
   if (event === 'write') return consumer.handleWrite(bytes);
   if (event === 'end of turn') return consumer.handleEndOfTurn(bytes);
@@ -28,7 +28,7 @@ const WAYS: Record<State, readonly Event[]> = {
   'slow for a heartbeat': ['write', 'end of turn', 'heartbeat'],
 };
 
-/** In which state it is, by what it does: only the first reacts to a write, only the last is dead at the next heartbeat. */
+/** Returns its state by what it does. Only the last state counts as dead at the next heartbeat. */
 function stateOf(consumer: SlowConsumer): State {
   if (!consumer.isSlow) return 'keeping up';
   if (consumer.handleHeartbeat()) return 'slow for a heartbeat';
@@ -60,7 +60,7 @@ describe('SlowConsumer', () => {
     for (const step of WAYS[from]) tell(consumer, step, 101);
     expect(tell(consumer, event, bytes)).toBe(says);
     expect(stateOf(consumer)).toBe(to);
-    // Whoever keeps up is read.
+    // The socket is read while the peer keeps up.
     expect(held).toEqual(to === 'keeping up' ? (from === 'keeping up' ? [] : [1, -1]) : [1]);
   });
 

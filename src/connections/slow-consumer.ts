@@ -1,25 +1,26 @@
 import type { ChatOptions } from '../options/chat.options.js';
 import { Hold, type Reading } from './reading.js';
 
-/** How many bytes may wait to be sent to one connection. */
+/** The limits of the bytes that are buffered for one connection. */
 export type BufferLimits = Pick<ChatOptions, 'slowBufferBytes' | 'maxBufferedBytes'>;
 
 /**
- * Whether the peer of a connection reads what it is sent. The socket of a slow consumer is not read, and it gets no
- * broadcasts, until everything that waits has left.
+ * Decides whether the peer of a connection is a slow consumer, which does not read what it is sent. Its socket is not
+ * read, and it gets no broadcasts, until everything that is buffered has been sent.
  *
- * | state                | when                                                   | leaves to                                            |
- * | -------------------- | ------------------------------------------------------ | ---------------------------------------------------- |
- * | keeping up           | at most `slowBufferBytes` wait                         | filling: more wait                                   |
- * | filling              | more wait, and the turn that brought it has not ended  | slow: the turn ends; keeping up: all has left        |
- * | slow                 | something of that has not left yet                     | slow for a heartbeat: a heartbeat; keeping up        |
- * | slow for a heartbeat | a heartbeat came since, and not everything has left    | keeping up: all has left                             |
+ * | state                | when                                               | leaves to                       |
+ * | -------------------- | -------------------------------------------------- | ------------------------------- |
+ * | keeping up           | at most `slowBufferBytes` are buffered             | filling: more are buffered      |
+ * | filling              | more are buffered, and the turn has not ended      | slow: the turn ends             |
+ * | slow                 | some of it is still buffered                       | slow for a heartbeat: it passes |
+ * | slow for a heartbeat | a heartbeat came, and some of it is still buffered |                                 |
  *
- * It decides and holds the socket; the connection closes itself when this says so.
+ * When everything has been sent, every state leaves to keeping up. This class only decides and holds the socket; the
+ * connection closes itself when told so here.
  */
 export class SlowConsumer {
   private state: 'keeping up' | 'filling' | 'slow' | 'slow for a heartbeat' = 'keeping up';
-  /** How many bytes waited at the end of the turn that brought too much. */
+  /** How many bytes were buffered at the end of the turn that brought too much. */
   private bytesAtFirst = 0;
 
   constructor(
@@ -31,12 +32,15 @@ export class SlowConsumer {
     return this.state !== 'keeping up';
   }
 
-  /** A broadcast is skipped when this many bytes wait: it would be worth nothing later. */
+  /** Returns whether a broadcast is skipped with this many bytes buffered. It would be worth nothing later. */
   skipsBroadcasts(bufferedBytes: number): boolean {
     return bufferedBytes > this.limits.slowBufferBytes;
   }
 
-  /** Something was written, behind which so many bytes wait. Returns true when that makes the peer a slow consumer. */
+  /**
+   * Notes that something was written, after which this many bytes are buffered. Returns true if that makes the peer a
+   * slow consumer.
+   */
   handleWrite(bufferedBytes: number): boolean {
     if (this.state !== 'keeping up' || bufferedBytes <= this.limits.slowBufferBytes) return false;
     this.state = 'filling';
@@ -45,9 +49,9 @@ export class SlowConsumer {
   }
 
   /**
-   * A turn has ended, with so many bytes waiting. Returns true when the connection has to be closed: too much waits, and
-   * it came while the peer was slow already. What one turn alone has brought does not count, or even a fast reader could
-   * never get a long message, or a backlog of them.
+   * Notes that a turn has ended, with this many bytes buffered. Returns true if the connection has to be closed: too
+   * much is buffered, and it came when the peer was slow already. What a single turn has written does not count.
+   * Otherwise even a fast reader could never get a long message or a backlog.
    */
   handleEndOfTurn(bufferedBytes: number): boolean {
     if (this.state === 'keeping up') return false;
@@ -60,13 +64,13 @@ export class SlowConsumer {
     return bufferedBytes > maxBufferedBytes && bufferedBytes > this.bytesAtFirst + slowBufferBytes;
   }
 
-  /** Everything that waited has left. */
+  /** Notes that everything that was buffered has been sent. */
   handleDrain(): void {
     this.state = 'keeping up';
     this.reading.release(Hold.SLOW_CONSUMER);
   }
 
-  /** Returns true when the peer was slow for the whole time since the last heartbeat, so that it counts as dead. */
+  /** Notes a heartbeat. Returns true if the peer was slow for a whole heartbeat, so that it counts as dead. */
   handleHeartbeat(): boolean {
     if (this.state === 'slow for a heartbeat') return true;
     if (this.state === 'slow') this.state = 'slow for a heartbeat';

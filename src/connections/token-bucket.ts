@@ -1,6 +1,7 @@
 /**
- * How often something may happen: `perSecond` in the long run, `burst` at once. It decides within the turn, as the frames
- * of one connection have to keep their order. The limiters among the libraries return a promise or have their own clock.
+ * Limits how often something may happen: `perSecond` in the long run, `burst` at once. It decides synchronously, as the
+ * frames of a connection have to keep their order. The limiters of libraries return promises or use a clock of their
+ * own.
  */
 export class TokenBucket {
   private tokens: number;
@@ -15,9 +16,9 @@ export class TokenBucket {
     this.filledAt = now;
   }
 
-  /** Takes one, at this time in milliseconds. Returns false when there is none. */
+  /** Takes one token, at this time in milliseconds. Returns false if there is none. */
   take(now: number): boolean {
-    // A clock that was set back adds nothing, and takes nothing away.
+    // A clock that was set back neither adds nor removes tokens.
     const elapsedMs = Math.max(0, now - this.filledAt);
     this.tokens = Math.min(this.burst, this.tokens + (elapsedMs * this.perSecond) / 1000);
     this.filledAt = now;
@@ -26,7 +27,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** In how many milliseconds there will be one, when `take` has just found none: 1 or more. */
+  /** Milliseconds until the next token, after `take` has found none: 1 or more. */
   get waitMs(): number {
     return Math.max(1, Math.ceil(((1 - this.tokens) * 1000) / this.perSecond));
   }

@@ -6,12 +6,13 @@ import { Outbox, pingFrame } from './outbox.js';
 import { PongConfirmation } from './pong-confirmation.js';
 import type { SlowConsumer } from './slow-consumer.js';
 
-/** When this many bytes are gathered in one turn they leave without waiting for its end. */
+/** Bytes above which a turn sends what it has gathered without waiting for its end. */
 const TURN_BYTES = 64 * 1024;
 
 /**
- * Writes to one connection. What is written in one turn of the event loop leaves in one system call, followed on a text
- * connection by one ping that asks for confirmation, and on a JSON connection by one frame with all receipts.
+ * Writes to one connection. What is written in one turn of the event loop is sent in one system call. On a text
+ * connection it is followed by one ping that asks for confirmation, on a JSON connection by one frame with all
+ * receipts.
  */
 export class TurnWriter {
   private readonly outbox = new Outbox();
@@ -19,7 +20,10 @@ export class TurnWriter {
   private isTurnOpen = false;
   /** Receipts of this turn; null until there is one, as most connections are idle. */
   private receipts: Receipt[] | null = null;
-  /** The seq of the last message that was written, and of the last that a ping at the end of a turn asked about. */
+  /**
+   * The seq of the last message that was written, and of the last one that a ping at the end of a turn asked to
+   * confirm.
+   */
   private writtenSeq = 0;
   private askedSeq = 0;
 
@@ -30,17 +34,19 @@ export class TurnWriter {
     private readonly slowConsumer: SlowConsumer,
   ) {}
 
-  /** Bytes that wait to leave. */
+  /** Bytes that are buffered, in this turn and in the socket. */
   get bufferedBytes(): number {
     return this.socket.bufferedAmount + this.outbox.bytes;
   }
 
-  /** A text connection has got something for which no ping could ask yet, as too many were unanswered. */
+  /**
+   * Whether a text connection has got a message that no ping could ask about yet, as too many pings were outstanding.
+   */
   get owesPing(): boolean {
     return this.codec.protocol === 'text' && this.askedSeq < this.writtenSeq;
   }
 
-  /** Opens the turn, before something is written. Returns false when it is open already. */
+  /** Opens the turn, before something is written. Returns false if it is already open. */
   openTurn(): boolean {
     if (this.isTurnOpen) return false;
     this.isTurnOpen = true;
@@ -69,20 +75,22 @@ export class TurnWriter {
   }
 
   /**
-   * Asks for a pong. It goes behind what waits for the end of the turn: its pong confirms that. With too many pings
-   * unanswered nothing is written, as one of those serves.
+   * Writes a ping behind what the turn has gathered, which its pong then confirms. Writes nothing if too many pings are
+   * outstanding: the pong of one of those serves as well.
    */
   writePing(): void {
     const nonce = this.pongs.ask(this.writtenSeq);
     if (nonce) this.writeFrame(pingFrame(nonce));
   }
 
-  /** The seq that this pong confirms, with everything before it; null when it belongs to none of our pings. */
+  /**
+   * Returns the seq that this pong confirms, with everything before it; null if it does not belong to one of our pings.
+   */
   confirmedBy(pong: Buffer): number | null {
     return this.pongs.confirmedBy(pong);
   }
 
-  /** Sends what was gathered. Returns false when nothing was written since the last turn ended. */
+  /** Sends what was gathered. Returns false if nothing was written since the last turn ended. */
   endTurn(): boolean {
     if (!this.isTurnOpen) return false;
     if (this.receipts) this.writeReceipts(this.receipts);
@@ -109,15 +117,18 @@ export class TurnWriter {
     this.outbox.addFrame(pingFrame(nonce));
   }
 
-  /** A turn can bring more than memory should hold: a megabyte of short frames, each with an answer of 150 bytes. */
+  /**
+   * Sends early in a long turn, which can bring more than memory should hold: a megabyte of short frames makes a reply
+   * of 150 bytes for each.
+   */
   private boundTurn(): void {
     if (this.outbox.bytes > TURN_BYTES) this.flush();
   }
 
-  /** Hands what was gathered to the kernel, as far as the kernel takes it. */
+  /** Hands what was gathered to the socket, and notes what stays buffered. */
   private flush(): void {
     const frames = this.outbox.take();
-    // Nothing may follow a close frame [RFC 6455 5.5.1]. What is left is unconfirmed, and stored.
+    // Nothing may follow a close frame [RFC 6455 5.5.1]. What is left is unconfirmed, so it will be stored.
     if (frames && this.isOpen) this.stream.write(frames);
     if (this.slowConsumer.handleWrite(this.bufferedBytes)) {
       this.stream.once('drain', () => this.slowConsumer.handleDrain());

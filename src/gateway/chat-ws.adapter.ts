@@ -14,32 +14,35 @@ import { noteAdapter } from './adapter-check.js';
 /** How long a client may take to reply to a close frame before it is cut off, in milliseconds. */
 export const CLOSE_TIMEOUT_MS = 5_000;
 
-/** The port of the application itself. */
+/** Nest's port number for the port of the application itself. */
 const SHARED_PORT = 0;
 
 type Bound = Parameters<WsAdapter['bindMessageHandlers']>;
 type WsAdapterOptions = NonNullable<ConstructorParameters<typeof WsAdapter>[1]>;
 
-/** The options of a ChatWsAdapter; `messageParser` is that of Nest's WsAdapter, and not for the chat. */
+/**
+ * The options of a ChatWsAdapter: those of Nest's WsAdapter, and `others`. `messageParser` does not affect the chat.
+ */
 export interface ChatWsAdapterOptions extends WsAdapterOptions {
   /**
-   * The adapter of every gateway but the chat's, such as `new IoAdapter(app)` for Socket.IO. Without it they are served over
+   * The adapter of all gateways except the chat's, such as `new IoAdapter(app)` for Socket.IO. Without it they use
    * plain WebSockets.
    */
   others?: AbstractWsAdapter;
 }
 
 /**
- * The WebSocket adapter of an application with a chat: `app.useWebSocketAdapter(new ChatWsAdapter(app))`, before it
- * listens. It is Nest's adapter for `ws`, but routes the upgrades itself: a gateway decides before the 101, every refusal
- * is a complete HTTP response, a peer that resets in the middle harms nobody, and other paths are left to the other
- * listeners of the same HTTP server.
+ * The WebSocket adapter of an application with a chat. Call `app.useWebSocketAdapter(new ChatWsAdapter(app))` before it
+ * listens. It is Nest's adapter for `ws`, but routes the upgrades itself. A gateway decides before the 101, and every
+ * refusal is a complete HTTP response. A peer that resets during the handshake harms nobody. Other paths are left to
+ * the other upgrade listeners of the HTTP server.
  *
- * Gateways of the application work with it as with Nest's, and more safely. A hook that throws or rejects closes its client
- * (1011), and nobody else notices. The frames of a connection are handled one after the other, and not before an
- * asynchronous `handleConnection` is done. When the application closes, clients get a close frame (1001). As with Nest's
- * adapter, a frame that is not JSON or of an unknown event is dropped, and there are no namespaces. The next frame does not
- * wait for what a handler does behind an interceptor, or for an Observable that has no value after a second.
+ * Other gateways of the application work as with Nest's adapter, and more safely. If a hook throws or rejects, its
+ * client is closed with 1011, and nobody else is affected. The frames of a connection are handled one after the other,
+ * and only after an asynchronous `handleConnection` is done. When the application closes, clients are closed with 1001.
+ * As with Nest's adapter, a frame that is not JSON or has an unknown event is dropped, and there are no namespaces. The
+ * next frame does not wait for what a handler does behind an interceptor, nor longer than a second for the first value
+ * of an Observable.
  */
 export class ChatWsAdapter extends WsAdapter {
   protected override readonly logger = new Logger('ChatWsAdapter');
@@ -58,7 +61,10 @@ export class ChatWsAdapter extends WsAdapter {
     noteAdapter(this.httpServer as Server);
   }
 
-  /** Throws an Error, which stops the start, when two gateways are at one path or one has a namespace. */
+  /**
+   * Creates the WebSocket server of a gateway. Throws an Error, which stops the start, if two gateways have the same
+   * path or one has a namespace.
+   */
   override create(
     port: number,
     options: Record<PropertyKey, unknown> & { path?: string; namespace?: string } = {},
@@ -69,7 +75,7 @@ export class ChatWsAdapter extends WsAdapter {
       return port === SHARED_PORT ? this.routerAt(SHARED_PORT).adopt(create) : create();
     }
     const { path, namespace, server: _given, ...serverOptions } = options;
-    // Without a path, a server on a port of its own is left to `ws`, which needs no router. Namespaces are refused there.
+    // A server on a port of its own and without a path needs no router. Nest's adapter also refuses namespaces.
     if (namespace || (port !== SHARED_PORT && !path)) return super.create(port, options);
     const server = new GuardedWebSocketServer({ ...serverOptions, noServer: true });
     this.routerAt(port).add(normalPath(path ?? ''), server);
@@ -79,10 +85,10 @@ export class ChatWsAdapter extends WsAdapter {
   }
 
   override bindErrorHandler(server: WebSocketServer): WebSocketServer {
-    // A bad frame is the client's fault. Nest's adapter logs it as an error, so that strangers could fill the log.
+    // An invalid frame is the client's fault. Nest's adapter logs it as an error, so that strangers could fill the log.
     server.on('connection', (socket: WebSocket) => socket.on('error', (error) => this.logger.debug(String(error))));
     server.on('error', (error) => this.logger.error(error));
-    // What `ws` itself refuses gets a response in the shape of all refusals.
+    // A refusal by `ws` itself gets a response in the shape of all refusals.
     server.on('wsClientError', (error: Error, socket: Duplex) => {
       server.emit('refused', refuse(socket, refusals.badHandshake(error.message)));
     });
@@ -101,7 +107,8 @@ export class ChatWsAdapter extends WsAdapter {
 
   override bindMessageHandlers(...[client, handlers, transform]: Bound): void {
     if (this.isOfOthers(client as object)) return void this.others!.bindMessageHandlers(client, handlers, transform);
-    // The chat handles its frames itself. Nest's adapter would parse each of them as JSON, for no handler.
+    // The chat has no handlers, since it handles its frames itself. Nest's adapter would parse each of them as JSON for
+    // nothing.
     if (handlers.length === 0) return;
     const byEvent = new Map(handlers.map((handler) => [handler.message as string, handler]));
     handleInOrder(
@@ -112,11 +119,11 @@ export class ChatWsAdapter extends WsAdapter {
     );
   }
 
-  /** Closes all clients of a server with 1001, and waits until they are gone, but not longer than 5 s. */
+  /** Closes all clients of a server with 1001, and waits until they are gone, at most 5 s. */
   override async close(server: WebSocketServer): Promise<void> {
     if (this.isOfOthers(server)) return this.others!.close(server);
     const closed = new Promise<void>((resolve, reject) => server.close((error) => (error ? reject(error) : resolve())));
-    // A server without a list of its clients is the chat's, whose gateway closes them.
+    // Only the chat's server has no list of clients; its gateway closes them.
     const clients = [...(server.clients ?? [])];
     for (const client of clients) client.close(CloseCode.GOING_AWAY, 'the server is going away');
     const terminate = setTimeout(() => clients.forEach((client) => client.terminate()), CLOSE_TIMEOUT_MS);
@@ -132,7 +139,7 @@ export class ChatWsAdapter extends WsAdapter {
     await super.dispose();
   }
 
-  /** Does once what needs all gateways to be made and none to be bound: Nest creates the first server in between. */
+  /** Runs once, when all gateways exist and none is bound: Nest creates the first server in between. */
   private prepare(): void {
     if (this.isPrepared) return;
     this.isPrepared = true;

@@ -28,41 +28,44 @@ import { SendQueue, type SendQueueContext } from './send-queue.js';
 import { TextCodec } from './text.codec.js';
 
 /**
- * Into how many pieces one frame may be cut on its way (`maxBufferedChunks` of `ws`); one more closes with 1008. Each
- * piece costs an object, so that a frame written byte by byte costs a hundred times its size. No network cuts data into
- * less than 536 bytes [RFC 9293 3.7.1]: a longer frame than the default may come in as many pieces as that makes.
+ * How many pieces one frame may arrive in (`maxBufferedChunks` of `ws`). One more closes the connection with 1008. Each
+ * piece costs an object, so that a frame written byte by byte takes a hundred times its size. No network cuts data into
+ * less than 536 bytes [RFC 9293 3.7.1], so a longer frame may have as many pieces as that makes.
  */
 const MAX_CHUNKS = 1_024;
 const SMALLEST_SEGMENT_BYTES = 536;
 
-/** It keeps nothing of a connection, so one serves all. */
+/** It has no state, so one serves all connections. */
 const jsonCodec = new JsonCodec();
 
-/** The options of a chat's WebSocket server. The limits of a frame are set later, when the options of the chat are known. */
+/**
+ * The options of a chat's WebSocket server. The limits of a frame are set in `afterInit`, when the options of the chat
+ * are known.
+ */
 export function serverOptions(path: string): Record<PropertyKey, unknown> {
   return {
     path,
     [OF_CHAT]: true,
     WebSocket: ChatSocket,
     perMessageDeflate: false,
-    clientTracking: false, // ConnectionService does that.
+    clientTracking: false, // ConnectionService tracks them.
     closeTimeout: CLOSE_TIMEOUT_MS,
-    autoPong: false, // The gateway answers pings, in their order among the frames.
+    autoPong: false, // The gateway replies to pings, in their order among the frames.
     handleProtocols: (offered: Set<string>) => chooseSubprotocol(offered) ?? false,
   };
 }
 
 /**
- * Where clients come in: it decodes frames into commands, hands them to delivery, and turns errors into frames and close
- * codes. Frames are handled one after the other, in the turn of the event loop in which they came; only what a client
- * sends to others may have to wait.
+ * The entry of clients. It decodes frames, hands what is sent to delivery, and turns errors into frames and close
+ * codes. Frames are handled one after the other, in the turn of the event loop in which they came. Only what a client
+ * sends may have to wait.
  */
 @WebSocketGateway(serverOptions('/chat'))
 export class ChatGateway
   implements OnGatewayInit, OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, BeforeApplicationShutdown
 {
   private readonly logger = new Logger('ChatGateway');
-  /** What each open WebSocket sends; the connection is the queue's. */
+  /** The send queue, and with it the connection, of each open WebSocket. */
   private readonly queues = new Map<WebSocket, SendQueue>();
   private readonly queueContext: SendQueueContext;
   private server: unknown;
@@ -94,14 +97,16 @@ export class ChatGateway
     this.logger.log('There is no HTTP server, so nobody can connect; ChatService sends, and what waits is stored.');
   }
 
-  /** Opens the connection of an admitted client and lets it receive. It never throws: that would end the process. */
+  /**
+   * Opens the connection of an accepted client and starts its delivery. It never throws: that would end the process.
+   */
   handleConnection(socket: WebSocket, request: IncomingMessage, { origin, protocol }: AcceptedHandshake): void {
     const codec = protocol === 'json' ? jsonCodec : new TextCodec();
     const connection = this.connections.open(socket, request.socket, codec, origin);
     const queue = new SendQueue(connection, this.queueContext);
     this.queues.set(socket, queue);
     socket.on('closing', () => {
-      void queue.flush(); // What was read is taken, whichever side closes first.
+      void queue.flush(); // What was read is handed over, whichever side closes first.
       connection.endTurn();
     });
     socket.on('message', (data, isBinary) => this.handleFrame(queue, codec, data, isBinary));
@@ -109,7 +114,7 @@ export class ChatGateway
     socket.on('ping', (payload) => this.handlePing(queue, payload));
     socket.on('pong', (payload) => this.handlePong(queue, payload));
     this.delivery.attach(connection);
-    connection.endTurn(); // What it is greeted with leaves together with the response to the handshake.
+    connection.endTurn(); // The welcome and the first messages are sent together with the response to the handshake.
   }
 
   handleDisconnect(socket: WebSocket): void {
@@ -123,8 +128,8 @@ export class ChatGateway
   }
 
   /**
-   * Stores what is unconfirmed, closes all connections, and waits until they are gone. Nothing is lost, and no client that
-   * answers its close frame sees 1006.
+   * Stores what is unconfirmed, closes all connections, and waits until they are gone. Nothing is lost, and a client
+   * that replies to its close frame does not see 1006.
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.handshakes.close();
@@ -152,14 +157,14 @@ export class ChatGateway
   private acknowledge(queue: SendQueue, seq: number): void {
     const { connection } = queue;
     const confirmed = this.delivery.confirm(connection, seq);
-    // Acks that confirm something are as many as the messages; only others can be a flood.
+    // There are at most as many acks that confirm something as messages. Only other acks can be a flood.
     if (confirmed === 0) takeOverhead(queue);
     if (confirmed !== null) return;
     queue.fail(errors.neverSent());
     connection.revoke(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
   }
 
-  /** The pong goes behind the answers to the frames before the ping, but for those that had to wait. */
+  /** Sends the pong behind the replies to the frames before the ping, except replies that have to wait. */
   private handlePing(queue: SendQueue, payload: Buffer): void {
     const { connection } = queue;
     if (connection.isRevoked) return;
@@ -177,10 +182,10 @@ export class ChatGateway
   }
 }
 
-/** Counts a frame that brings nothing to send. Returns false when there are too many: the connection is closed with 4429. */
+/** Counts a frame that sends nothing. Returns false if there are too many: the connection is closed with 4429. */
 function takeOverhead({ connection, rateLimits }: SendQueue): boolean {
   if (rateLimits.takeOverhead()) return true;
-  connection.revoke(CloseCode.TOO_MANY_FRAMES, 'too many pings, pongs, unreadable frames or acks of nothing');
+  connection.revoke(CloseCode.TOO_MANY_FRAMES, 'too many pings, pongs, unreadable frames or acks that confirm nothing');
   return false;
 }
 
@@ -194,6 +199,6 @@ function decodeUtf8(data: Buffer): string | null {
   try {
     return utf8.decode(data);
   } catch {
-    return null; // The only error there is: the bytes are not UTF-8.
+    return null; // The only possible error: the bytes are not UTF-8.
   }
 }

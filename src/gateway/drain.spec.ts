@@ -9,11 +9,11 @@ import type { SendQueue } from './send-queue.js';
 const DRAIN_MS = 5_000;
 const REASON = /^the server is going away; retry-after=([1-9]\d*)$/;
 
-/** So many clients, who answer the close frame or not, and what they are told and when. */
+/** A crowd of clients that reply to the close frame or not, and what each was told and when. */
 class Crowd {
   readonly clock = new ManualClock();
   readonly clients = new Map<WebSocket, SendQueue>();
-  /** Milliseconds after the beginning at which each was told; and in how many seconds to come back. */
+  /** When each client was told, in milliseconds from the beginning. */
   readonly toldAt: number[] = [];
   readonly hints: number[] = [];
   cutOff = 0;

@@ -5,23 +5,24 @@ import type { ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { SendQueue } from './send-queue.js';
 
-/** Time between two groups that are closed, in milliseconds. */
+/** Time between closing two groups, in milliseconds. */
 const STEP_MS = 50;
 /** A group has at least this many connections. */
 const LEAST_PER_STEP = 100;
 
-/** Clients come back over at least this many seconds, and over more when there are more than come back in these. */
+/** Clients reconnect over at least this many seconds, and over more if there are more of them than this rate allows. */
 const LEAST_SPREAD_SECONDS = 4;
 const RETURNS_PER_SECOND = 1_000;
 
 /**
- * Closes every connection with 1001 and the seconds after which to come back, and waits until they are gone. They are
- * closed group after group, over the first half of `drainMs` at most, so that neither the closing nor the return of all
- * comes in one turn. At the end of `drainMs` whoever has not answered its close frame is cut off.
+ * Closes every connection with 1001, tells it after how many seconds to reconnect, and waits until it is gone.
+ * Connections are closed in groups, over at most the first half of `drainMs`, so that neither the closing nor the
+ * reconnecting happens all at once. At the end of `drainMs` every client that has not replied to its close frame is cut
+ * off.
  *
- * What was read from a client has its receipt before its close frame, unless the disk, or the policy of the application,
- * takes longer than half of `drainMs`. What comes from it behind that is taken and stored, but its receipt can't be sent
- * any more: the sender sends it again.
+ * What was read from a client gets its receipt before the close frame, unless the disk or the application's policy
+ * takes longer than half of `drainMs`. Messages that come after the close frame are accepted and stored, but their
+ * receipts cannot be sent any more, so the sender sends them again.
  */
 export async function drain(
   queues: ReadonlyMap<WebSocket, SendQueue>,
@@ -35,7 +36,7 @@ export async function drain(
   let cancelHalf = () => undefined as void;
   const halfOver = new Promise<void>((resolve) => {
     cancelHalf = clock.after(drainMs / 2, () => {
-      stepsLeft = 1; // The disk was slower than the steps.
+      stepsLeft = 1; // The disk was too slow for the steps, so all that is left is closed in one step.
       resolve();
     });
   });
@@ -49,7 +50,7 @@ export async function drain(
     const nextStep = isLast ? null : new Promise<void>((resolve) => clock.after(STEP_MS, resolve));
     const flushed = group.map(([socket, queue]) => {
       gone.set(socket, ended(socket));
-      queue.connection.reading.hold(Hold.DRAIN); // A message that is read during `settle` would get no receipt.
+      queue.connection.reading.hold(Hold.DRAIN); // A message read during `settle` would get no receipt.
       return queue.flush();
     });
     await Promise.race([Promise.all(flushed).then(() => delivery.settle()), halfOver]);
@@ -61,12 +62,15 @@ export async function drain(
   cancelEnd();
 }
 
-/** The reason of the close frame; its last word is for the client [protocol 9]. */
+/** Returns the reason of the close frame. Its last word is for the client program [protocol 9]. */
 function reasonWithin(spreadSeconds: number): string {
   return `the server is going away; retry-after=${1 + Math.floor(Math.random() * spreadSeconds)}`;
 }
 
-/** Not `once` of node:events: it rejects when the peer breaks the protocol on its way out. */
+/**
+ * Resolves when the socket is closed. `once` of node:events would reject if the peer breaks the protocol while it
+ * closes.
+ */
 function ended(socket: WebSocket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()));
 }

@@ -10,7 +10,7 @@ import { checkBroadcast, checkSend, type WrittenRequest } from '../protocol/send
 export class JsonCodec implements ServerCodec {
   readonly protocol = 'json';
 
-  /** Reads `{"event", "data"}` of this user; throws a ChatError with the id that the frame brought, if any. */
+  /** Reads a frame `{"event", "data"}` of this user; throws a ChatError with the id that the frame has, if any. */
   decode(frame: string, user: string): ClientFrame {
     const { event, data } = parseFrame(frame);
     switch (event) {
@@ -25,11 +25,11 @@ export class JsonCodec implements ServerCodec {
     }
   }
 
-  // Most frames are messages and receipts: they are put together by hand; only what people wrote is escaped.
-  message({ id, from, to, content, sentAt }: Message, seq: number, late: boolean): string {
+  // Most frames are messages and receipts, so these are concatenated by hand. Only text that people wrote is escaped.
+  message({ id, from, to, content, sentAt }: Message, seq: number, delayed: boolean): string {
     return (
       `{"event":"message","data":{"seq":${seq},"id":"${id}","from":${JSON.stringify(from)},"to":${JSON.stringify(to)},` +
-      `"content":${JSON.stringify(content)},"sentAt":"${toIsoTime(sentAt)}","stored":${late}}}`
+      `"content":${JSON.stringify(content)},"sentAt":"${toIsoTime(sentAt)}","stored":${delayed}}}`
     );
   }
 

@@ -5,13 +5,13 @@ import { within, type Clock } from '../options/clock.js';
 import type { SendRequest } from '../protocol/send-request.js';
 
 /**
- * Returns whether a connection may send this direct message, or this broadcast (`to` is undefined). If it returns false,
- * throws, or takes longer than 10 s, the message is refused with NOT_ALLOWED. Meanwhile the messages of this connection
- * wait, in their order.
+ * Returns whether a connection may send this direct message, or this broadcast (`to` is undefined). If it returns
+ * false, throws, or takes longer than 10 s, the message is refused with NOT_ALLOWED. Meanwhile the next messages of
+ * this connection wait, in their order.
  */
 export type Authorize = (request: SendRequest, connection: ConnectionInfo) => boolean | Promise<boolean>;
 
-/** The token of the application's policy; null when it has none. */
+/** The injection token of the application's policy; null if it has none. */
 export const AUTHORIZE = Symbol.for('holdfast:authorize');
 
 /** How long a policy may take, in milliseconds. */

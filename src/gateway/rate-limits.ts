@@ -1,24 +1,24 @@
 import { TokenBucket } from '../connections/token-bucket.js';
 import type { ChatOptions } from '../options/chat.options.js';
 
-/** How many seconds' worth of broadcasts may come at once. */
+/** The burst of broadcasts: those of this many seconds. */
 const BROADCAST_BURST_SECONDS = 10;
 
 /**
- * How many times as often as messages the frames may come that bring nothing to send. A client that sends a ping behind
- * each of its frames, to see that it was handled, and pings to keep its connection alive, needs little more than once as
- * many. 100 a second, five times the 20 of the default, cost less than a thousandth of a processor.
+ * How many times the rate of messages is allowed for frames that send nothing. A client that sends a ping behind each
+ * frame, and pings to keep its connection alive, needs little more than once that rate. The 100 a second of the default
+ * cost less than a thousandth of a processor.
  */
 const OVERHEAD_FACTOR = 5;
 
-/** How fast the peer of a connection may send; null is no limit. */
+/** How fast a client may send; null is no limit. */
 export type RateOptions = Pick<ChatOptions, 'clock' | 'framesPerSecond' | 'frameBurst' | 'broadcastsPerSecond'>;
 
-/** How fast the peer of one connection sends, and whether that is too fast. */
+/** The rate limits of one connection. */
 export class RateLimits {
   private readonly frames: TokenBucket | null;
   private readonly broadcasts: TokenBucket | null;
-  /** Made with the first such frame: most clients send none. */
+  /** Made with the first such frame, since most clients send none. */
   private overhead: TokenBucket | null = null;
 
   constructor(private readonly options: RateOptions) {
@@ -31,19 +31,19 @@ export class RateLimits {
         : new TokenBucket(broadcastsPerSecond, broadcastsPerSecond * BROADCAST_BURST_SECONDS, now);
   }
 
-  /** Takes one message. Returns 0 when it may be handled now, or else in how many milliseconds to ask again. */
+  /** Counts one message. Returns 0 if it may be handled now, otherwise the milliseconds after which to ask again. */
   takeFrame(): number {
     return !this.frames || this.frames.take(this.options.clock.now()) ? 0 : this.frames.waitMs;
   }
 
-  /** Takes one broadcast. Returns false when there are too many. */
+  /** Counts one broadcast. Returns false if there are too many. */
   takeBroadcast(): boolean {
     return !this.broadcasts || this.broadcasts.take(this.options.clock.now());
   }
 
   /**
-   * Takes one frame that brings nothing to send: a ping, a pong that nobody asked for, an ack that confirms nothing, or a
-   * frame that can't be decoded. Returns false when there are too many.
+   * Counts one frame that sends nothing: a ping, an unsolicited pong, an ack that confirms nothing, or a frame that
+   * cannot be decoded. Returns false if there are too many.
    */
   takeOverhead(): boolean {
     const { clock, framesPerSecond, frameBurst } = this.options;

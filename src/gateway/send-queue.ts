@@ -11,11 +11,12 @@ import type { SendRequest } from '../protocol/send-request.js';
 import type { Policy } from './policy.js';
 import { RateLimits, type RateOptions } from './rate-limits.js';
 
-/** How much of one connection may wait, in bytes of content [protocol 5]. */
+/** How many bytes of content may wait in one queue [protocol 5]. */
 const MAX_WAITING_BYTES = 64 * 1024;
 /**
- * How many messages may wait, or `frameBurst` if that is more: as many as these bytes hold with 64 to each. What a client
- * acknowledges comes behind what it sends, so with fewer a sender of many short messages would seem not to receive.
+ * How many messages may wait, or `frameBurst` if that is more: with 64 bytes each they make the bytes above. A client's
+ * acks come behind the messages that it sends. With a lower limit, a sender of many short messages would seem not to
+ * receive any.
  */
 const MAX_WAITING = 1_024;
 
@@ -23,37 +24,41 @@ const MAX_WAITING = 1_024;
 export interface SendQueueContext {
   readonly options: RateOptions;
   readonly delivery: DeliveryService;
-  /** Null when the application has none. */
+  /** Null if the application has none. */
   readonly policy: Policy | null;
   readonly logger: Logger;
 }
 
 /**
- * What one connection sends, on its way to delivery, in its order. A message is handed over at once, unless one before it
- * waits, it comes faster than it may, the application has to decide about it first, or the disk can't keep up. What waits
- * is bounded: the socket is not read any more. What was read together with the last of it is beyond that bound.
+ * The queue of what one connection sends, in its order, on the way to delivery. A message is handed over at once,
+ * unless an earlier one waits, it comes too fast, the application has to decide about it first, or the disk cannot keep
+ * up. The queue is bounded: when it is full the socket is not read any more. Only messages that were read together with
+ * the last one may exceed the bound.
  *
- * | state     | what the first that waits waits for        |
- * | --------- | ------------------------------------------ |
- * | open      | nothing waits                              |
- * | over rate | its turn: a timer                          |
- * | deciding  | the policy's verdict on the one before it  |
- * | no room   | that the disk has caught up                |
+ * | state     | what the first message waits for             |
+ * | --------- | -------------------------------------------- |
+ * | open      | nothing: the queue is empty                  |
+ * | over rate | the rate limit: a timer                      |
+ * | deciding  | the policy's decision on the one before it   |
+ * | no room   | the disk, which has to catch up              |
  *
- * It tells its client what becomes of what was sent, and counts at the ledger what is refused.
+ * It tells the client the outcome of each message, and counts refusals in the ledger.
  */
 export class SendQueue implements OutcomeListener {
-  /** How fast this connection may send. */
+  /** The rate limits of this connection. */
   readonly rateLimits: RateLimits;
   private state: 'open' | 'over rate' | 'deciding' | 'no room' = 'open';
   private waiting: SendRequest[] = [];
   private waitingBytes = 0;
   private cancelTimer: (() => void) | null = null;
-  /** Who is told when nothing waits any more. While there is somebody, neither the rate nor the disk holds anything up. */
+  /** The callers of `flush` that wait. While there are any, neither the rate limit nor the disk holds messages up. */
   private flushed: (() => void)[] | null = null;
   private readonly decide: ((request: SendRequest) => boolean | Promise<boolean>) | null;
 
-  /** To be made in the async context of the upgrade: a policy is asked in it, whatever made a message wait. */
+  /**
+   * Has to be made in the async context of the upgrade, in which the policy is then always asked, whatever a message
+   * waited for.
+   */
   constructor(
     readonly connection: Connection,
     private readonly context: SendQueueContext,
@@ -63,7 +68,7 @@ export class SendQueue implements OutcomeListener {
     this.decide = policy && AsyncResource.bind((request: SendRequest) => policy.decide(request, connection));
   }
 
-  /** Takes what a connection sends, now or when it may be. */
+  /** Hands a message over to delivery, now or when it may be. */
   push(request: SendRequest): void {
     if (this.state === 'open' && this.mayTake()) return this.take(request);
     this.waiting.push(request);
@@ -71,7 +76,10 @@ export class SendQueue implements OutcomeListener {
     if (this.isFull) this.connection.reading.hold(Hold.QUEUE);
   }
 
-  /** Takes all that waits, however fast it came, as the connection ends. Resolves when it is taken, or may not be any more. */
+  /**
+   * Hands over all that waits, without regard to the rate limit, because the connection ends. Resolves when nothing
+   * waits any more.
+   */
   flush(): Promise<void> {
     return new Promise((resolve) => {
       (this.flushed ??= []).push(resolve);
@@ -88,7 +96,10 @@ export class SendQueue implements OutcomeListener {
     this.connection.writeRefusal(error, error.id ?? id);
   }
 
-  /** Tells the client of a refusal. Everything else is a fault of ours: it is logged, and closes the connection. */
+  /**
+   * Tells the client of a refusal. Any other error is a fault of the server: it is logged, and the connection is closed
+   * with 1011.
+   */
   fail(error: unknown): void {
     if (error instanceof ChatError) return this.onRefused(error);
     this.context.logger.error(error);
@@ -142,7 +153,7 @@ export class SendQueue implements OutcomeListener {
   private take(request: SendRequest): void {
     const { connection } = this;
     try {
-      // A broadcast has a rate of its own, and is worth nothing later: what is over it does not wait.
+      // A broadcast has a rate limit of its own and is worth nothing later, so it does not wait.
       if (request.to === undefined && !this.rateLimits.takeBroadcast()) throw errors.tooManyBroadcasts(request.id);
       const verdict = this.decide === null || this.decide(request);
       if (typeof verdict === 'boolean') return this.settle(request, verdict);

@@ -13,8 +13,8 @@ export class TextCodec implements ServerCodec {
   private lastRecipient: string | null = null;
 
   /**
-   * Reads `to|content`, `|content` for the last recipient, or a broadcast of this user; throws a ChatError. A frame is
-   * whole characters always, as it came in UTF-8.
+   * Reads a frame of this user: `to|content`, `|content` for the last recipient, or a broadcast. Throws a ChatError.
+   * The frame came as UTF-8, so it has no half characters.
    */
   decode(frame: string, user: string): SendRequest {
     const bar = frame.indexOf('|');
@@ -24,16 +24,16 @@ export class TextCodec implements ServerCodec {
 
   private recipient(written: string): string {
     if (written.trim() !== '') {
-      // An invalid name clears the last recipient: the `|content` that follows was not meant for the one before.
+      // An invalid name clears the last recipient: a `|content` that follows was not meant for the one before.
       this.lastRecipient = parseUserName(written);
-      if (this.lastRecipient === null) throw errors.badName(written, 'what stands before the first "|"');
+      if (this.lastRecipient === null) throw errors.badName(written, 'the text before the first "|"');
     }
     if (this.lastRecipient === null) throw errors.noRecipient();
     return this.lastRecipient;
   }
 
-  message(message: Message, _seq: number, late: boolean): string {
-    return late ? `${toIsoTime(message.sentAt)}:${message.content}` : message.content;
+  message(message: Message, _seq: number, delayed: boolean): string {
+    return delayed ? `${toIsoTime(message.sentAt)}:${message.content}` : message.content;
   }
 
   broadcast(message: Omit<Message, 'to'>): string {

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { customerOf, matcherOf, parseAddress } from '../options/network-address.js';
 
-/** Finds the address of a client, also behind the proxies of `trustedProxies`. */
+/** Finds the address of a client, even behind the proxies of `trustedProxies`. */
 @Injectable()
 export class ClientAddress {
   private readonly isTrusted: (address: string) => boolean;
@@ -15,8 +15,8 @@ export class ClientAddress {
 
   /**
    * Returns the address of the client that made a request, in its only spelling. `X-Forwarded-For` is believed as far
-   * as trusted proxies wrote it. Where one of them wrote something that is not an address, the client counts as that
-   * proxy. Empty for a peer without an address, such as a socket of the file system.
+   * as trusted proxies wrote it. If one of them wrote something that is not an address, the client counts as that
+   * proxy. Returns an empty text for a peer without an address, such as a socket of the file system.
    */
   of({ socket, headers }: IncomingMessage): string {
     let address = addressOfPeer(socket);
@@ -30,8 +30,8 @@ export class ClientAddress {
   }
 
   /**
-   * Returns whose limit a socket counts for; null when it has no limit. All clients come through a trusted proxy, and a
-   * socket of the file system has no address.
+   * Returns the customer whose limit a socket counts for; null if it has no limit. A trusted proxy has none, since all
+   * clients come through it. A socket of the file system has no address.
    */
   customerOf(socket: Socket): string | null {
     const address = addressOfPeer(socket);

@@ -11,14 +11,14 @@ export type SlotLimits = Pick<
 
 /** A slot among the connections that may be open. */
 export interface ConnectionSlot {
-  /** Gives the slot to this user, once it is known who connects; returns false when the user has as many as allowed. */
+  /** Gives the slot to this user, once it is known who connects. Returns false if the user has as many as allowed. */
   assign(user: string): boolean;
 }
 
 /**
- * The slots of all connections that are open, and of all handshakes that may become one. A handshake takes its slot
- * before its user is known: to find the user may take a while, in which any number of handshakes could pass the same
- * count. The slot is held until the socket is closed. Every handshake and every connection ends there, so no slot is lost.
+ * The slots of all open connections, and of all handshakes that may become one. A handshake takes its slot before its
+ * user is known: to find the user may take a while, in which any number of handshakes could pass the same count. The
+ * slot is held until the socket is closed. Every handshake and every connection ends that way, so no slot is lost.
  */
 export class ConnectionSlots {
   private taken = 0;
@@ -33,8 +33,8 @@ export class ConnectionSlots {
   }
 
   /**
-   * Takes a slot for a peer at this address, until its socket is closed. Returns the limit instead when one is reached.
-   * A peer without an address is limited by the slots of the server alone.
+   * Takes a slot for a peer at this address, until its socket is closed. Returns which limit is reached instead, if one
+   * is. A peer without an address is limited only by the slots of the server.
    */
   take(remoteAddress: string, socket: Duplex): ConnectionSlot | 'server' | 'address' {
     const { connectionsPerAddress, maxConnections } = this.limits;

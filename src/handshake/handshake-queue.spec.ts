@@ -5,7 +5,7 @@ import { HandshakeQueue } from './handshake-queue.js';
 
 describe('HandshakeQueue', () => {
   let clock: ManualClock;
-  /** Who left the queue, in order: `+3` had a turn, `-3` had none. */
+  /** The handshakes that left the queue, in order: `+3` had a turn, `-3` had none. */
   let left: string[];
   let queue: HandshakeQueue;
   beforeEach(() => {
@@ -17,7 +17,7 @@ describe('HandshakeQueue', () => {
     await endOfTurn();
   });
 
-  const queueOf = (admissionsPerSecond: number | null) => (queue = new HandshakeQueue({ clock, admissionsPerSecond }));
+  const queueOf = (handshakesPerSecond: number | null) => (queue = new HandshakeQueue({ clock, handshakesPerSecond }));
 
   function enter(count: number, from = 0): PassThrough[] {
     return Array.from({ length: count }, (_, index) => {

@@ -4,19 +4,19 @@ import type { ChatOptions } from '../options/chat.options.js';
 import { inNoContext } from '../options/no-context.js';
 
 /**
- * Handshakes that leave the queue in one turn of the event loop: a few milliseconds of work. Then the open connections
- * have their turn.
+ * How many handshakes leave the queue in one turn of the event loop: a few milliseconds of work. Then the frames of the
+ * open connections are handled.
  */
 const PER_TURN = 16;
 
-/** Longest wait, in milliseconds. A client that waits longer has often given up, and a late turn helps nobody. */
+/** Longest wait, in milliseconds. Clients that wait longer have usually given up. */
 const MAX_WAIT_MS = 5_000;
 
-/** Handshakes that may wait: as many as a fast machine accepts within the longest wait. More would wait in vain. */
+/** How many handshakes may wait: as many as a fast machine accepts within the longest wait. */
 const MAX_LENGTH = 16_384;
 
 /** The options of the queue. */
-export type QueueOptions = Pick<ChatOptions, 'admissionsPerSecond' | 'clock'>;
+export type QueueOptions = Pick<ChatOptions, 'handshakesPerSecond' | 'clock'>;
 
 interface Waiting {
   readonly since: number;
@@ -25,11 +25,11 @@ interface Waiting {
 
 /**
  * The queue in which handshakes wait for their turn, first come, first served. It keeps a storm of clients from holding
- * up the open connections: each turn of the event loop lets a few handshakes go on, and the frames of the others are
- * handled in between. It promises no turn to anybody, but a decision in time.
+ * up the open connections: each turn of the event loop lets a few handshakes go on, and the frames of the open
+ * connections are handled in between. Not every handshake gets a turn, but each gets a decision in time.
  */
 export class HandshakeQueue {
-  /** In the order of arrival. A Set, so that whoever goes away is removed at once. */
+  /** In the order of arrival. A Set, so that a client that leaves is removed at once. */
   private readonly waiting = new Set<Waiting>();
   private readonly tokens: TokenBucket | null;
   private readonly maxLength: number;
@@ -37,7 +37,7 @@ export class HandshakeQueue {
   private isClosed = false;
 
   constructor(private readonly options: QueueOptions) {
-    const { admissionsPerSecond: rate, clock } = options;
+    const { handshakesPerSecond: rate, clock } = options;
     this.tokens = rate === null ? null : new TokenBucket(rate, rate, clock.now());
     this.maxLength = rate === null ? MAX_LENGTH : Math.min(MAX_LENGTH, (rate * MAX_WAIT_MS) / 1000);
   }
@@ -48,8 +48,8 @@ export class HandshakeQueue {
   }
 
   /**
-   * Waits for the turn of this peer. Resolves to false when it gets none: it would wait too long, it went away, or the
-   * queue was closed.
+   * Waits for the turn of this peer. Resolves to false if it gets none: the wait would be too long, the peer left, or
+   * the queue was closed.
    */
   enter(socket: Duplex): Promise<boolean> {
     if (this.isClosed || socket.destroyed || this.waiting.size >= this.maxLength) return Promise.resolve(false);
@@ -69,7 +69,7 @@ export class HandshakeQueue {
     });
   }
 
-  /** Sends everybody away, and lets nobody enter from here on. */
+  /** Ends the wait of all handshakes, and refuses new ones. */
   close(): void {
     this.isClosed = true;
     for (const each of this.waiting) each.leave(false);
@@ -83,7 +83,7 @@ export class HandshakeQueue {
       this.takeTurn();
     };
     if (when === 'at once') inNoContext(() => setImmediate(turn));
-    else this.options.clock.after(1000 / this.options.admissionsPerSecond!, turn);
+    else this.options.clock.after(1000 / this.options.handshakesPerSecond!, turn);
   }
 
   private takeTurn(): void {

@@ -4,7 +4,7 @@ import { ConnectionsModule } from '../connections/connections.module.js';
 import { ClientAddress } from './client-address.js';
 import { HandshakeService } from './handshake.service.js';
 
-/** Everything before the upgrade of a connection. */
+/** Accepts or refuses handshakes before the upgrade. */
 @Module({
   imports: [AuthenticationModule, ConnectionsModule],
   providers: [ClientAddress, HandshakeService],

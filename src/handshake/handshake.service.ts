@@ -20,24 +20,26 @@ import { isOriginAllowed } from './origin.js';
 import { protocolOf } from './subprotocol.js';
 import { TakeOvers } from './take-overs.js';
 
-/** Who may connect, from where, and in which protocol. */
+/** The result of an accepted handshake: who connects from where, and in which protocol. */
 export interface AcceptedHandshake {
   readonly origin: ConnectionOrigin;
   readonly protocol: ServerCodec['protocol'];
 }
 
 /**
- * Clients that are refused in a storm come back within so many seconds, each after another time: all in the same second,
- * they would be the next storm.
+ * Clients that are refused in a storm are told a random delay of up to this many seconds. If all came back in the same
+ * second, they would be the next storm.
  */
 const RETURN_WITHIN_SECONDS = 5;
 
-/** The code under which those of the application are counted: they may hold what a client sent, or be any number. */
+/**
+ * The code under which refusals of the application are counted: their own codes may quote a client, or be any number.
+ */
 const OTHER = 'OTHER';
 
 /**
- * Accepts or refuses each handshake before the upgrade: by the origin of its page, the free slots, its turn in the queue,
- * and its credentials. It also bounds the HTTP sockets from which handshakes may come.
+ * Accepts or refuses each handshake before the upgrade, by the origin of its page, the free slots, its turn in the
+ * queue, and its credentials. It also limits the HTTP sockets from which handshakes may come.
  */
 @Injectable()
 export class HandshakeService {
@@ -71,7 +73,7 @@ export class HandshakeService {
     await this.waitForTurn(request.socket);
     const principal = await this.authentication.authenticate(request);
     const { user, expiresAt } = principal;
-    this.checkOpen(); // A connection that opened meanwhile would not be told that the server is going away.
+    this.checkOpen(); // A connection that opened now would not be told that the server is going away.
     const protocol = protocolOf(request);
     await this.assign(slot, user, request.socket);
     return { origin: { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) }, protocol };
@@ -83,12 +85,12 @@ export class HandshakeService {
     this.queue.close();
   }
 
-  /** Counts a socket of a server that is the chat's alone. It is closed at once when its address has too many. */
+  /** Counts a socket of a server that serves only the chat. It is closed at once if its address has too many. */
   addSocket(socket: Socket): void {
     this.httpSockets.add(socket, this.clientAddress.customerOf(socket));
   }
 
-  /** Counts a handshake that was refused, here or before it came here. */
+  /** Counts a handshake that was refused, here or earlier. */
   countRefusal(code: string): void {
     this.refused.add(HANDSHAKE_CODES.includes(code) ? code : OTHER);
   }
@@ -122,8 +124,8 @@ export class HandshakeService {
   }
 
   /**
-   * Gives the slot to the user. The newest connection of a user gets one unless the older ones are alive, or connections
-   * of this user take over from each other for ever.
+   * Gives the slot to the user. If the user has no free slot, an older connection that is dead makes room. Throws if
+   * all are alive, or if connections of this user replace each other again and again.
    */
   private async assign(slot: ConnectionSlot, user: string, socket: Duplex): Promise<void> {
     if (this.options.sessions === 'replace' && this.slots.of(user) > 0) this.countTakeOver(user);
@@ -138,8 +140,8 @@ export class HandshakeService {
     if (waitMs === null) return;
     this.log.warn(
       'take-overs',
-      `Clients take over from each other again and again, as user ${JSON.stringify(user)} last: give each a name of its own, or let ` +
-        "all of one stay with sessions: 'multiple' (CHAT_SESSIONS).",
+      `Clients with the same name replace each other again and again, most recently user ${JSON.stringify(user)}: give each a name of its own, ` +
+        "or keep all of them with sessions: 'multiple' (CHAT_SESSIONS).",
     );
     throw refusals.tooManyTakeOvers(waitMs);
   }

@@ -46,7 +46,7 @@ describe('HttpSockets', () => {
     sockets.remove(own[1]!);
     expect(left(open(3, 'a'))).toBe(2);
     expect(sockets.count).toBe(100);
-    own[1]!.destroy(); // It is not taken out twice.
+    own[1]!.destroy(); // It is not removed twice.
     expect(sockets.count).toBe(100);
   });
 

@@ -4,25 +4,29 @@ import type { ChatOptions } from '../options/chat.options.js';
 import { isReached, type ConnectionSlots } from './connection-slots.js';
 
 /**
- * Sockets that one address may have besides its connections, even if it may have fewer connections: a browser opens six for
- * a page, and many people share the address of an office.
+ * How many sockets an address may have besides its connections, even if fewer connections are allowed. A browser opens
+ * six for a page, and many people share the address of an office.
  */
 const LEAST_PER_ADDRESS = 100;
 
 /**
- * Sockets that fit beside `maxConnections`: half of the file descriptors that are left. The other half is for the database
- * and the log.
+ * How many sockets may be open besides `maxConnections`: half of the file descriptors that are left. The other half is
+ * for the database and the log.
  */
 const SPARE_SOCKETS = 50;
 
-/** Why a socket was closed: its address had too many, a new one needed the room, or too many requests waited on it. */
+/**
+ * Why a socket was closed: its address had too many (`address`), a new one needed room (`room`), or too many requests
+ * waited on it (`pipelined`).
+ */
 export const SOCKET_ENDINGS = ['address', 'room', 'pipelined'] as const;
 export type SocketEnding = (typeof SOCKET_ENDINGS)[number];
 
 /**
- * The sockets of an HTTP server that are not chat connections, or not yet. They are bounded, so that nobody can lock others
- * out by holding sockets open. When an address has too many, a new one is closed at once. When there are too many in
- * all, the oldest of the address that has the most is closed. A socket that takes a connection slot is removed from here.
+ * The sockets of an HTTP server that are not chat connections, or not yet. They are limited, so that nobody can lock
+ * others out by holding sockets open. If an address has too many, its new one is closed at once. If there are too many
+ * in all, the oldest socket of the address that has the most is closed. A socket that takes a connection slot is
+ * removed from here.
  */
 export class HttpSockets {
   /** How many were closed, and why. */
@@ -30,14 +34,14 @@ export class HttpSockets {
   private readonly perCustomer: number | null;
   private readonly room: number | null;
   private readonly customers = new Map<Duplex, string | null>();
-  /** Of each customer, in the order in which they came. */
+  /** The sockets of each customer, the oldest first. */
   private readonly byCustomer = new Map<string, Set<Duplex>>();
 
   constructor(
     { connectionsPerAddress, maxConnections }: Pick<ChatOptions, 'connectionsPerAddress' | 'maxConnections'>,
     private readonly slots: ConnectionSlots,
   ) {
-    // All connections that an address may have can be in their handshakes at the same time.
+    // All connections that an address may have can be in their handshakes at once.
     this.perCustomer = connectionsPerAddress && Math.max(connectionsPerAddress, LEAST_PER_ADDRESS);
     this.room = maxConnections && maxConnections + SPARE_SOCKETS;
   }
@@ -47,7 +51,7 @@ export class HttpSockets {
     return this.customers.size;
   }
 
-  /** Counts a socket until it is closed or removed; `null` is a customer whose sockets have no limit. */
+  /** Counts a socket until it is closed or removed. The sockets of a `null` customer have no limit. */
   add(socket: Duplex, customer: string | null): void {
     if (customer !== null) {
       const own = this.byCustomer.get(customer) ?? new Set();
@@ -59,7 +63,7 @@ export class HttpSockets {
     if (this.room !== null && this.count + this.slots.count > this.room) this.makeRoom();
   }
 
-  /** Removes a socket that is closed, or that is a connection's now. */
+  /** Removes a socket that is closed, or that has become a connection. */
   remove(socket: Duplex): void {
     const customer = this.customers.get(socket);
     this.customers.delete(socket);
@@ -69,7 +73,7 @@ export class HttpSockets {
     if (own.size === 0) this.byCustomer.delete(customer);
   }
 
-  /** Closes it without a response, which a peer that does not read could hold up. */
+  /** Closes a socket without a response: a peer that does not read could hold the response up. */
   private close(socket: Duplex, ending: SocketEnding): void {
     this.closed.add(ending);
     this.remove(socket);

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 
 /**
- * Whether the page that makes a handshake may connect. `allowed` are the origins that may, null for any, and undefined
- * for those of the host that the handshake asks for. A client without an `Origin` is not a page, and may always.
+ * Whether the page that makes a handshake may connect. `allowed` lists the origins that may. Null allows any, and
+ * undefined those of the host that the handshake asks for. A client without an `Origin` is not a page and is always
+ * allowed.
  */
 export function isOriginAllowed(
   { headers: { origin, host } }: IncomingMessage,

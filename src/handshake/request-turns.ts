@@ -4,16 +4,16 @@ import type { Socket } from 'node:net';
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
- * Requests of one socket that may wait for their turn. Node reads 64 KiB at once, which is no more than this from a client
- * whose headers have 256 bytes or more.
+ * How many requests of one socket may wait for their turn. Node reads 64 KiB at once, which are no more requests than
+ * this if each has 256 bytes of headers.
  */
 export const MAX_WAITING_REQUESTS = 256;
 
 /**
- * Handles the requests of one socket one after the other, each in its own turn of the event loop. Node hands over all that
- * it has read at once. Those may be thousands of small requests, and all other clients would wait until the last of them
- * is handled. While a request waits, the socket is not read. Node has already parsed what it read before: when too many of
- * these wait, the socket is closed and `onTooMany` is called.
+ * Handles the requests of one socket one after the other, each in its own turn of the event loop. Node hands over
+ * everything that it has read at once. That may be thousands of small requests, and all other clients would wait until
+ * the last of them is handled. While a request waits, the socket is not read. Requests that Node has already read still
+ * wait: if they are too many, the socket is closed and `onTooMany` is called.
  */
 export function inTurns(handle: Handler, onTooMany: () => void): Handler {
   /** The requests that wait, by their socket; empty while one is handled and none waits. */
@@ -51,7 +51,7 @@ export function inTurns(handle: Handler, onTooMany: () => void): Handler {
       onTooMany();
     } else if (queue.push([request, response]) === 1) {
       socket.on('resume', hold);
-      process.nextTick(() => hold.call(socket)); // Not now: Node resumes it after it has parsed this request.
+      process.nextTick(() => hold.call(socket)); // Node resumes the socket after it has parsed this request.
     }
   };
 }

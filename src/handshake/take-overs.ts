@@ -1,14 +1,16 @@
 import type { Clock } from '../options/clock.js';
 
-/** Take-overs of one name that may come in `WITHIN_MS`. A client that loses its network again and again has fewer. */
+/**
+ * How many take-overs one name may have within `WITHIN_MS`. A client that loses its network again and again has fewer.
+ */
 const MAX_TAKE_OVERS = 5;
 const WITHIN_MS = 10_000;
-/** Names whose take-overs are counted. Of more, those that were taken over longest ago are removed. */
+/** How many names are counted. Above that, those that were taken over longest ago are removed. */
 const MAX_NAMES = 10_000;
 
 /**
- * Counts how often connections of one name take over from each other. Two clients with one name, each of which
- * reconnects when the other has taken over, would do so for ever, and move the mailbox each time.
+ * Counts how often connections of one name replace each other. Two clients with the same name, each of which reconnects
+ * when the other has replaced it, would go on forever, and move the mailbox each time.
  */
 export class TakeOvers {
   /** The times of the take-overs, in milliseconds since 1970. The name that was taken over last stands last. */
@@ -16,7 +18,10 @@ export class TakeOvers {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Counts one and returns null; or returns for how many milliseconds there has to be none. */
+  /**
+   * Counts one take-over and returns null. If there were too many, returns the milliseconds until the next one is
+   * allowed.
+   */
   add(user: string): number | null {
     const now = this.clock.now();
     const isRecent = (at: number) => at <= now && now - at < WITHIN_MS;

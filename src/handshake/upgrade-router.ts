@@ -6,8 +6,8 @@ import { HandshakeRefusal, refusals } from '../protocol/handshake-refusal.js';
 import { ignoreForeignUpgrades } from './foreign-upgrades.js';
 
 /**
- * Decides about an upgrade. It throws a HandshakeRefusal to respond with HTTP instead. What it returns is the third argument
- * of `connection`, behind the request.
+ * Accepts an upgrade, or throws a HandshakeRefusal to respond with HTTP instead. What it returns is passed on as the
+ * third argument of `connection`.
  */
 export type UpgradeGuard = (request: IncomingMessage) => unknown;
 
@@ -16,19 +16,20 @@ export class GuardedWebSocketServer extends WebSocketServer {
   guard: UpgradeGuard = () => undefined;
 }
 
-/** Headers that Node reads. It drops the rest. */
+/** How many headers Node reads. It drops the rest. */
 const MAX_HEADERS = 1_000;
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
- * Routes the upgrades of one HTTP server to WebSocket by their path. One for another path is left to the other listeners of
- * the server, or is refused with 404 when there are none. A peer that resets its connection in the middle harms nobody.
+ * Routes the upgrades of one HTTP server to WebSocket servers by their path. An upgrade of another path is left to the
+ * other listeners of the HTTP server, or is refused with 404 if there are none. A peer that resets its connection
+ * during the handshake harms nobody.
  */
 export class UpgradeRouter {
   private readonly logger = new Logger('ChatWsAdapter');
   private readonly servers = new Map<string, GuardedWebSocketServer>();
-  /** Listeners of others, for the paths that are not served here. */
+  /** Other upgrade listeners, for the paths that are not served here. */
   private readonly otherListeners: UpgradeListener[] = [];
   private readonly restoreForeignUpgrades: () => void;
 
@@ -37,16 +38,16 @@ export class UpgradeRouter {
     this.restoreForeignUpgrades = ignoreForeignUpgrades(httpServer);
   }
 
-  /** Serves a path; throws an Error when another server has it. */
+  /** Serves a path; throws an Error if another server has it. */
   add(path: string, server: GuardedWebSocketServer): void {
     if (this.servers.has(path)) throw new Error(`Two gateways are at ${path}; give one of them a path of its own.`);
     this.servers.set(path, server);
   }
 
   /**
-   * Runs `attach`, and moves the upgrade listeners that it adds behind this router, so that they only get the requests for
-   * other paths. Left where they are, they would cut off the clients of this router: Socket.IO closes a connection that is
-   * not its own and has no response after a second.
+   * Runs `attach`, and moves the upgrade listeners that it adds behind this router, so that they only get requests for
+   * other paths. Otherwise Socket.IO would close the clients of this router after a second: it closes every upgraded
+   * connection that is not its own and has no response by then.
    */
   adopt<Result>(attach: () => Result): Result {
     const before = this.httpServer.listeners('upgrade');
@@ -65,7 +66,7 @@ export class UpgradeRouter {
   }
 
   private readonly onUpgrade: UpgradeListener = (request, socket, head) => {
-    // First of all: a reset by the peer is an 'error' event, which ends the process when nobody listens.
+    // This has to be first: a reset by the peer is an 'error' event, which ends the process if nobody listens.
     socket.on('error', () => socket.destroy());
     const server = this.servers.get(pathOf(request));
     if (server) return void this.upgrade(server, request, socket, head);
@@ -99,14 +100,14 @@ function checkHandshake(request: IncomingMessage): void {
   if (headers['sec-websocket-version'] !== '13') throw refusals.badVersion();
 }
 
-/** Checks what Node checks of every other request, but not of an upgrade. */
+/** Checks what Node checks for every request except an upgrade. */
 function checkRequest({ httpVersion, headers, rawHeaders }: IncomingMessage): void {
   if (httpVersion !== '1.1') throw refusals.badHandshake('a WebSocket is opened with HTTP/1.1');
-  // Names and values alternate in it. A header beyond the limit was not read, and it could be the `Origin`.
+  // Names and values alternate. A header beyond the limit was not read, and could be the `Origin`.
   if (rawHeaders.length > 2 * MAX_HEADERS) throw refusals.badHandshake('there are too many headers');
   const hosts = rawHeaders.filter((name, n) => n % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host');
   if (hosts.length !== 1) throw refusals.badHandshake('there has to be one Host header'); // [RFC 9112 3.2]
-  // A proxy that passes a body on would take for a body what the server takes for frames.
+  // A proxy would take for a body what the server takes for frames.
   if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
     throw refusals.badHandshake('there may be no body');
   }
@@ -116,15 +117,15 @@ function checkRequest({ httpVersion, headers, rawHeaders }: IncomingMessage): vo
 const AUTHORITY = /^(?:https?|wss?):\/\/[^/?#]*/i;
 
 /**
- * Returns the path of a request as it was sent, without one slash at its end, as the routes of Express have it. A path with
- * two slashes in front stays another path, so that `//x/chat` does not get around the rule of a proxy for `/chat`.
+ * Returns the path of a request as it was sent, without a slash at its end, as the routes of Express do. A path that
+ * begins with two slashes stays different, so that `//x/chat` does not get around a proxy's rule for `/chat`.
  */
 function pathOf(request: IncomingMessage): string {
   const path = request.url!.replace(AUTHORITY, '').split('?', 1)[0]!;
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
-/** Responds to an upgrade with a complete HTTP response and closes it; returns the code of the refusal. */
+/** Refuses an upgrade with a complete HTTP response and closes the connection. Returns the code of the refusal. */
 export function refuse(socket: Duplex, error: unknown): string {
   const { statusCode, code, message, headers } = error instanceof HandshakeRefusal ? error : refusals.serverError();
   const body = JSON.stringify({ statusCode, code, message });

@@ -13,29 +13,31 @@ import {
 import { WebSocket, type MessageEvent } from 'ws';
 import { isOpened } from './gateway-hooks.js';
 
-/** Frames of one connection that may wait; then its socket is paused. More may wait if they were read together. */
+/**
+ * How many frames of one connection may wait before its socket is paused. Frames that were read together may be more.
+ */
 const MAX_WAITING_FRAMES = 64;
 
-/** How long an Observable that a handler returns holds up the next frame until its first value, in milliseconds. */
+/** How long the next frame waits for the first value of an Observable that a handler returned, in milliseconds. */
 const FIRST_VALUE_MS = 1_000;
 
-/** What Nest makes replies of: whatever a handler returns. */
+/** Nest's function that turns the result of a handler into replies. */
 type Transform = (result: unknown) => Observable<unknown>;
 
 /** Calls the handler of a frame; returns its replies. */
 type Handle = (frame: MessageEvent, transform: Transform) => Observable<unknown>;
 
 /**
- * Handles the frames of a client of the application's gateways one after the other, and sends the replies. Nest's own
- * adapter starts the handlers of all frames at once, so that a fast one overtakes a slow one, and does so before an
- * asynchronous `handleConnection` is done; a reply that is not JSON ends the process there.
+ * Handles the frames of a client of another gateway one after the other, and sends the replies. Nest's own adapter
+ * starts the handlers of all frames at once, so that a fast one overtakes a slow one. It does so before an asynchronous
+ * `handleConnection` is done. There a reply that cannot be written as JSON ends the process.
  */
 export function handleInOrder(client: WebSocket, transform: Transform, handle: Handle, logger: Logger): void {
   const closed = new ReplaySubject<unknown>(1); // A frame may be handled after the client has left.
   fromEvent(client, 'close').subscribe(closed);
   const queue = FrameQueue.of(client);
 
-  /** Resolves when a frame is handled and its first reply is written. */
+  /** Resolves when the frame is handled and its first reply is written. */
   const reply = async (frame: MessageEvent): Promise<void> => {
     let returned: unknown;
     const replies = handle(frame, (result) => transform((returned = result)));
@@ -57,15 +59,15 @@ export function handleInOrder(client: WebSocket, transform: Transform, handle: H
           complete: resolve,
         }),
     );
-    const outcome = await Promise.resolve(returned).catch(() => null); // The replies have failed with it.
+    const outcome = await Promise.resolve(returned).catch(() => null); // The error reaches the replies as well.
     await (isObservable(outcome) ? firstValueFrom(race(replied, timer(FIRST_VALUE_MS))) : replied);
   };
   client.addEventListener('message', (frame) => queue.push(() => reply(frame)));
 }
 
 /**
- * The frames of one connection, which are handled one after the other. None is handled before the hooks of the gateways are
- * done with the connection, and none at all when a hook failed. All others are handled, also when the client leaves.
+ * The frames of one connection, which are handled one after the other. They wait until the hooks of the gateways are
+ * done with the connection. If a hook failed, none is handled. Otherwise all are, even if the client leaves.
  */
 class FrameQueue {
   private static readonly queues = new WeakMap<WebSocket, FrameQueue>();
@@ -77,14 +79,14 @@ class FrameQueue {
     this.tail = this.opened = isOpened(client);
   }
 
-  /** Gateways at one path share their clients, and so this queue. */
+  /** Returns the queue of a client. Gateways at one path share their clients, and so their queues. */
   static of(client: WebSocket): FrameQueue {
     let queue = FrameQueue.queues.get(client);
     if (!queue) FrameQueue.queues.set(client, (queue = new FrameQueue(client)));
     return queue;
   }
 
-  /** `handle` must not reject. */
+  /** Adds a frame. `handle` must not reject. */
   push(handle: () => Promise<void>): void {
     this.waiting += 1;
     if (this.waiting === MAX_WAITING_FRAMES) this.client.pause();

@@ -5,7 +5,7 @@ import { CloseCode } from '../protocol/close-code.js';
 /** Marks the options of the chat's own gateway. */
 export const OF_CHAT = Symbol('holdfast:of-chat');
 
-/** The keys under which Nest 11 and 12 keep the options of `@WebSocketGateway`; they have no public names. */
+/** The metadata keys of `@WebSocketGateway` in Nest 11 and 12, which Nest does not export. */
 const IS_GATEWAY = 'websockets:is_gateway';
 const OPTIONS = 'websockets:gateway_options';
 const PORT = 'port';
@@ -25,18 +25,18 @@ const logger = new Logger('ChatWsAdapter');
 const guarded = new WeakSet<Gateway>();
 const openings = new WeakMap<object, Promise<boolean>>();
 
-/** Resolves when the hooks of the gateways are done with a new client; to false when one of them failed. */
+/** Resolves when the hooks of the gateways are done with a new client: to false if one of them failed. */
 export async function isOpened(client: object): Promise<boolean> {
   return openings.get(client) ?? true;
 }
 
 /**
- * Guards the `handleConnection` and `handleDisconnect` of all gateways, so that a failure costs one connection. Nest 11 and
- * 12 subscribe to them through rxjs: a hook that throws or rejects would end the process. Has to be called before Nest
- * binds the hooks.
+ * Guards the `handleConnection` and `handleDisconnect` of all gateways, so that a failure closes only one connection.
+ * Nest 11 and 12 call them through rxjs, where a hook that throws or rejects would end the process. Has to be called
+ * before Nest binds the hooks.
  *
- * Throws an Error when another gateway is at the path of the chat. Nest would give both the same server, and the clients of
- * the chat would get the replies of the other.
+ * Throws an Error if another gateway is at the path of the chat. Nest would give both the same server, and the clients
+ * of the chat would get the replies of the other.
  */
 export function guardGateways(app: INestApplicationContext): void {
   const reflector = new Reflector();
@@ -53,7 +53,7 @@ export function guardGateways(app: INestApplicationContext): void {
         if (other && (other.ofChat || gateway.ofChat)) throw atOnePath(options.path, other.name, gateway.name);
         byPath.set(path, gateway);
       }
-      // A gateway that is made for every client has no instance yet, but its prototype.
+      // A request-scoped gateway has no instance yet, only its prototype.
       guard(wrapper.isDependencyTreeStatic() ? (wrapper.instance as Gateway) : type.prototype, type.name);
     }
   }
@@ -82,7 +82,7 @@ function guard(gateway: Gateway, name: string): void {
   }
 }
 
-/** Also replaces a getter, which an assignment would not. */
+/** Sets a property. It also replaces a getter, which an assignment would not. */
 function define(target: object, hook: string, value: Hook): boolean {
   return Reflect.defineProperty(target, hook, { value, writable: true, configurable: true });
 }
@@ -104,7 +104,7 @@ function guardHook(original: Hook, hook: string, name: string): Hook {
       opening = Promise.resolve(fail(error));
     }
     if (hook === 'handleConnection') {
-      const others = openings.get(client) ?? true; // Those of other gateways at the same path.
+      const others = openings.get(client) ?? true; // The hooks of other gateways at the same path.
       openings.set(
         client,
         Promise.all([others, opening]).then((opened) => !opened.includes(false)),

@@ -2,7 +2,10 @@ import { Controller, Get, HttpException, HttpStatus, Inject, type OnModuleDestro
 import { HealthCheck, HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 
-/** What an orchestrator asks. It names nobody, and asks of the disk only whether the store is still there: the rest the store knows by itself. */
+/**
+ * The calls of an orchestrator. They reveal nothing about users. They check that the store is still there. For the rest
+ * they report its last known state, without a query.
+ */
 @Controller('health')
 export class HealthController implements OnModuleDestroy {
   private goingAway = false;
@@ -13,19 +16,22 @@ export class HealthController implements OnModuleDestroy {
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
   ) {}
 
-  /** The first thing in a shutdown, while connections are still open: no new ones should be sent here. */
+  /** Runs first in a shutdown, while connections are still open, so that no new ones are sent here. */
   onModuleDestroy(): void {
     this.goingAway = true;
   }
 
-  /** 200 while the process answers: a store that fails is no reason to kill what is in memory only. */
+  /**
+   * Responds with 200 as long as the process runs. A store that fails is not a reason to kill it: that would lose what
+   * is in memory only.
+   */
   @Get('live')
   @HealthCheck({ noCache: true, swaggerDocumentation: false })
   live(): { status: 'ok' } {
     return { status: 'ok' };
   }
 
-  /** 200 while the server can keep its promise to somebody new; 503 with what is in the way. */
+  /** Responds with 200 while the server accepts connections and messages, otherwise with 503 and the reason. */
   @Get('ready')
   @HealthCheck({ noCache: true, swaggerDocumentation: false })
   async ready(): Promise<HealthCheckResult> {
@@ -41,11 +47,11 @@ export class HealthController implements OnModuleDestroy {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  store: 'the store does not take messages',
+  store: 'the store does not accept messages',
   server: 'the server is going away',
 };
 
-/** The shape of every error, with Terminus's own beside it for those who expect that. */
+/** Returns an error in the shape of all errors, together with the fields of Terminus for clients that expect those. */
 function notReady(result: HealthCheckResult): HttpException {
   const reasons = Object.keys(result.error ?? {}).map((name) => REASONS[name]);
   return new HttpException(

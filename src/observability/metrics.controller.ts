@@ -2,7 +2,7 @@ import { Controller, Get, Header, Inject } from '@nestjs/common';
 import { Registry } from 'prom-client';
 import { MetricsService } from './metrics.service.js';
 
-/** What Prometheus scrapes. It names nobody: no label holds what came from a client. */
+/** The metrics for Prometheus. No label holds anything that came from a client. */
 @Controller('metrics')
 export class MetricsController {
   constructor(@Inject(MetricsService) private readonly metrics: MetricsService) {}

@@ -13,19 +13,22 @@ import { processMetrics } from './process-metrics.js';
 const COMMIT_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const COMMIT_ROWS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 
-/** For so many milliseconds what was scraped answers whoever else asks: making it takes two of them, and strangers may ask. */
+/**
+ * How long one collection serves all scrapes, in milliseconds. A collection takes about two milliseconds, and strangers
+ * may scrape.
+ */
 const SHARED_MS = 1_000;
 
-/** The values of one metric: one number, or one for each value of its label. */
+/** The values of one metric: a number, or one number for each value of its label. */
 type Values = number | readonly (readonly [label: string, value: number])[];
 
 /**
- * The numbers of this application, in the form that Prometheus reads. Whoever keeps a number is asked for it when
- * somebody scrapes: no message is counted a second time. Only commits are measured as they happen, one a group.
+ * The metrics of this application. Counters are read from their owners at a scrape, so that no message is counted
+ * twice. Only commits are measured as they happen, one for each group of rows.
  */
 @Injectable()
 export class MetricsService {
-  // Its own, not prom-client's global one: two applications in one process do not see each other's numbers.
+  // Not prom-client's global registry: two applications in one process must not share their metrics.
   private readonly registry = new Registry();
   private readonly ofProcess = processMetrics();
   private latest: { readonly at: number; readonly text: Promise<string> } | null = null;
@@ -45,15 +48,15 @@ export class MetricsService {
     this.measureCommits();
   }
 
-  /** All metrics as text; for a second the same. */
+  /** Returns all metrics as text. Calls within a second share the result. */
   scrape(): Promise<string> {
     const now = this.options.clock.now();
-    // A clock that was set back makes it anew, too.
+    // Collects again also when the clock was set back.
     if (this.latest && Math.abs(now - this.latest.at) < SHARED_MS) return this.latest.text;
     const latest = { at: now, text: this.collect() };
     this.latest = latest;
     latest.text.catch(() => {
-      if (this.latest === latest) this.latest = null; // Whoever asked is told; the next one tries again.
+      if (this.latest === latest) this.latest = null; // The caller gets the error, and the next call tries again.
     });
     return latest.text;
   }
@@ -66,11 +69,11 @@ export class MetricsService {
     const { ledger } = this.delivery;
     const messages = 'Direct messages';
     const ends = {
-      accepted: `${messages} taken, with those that an earlier run left in the store; equal to the sum of all that follow but recovered.`,
-      confirmed: `${messages} that reached their recipient.`,
-      expired: `${messages} that nobody fetched in time.`,
+      accepted: `${messages} accepted, including those that an earlier run left in the store; the sum of confirmed, expired, purged, evicted, pending and in flight.`,
+      confirmed: `${messages} that their recipient confirmed.`,
+      expired: `${messages} that waited longer than retentionMs.`,
       purged: `${messages} that an administrator deleted.`,
-      evicted: `${messages} that a full mailbox lost to newer ones, as the operator chose.`,
+      evicted: `${messages} that a full mailbox dropped for newer ones (overflow: evict-oldest).`,
     } as const;
     for (const [name, help] of Object.entries(ends)) {
       this.counter(`messages_${name}_total`, help, () => ledger.totals()[name as keyof typeof ends]);
@@ -79,13 +82,13 @@ export class MetricsService {
     this.gauge('messages_in_flight', `${messages} that are in memory only.`, () => ledger.totals().inFlight);
     this.gauge(
       'messages_recovered',
-      'Of the accepted, those found at the start, or when another server had been in the store.',
+      'Of the accepted, those found in the store at the start, or after another server had written to it.',
       () => ledger.totals().recovered,
     );
-    this.counter('broadcasts_total', 'Broadcasts taken.', () => ledger.broadcasts);
+    this.counter('broadcasts_total', 'Broadcasts accepted.', () => ledger.broadcasts);
     const codes = Object.keys(ERROR_CODES) as ErrorCode[];
     const refusals = () => codes.map((code) => [code, ledger.refusals(code)] as const);
-    this.counter('refusals_total', 'Frames and messages by REST that were refused.', refusals, 'code');
+    this.counter('refusals_total', 'Frames, and messages by REST, that were refused.', refusals, 'code');
   }
 
   private showConnections(): void {
@@ -100,7 +103,7 @@ export class MetricsService {
     const slow = () => all().filter(({ isSlowConsumer }) => isSlowConsumer).length;
     this.gauge('connections_slow', 'Slow consumers: connections that do not read what they are sent.', slow);
     const buffered = () => all().reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0);
-    this.gauge('connections_buffered_bytes', 'Bytes that wait to leave, of all connections.', buffered);
+    this.gauge('connections_buffered_bytes', 'Bytes that are buffered for all connections.', buffered);
     const codes = [...new Set([...Object.values(CloseCode), BROKEN_FRAME, ...Object.values(FRAME_ERRORS)])];
     const closed = () => codes.map((code) => [String(code), this.connections.closedWith(code)] as const);
     this.counter('connections_closed_total', 'Connections that the server closed.', closed, 'code');
@@ -110,7 +113,7 @@ export class MetricsService {
 
   private showHandshakes(): void {
     const { queue } = this.handshakes;
-    this.gauge('handshakes_waiting', 'Handshakes that wait in line.', () => queue.length);
+    this.gauge('handshakes_waiting', 'Handshakes that wait in the queue.', () => queue.length);
     const refused = () => this.handshakes.refusals();
     this.counter('handshakes_refused_total', 'Handshakes that were refused before the upgrade.', refused, 'code');
   }
@@ -118,16 +121,29 @@ export class MetricsService {
   private showHttpSockets(): void {
     const { httpSockets } = this.handshakes;
     const help = 'Sockets of the standalone server';
-    this.gauge('http_sockets', `${help} that are no connections.`, () => httpSockets.count);
+    this.gauge('http_sockets', `${help} that are not chat connections.`, () => httpSockets.count);
     const closed = () => SOCKET_ENDINGS.map((reason) => [reason, httpSockets.closed.of(reason)] as const);
-    this.counter('http_sockets_closed_total', `${help} that were closed: too many.`, closed, 'reason');
+    this.counter(
+      'http_sockets_closed_total',
+      `${help} that were closed because there were too many.`,
+      closed,
+      'reason',
+    );
   }
 
   private showStore(): void {
     const { store } = this;
-    this.gauge('store_healthy', '1 while the store takes messages, 0 while it fails.', () => Number(store.isHealthy));
-    this.counter('store_failures_total', 'Commits that failed, and tries to recover.', () => store.failures);
-    this.gauge('store_bytes', 'What waits in the store: content, and 256 bytes a message.', () => store.storedBytes);
+    this.gauge('store_healthy', '1 while the store accepts messages, 0 while it fails.', () => Number(store.isHealthy));
+    this.counter(
+      'store_failures_total',
+      'Commits that failed, and attempts to recover that failed.',
+      () => store.failures,
+    );
+    this.gauge(
+      'store_bytes',
+      'Size of what waits in the store: its content, and 256 bytes for each message.',
+      () => store.storedBytes,
+    );
     const depth = () => Object.entries({ insert: store.queueDepth.inserts, delete: store.queueDepth.deletes });
     this.gauge('store_queue_rows', 'Rows that wait for their commit.', depth, 'statement');
     this.gauge('store_queue_bytes', 'Content that waits for its commit, in bytes.', () => store.queueDepth.bytes);

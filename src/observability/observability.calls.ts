@@ -14,7 +14,7 @@ const healthDto = z.object({
 const notReadyDto = healthDto.extend({
   statusCode: z.number().meta({ example: 503 }),
   code: z.string().meta({ example: 'NOT_READY' }),
-  message: z.string().meta({ example: 'the store does not take messages' }),
+  message: z.string().meta({ example: 'the store does not accept messages' }),
 });
 
 /** The calls of orchestrators and Prometheus, as the OpenAPI document of the standalone server describes them. */

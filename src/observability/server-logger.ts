@@ -1,12 +1,15 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import { inspect } from 'node:util';
 
-/** Fields whose values are never written, at any depth: a failed statement of the store carries contents as `parameters`. */
+/**
+ * Fields whose values are never logged, at any depth. A failed statement of the store carries the contents of messages
+ * as `parameters`.
+ */
 const REDACTED = ['content', 'parameters', 'authorization', 'cookie', 'token', 'secret', 'password'];
 
 /**
- * The log of the standalone server: for people, or one JSON object a line. In neither can what came from outside begin a
- * line that looks like one of ours, nor reach a terminal as a control sequence.
+ * The log of the standalone server, as text or as one JSON object per line. Text from outside can neither start a line
+ * that looks like one of ours, nor send control sequences to a terminal.
  */
 export class ServerLogger extends ConsoleLogger {
   constructor(format: 'text' | 'json') {
@@ -19,7 +22,7 @@ export class ServerLogger extends ConsoleLogger {
     return this.colorize(text, level);
   }
 
-  /** JSON leaves U+007F to U+009F as they are, and some terminals obey them. */
+  /** Escapes U+007F to U+009F too, which JSON leaves as they are and some terminals obey. */
   protected override stringifyJsonLogObject(line: Record<string, unknown>): string {
     return escaped(super.stringifyJsonLogObject(line));
   }
@@ -29,14 +32,14 @@ export class ServerLogger extends ConsoleLogger {
   }
 }
 
-/** The same on one line, with every control character spelt out. */
+/** Returns the text on one line, with every control character escaped. */
 function escaped(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029]/gu, (character) =>
     character === '\n' ? '\\n' : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
 
-/** The same with each line but the first indented, as those of a stack trace are. */
+/** Returns the text with each line except the first indented, like the lines of a stack trace. */
 function indented(text: string): string {
   return text
     .split('\n')

@@ -36,7 +36,7 @@ describe('the options of the chat', () => {
       connectionsPerUser: 10,
       connectionsPerAddress: 50,
       maxConnections: expect.any(Number),
-      admissionsPerSecond: null,
+      handshakesPerSecond: null,
       handshakeMs: 10_000,
       trustedProxies: [],
       allowedOrigins: undefined,
@@ -117,7 +117,7 @@ describe('the options of the chat', () => {
     ['maxStoredBytesPerSender', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
     ['maxStoredBytes', '9', "is '9'", 'give a whole number of at least 1, or null for no limit'],
     ['retentionMs', 999, 'is 999', 'give a whole number of at least 1000, or null for no limit'],
-    ['admissionsPerSecond', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
+    ['handshakesPerSecond', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
     ['clock', null, 'is null', 'give a Clock with now(), monotonic() and after()'],
     ['clock', { now: Date.now }, 'is { now: [Function: now] }', 'give a Clock with now(), monotonic() and after()'],
   ])('stop the start when %s is %p, with a sentence', (option, value, problem, remedy) => {
@@ -180,21 +180,21 @@ describe('the options of the chat', () => {
 
   it('refuse a mailbox that the longest content does not fit into', () => {
     expect(refusal({ maxPendingBytesPerUser: 65_535 }).message).toBe(
-      'ChatModule option maxPendingBytesPerUser is 65535; give at least maxContentBytes (65536), or the longest message could never wait.',
+      'ChatModule option maxPendingBytesPerUser is 65535; give at least maxContentBytes (65536), otherwise the longest message could never wait.',
     );
   });
 
   it('refuse room of a sender, or of all, that the longest message does not fit into', () => {
     for (const option of ['maxStoredBytesPerSender', 'maxStoredBytes'] as const) {
       expect(refusal({ maxStoredBytesPerSender: null, [option]: 65_791 }).message).toBe(
-        `ChatModule option ${option} is 65791; give at least 65792, which is maxContentBytes and 256, or the longest message could never wait.`,
+        `ChatModule option ${option} is 65791; give at least 65792, which is maxContentBytes and 256, otherwise the longest message could never wait.`,
       );
     }
   });
 
   it('refuse a store that one sender could fill', () => {
     expect(refusal({ maxStoredBytes: 67_108_863 }).message).toBe(
-      'ChatModule option maxStoredBytes is 67108863; give at least maxStoredBytesPerSender (67108864), or less for that, or one sender could fill the store.',
+      'ChatModule option maxStoredBytes is 67108863; give at least maxStoredBytesPerSender (67108864), or lower that; otherwise one sender could fill the store.',
     );
     resolveChatOptions({ maxStoredBytes: 65_792, maxStoredBytesPerSender: 65_792 });
     resolveChatOptions({ maxStoredBytes: 65_792, maxStoredBytesPerSender: null });

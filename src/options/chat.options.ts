@@ -5,13 +5,13 @@ import { chatOptionsSchema } from './chat-options.schema.js';
 export type { ChatOptions } from './chat-options.interface.js';
 
 /**
- * What a stored message counts besides its content, in bytes: the share of its row and of the indexes. A file of SQLite
- * grows by 201 to 248 with names of 8 to 16 letters and a UUID as the id, Postgres by 278 to 378. With the longest names
- * and ids it is 938 and 1,432.
+ * What a stored message counts besides its content, in bytes: its share of the row and of the indexes. With names of 8
+ * to 16 letters and a UUID as the id, a file of SQLite grows by 201 to 248, and Postgres by 278 to 378. With the
+ * longest names and ids it is 938 and 1,432.
  */
 export const STORED_MESSAGE_BYTES = 256;
 
-/** The token of the merged and validated options: all that a service injects. */
+/** The injection token of the checked options. */
 export const CHAT_OPTIONS = Symbol.for('holdfast:options');
 
 /** An option that does not fit. It stops the start. The message names the option, the value and what to give. */
@@ -55,10 +55,10 @@ export function resolveChatOptions(
   return Object.freeze(options);
 }
 
-/** The rules over several options: which has to be how much at least, and what to say if it is less. */
+/** The rules between options. Each row is an option, its least value, and the remedy if it is less. */
 function minimums({ maxContentBytes, slowBufferBytes, maxStoredBytesPerSender }: ChatOptions) {
   const longest = maxContentBytes + STORED_MESSAGE_BYTES;
-  const neverWaits = 'or the longest message could never wait';
+  const neverWaits = 'otherwise the longest message could never wait';
   const room = `give at least ${longest}, which is maxContentBytes and ${STORED_MESSAGE_BYTES}, ${neverWaits}`;
   return [
     [
@@ -77,12 +77,12 @@ function minimums({ maxContentBytes, slowBufferBytes, maxStoredBytesPerSender }:
     [
       'maxStoredBytes',
       maxStoredBytesPerSender ?? 0,
-      `give at least maxStoredBytesPerSender (${maxStoredBytesPerSender}), or less for that, or one sender could fill the store`,
+      `give at least maxStoredBytesPerSender (${maxStoredBytesPerSender}), or lower that; otherwise one sender could fill the store`,
     ],
   ] as const;
 }
 
-// Not JSON, in which Infinity is `null`: the very value that it has to be told apart from.
+// JSON would write Infinity as `null`, from which it has to be told apart.
 function show(value: unknown): string {
   return inspect(value, { depth: 0, maxStringLength: 100 });
 }

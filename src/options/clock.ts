@@ -1,12 +1,15 @@
 import { inNoContext } from './no-context.js';
 
-/** Where the time comes from. Tests bring a clock that they turn by hand, so that none of them has to wait. */
+/** The source of time. Tests use a clock that they turn by hand, so that they never have to wait. */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Milliseconds since any moment, on a clock that nobody sets: what has passed between two readings. */
+  /** Milliseconds since an arbitrary moment. This clock is never set, so it measures the time between two readings. */
   monotonic(): number;
-  /** Calls back once after so many milliseconds, which does not keep the process alive; answers how to cancel it. */
+  /**
+   * Calls back once after this many milliseconds, without keeping the process alive. Returns a function that cancels
+   * it.
+   */
   after(ms: number, callback: () => void): () => void;
 }
 
@@ -20,7 +23,10 @@ export const systemClock: Clock = {
   },
 };
 
-/** Waits for the work, but no longer than so many milliseconds; then it rejects with what `onLate` answers. */
+/**
+ * Returns what the work resolves to. If that takes longer than this many milliseconds, rejects with the error that
+ * `onLate` returns.
+ */
 export async function within<Result>(
   clock: Clock,
   ms: number,

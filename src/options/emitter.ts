@@ -3,9 +3,9 @@ import { Logger } from '@nestjs/common';
 type Listener<First, Second> = (first: First, second: Second) => void;
 
 /**
- * One event of a room, with any number of listeners, in the order in which they came. A listener that throws is logged,
- * and the others still hear. Node's EventEmitter stops at the first that throws, and allocates a list of arguments for
- * each event: some of these are on the way of every message.
+ * One event of a room, with any number of listeners, which are called in the order in which they were added. If a
+ * listener throws, that is logged, and the others are still called. Node's EventEmitter stops at the first that throws,
+ * and allocates a list of arguments for each event; some of these events are on the way of every message.
  */
 export class Emitter<First, Second = void> {
   private listeners: readonly Listener<First, Second>[] = [];
@@ -16,16 +16,20 @@ export class Emitter<First, Second = void> {
     private readonly event: string,
   ) {}
 
-  /** Adds a listener; returns the function that removes it. What is added while an event is told hears the next one. */
+  /**
+   * Adds a listener; returns a function that removes it. A listener that is added while an event is emitted gets the
+   * next one.
+   */
   on(listener: Listener<First, Second>): () => void {
-    const own: Listener<First, Second> = (first, second) => listener(first, second); // The same one may listen twice.
+    // The same function may listen twice.
+    const own: Listener<First, Second> = (first, second) => listener(first, second);
     this.listeners = [...this.listeners, own];
     return () => {
       this.listeners = this.listeners.filter((each) => each !== own);
     };
   }
 
-  /** Tells all listeners before it returns. */
+  /** Calls all listeners before it returns. */
   emit(first: First, second: Second): void {
     for (const listener of this.listeners) {
       try {

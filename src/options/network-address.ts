@@ -1,11 +1,13 @@
 import { isIP, SocketAddress } from 'node:net';
 import proxyaddr from 'proxy-addr';
 
-/** As proxies write an address that has a port, or is to have none: `203.0.113.7:50000`, `[2001:db8::7]:443`, `[2001:db8::7]`. */
+/**
+ * An address as proxies write it, with or without a port: `203.0.113.7:50000`, `[2001:db8::7]:443`, `[2001:db8::7]`.
+ */
 const WRITTEN = /^(?:\[([^\]]+)\]|(\d+(?:\.\d+){3}))(?::\d{1,5})?$/;
-/** An address of IPv4 as a socket for both families shows it [RFC 4291 2.5.5.2]. */
+/** An IPv4 address as a socket for both families shows it [RFC 4291 2.5.5.2]. */
 const MAPPED = /^::ffff:(\d+(?:\.\d+){3})$/;
-/** Addresses of IPv4 behind a translator: all that there are share one network of 64 bits [RFC 6052 2.1]. */
+/** IPv4 addresses behind a translator. All of them share one /64 network [RFC 6052 2.1]. */
 const TRANSLATED = '64:ff9b::';
 const GROUPS = 8;
 const GROUPS_OF_NETWORK = 4;
@@ -14,8 +16,8 @@ const NAMED_NETWORKS: readonly string[] = ['loopback', 'linklocal', 'uniquelocal
 const isOfLoopback = proxyaddr.compile('loopback');
 
 /**
- * The address that a text is, in its only spelling: without a port and without a zone, which means something to the
- * machine that wrote it alone [RFC 4007 11.2]; null when it is no address, and is to be shown nowhere.
+ * Returns an address in its only spelling, without a port and without a zone, which only means something on the machine
+ * that wrote it [RFC 4007 11.2]. Returns null if the text is not an address; it must not be shown anywhere then.
  */
 export function parseAddress(text: string): string | null {
   const trimmed = text.trim();
@@ -27,7 +29,10 @@ export function parseAddress(text: string): string | null {
   return MAPPED.exec(address)?.[1] ?? address;
 }
 
-/** Whom the limits take for one, by an address in its only spelling: whoever has an address of IPv6 has all of its /64. */
+/**
+ * Returns the customer that an address counts for in limits: an IPv4 address itself, or the /64 network of an IPv6
+ * address, all of which one customer has. The address has to be in its only spelling.
+ */
 export function customerOf(address: string): string {
   if (!address.includes(':') || address.startsWith(TRANSLATED)) return address;
   const [head, tail] = address.split('::').map((part) => (part === '' ? [] : part.split(':'))) as [string[], string[]?];
@@ -35,12 +40,15 @@ export function customerOf(address: string): string {
   return `${[...head, ...zeros, ...(tail ?? [])].slice(0, GROUPS_OF_NETWORK).join(':')}::/64`;
 }
 
-/** Whether nobody but this machine reaches an address. */
+/** Whether only this machine can reach an address. */
 export function isLoopback(address: string): boolean {
   return isOfLoopback(address, 0);
 }
 
-/** Whether a text names addresses of proxies: one, a network such as `10.0.0.0/8`, or several by a name. A port or a zone would match nothing. */
+/**
+ * Whether a text names addresses of proxies: one address, a network such as `10.0.0.0/8`, or a named network. A text
+ * with a port or a zone would match nothing.
+ */
 export function isNetwork(text: string): boolean {
   if (NAMED_NETWORKS.includes(text)) return true;
   const [address] = text.split('/', 1) as [string];
@@ -49,11 +57,11 @@ export function isNetwork(text: string): boolean {
     proxyaddr.compile(text);
     return true;
   } catch {
-    return false; // It throws for what it can't read.
+    return false; // It throws if the text is not a network.
   }
 }
 
-/** Tells which addresses, in their only spelling, are of these networks. */
+/** Returns a function that says whether an address, in its only spelling, is in one of these networks. */
 export function matcherOf(networks: readonly string[]): (address: string) => boolean {
   const matches = proxyaddr.compile([...networks]);
   return (address) => matches(address, 0);

@@ -1,15 +1,15 @@
 import type { Logger } from '@nestjs/common';
 import type { Clock } from './clock.js';
 
-/** How often a line of one kind is written, in milliseconds. */
+/** Least time between two lines of one kind, in milliseconds. */
 const ONCE_IN_MS = 60_000;
-/** So many kinds are told apart; what comes beyond is of one more. */
+/** How many kinds are told apart. All further ones count as one kind. */
 const MAX_KINDS = 100;
 const OTHERS = 'others';
 
 /**
- * Logs what strangers can bring about: one line a kind and minute, so that nobody fills the log, and the operator is told
- * all the same. The next line of the kind says how many were left out.
+ * Logs what strangers can cause, at most one line of each kind per minute. So nobody can fill the log, and the operator
+ * still learns of it. The next line of a kind says how many were left out.
  */
 export class RareLog {
   private readonly kinds = new Map<string, { loggedAt: number; leftOut: number }>();

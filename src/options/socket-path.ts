@@ -1,7 +1,7 @@
-/** Segments of `.` and `..` would be resolved by every client before it asks. */
+/** A path without `.` or `..` as segments, which every client would resolve before it sends a request. */
 const PATH = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._~-]+)+$/;
 
-/** Says whether a chat can be at this path: literal, below the root, and written as every client sends it. */
+/** Returns whether a chat can have this path: literal, below the root, and spelled as every client sends it. */
 export function isSocketPath(path: string): boolean {
   return PATH.test(path);
 }

@@ -1,16 +1,16 @@
 import { Logger } from '@nestjs/common';
 import { fstatSync, writeSync } from 'node:fs';
 
-/** How much may wait for a reader that is slower than the log, in bytes; what is written then is lost. */
+/** How many bytes of the log may wait for a slow reader. Lines above that are lost. */
 const WAITING_BYTES = 1024 * 1024;
 
 type Written = (error?: Error | null) => void;
 type Write = (chunk: string | Uint8Array, encoding?: BufferEncoding | Written, written?: Written) => boolean;
 
 /**
- * Makes the process lose lines of its log where Node would end it: by default a reader that goes away and a disk that is
- * full end the process, and a reader that never reads takes all its memory. To be called before anything is written, and
- * by the process of the server alone: the streams of an application are the application's.
+ * Makes the process lose lines of its log instead of ending. By default it ends when the reader goes away or the disk
+ * is full, and a reader that never reads uses up its memory. Call it before anything is written, and only in the
+ * process of the standalone server: the streams of another application are not ours.
  */
 export function loseLinesOnly(): void {
   const logger = new Logger('Log');
@@ -19,22 +19,22 @@ export function loseLinesOnly(): void {
   guard(process.stderr, (loss) => logger.error(loss));
 }
 
-/** Tells by `report`, which writes to the stream, how many lines were lost, once lines get through again. */
+/** Counts lost lines. As soon as lines get through again, it calls `report`, which writes the count to the stream. */
 function guard(stream: NodeJS.WriteStream, report: (loss: string) => void): void {
   const write = stream.write.bind(stream) as Write;
   let lost = 0;
-  /** Lines that are lost with the next one: those that it tells of. */
+  /** How many lost lines the next line reports. If that line is lost too, they count again. */
   let told = 0;
 
   function tell(): void {
     told = lost;
     lost = 0;
     report(`${told} ${told === 1 ? 'line' : 'lines'} of the log could not be written, and were lost`);
-    lost += told; // Nothing was written: at the start not every level is.
+    lost += told; // The level is off, as some are during the start, so nothing was written.
     told = 0;
   }
 
-  // What fails is counted by the callback of its write.
+  // Failures are counted by the callback of each write.
   stream.on('error', () => undefined);
   stream.write = ((chunk, encoding, written) => {
     const callback = typeof encoding === 'function' ? encoding : written;
@@ -53,7 +53,10 @@ function guard(stream: NodeJS.WriteStream, report: (loss: string) => void): void
   }) as Write as typeof stream.write;
 }
 
-/** Node takes a line that a full disk has cut for written. It is lost, and what comes next is no part of it. */
+/**
+ * Writes lines to a file whole or not at all. Node counts a line that a full disk has cut as written. Here it is lost,
+ * and the next line starts on a line of its own.
+ */
 function writeWholeLines(stream: NodeJS.WriteStream & { readonly fd: number }): void {
   let isCut = false;
   stream._write = (chunk: Uint8Array, _encoding, done) => {

@@ -1,6 +1,6 @@
 import { explainUserName } from './user-name.js';
 
-/** What docs/errors.md says of one code. */
+/** What docs/errors.md says about one code. */
 interface ErrorDescription {
   /** Whether the same request may succeed later [protocol 5]. */
   readonly temporary: boolean;
@@ -10,7 +10,7 @@ interface ErrorDescription {
   readonly remedy: string;
 }
 
-/** Every code with which a frame or a REST call is refused. docs/errors.md is written from this table. */
+/** The codes with which frames and REST calls are refused. docs/errors.md is written from this table. */
 export const ERROR_CODES = {
   BAD_FRAME: {
     temporary: false,
@@ -93,17 +93,17 @@ export function statusOf(code: ErrorCode): number {
 }
 
 /**
- * A refusal that a client or the application is told of. The message says what happened and what to do, and never
- * repeats what the sender wrote. The cause is for the log only. The constructors are in `errors`, so that all sentences
- * stand in one place.
+ * A refusal that goes to a client or to the application. The message says what happened and what to do, and never
+ * quotes the sender. The cause is for the log only. Create refusals with `errors`, so that all sentences are in one
+ * place.
  */
 export class ChatError extends Error {
   override readonly name = 'ChatError';
   /** Whether the same request may succeed later. */
   readonly temporary: boolean;
-  /** The id that the refused message brought, if it could be read. */
+  /** The id of the refused message, if it has one that could be read. */
   readonly id: string | undefined;
-  /** Only of SENDER_QUOTA: whether messages to other users may still be accepted (`mailbox`), or none (`sender`). */
+  /** Only for SENDER_QUOTA: whether messages to other users may still be accepted (`mailbox`), or none (`sender`). */
   readonly scope: QuotaScope | undefined;
 
   constructor(
@@ -173,7 +173,7 @@ export const errors = {
     new ChatError('STORE_UNAVAILABLE', 'the message was not stored; send it again later', { cause }),
 
   notRead: (cause: unknown) =>
-    new ChatError('STORE_UNAVAILABLE', 'the store can not be read; try again later', { cause }),
+    new ChatError('STORE_UNAVAILABLE', 'the store cannot be read; try again later', { cause }),
 
   notDeletedYet: (cause: unknown) =>
     new ChatError('STORE_UNAVAILABLE', 'the store fails; what was found is deleted when it works again', { cause }),

@@ -1,7 +1,7 @@
 /**
- * Why the server closes a connection. After GOING_AWAY, SERVER_ERROR, SLOW_CONSUMER, NO_PONG and TOO_MANY_FRAMES a client
- * reconnects. After PROTOCOL_ERROR, ADMINISTRATOR and REPLACED it stops. After EXPIRED it gets new credentials first
- * [protocol 5].
+ * Why the server closes a connection, and what a client does then [protocol 5]. After GOING_AWAY, SERVER_ERROR,
+ * SLOW_CONSUMER, NO_PONG and TOO_MANY_FRAMES it reconnects. After PROTOCOL_ERROR, ADMINISTRATOR and REPLACED it stops.
+ * After EXPIRED it gets new credentials first.
  */
 export const CloseCode = {
   /** The server is going away: reconnect in the seconds that the reason says [protocol 9]. */
@@ -15,7 +15,7 @@ export const CloseCode = {
    * reconnect with backoff.
    */
   SLOW_CONSUMER: 1013,
-  /** An ack above the last `seq` sent: stop. */
+  /** The client acknowledged a `seq` that was never sent: stop. */
   PROTOCOL_ERROR: 4400,
   /** The credentials have expired: reconnect with new ones. */
   EXPIRED: 4401,

@@ -2,12 +2,12 @@ import type { ChatError } from './chat-error.js';
 import type { Message, Receipt } from './message.js';
 import type { SendRequest } from './send-request.js';
 
-/** A client confirms everything up to this `seq`. */
+/** The client confirms everything up to this `seq`. */
 interface Ack {
   readonly seq: number;
 }
 
-/** What a client sends, whichever protocol it speaks. */
+/** What a client sends, in either protocol. */
 export type ClientFrame = SendRequest | Ack;
 
 /** The first frame of a JSON connection. */
@@ -30,8 +30,8 @@ export interface Welcome {
 export interface ServerCodec {
   readonly protocol: 'text' | 'json';
   welcome(welcome: Welcome): string | null;
-  /** `late`: the message had to wait, in the store or behind others. */
-  message(message: Message, seq: number, late: boolean): string;
+  /** `delayed`: whether the message had to wait, in the store or behind others. */
+  message(message: Message, seq: number, delayed: boolean): string;
   broadcast(message: Omit<Message, 'to'>): string;
   receipts(receipts: readonly Receipt[]): string | null;
   caughtUp(delivered: number): string | null;

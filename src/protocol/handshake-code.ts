@@ -1,6 +1,6 @@
 /**
- * Why a request at the path of the chat is refused before the upgrade; an authenticator of the application may have
- * reasons of its own. docs/errors.md is written from this table.
+ * Why a request at the path of the chat is refused before the upgrade. An authenticator of the application may use
+ * codes of its own. docs/errors.md is written from this table.
  */
 export const HANDSHAKE_REFUSALS = {
   NO_USER: { status: 400, meaning: 'The address does not name a user: connect to `…?user=NAME`.' },
@@ -92,5 +92,5 @@ export const HANDSHAKE_REFUSALS = {
   GOING_AWAY: { status: 503, meaning: 'The server is shutting down. Come back after `Retry-After`.' },
 } as const satisfies Readonly<Record<string, { readonly status: number; readonly meaning: string }>>;
 
-/** The codes of the table, for what counts them. */
+/** The codes of the table. */
 export const HANDSHAKE_CODES = Object.keys(HANDSHAKE_REFUSALS);

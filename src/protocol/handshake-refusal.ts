@@ -2,14 +2,14 @@ import { HANDSHAKE_REFUSALS } from './handshake-code.js';
 
 type Headers = Readonly<Record<string, string>>;
 
-/** [RFC 9110 5.6.2] */
+/** A valid name of a header [RFC 9110 5.6.2]. */
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
-/** What the value of a header can't have [RFC 9110 5.5]. */
+/** Characters that the value of a header cannot have [RFC 9110 5.5]. */
 const NOT_IN_A_HEADER = /[^\t\x20-\x7e\x80-\xff]/;
 
 /**
- * A refusal in HTTP, before the upgrade or of a REST call: a response with the body `{ statusCode, code, message }`. The
- * status is one from 400 to 599; another one, or a header that can't be sent, throws an Error.
+ * A refusal by HTTP, before the upgrade or of a REST call: a response with the body `{ statusCode, code, message }`.
+ * The constructor throws an Error if the status is not from 400 to 599, or if a header cannot be sent.
  */
 export class HandshakeRefusal extends Error {
   override readonly name: string = 'HandshakeRefusal';
@@ -22,7 +22,7 @@ export class HandshakeRefusal extends Error {
   ) {
     super(message);
     if (!isRefusalStatus(statusCode)) {
-      throw new RangeError('The status of a HandshakeRefusal is none of HTTP that refuses; give one from 400 to 599.');
+      throw new RangeError('The status of a HandshakeRefusal is not one that refuses; give one from 400 to 599.');
     }
     for (const [header, value] of Object.entries(headers)) {
       if (!HEADER_NAME.test(header)) throw new TypeError('The name of a header has to be a valid HTTP token.');
@@ -36,9 +36,9 @@ export function isRefusalStatus(status: unknown): status is number {
   return Number.isInteger(status) && (status as number) >= 400 && (status as number) <= 599;
 }
 
-/** Every refusal that the chat makes. Its message says what happened and what to do, and never what was sent. */
+/** Every refusal that the chat makes. The message says what happened and what to do, and never quotes the request. */
 export const refusals = {
-  noUser: () => refusal('NO_USER', 'the address names no user; connect to …?user=NAME'),
+  noUser: () => refusal('NO_USER', 'the address does not name a user; connect to …?user=NAME'),
 
   badUser: (explanation: string) =>
     refusal('BAD_USER', `${explanation}; connect to …?user=NAME with one such name, percent-encoded`),
@@ -46,15 +46,15 @@ export const refusals = {
   unknownSubprotocol: (known: readonly string[]) =>
     refusal(
       'UNKNOWN_SUBPROTOCOL',
-      `none of the offered subprotocols is spoken here; offer one of ${known.join(', ')}, or none`,
+      `the server supports none of the offered subprotocols; offer one of ${known.join(', ')}, or none`,
     ),
 
   badHandshake: (problem: string) => refusal('BAD_HANDSHAKE', `${problem}; use a WebSocket client`),
 
   notHttp1: () =>
-    refusal('BAD_HANDSHAKE', 'what came is no request of HTTP/1.1; use a WebSocket client', { Connection: 'close' }),
+    refusal('BAD_HANDSHAKE', 'this is not a request of HTTP/1.1; use a WebSocket client', { Connection: 'close' }),
 
-  /** The same for missing, bad and expired credentials: whoever guesses learns nothing from it. */
+  /** The same for missing, invalid and expired credentials, so that guessing reveals nothing. */
   unauthorized: () =>
     refusal('UNAUTHORIZED', 'valid credentials are needed; get new ones and try again', CREDENTIALS_NEEDED),
 
@@ -63,18 +63,18 @@ export const refusals = {
   ownMachineOnly: () =>
     refusal(
       'FORBIDDEN',
-      'without authentication only the own machine is served; its operator can set up authentication',
+      "without authentication only clients on the server's own machine may connect; its operator can set up authentication",
     ),
 
   ticketOfOther: () => refusal('FORBIDDEN', 'a ticket is for the user of the credentials; leave "user" out'),
 
   administratorsOnly: () => refusal('FORBIDDEN', 'this is for administrators'),
 
-  /** Of a proven name that no user can have here. It is not 401: new credentials would have the same name. */
+  /** For a proven name that cannot be a user name. It is not 401: new credentials would have the same name. */
   unusableName: () =>
     refusal(
       'UNUSABLE_NAME',
-      "the credentials are good, but hold no name that a user can have here; the server's operator has to say where to find one",
+      "the credentials are valid, but the name in them cannot be a user name; the server's operator has to say where the name is",
     ),
 
   originNotAllowed: () => refusal('ORIGIN_NOT_ALLOWED', 'pages of this origin may not connect here'),
@@ -82,15 +82,15 @@ export const refusals = {
   hostNotAllowed: () =>
     refusal(
       'HOST_NOT_ALLOWED',
-      'without authentication only localhost is answered; ask for http://localhost, or have the operator name this host in allowedHosts',
+      'without authentication only requests for localhost are served; ask for http://localhost, or have the operator name this host in allowedHosts',
     ),
 
   notGet: () => refusal('NOT_GET', 'a WebSocket is opened with GET', { Allow: 'GET' }),
 
-  noProxy: () => refusal('NOT_GET', 'this is no proxy; a WebSocket is opened with GET', { Allow: 'GET' }),
+  noProxy: () => refusal('NOT_GET', 'this is not a proxy; a WebSocket is opened with GET', { Allow: 'GET' }),
 
   badVersion: () =>
-    refusal('BAD_VERSION', 'only version 13 of WebSocket is spoken here', {
+    refusal('BAD_VERSION', 'the server supports only version 13 of WebSocket', {
       Upgrade: 'websocket',
       'Sec-WebSocket-Version': '13',
     }),
@@ -111,15 +111,15 @@ export const refusals = {
   tooManyTakeOvers: (waitMs: number) =>
     refusal(
       'TOO_MANY_TAKE_OVERS',
-      'connections of this user take over from each other too often; close the others, or come back later',
+      'connections of this user replace each other too often; close the others, or come back later',
       retryAfter(Math.ceil(waitMs / 1000)),
     ),
 
   serverError: () => refusal('SERVER_ERROR', 'the server failed; try again later'),
 
   /**
-   * Nobody can tell whether the credentials are good. It is not 401: a client would throw a good token away and send its
-   * user to sign in again, for a fault of the server that passes.
+   * For credentials that cannot be checked. It is not 401: a client would throw away a valid token and ask its user to
+   * sign in again because of a fault of the server that passes.
    */
   authenticationUnavailable: (seconds = 5) =>
     refusal(
@@ -129,13 +129,13 @@ export const refusals = {
     ),
 
   serverBusy: (seconds: number) =>
-    refusal('SERVER_BUSY', 'too many connect at once; try again in a few seconds', retryAfter(seconds)),
+    refusal('SERVER_BUSY', 'too many clients connect at once; try again in a few seconds', retryAfter(seconds)),
 
-  serverFull: () => refusal('SERVER_FULL', 'there is no room; try again later', AGAIN_SOON),
+  serverFull: () => refusal('SERVER_FULL', 'the server has as many connections as it may; try again later', AGAIN_SOON),
 
   goingAway: () => refusal('GOING_AWAY', 'the server is going away; connect again in a few seconds', AGAIN_SOON),
 
-  // These are not of handshakes at the path of the chat.
+  // Not for handshakes at the path of the chat.
 
   noSuchPath: () => new HandshakeRefusal(404, 'NO_SUCH_PATH', 'nothing is served here'),
 
@@ -152,7 +152,7 @@ export const refusals = {
     );
   },
 
-  /** As the application refused it, with one of Nest's HttpExceptions. */
+  /** For an HttpException that the application threw. */
   ofApplication: (status: number, code: string, message: string) =>
     new HandshakeRefusal(status, code, message, status === 401 ? CREDENTIALS_NEEDED : {}),
 } as const;

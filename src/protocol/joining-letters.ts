@@ -1,4 +1,5 @@
-// Made by scripts/joining-letters.mjs from Unicode 17.0.0 (DerivedJoiningType.txt, DerivedCombiningClass.txt), by way of tr46 6.0.0.
+// Made by scripts/joining-letters.mjs from Unicode 17.0.0 (DerivedJoiningType.txt and
+// DerivedCombiningClass.txt), by way of tr46 6.0.0.
 
 /** Letters that join the one that follows, as ranges of a character class (Joining_Type L and D). */
 export const JOIN_NEXT = String.raw`\u{0620}\u{0626}\u{0628}\u{062A}-\u{062E}\u{0633}-\u{063F}\u{0641}-\u{0647}\u{0649}\u{064A}\u{066E}\u{066F}\u{0678}-\u{0687}\u{069A}-\u{06BF}\u{06C1}\u{06C2}\u{06CC}\u{06CE}\u{06D0}\u{06D1}\u{06FA}-\u{06FC}\u{06FF}\u{0712}-\u{0714}\u{071A}-\u{071D}\u{071F}-\u{0727}\u{0729}\u{072B}\u{072D}\u{072E}\u{074E}-\u{0758}\u{075C}-\u{076A}\u{076D}-\u{0770}\u{0772}\u{0775}-\u{0777}\u{077A}-\u{077F}\u{07CA}-\u{07EA}\u{0841}-\u{0845}\u{0848}\u{084A}-\u{0853}\u{0855}\u{0860}\u{0862}-\u{0865}\u{0868}\u{0886}\u{0889}-\u{088D}\u{088F}\u{08A0}-\u{08A9}\u{08AF}\u{08B0}\u{08B3}-\u{08B8}\u{08BA}-\u{08C8}\u{1807}\u{1820}-\u{1878}\u{1887}-\u{18A8}\u{18AA}\u{A840}-\u{A872}\u{10AC0}-\u{10AC4}\u{10ACD}\u{10AD3}-\u{10ADC}\u{10ADE}-\u{10AE0}\u{10AEB}-\u{10AEE}\u{10B80}\u{10B82}\u{10B86}-\u{10B88}\u{10B8A}\u{10B8B}\u{10B8D}\u{10B90}\u{10BAD}\u{10BAE}\u{10D00}-\u{10D21}\u{10D23}\u{10EC3}\u{10EC4}\u{10EC6}\u{10EC7}\u{10F30}-\u{10F32}\u{10F34}-\u{10F44}\u{10F51}-\u{10F53}\u{10F70}-\u{10F73}\u{10F76}-\u{10F81}\u{10FB0}\u{10FB2}\u{10FB3}\u{10FB8}\u{10FBB}\u{10FBC}\u{10FBE}\u{10FBF}\u{10FC1}\u{10FC4}\u{10FCA}\u{10FCB}\u{1E900}-\u{1E943}`;
@@ -6,7 +7,7 @@ export const JOIN_NEXT = String.raw`\u{0620}\u{0626}\u{0628}\u{062A}-\u{062E}\u{
 /** Letters that join the one before (Joining_Type R and D). */
 export const JOIN_PREVIOUS = String.raw`\u{0620}\u{0622}-\u{063F}\u{0641}-\u{064A}\u{066E}\u{066F}\u{0671}-\u{0673}\u{0675}-\u{06D3}\u{06D5}\u{06EE}\u{06EF}\u{06FA}-\u{06FC}\u{06FF}\u{0710}\u{0712}-\u{072F}\u{074D}-\u{077F}\u{07CA}-\u{07EA}\u{0840}-\u{0858}\u{0860}\u{0862}-\u{0865}\u{0867}-\u{086A}\u{0870}-\u{0882}\u{0886}\u{0889}-\u{088F}\u{08A0}-\u{08AC}\u{08AE}-\u{08C8}\u{1807}\u{1820}-\u{1878}\u{1887}-\u{18A8}\u{18AA}\u{A840}-\u{A871}\u{10AC0}-\u{10AC5}\u{10AC7}\u{10AC9}\u{10ACA}\u{10ACE}-\u{10AD6}\u{10AD8}-\u{10AE1}\u{10AE4}\u{10AEB}-\u{10AEF}\u{10B80}-\u{10B91}\u{10BA9}-\u{10BAE}\u{10D01}-\u{10D23}\u{10EC2}-\u{10EC4}\u{10EC6}\u{10EC7}\u{10F30}-\u{10F44}\u{10F51}-\u{10F54}\u{10F70}-\u{10F81}\u{10FB0}\u{10FB2}-\u{10FB6}\u{10FB8}-\u{10FBF}\u{10FC1}-\u{10FC4}\u{10FC9}\u{10FCA}\u{1E900}-\u{1E943}`;
 
-/** Marks that take the vowel of a letter away (Canonical_Combining_Class 9), each behind the block that has the letters of its script. */
+/** Marks that remove the vowel of a letter (Canonical_Combining_Class 9), by the block of their script. */
 export const VIRAMAS: readonly (readonly [letters: string, marks: string])[] = [
   [String.raw`\u{900}-\u{97F}`, String.raw`\u{94D}`],
   [String.raw`\u{980}-\u{9FF}`, String.raw`\u{9CD}`],

@@ -34,7 +34,7 @@ describe('a message id', () => {
 
   it('of the server is one that a sender could have given, never twice the same, and sorts by time', () => {
     const ids = Array.from({ length: 10_000 }, newId);
-    // More than a millisecond has numbers for, and then a clock that is set back.
+    // More ids than a millisecond can number, and then a clock that is set back.
     const now = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 1_000);
     ids.push(...Array.from({ length: 10_000 }, newId));
     now.mockReturnValue(0);

@@ -1,15 +1,17 @@
 /** A direct message, as it is relayed and as it is stored [protocol 1]. */
 export interface Message {
-  /** The sender's id for it, or else the server's (UUID v7). */
+  /** The sender's id for it, or one made by the server (UUID v7). */
   readonly id: string;
   readonly from: string;
   readonly to: string;
   readonly content: string;
-  /** When the server took it, in milliseconds since 1970. */
+  /** When the server accepted it, in milliseconds since 1970. */
   readonly sentAt: number;
 }
 
-/** What a sender is told of its message; each one is a promise, or a count for a broadcast [protocol 2.1]. */
+/**
+ * The outcome of a message for its sender. Each status is a promise; for a broadcast there is a count [protocol 2.1].
+ */
 export interface Receipt {
   readonly id: string;
   readonly status: 'delivered' | 'stored' | 'broadcast';
@@ -29,7 +31,7 @@ export function isMessageId(id: unknown): id is string {
   return typeof id === 'string' && MESSAGE_ID.test(id);
 }
 
-/** As many as the twelve bits behind the version tell apart. */
+/** How many ids the twelve bits behind the version can number. */
 const IDS_PER_MS = 0x1000;
 let idMs = 0;
 let idsInMs = 0;
@@ -37,9 +39,10 @@ let idHead = '';
 let idTail = '';
 
 /**
- * An id of the server's own, for a message, a connection: UUID v7. Each sorts behind all that this process made before:
- * those of one millisecond are numbered, and more than fit into it run ahead of the time [RFC 9562 6.2, method 1]. They
- * share their random bits, as drawing them for each cost a fifteenth of relaying a message: an id is no secret.
+ * Returns a new id (UUID v7), for a message or a connection. Each id sorts behind all earlier ones of this process:
+ * those of one millisecond are numbered, and if there are too many, the next ones use the next millisecond [RFC 9562
+ * 6.2, method 1]. They share their random bits, since drawing them for each id cost a fifteenth of relaying a message.
+ * An id is not a secret.
  */
 export function newId(): string {
   idsInMs += 1;
@@ -54,9 +57,9 @@ export function newId(): string {
   return `${idHead}${idsInMs.toString(16).padStart(3, '0')}${idTail}`;
 }
 
-/** Times on the wire: ISO 8601 in UTC with milliseconds. */
+/** Returns a time as it is on the wire: ISO 8601 in UTC with milliseconds. */
 export function toIsoTime(ms: number): string {
-  // Messages come many to a millisecond, and writing the time of each cost a twentieth of relaying it.
+  // Many messages share a millisecond, and writing the time of each cost a twentieth of relaying it.
   if (ms !== lastMs) {
     lastTime = new Date(ms).toISOString();
     lastMs = ms;

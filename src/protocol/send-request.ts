@@ -13,7 +13,7 @@ export interface SendRequest {
   readonly id?: string | undefined;
 }
 
-/** What was written as a SendRequest, unchecked. */
+/** A SendRequest as it was written, unchecked. */
 export type WrittenRequest = Readonly<Partial<Record<keyof SendRequest, unknown>>>;
 
 /** What content has to be, for error texts. */
@@ -37,7 +37,7 @@ export function checkSend(written: WrittenRequest, from: string): SendRequest & 
   return { from, to: checkName(written.to, 'to', id), content, id };
 }
 
-/** The same for a broadcast, which has no recipient. */
+/** Returns a broadcast, which has no recipient; throws a ChatError that names the first field that is not valid. */
 export function checkBroadcast(written: WrittenRequest, from: string): SendRequest {
   const id = checkId(written.id);
   return { from, to: undefined, content: checkContent(written.content, id), id };

@@ -197,7 +197,7 @@ describe('a user name', () => {
         if (name === null) return;
         expect(parseUserName(name)).toBe(name);
         expect(parseUserName(name.normalize('NFD'))).toBe(name);
-        // Read by hand, one character after the other: whatever is invisible has its reason on both sides.
+        // Checked by hand, one character after the other: every invisible one has its reason on both sides.
         for (const { 0: character, index } of name.matchAll(/\u200c|\u200d|\ufe0f|[\u{e0000}-\u{e0fff}]/gu)) {
           const [before, after] = [name.slice(0, index), name.slice(index + character.length)];
           const reasons = {

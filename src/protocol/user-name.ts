@@ -3,37 +3,41 @@ import { JOIN_NEXT, JOIN_PREVIOUS, VIRAMAS } from './joining-letters.js';
 /** Longest user name, in bytes of UTF-8 [protocol 1]. */
 export const MAX_USER_NAME_BYTES = 128;
 
-// Control (Cc), invisible formatting (Cf), private use (Co), unassigned (Cn) and unpaired surrogates (Cs) cannot be
-// told apart by eye, nor can what is drawn as nothing whatever its category (DI: variation selectors, fillers; and the
-// blanks of Braille, of notes, of Khitan and of hieroglyphs): `bob` would have doubles. Of the blanks (Z) only one U+0020 at a
-// time, for the same reason. U+FFFD is what a decoder puts in the place of bytes that were not UTF-8, and U+FFFC what an
-// editor puts in the place of a picture: two different broken names would become one user.
+// Characters that cannot be told apart by eye are forbidden, or `bob` would have doubles: control (Cc), invisible
+// formatting (Cf), private use (Co), unassigned (Cn) and unpaired surrogates (Cs), and everything that is drawn as
+// nothing (DI: variation selectors, fillers; and the blanks of Braille, of notes, of Khitan and of hieroglyphs). For
+// the same reason the only blank (Z) is a single U+0020. Decoders write U+FFFD for bytes that were not UTF-8, and
+// editors U+FFFC for a picture: two different broken names would become one user.
 const FORBIDDEN = new RegExp(
   '[[\\p{C}\\p{DI}\\p{Z}\\u{16FE4}\\u{1D159}\\u{13441}\\u{13442}\\u2800\\uFFFC\\uFFFD\\|]--[\\x20]]|\\x20(?<=\\x20{2})',
   'v',
 );
 
-// What a browser takes for a folder and resolves before it asks: `/pending/bob/../alice` is `/pending/alice` [WHATWG URL 4.4].
+// Browsers resolve these as folders before they send a request: `/pending/bob/../alice` is `/pending/alice` [WHATWG URL
+// 4.4].
 const FOLDER = /^(\.|%2e){1,2}$/i;
 
-// Printable ASCII without a blank or `|`: most names, which have one spelling and need no look at the tables of Unicode.
+// Printable ASCII without a blank or `|`. Most names are like that; they have one spelling and need no look into the
+// tables of Unicode.
 const PLAIN = /^[!-{}~]{1,128}$/;
 
-// Signs that are drawn as text or in colour, and the bases of keycaps. Each has one spelling here, the one of keyboards.
+// Signs that can be drawn as text or in colour, and the bases of keycaps. Each gets one spelling, the one that
+// keyboards use.
 const UNQUALIFIED = new RegExp(
   '[\\p{Emoji}--\\p{Emoji_Presentation}--[0-9#*]](?![\\uFE0E\\uFE0F\\p{Emoji_Modifier}])|[0-9#*](?=\\u20E3)',
   'gv',
 );
 
-// Where Unicode has a use for what is invisible otherwise, it can be seen: in the emoji that it lists [UTS 51], between letters
-// that would join, and behind a mark that takes the vowel away from a letter, so that the next one joins or does not
-// [RFC 5892 A.1, A.2; UAX 31 2.3.1]. Marks may stand on such letters; on an emoji they could hide what is invisible.
+// Some invisible characters make a visible difference and are allowed there: in the emoji that Unicode lists [UTS 51],
+// between letters that would join, and behind a mark that takes the vowel away from a letter, where they decide whether
+// the next letter joins [RFC 5892 A.1, A.2; UAX 31 2.3.1]. Marks may stand on such letters. On an emoji they could hide
+// what is invisible.
 const PARTS = '[\\p{Emoji_Modifier}\\uFE0F\\u20E3\\u{E0020}-\\u{E007F}]*';
 const EMOJI = new RegExp(`\\p{Emoji}${PARTS}(?:\\u200D\\p{Emoji}${PARTS})*(?!\\p{M})`, 'gv');
 const LISTED = new RegExp('^\\p{RGI_Emoji}$', 'v');
 const MARKS = '[\\p{Mn}\\p{Me}]*';
 const LETTER_AND_VIRAMA = VIRAMAS.map(([letters, marks]) => `[\\p{Lo}&&[${letters}]]\\p{M}*[${marks}]`);
-// A letter of another script would not join anyway: nobody would see the difference.
+// A letter of another script would not join anyway, so nobody would see the difference.
 const NOT_JOINED = VIRAMAS.map(
   ([letters], index) => `(?<=${LETTER_AND_VIRAMA[index]}\\u200C)(?=[\\p{Lo}&&[${letters}]])`,
 );
@@ -44,9 +48,10 @@ const JOINER = new RegExp(
 );
 
 /**
- * The one check of user names: the same for the query of a connect, the recipient of a frame, the path of a REST
- * call and its body. Answers the name in its only spelling (trimmed, NFC, emoji fully qualified), or null when it is not a
- * name: empty, over 128 bytes, `.` or `..`, or with a `|`, a control, a blank or an invisible character that may not be there.
+ * The only check of user names: for the query of a handshake, the recipient of a frame, and the path and body of a REST
+ * call. Returns the name in its only spelling (trimmed, NFC, emoji fully qualified). Returns null if it is not a name:
+ * if it is empty, longer than 128 bytes, `.` or `..`, or if it has a `|`, a control character, or a blank or invisible
+ * character that is not allowed there.
  */
 export function parseUserName(raw: unknown): string | null {
   if (typeof raw !== 'string' || raw.length > MAX_USER_NAME_BYTES * 4) return null;
@@ -59,7 +64,10 @@ export function parseUserName(raw: unknown): string | null {
 export const USER_NAME_RULE =
   'a user name is 1 to 128 bytes of UTF-8 without "|", control or invisible characters, or blanks but single spaces, and not "." or ".."';
 
-/** The same, with the character that this one has and may not have, which nobody sees; the name itself is not repeated. */
+/**
+ * Returns the rule together with the code of the forbidden character in this name, which nobody can see. It never
+ * quotes the name.
+ */
 export function explainUserName(raw: unknown): string {
   if (typeof raw !== 'string' || raw.length > MAX_USER_NAME_BYTES * 4) return USER_NAME_RULE;
   const name = spelled(raw);
@@ -82,14 +90,14 @@ function isFolder(name: string): boolean {
   return (name.startsWith('.') || name.startsWith('%')) && FOLDER.test(name);
 }
 
-/** The first character that may not be where it is; null when all may. */
+/** Returns the first character that is not allowed where it is; null if all are. */
 function forbiddenIn(name: string): string | null {
   if (!FORBIDDEN.test(name)) return null;
   const rest = name.replace(EMOJI, (emoji) => (isListed(emoji) ? '_' : emoji)).replace(JOINER, '_');
   return FORBIDDEN.exec(rest)?.[0] ?? null;
 }
 
-/** Those that were looked up, which takes a while as they are thousands. */
+/** Emoji that were found before: looking one up takes a while, as there are thousands. */
 const listed = new Set<string>();
 
 function isListed(emoji: string): boolean {

@@ -1,7 +1,7 @@
-/** How long a test waits for anything before it fails and says what did arrive, in milliseconds. */
+/** How long a test waits before it fails and says what did arrive, in milliseconds. */
 export const DEADLINE_MS = 8_000;
 
-/** Rejects with `what()` when the promise takes longer than the deadline. */
+/** Returns what the promise resolves to. Rejects with `what()` if that takes longer than the deadline. */
 export async function withDeadline<Result>(
   promise: Promise<Result>,
   what: () => string,

@@ -10,7 +10,7 @@ export interface Closed {
   readonly reason: string;
 }
 
-/** What each frame of the JSON protocol carries, by its event; times are ISO 8601. */
+/** The data of each frame of the JSON protocol, by its event. Times are ISO 8601. */
 export interface JsonData {
   welcome: {
     user: string;
@@ -32,7 +32,7 @@ export type JsonFrame<Event extends keyof JsonData = keyof JsonData> = {
   [Name in Event]: { readonly event: Name; readonly data: JsonData[Name] };
 }[Event];
 
-/** A refusal of the upgrade, with the HTTP answer. */
+/** A refusal of the upgrade, with the HTTP response. */
 export class Refused extends Error {
   constructor(
     readonly status: number,
@@ -43,13 +43,14 @@ export class Refused extends Error {
   }
 }
 
-/** Of what came, so much is shown when a wait is over. */
+/** How many of the last frames an error shows, and how many characters of each. */
 const SHOWN_FRAMES = 20;
 const SHOWN_LENGTH = 200;
 
 /**
- * A WebSocket client that misses nothing: it listens before it is open, keeps every frame in a queue, and every wait has
- * a deadline that says what did arrive. By default it answers pings, as every client of RFC 6455 does.
+ * A WebSocket client that misses nothing. It listens before it is open and keeps every frame in a queue. Every wait has
+ * a deadline, after which it fails and says what did arrive. By default it replies to pings, as every client of RFC
+ * 6455 does.
  */
 export class TestClient {
   readonly closed: Promise<Closed>;
@@ -69,12 +70,12 @@ export class TestClient {
     this.closed = new Promise((resolve) => {
       socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
     });
-    socket.on('error', () => undefined); // 'close' follows and is what tests wait for.
+    socket.on('error', () => undefined); // Tests wait for 'close', which follows.
   }
 
   /**
-   * Connects to an application that listens, as this user: known by `?user=`, and by the token in the `Authorization` header
-   * where one is given. A JSON connection has read its welcome.
+   * Connects to an application that listens, as this user: with `?user=`, and with a bearer token in the
+   * `Authorization` header if one is given. On a JSON connection the welcome has been read.
    */
   static async connect(
     app: INestApplication,
@@ -90,7 +91,7 @@ export class TestClient {
     return client;
   }
 
-  /** Opens a connection; rejects with Refused when the server answers with HTTP. */
+  /** Opens a connection; rejects with Refused if the server refuses the upgrade. */
   static async open(url: string, protocols: string[] = [], options: ClientOptions = {}): Promise<TestClient> {
     const socket = new WebSocket(url, protocols, options);
     const client = new TestClient(socket);
@@ -118,7 +119,7 @@ export class TestClient {
     this.send(JSON.stringify({ event, data }));
   }
 
-  /** The next frame, in the order of arrival. */
+  /** Returns the next frame, in the order of arrival. */
   async next(): Promise<string> {
     const queued = this.queue.shift();
     if (queued !== undefined) return queued;
@@ -132,14 +133,14 @@ export class TestClient {
     return frames;
   }
 
-  /** The next JSON frame; given an event, it has to be of that event. */
+  /** Returns the next JSON frame; rejects if it is not of the given event. */
   async nextJson<Event extends keyof JsonData = keyof JsonData>(event?: Event): Promise<JsonFrame<Event>> {
     const frame = JSON.parse(await this.next()) as JsonFrame<Event>;
     if (event === undefined || frame.event === event) return frame;
     throw new Error(`expected ${event}, got ${JSON.stringify(frame)}`);
   }
 
-  /** The next JSON frame of this event; others before it are passed over. */
+  /** Returns the next JSON frame of this event, and skips those before it. */
   async until<Event extends keyof JsonData>(event: Event): Promise<JsonFrame<Event>> {
     for (;;) {
       const frame = await this.nextJson();
@@ -147,7 +148,7 @@ export class TestClient {
     }
   }
 
-  /** Frames that have arrived and were not asked for yet. */
+  /** Frames that have arrived and were not read yet. */
   get unread(): readonly string[] {
     return this.queue;
   }
@@ -158,7 +159,7 @@ export class TestClient {
     return closed;
   }
 
-  /** Proves that nothing came before a marker that this client sends to itself. */
+  /** Rejects if anything arrives before a marker that this client sends to itself. */
   async expectNothingElse(user: string): Promise<void> {
     const marker = `marker-${Math.random()}`;
     if (this.socket.protocol === 'chat.v1.json') this.sendJson('send', { to: user, content: marker });
@@ -167,13 +168,13 @@ export class TestClient {
     if (!frame.includes(marker)) throw new Error(`expected nothing, got ${frame}`);
   }
 
-  /** Closes it and waits until that is done on this side. */
+  /** Closes the connection and waits until it is closed on this side. */
   async close(): Promise<void> {
     this.socket.close();
     await withDeadline(this.closed, () => 'a close');
   }
 
-  /** Cuts the connection without a goodbye. */
+  /** Cuts the connection without a close frame. */
   async drop(): Promise<void> {
     this.socket.terminate();
     await withDeadline(this.closed, () => 'a close');

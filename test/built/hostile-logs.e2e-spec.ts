@@ -219,7 +219,7 @@ describe.each(['json', 'text'] as const)('hostile text and the log, LOG_FORMAT=%
     expect(messages.at(-1)).toMatch(/^SIGTERM: /);
     const between = messages
       .slice(1, -1)
-      .filter((each) => !each.startsWith('A good token has no name in its claim "sub"'));
+      .filter((each) => !each.startsWith('A valid token has no name in its claim "sub"'));
     expect(messages.length - between.length).toBe(3); // However many such tokens there were.
     expect(between.filter((each) => !/^(the administrator token|user ".*") from 127\.0\.0\.1: /.test(each))).toEqual(
       [],

@@ -232,13 +232,16 @@ describe('the server ends with one line and a remedy, and gives the store free, 
     const { port } = other.address() as AddressInfo;
     await expectNotListening(
       { PORT: String(port) },
-      /The server can't listen on 127\.0\.0\.1, port \d+: EADDRINUSE; another program does; end that, or give another PORT\.$/,
+      /The server can't listen on 127\.0\.0\.1, port \d+: EADDRINUSE; another program does; end that one, or give another PORT\.$/,
     );
     other.close();
   });
 
   it('at an address of another machine', () =>
-    expectNotListening({ HOST: '192.0.2.1', CHAT_INSECURE: '1' }, /EADDRNOTAVAIL; HOST is no address of this machine/));
+    expectNotListening(
+      { HOST: '192.0.2.1', CHAT_INSECURE: '1' },
+      /EADDRNOTAVAIL; HOST is not an address of this machine/,
+    ));
 
   it('at a name that is not one', () =>
     expectNotListening({ HOST: 'no.such.host.invalid', CHAT_INSECURE: '1' }, /(ENOTFOUND|EAI_AGAIN); HOST is/));

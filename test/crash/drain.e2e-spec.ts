@@ -61,7 +61,7 @@ describe('SIGTERM', () => {
       expect(code).toBe(0);
       // No connection had to be terminated.
       expect(tookMs).toBeLessThan(5_000);
-      expect(server.stdout).toMatch(/SIGTERM: says goodbye/);
+      expect(server.stdout).toMatch(/SIGTERM: closing all connections/);
 
       history.restarted();
       await start();
@@ -126,7 +126,7 @@ describe('SIGTERM', () => {
       const endings = await crowd.endings();
       expect(endings.filter((ending) => ending.code !== 1001)).toEqual([]);
       expect(await server.exited).toEqual({ code: 0, signal: null });
-      expect(server.stdout.match(/says goodbye/g)).toHaveLength(1);
+      expect(server.stdout.match(/closing all connections, then/g)).toHaveLength(1);
     },
     60_000,
   );
@@ -152,7 +152,7 @@ describe('SIGTERM', () => {
       process.stdout.write(`SIGINT after ${first}: ended after ${Math.round(performance.now() - askedAt)} ms\n`);
       expect(exit).toEqual({ code: 1, signal: null });
       const told = `${server.stdout}${server.stderr}`.split('\n').filter((line) => /again/.test(line));
-      expect(told).toEqual([expect.stringMatching('WARN \\[Holdfast\\] SIGINT again: ends at once')]);
+      expect(told).toEqual([expect.stringMatching('WARN \\[Holdfast\\] SIGINT again: exiting at once')]);
       await start();
       for (const [user, odd] of [
         ['bob', 1],

@@ -45,7 +45,9 @@ describe('connections that take over from each other', () => {
     await current.expectNothingElse('bob');
     await (await chat.connect('alice')).expectNothingElse('alice');
     expect(lines.filter((line) => line.startsWith('warn '))).toEqual([
-      expect.stringMatching(/^warn Handshake: Clients take over from each other again and again, as user "bob" last/),
+      expect.stringMatching(
+        /^warn Handshake: Clients with the same name replace each other again and again, most recently user "bob"/,
+      ),
     ]);
     clock.advance(6_000);
     const newest = await chat.connect('bob');
@@ -101,7 +103,7 @@ describe('a user who has as many connections as there may be', () => {
     const newcomer = chat.connect('bob');
     await passTheSecond(1);
     const fresh = await newcomer;
-    expect(await silent.until('needs the place')).toContain('needs the place');
+    expect(await silent.until('needs the slot')).toContain('needs the slot');
     expect(chat.connections.closedWith(4408)).toBe(1);
     expect(chat.connections.ofUser('bob').map(({ id }) => id)).toEqual([ids[0], ids[2], expect.any(String)]);
     expect([oldest, fresh].map(({ socket }) => socket.readyState)).toEqual([1, 1]);

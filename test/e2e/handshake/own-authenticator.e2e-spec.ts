@@ -154,21 +154,21 @@ describe('what the authenticator of an application returns', () => {
   const seconds = () => Math.floor(Date.now() / 1000);
 
   it.each([
-    ['no object', 'alice', 'its answer is a string'],
-    ['yes', true, 'its answer is a boolean'],
-    ['nothing in it', {}, '`user` of its answer is missing'],
-    ['no user', { user: null }, '`user` of its answer is missing'],
-    ['a number for a user', { user: 42 }, '`user` of its answer is a number'],
-    ['a big number', { user: 42n }, '`user` of its answer is a bigint'],
-    ['a list', ['alice'], '`user` of its answer is missing'],
-    ['an end in seconds', { user: 'alice', expiresAt: seconds() }, '`expiresAt` of its answer looks like seconds'],
-    ['an end of 0', { user: 'alice', expiresAt: 0 }, '`expiresAt` of its answer looks like seconds'],
-    ['a text', { user: 'alice', expiresAt: new Date().toISOString() }, '`expiresAt` of its answer is a string'],
-    ['NaN', { user: 'alice', expiresAt: NaN }, '`expiresAt` of its answer is NaN'],
-    ['Infinity', { user: 'alice', expiresAt: Infinity }, '`expiresAt` of its answer is Infinity'],
-    ['a BigInt', { user: 'alice', expiresAt: 1n }, '`expiresAt` of its answer is a bigint'],
-    ['a Date that is none', { user: 'alice', expiresAt: new Date('tomorrow') }, '`expiresAt` of its answer is NaN'],
-    ['an administrator of 1', { user: 'alice', isAdmin: 1 }, '`isAdmin` of its answer is a number'],
+    ['no object', 'alice', 'the result is a string'],
+    ['yes', true, 'the result is a boolean'],
+    ['nothing in it', {}, '`user` of the result is missing'],
+    ['no user', { user: null }, '`user` of the result is missing'],
+    ['a number for a user', { user: 42 }, '`user` of the result is a number'],
+    ['a big number', { user: 42n }, '`user` of the result is a bigint'],
+    ['a list', ['alice'], '`user` of the result is missing'],
+    ['an end in seconds', { user: 'alice', expiresAt: seconds() }, '`expiresAt` of the result looks like seconds'],
+    ['an end of 0', { user: 'alice', expiresAt: 0 }, '`expiresAt` of the result looks like seconds'],
+    ['a text', { user: 'alice', expiresAt: new Date().toISOString() }, '`expiresAt` of the result is a string'],
+    ['NaN', { user: 'alice', expiresAt: NaN }, '`expiresAt` of the result is NaN'],
+    ['Infinity', { user: 'alice', expiresAt: Infinity }, '`expiresAt` of the result is Infinity'],
+    ['a BigInt', { user: 'alice', expiresAt: 1n }, '`expiresAt` of the result is a bigint'],
+    ['a Date that is none', { user: 'alice', expiresAt: new Date('tomorrow') }, '`expiresAt` of the result is NaN'],
+    ['an administrator of 1', { user: 'alice', isAdmin: 1 }, '`isAdmin` of the result is a number'],
   ])('wrongly is 503, and one error names the field: %s', async (_, answer, problem) => {
     await start(() => answer);
     await expectRefusal(503, 'AUTHENTICATION_UNAVAILABLE');

@@ -99,7 +99,7 @@ describe('the name in a token', () => {
       expect([status, body.code]).toEqual([403, 'UNUSABLE_NAME']);
       expect(body.message).toMatch(/operator/);
     }
-    expect(told()).toEqual([expect.stringMatching(/^warn Authentication: A good token .* claim "sub".*userClaim/)]);
+    expect(told()).toEqual([expect.stringMatching(/^warn Authentication: A valid token .* claim "sub".*userClaim/)]);
     expect(lines.join()).not.toMatch(/alice|caf|xxx|7,/);
   });
 
@@ -220,13 +220,15 @@ describe('keys of every common kind work', () => {
     issuer.published.keys = [...strange, { ...good, use: 'enc', kid: 'enc' }];
     await start();
     expect(await codeOf(issuer.token('alice'))).toBe(UNAVAILABLE);
-    expect(told()).toEqual([expect.stringMatching(/^error .*it has no key that is taken here: RSA of 2,048 bits/)]);
+    expect(told()).toEqual([
+      expect.stringMatching(/^error .*it has no key that can be used here: use RSA of 2,048 bits/),
+    ]);
     await chat.dispose();
     issuer.published.keys.push(good);
     await start();
     expect(await codeOf(issuer.token('alice', {}, { kid: 'enc' }))).toBe(UNAUTHORIZED);
     expect(await userOf(issuer.token('alice'))).toBe('alice');
-    expect(told()).toEqual([expect.stringContaining('(5 published ones are not taken here')]);
+    expect(told()).toEqual([expect.stringContaining('(5 published keys cannot be used here')]);
   });
 });
 
@@ -286,7 +288,7 @@ describe('published keys', () => {
       expect([status, Number(headers['retry-after']) > 0]).toEqual([503, true]);
     }
     expect(issuer.asked).toBe(1);
-    expect(told()).toEqual([expect.stringMatching(/^error .*it answers 500; look at the address/)]);
+    expect(told()).toEqual([expect.stringMatching(/^error .*it returned 500; look at the address/)]);
     issuer.outage = null;
     pass(30_000);
     expect(await userOf(forEver('alice'))).toBe('alice');
@@ -336,7 +338,7 @@ describe('published keys', () => {
     issuer.outage = (response) => void response.writeHead(200).write('{"keys":[');
     await start();
     expect(await codeOf(forEver('alice'))).toBe(UNAVAILABLE);
-    expect(told()).toEqual([expect.stringContaining('no answer within 5000 ms')]);
+    expect(told()).toEqual([expect.stringContaining('no response within 5000 ms')]);
   }, 20_000);
 
   it('are read up to a mebibyte, however long they are', async () => {
@@ -357,14 +359,14 @@ describe('published keys', () => {
     expect(await codeOf(forEver('alice'))).toBe(UNAVAILABLE);
     await eventually(() => ended);
     expect(written).toBeLessThan(16 * 1024 * 1024);
-    expect(told()).toEqual([expect.stringContaining('its answer has more than 1048576 bytes')]);
+    expect(told()).toEqual([expect.stringContaining('its response has more than 1048576 bytes')]);
   });
 
   it.each<[string, (response: ServerResponse) => void, RegExp]>([
-    ['no JSON', (response) => void response.end('<html>secret'), /its answer is no JSON;/],
-    ['no set', (response) => void response.end('[]'), /no JSON Web Key Set;/],
+    ['no JSON', (response) => void response.end('<html>secret'), /its response is not JSON;/],
+    ['no set', (response) => void response.end('[]'), /not a JSON Web Key Set;/],
     ['no keys', (response) => void response.end('{"keys":[]}'), /it has no keys;/],
-    ['a redirect', (response) => void response.writeHead(302, { Location: '/trap' }).end(), /it answers 302;/],
+    ['a redirect', (response) => void response.writeHead(302, { Location: '/trap' }).end(), /it returned 302;/],
     ['a reset', (response) => void response.destroy(), /UND_ERR_SOCKET|other side closed|ECONNRESET/],
   ])('that are none are 503, and one error says why: %s', async (_, answer, problem) => {
     issuer.outage = answer;

@@ -81,7 +81,7 @@ describe('an application that imports ChatModule', () => {
     await expect(start({ ackWindow: 0 })).rejects.toThrow(
       'ChatModule option ackWindow is 0; give a whole number from 2 to 4096.',
     );
-    await expect(start({ authorize: 'yes' as never })).rejects.toThrow(/option authorize is no function; give one/);
+    await expect(start({ authorize: 'yes' as never })).rejects.toThrow(/option authorize is not a function; give one/);
     await expect(start({ nothing: 1 } as never)).rejects.toThrow(/option nothing is not known; known are .*database/);
     await expect(
       HostApp.start({ imports: [ChatModule.forRootAsync({ useFactory: () => undefined as never })] }),

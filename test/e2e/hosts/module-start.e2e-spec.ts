@@ -42,12 +42,12 @@ describe('an application that starts a chat', () => {
     expect((failure as Error).stack).not.toContain('hunter2');
   });
 
-  it('may give its database as an address, and says at its start where it is, who is let in and where messages wait', async () => {
+  it('may give its database as an address, and says at its start where it is, who may connect and where messages wait', async () => {
     const lines = catchLogLines();
     const ours = () => lines.splice(0).filter((line) => line.includes('the chat is at'));
     await start({ database: 'sqlite::memory:' });
     expect(ours()).toEqual([
-      'log Holdfast: the chat is at /chat; users are known by ?user=, and only this machine is let in; messages wait in memory, and are gone with the process',
+      'log Holdfast: the chat is at /chat; users are known by ?user=, and only this machine may connect; messages wait in memory, and are gone with the process',
     ]);
     expect(
       await host!.app.get(ChatService, { strict: false }).send({ from: 'alice', to: 'bob', content: 'x' }),
@@ -65,7 +65,9 @@ describe('an application that starts a chat', () => {
     expect(ours()).toEqual([expect.stringContaining('users are known by jwt; ')]);
     await host!.close();
     await start({ insecure: true });
-    expect(ours()).toEqual([expect.stringContaining('anybody is let in as whoever ?user= says (insecure); ')]);
+    expect(ours()).toEqual([
+      expect.stringContaining('users are known by ?user=, and any machine may connect (insecure); '),
+    ]);
   });
 
   it.each([

@@ -7,41 +7,46 @@ import type { Principal, ProvenPrincipal } from './authenticator.js';
 import { queryOf, tokensOf } from './credentials.js';
 import { ReportedRefusal } from './reported-refusal.js';
 
-/** In milliseconds it is 1973, in seconds the year 5138: whatever is below was meant as seconds, or is no time of today. */
+/**
+ * In milliseconds this is 1973, in seconds the year 5138. A lower number was meant as seconds, or is not a time of
+ * today.
+ */
 const EARLIEST_MS = 100_000_000_000;
-/** A shorter text is no credential, and could be a part of any word. */
+/** A shorter text is not a credential, and could be part of any word. */
 const MIN_SECRET_CHARACTERS = 8;
-/** So much of what was thrown goes to the log, in characters. */
+/** How much of a thrown error is logged, in characters. */
 const MAX_LOGGED = 4_000;
 
 /**
- * What the application's `authenticate` answered, once it is checked; throws a HandshakeRefusal. Of a wrong answer the
- * operator is told: no client can mend it.
+ * Checks what the application's `authenticate` returned, and returns the principal; throws a HandshakeRefusal. An
+ * invalid result is logged, since no client can correct it.
  */
-export function principalOf(answer: unknown): ProvenPrincipal {
-  // What is outside of TypeScript may answer nothing for whom it does not know.
-  if (answer === null || answer === undefined) throw refusals.unauthorized();
-  if (typeof answer !== 'object') throw wrong('its answer', answer, 'answer { user: NAME }, or null for nobody');
-  const { user, expiresAt, isAdmin, ...details } = answer as Principal;
+export function principalOf(result: unknown): ProvenPrincipal {
+  // Code without types may return undefined for an unknown user.
+  if (result === null || result === undefined) throw refusals.unauthorized();
+  if (typeof result !== 'object')
+    throw wrong('the result', result, 'return { user: NAME }, or null for an unknown user');
+  const { user, expiresAt, isAdmin, ...details } = result as Principal;
   if (typeof user !== 'string') throw wrong('user', user, 'give the name of the user, a string');
   if (isAdmin !== undefined && isAdmin !== null && typeof isAdmin !== 'boolean') {
     throw wrong('isAdmin', isAdmin, 'give true or false');
   }
-  // Trimmed or composed, it would open the mailbox of somebody else: what proves a name has to spell it as it is.
+  // Trimming or composing it here could open the mailbox of somebody else. The application has to return the exact
+  // name.
   if (parseUserName(user) !== user) {
     throw new ReportedRefusal(refusals.unusableName(), {
-      kind: 'answer user',
+      kind: 'result user',
       level: 'error',
       message:
-        'authenticate answered a `user` that is no name here, or has blanks around it or another spelling than NFC, so it was ' +
-        `refused with 403; give one that is (${USER_NAME_RULE}).`,
+        'authenticate returned a `user` that is not a valid name, has blanks around it or is not in NFC, so the request was ' +
+        `refused with 403; return a valid one (${USER_NAME_RULE}).`,
     });
   }
   const end = endOf(expiresAt);
   return { ...details, user, ...(end === null ? {} : { expiresAt: end }), ...(isAdmin === true ? { isAdmin } : {}) };
 }
 
-/** When a proof ends, in milliseconds since 1970; null for never. */
+/** Returns when the credentials expire, in milliseconds since 1970; null for never. */
 function endOf(expiresAt: unknown): number | null {
   if (expiresAt === undefined || expiresAt === null) return null;
   const ms = expiresAt instanceof Date ? expiresAt.getTime() : expiresAt;
@@ -52,23 +57,26 @@ function endOf(expiresAt: unknown): number | null {
 }
 
 function wrong(field: string, value: unknown, advice: string, problem = `is ${kindOf(value)}`): ReportedRefusal {
-  const named = field === 'its answer' ? field : `\`${field}\` of its answer`;
-  const message = `authenticate answers wrongly, so nobody can be let in (503): ${named} ${problem}; ${advice}.`;
+  const named = field === 'the result' ? field : `\`${field}\` of the result`;
+  const message = `authenticate returned an invalid result, so the request was refused with 503: ${named} ${problem}; ${advice}.`;
   return new ReportedRefusal(refusals.authenticationUnavailable(), {
-    kind: `answer ${field}`,
+    kind: `result ${field}`,
     level: 'error',
     message,
   });
 }
 
-/** What a value is, without a word of what is in it. */
+/** Describes the type of a value, and never quotes the value. */
 function kindOf(value: unknown): string {
   if (value === undefined || value === null) return 'missing';
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-/** How a failed `authenticate` is answered: as it says, if it does; with 401 for what a token library throws; and else with 503. */
+/**
+ * Returns the refusal for an error of `authenticate`. A HandshakeRefusal or an HttpException is used as it is, an error
+ * of a token library becomes 401, and any other error 503.
+ */
 export function refusalOf(error: unknown, request: IncomingMessage): HandshakeRefusal {
   if (error instanceof HandshakeRefusal) return error;
   if (isOfToken(error)) return refusals.unauthorized();
@@ -86,18 +94,18 @@ function refusalLike(error: HttpException): HandshakeRefusal {
   return refusals.ofApplication(status, code, error.message);
 }
 
-/** Of jsonwebtoken, and so of @nestjs/jwt. */
+/** Errors of jsonwebtoken, and so of @nestjs/jwt. */
 const TOKEN_ERRORS = ['JsonWebTokenError', 'TokenExpiredError', 'NotBeforeError'];
-/** Of jose; its other codes are of keys that can't be read, which is no fault of a token. */
+/** Errors of jose. Its other codes mean that keys cannot be read, which is not the token's fault. */
 const TOKEN_CODES =
   /^ERR_(JW[STE]_.*|JWKS_NO_MATCHING_KEY|JWKS_MULTIPLE_MATCHING_KEYS|JOSE_ALG_NOT_ALLOWED|JOSE_NOT_SUPPORTED)$/;
 
-/** A token was refused, rather than that nobody could tell. */
+/** Returns true if the error says that the token is invalid, false if it says that the token could not be checked. */
 function isOfToken(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
   if (typeof code === 'string' && TOKEN_CODES.test(code)) return true;
-  // jsonwebtoken gives the same name to a key that it was not given.
+  // jsonwebtoken uses the same name when it has no key.
   return TOKEN_ERRORS.includes(error.name) && !error.message.includes('secret or public key');
 }
 
@@ -107,13 +115,13 @@ function reported(refusal: HandshakeRefusal, error: unknown, request: IncomingMe
   return new ReportedRefusal(refusal, {
     kind: `thrown ${name} ${code}`,
     message:
-      `authenticate failed, so whoever asked was answered with ${refusal.statusCode}; for whom it does not know it has to return null, ` +
+      `authenticate failed, so the request was refused with ${refusal.statusCode}; for an unknown user it has to return null, ` +
       'or throw a HandshakeRefusal or an HttpException.',
     stack: withoutCredentials(String(thrown), request).slice(0, MAX_LOGGED),
   });
 }
 
-/** Whoever makes an error may quote in it what came with the request. */
+/** Removes the credentials of the request from a text, since an error may quote them. */
 function withoutCredentials(text: string, request: IncomingMessage): string {
   const headers = Object.entries(request.headers)
     .filter(([name]) => name === 'authorization' || name === 'cookie' || name.startsWith('x-'))
