@@ -20,7 +20,7 @@ Sizes, with what they are in a full run: ${Object.entries(FULL)
   .join(', ')}
 `;
 
-/** A mistake in the command line; its message is for the user. */
+/** A mistake in the command line. Its message is for the user. */
 export class UsageError extends Error {}
 
 export interface BenchArguments {

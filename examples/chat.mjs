@@ -1,5 +1,5 @@
-// A chat client for the terminal: `node examples/chat.mjs NAME`. What you type is sent, what comes is printed.
-// It knows no protocol but WebSocket itself; its pongs confirm what it got.
+// A chat client for the terminal: `node examples/chat.mjs NAME`. It sends what you type, and prints what comes. It
+// knows no protocol but WebSocket itself: its pongs confirm what it got.
 import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 

@@ -19,7 +19,7 @@ import type { IncomingMessage } from 'node:http';
 import { tap, type Observable } from 'rxjs';
 import { database } from './store.js';
 
-/** A guard of the application's: it also stands before the REST calls of the chat, and never before its socket. */
+/** A guard of the application. It guards the REST calls of the chat too, but never its socket. */
 @Injectable()
 class NotOnSundays implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
@@ -29,7 +29,7 @@ class NotOnSundays implements CanActivate {
   }
 }
 
-/** An interceptor of the application's: it sees the REST calls of the chat, too. */
+/** An interceptor of the application. It sees the REST calls of the chat too. */
 @Injectable()
 export class CallCounter implements NestInterceptor {
   calls = 0;
@@ -39,7 +39,7 @@ export class CallCounter implements NestInterceptor {
   }
 }
 
-/** A pipe of the application's for whatever is given to any handler. */
+/** A pipe of the application for the arguments of every handler. */
 @Injectable()
 class Trim implements PipeTransform {
   transform(value: unknown): unknown {

@@ -59,7 +59,10 @@ const own: TypeOrmModuleOptions = { type: 'sqlite', database: ':memory:', entiti
 })
 class AppModule {}
 
-/** In an application with TypeORM connections of its own, the default and a named one, and migrations. The chat brings its own. */
+/**
+ * In an application with its own TypeORM connections, the default and a named one, and migrations. The chat brings its
+ * own.
+ */
 export async function createApp(): Promise<INestApplication> {
   const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
   app.useWebSocketAdapter(new ChatWsAdapter(app));

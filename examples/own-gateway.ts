@@ -15,7 +15,7 @@ class PricesGateway {
 @Module({ imports: [ChatModule.forRoot({ database })], providers: [PricesGateway] })
 class AppModule {}
 
-/** Beside a gateway of the application's own, through the same adapter. */
+/** Beside a gateway of the application, through the same adapter. */
 export async function createApp(): Promise<INestApplication> {
   const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
   app.useWebSocketAdapter(new ChatWsAdapter(app));

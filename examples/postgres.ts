@@ -13,7 +13,10 @@ const url = () => process.env['EXAMPLE_POSTGRES'] ?? 'postgres://postgres@127.0.
 })
 class AppModule {}
 
-/** In the Postgres database of the application, on a connection of its own, with its tables and migrations beside the others. */
+/**
+ * In the Postgres database of the application. The chat has its own connection, and its tables and migrations are
+ * beside the others.
+ */
 export async function createApp(): Promise<INestApplication> {
   const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
   app.useWebSocketAdapter(new ChatWsAdapter(app));

@@ -22,8 +22,8 @@ export class PushService {
 }
 
 /**
- * Tells people who are away, by other means, that something waits for them: once until they are back, however much comes.
- * A phone that fell silent counts as here until the heartbeat finds out, and is told then.
+ * Tells people who are away, by other means, that something waits for them: once until they are back, however much
+ * comes. A phone that fell silent counts as here until the heartbeat finds out, and is told then.
  */
 @Injectable()
 export class PushNotifications {
@@ -63,7 +63,7 @@ export class PushNotifications {
   }
 }
 
-/** An order is shipped, and its buyer hears of it in the chat, now or when they are back. */
+/** When an order is shipped, its buyer gets a chat message, now or at the next connection. */
 @Controller('orders')
 class OrdersController {
   constructor(@Inject(ChatService) private readonly chat: ChatService) {}
@@ -74,7 +74,7 @@ class OrdersController {
   }
 }
 
-/** Only the shop speaks to everybody. */
+/** Only the shop may broadcast. */
 const authorize: Authorize = ({ to }, { user }) => to !== undefined || user === 'shop';
 
 @Module({
@@ -84,7 +84,7 @@ const authorize: Authorize = ({ to }, { user }) => to !== undefined || user === 
 })
 export class AppModule {}
 
-/** Notifications: the application sends through ChatService, listens, and has a policy. */
+/** Notifications: the application sends through ChatService, listens to its events, and has a policy. */
 export async function createApp(): Promise<INestApplication> {
   const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
   app.useWebSocketAdapter(new ChatWsAdapter(app));

@@ -16,7 +16,7 @@ class PricesGateway {
 @Module({ imports: [ChatModule.forRoot({ database })], providers: [PricesGateway] })
 class AppModule {}
 
-/** Beside Socket.IO on the same port: the other gateways go through the adapter that they had. */
+/** Beside Socket.IO on the same port. The other gateways keep their adapter. */
 export async function createApp(): Promise<INestApplication> {
   const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
   app.useWebSocketAdapter(new ChatWsAdapter(app, { others: new IoAdapter(app) }));

@@ -1,4 +1,4 @@
-// The page at `/`: shows what a ChatConnection tells, and hands it what people write. It knows nothing of frames.
+// The page at `/`. It shows what a ChatConnection reports, and hands it what people write. It knows nothing of frames.
 
 import { ChatConnection, newId } from './connection.js';
 import { fetchSettings, readName, readToken } from './joining.js';
@@ -13,14 +13,14 @@ function showStatus(state, text) {
   at('disconnect').hidden = state === 'stopped';
 }
 
-/** Offers a name that was written to or heard from when the recipient is typed. */
+/** Offers the names of earlier senders and recipients while a recipient is typed. */
 function suggest(name) {
   const known = [...at('people').children].find((option) => option.value === name);
   at('people').prepend(known ?? element('option', { value: name }));
   if (at('people').childElementCount > MAX_SUGGESTED) at('people').lastElementChild.remove();
 }
 
-/** What the log and the status line make of the news of a connection. */
+/** Shows the events of a connection in the log and the status line. */
 function listenerFor(log) {
   return {
     onConnecting: (user) => showStatus('connecting', user === null ? 'connecting…' : `connecting as ${user}…`),
@@ -31,15 +31,15 @@ function listenerFor(log) {
     onOffline(why, retryMs) {
       if (retryMs === null) showStatus('stopped', `offline: ${why}`);
       else showStatus('waiting', `offline: ${why}; trying again in ${inWords(retryMs)}`);
-      showChat(); // The token, where one was asked for, is not what is in the way.
+      showChat(); // The token, if one was asked for, is not the problem.
     },
     onTokenNeeded(why) {
       showStatus('stopped', 'offline: another token is needed');
-      at('connect').hidden = at('disconnect').hidden = true; // There is nothing to try before there is another token.
+      at('connect').hidden = at('disconnect').hidden = true; // Another try needs another token.
       at('token').value = '';
       at('join').hidden = false;
-      at('join-error').textContent = `Not connected: ${why}.`; // Last, as what changes unseen is not read out.
-      // Whoever is writing goes on writing.
+      at('join-error').textContent = `Not connected: ${why}.`; // Last: screen readers skip hidden changes.
+      // Do not take the focus from somebody who is writing.
       if (!at('chat').contains(document.activeElement)) at('token').focus();
     },
     onCaughtUp(count) {
@@ -57,7 +57,7 @@ function listenerFor(log) {
     onRefused({ id, message, temporary }) {
       const words = `refused: ${message}`;
       if (!log.setState(id, 'refused', { words, canRetry: temporary })) log.addNotice(words);
-      at('spoken').textContent = words; // A change within the log is not read out.
+      at('spoken').textContent = words; // Screen readers do not read out a change within the log.
     },
   };
 }
@@ -71,7 +71,7 @@ function showChat() {
   else if (asked) at('content').focus();
 }
 
-/** Makes the page a chat of this connection, which is still to be opened. */
+/** Makes the page a chat over this connection, which is opened later. */
 function startChat(path, who) {
   const log = new Log();
   const connection = new ChatConnection(path, who, listenerFor(log));
@@ -115,19 +115,21 @@ function startChat(path, who) {
   at('disconnect').addEventListener('click', () => connection.disconnect());
   addEventListener('online', () => at('status').dataset.state === 'waiting' && connection.connect());
   addEventListener('beforeunload', (event) => {
-    if (connection.unreceipted > 0) event.preventDefault(); // What has no receipt would be lost with the page.
+    if (connection.unreceipted > 0) event.preventDefault(); // Messages without a receipt would be lost with the page.
   });
 
   onAudience();
   return connection;
 }
 
-/** The name in the address, so that a reload or a bookmark connects again; it never leaves the browser with a request. */
+/**
+ * The name in the address, so that a reload or a bookmark connects again; it never leaves the browser with a request.
+ */
 function nameInAddress() {
   try {
     return decodeURIComponent(location.hash.slice(1));
   } catch {
-    return ''; // Somebody edited the address into something that is no name.
+    return ''; // Somebody edited the address into something that is not a name.
   }
 }
 
@@ -149,7 +151,7 @@ function joinByName(path) {
   if (nameInAddress()) join((at('name').value = nameInAddress()));
 }
 
-/** The token stays in this page's memory: nothing that outlives the page ever holds it. */
+/** The token stays in this page's memory. It is never kept anywhere that outlives the page. */
 function joinByToken(path) {
   let connection = null;
   at('rename').textContent = 'Change user';
@@ -166,7 +168,7 @@ function joinByToken(path) {
   });
 }
 
-/** Asks the server where the socket is and how it knows people, and the person accordingly. */
+/** Asks the server where the socket is and how it authenticates, then asks the person for a name or a token. */
 async function start() {
   at('join').addEventListener('submit', (event) => event.preventDefault());
   const settings = await fetchSettings();

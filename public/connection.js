@@ -6,25 +6,27 @@ const ACK_WITHIN_MS = 50;
 const ANSWER_WITHIN_MS = 15_000;
 const STEADY_AFTER_MS = 10_000;
 const MAX_BACKOFF_MS = 30_000;
-/** Messages written and not receipted; a long outbox is not poured out at once, as the server limits frames per second. */
+/**
+ * The most messages without a receipt. A long outbox is not sent at once, because the server limits frames per second.
+ */
 const MAX_WRITTEN = 16;
 const MAX_UNRECEIPTED = 200;
 const MAX_SEEN = 5_000;
 
 const NO_ANSWER = 4408;
 const FRAME_TOO_BIG = 1009;
-/** The browser's own code, also for a handshake that was refused. */
+/** The browser sets this code itself, also when a handshake was refused. */
 const UNEXPLAINED = 1006;
 
-/** A message id. Not crypto.randomUUID, which pages that came over plain HTTP do not have. */
+/** Returns a message id. crypto.randomUUID does not exist in pages that came over plain HTTP. */
 export function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /**
- * One user's line to the server, over as many WebSockets as it takes. A message stays in the outbox until its receipt or
- * refusal comes and is written again, with the same id, after a reconnect. It does not promise that of a broadcast, which
- * goes out at most once, nor that anything outlives the page.
+ * One user's connection to the server, over several WebSockets if needed. A message stays in the outbox until its
+ * receipt or refusal comes. After a reconnect it is written again with the same id. A broadcast is written at most
+ * once. Nothing outlives the page.
  */
 export class ChatConnection {
   #path;
@@ -49,7 +51,7 @@ export class ChatConnection {
   #outbox = new Map();
   #seen = new Set();
 
-  /** The path of the socket is one below that of the page; without a `user`, a token has to say who it is. */
+  /** The path of the socket is below that of the page. Without a `user`, a token has to say who it is. */
   constructor(path, { user = null }, listener) {
     this.#path = path;
     this.#user = user;
@@ -88,7 +90,7 @@ export class ChatConnection {
     this.#listener.onOffline('you disconnected', null);
   }
 
-  /** Says why a content can't be sent, or null when it can. */
+  /** Returns why a content can't be sent, or null when it can. */
   objection(content) {
     const bytes = byteLength(content);
     if (bytes > this.#maxContentBytes) {
@@ -97,10 +99,10 @@ export class ChatConnection {
     return this.#outbox.size < MAX_UNRECEIPTED ? null : 'Too many messages wait to be sent; wait for the connection.';
   }
 
-  /** Sends it now, or when the connection is back; to everyone when `to` is null. */
+  /** Sends it now, or when the connection is back. It goes to everyone when `to` is null. */
   send(id, to, content) {
     const direct = to !== null;
-    // The own broadcast comes back as a message, and is shown already.
+    // The own broadcast comes back as a message. It is shown already.
     if (!direct) this.#isNew(this.#user, id);
     const frame = JSON.stringify(
       direct ? { event: 'send', data: { to, content, id } } : { event: 'broadcast', data: { content, id } },
@@ -123,7 +125,7 @@ export class ChatConnection {
   }
 
   #onWelcome({ user, ackWindow, maxContentBytes, serverTime }) {
-    // What was written here would go out in the name of somebody else.
+    // Messages that were written here would be sent in the name of somebody else.
     if (this.#user !== null && this.#user !== user) {
       return this.#end({
         why: `that is a token of ${user}, and this page is ${this.#user}’s; “Change user” begins anew`,
@@ -140,7 +142,7 @@ export class ChatConnection {
 
   #onMessage(message) {
     const { seq, from, id } = message;
-    // A repeat was handled before, but its seq is new and wants its ack all the same [protocol 2.5].
+    // A repeat was shown before, but its seq is new and needs an ack all the same [protocol 2.5].
     if (this.#isNew(from, id)) this.#listener.onMessage(message, this.now);
     if (seq === undefined) return;
     this.#handledSeq = seq;
@@ -165,7 +167,7 @@ export class ChatConnection {
     if (code !== UNEXPLAINED || this.#welcomedAt !== null) return this.#end(endingOf(code, reason), code);
     const socket = this.#socket;
     const refusal = await explainRefusal(this.#path, this.#token);
-    if (socket === this.#socket) this.#end(refusal); // Nobody disconnected, or tried again, meanwhile.
+    if (socket === this.#socket) this.#end(refusal); // Meanwhile nobody disconnected or tried again.
   }
 
   #end({ why, next, pauseMs = null }, code) {
@@ -180,7 +182,7 @@ export class ChatConnection {
     this.#listener.onOffline(why, delayMs);
   }
 
-  /** Forgets the socket, whatever it still has to say; what it brought and nobody acknowledged comes again. */
+  /** Drops the socket and ignores what it still brings. Messages without an ack come again. */
   #drop() {
     for (const name of Object.keys(this.#timers)) this.#stop(name);
     const socket = this.#socket;
@@ -188,7 +190,7 @@ export class ChatConnection {
     socket?.close();
   }
 
-  /** Writes what waits in the outbox, in order, and expects an answer to it. */
+  /** Writes what waits in the outbox, in order, and starts the timer for its receipts. */
   #write() {
     if (this.#welcomedAt === null) return;
     let written = 0;
@@ -199,11 +201,11 @@ export class ChatConnection {
       this.#socket.send(entry.frame);
       this.#listener.onProgress(id, 'sending');
     }
-    // A network that went away without a word looks open for minutes; only a frame that comes puts this off.
+    // A connection whose network is gone looks open for minutes. Only a frame from the server resets this timer.
     if (written > 0) this.#timers.answer ??= setTimeout(() => this.#end(endingOf(NO_ANSWER)), ANSWER_WITHIN_MS);
   }
 
-  /** The socket is gone: what has no receipt is to be written again. */
+  /** The socket is gone: messages without a receipt have to be written again. */
   #takeBack() {
     for (const [id, entry] of this.#outbox) {
       if (!entry.written) continue;
@@ -213,7 +215,10 @@ export class ChatConnection {
     }
   }
 
-  /** The server closed because of one frame, which it does not name: written again, it would close again. */
+  /**
+   * The server closed because of one frame, which it does not name. If it were written again, the server would close
+   * again.
+   */
   #giveUpBiggest(message) {
     const written = [...this.#outbox].filter(([, entry]) => entry.written);
     const biggest = written.sort(([, a], [, b]) => byteLength(b.frame) - byteLength(a.frame))[0];
@@ -221,7 +226,7 @@ export class ChatConnection {
   }
 
   #isNew(from, id) {
-    const key = `${from}\n${id}`; // No name holds a line feed.
+    const key = `${from}\n${id}`; // A user name never has a line feed.
     if (this.#seen.has(key)) return false;
     this.#seen.add(key);
     if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.values().next().value);

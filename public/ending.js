@@ -1,10 +1,10 @@
-// Why a connection ended, or did not come about, in words; and what to do then.
+// Why a connection ended or could not be opened, in words, and what to do next.
 
 import { fetchSettings } from './joining.js';
 
 const MIN_PAUSE_SECONDS = 1;
 const MAX_PAUSE_SECONDS = 3_600;
-/** Over so many seconds those whom a server sent away come back, rather than all at once. */
+/** Clients of a server that goes away come back spread over this many seconds, not all at once. */
 const SPREAD_SECONDS = 4;
 const ASK_WITHIN_MS = 10_000;
 
@@ -30,7 +30,7 @@ export function endingOf(code, reason = '') {
   const [why, next] = ENDINGS[code] ?? [`the connection ended with code ${code}`, 'backoff'];
   if (next !== 'pause') return { why, next };
   const [, seconds] = /\bretry-after=(\d+)/.exec(reason) ?? [];
-  // With the hint the server has spread them itself [protocol 9].
+  // With the hint, the server has spread the clients itself [protocol 9].
   return { why, next, pauseMs: seconds === undefined ? pauseMs(MIN_PAUSE_SECONDS) : pauseMs(seconds, 1) };
 }
 
@@ -39,8 +39,8 @@ function pauseMs(seconds, spreadSeconds = SPREAD_SECONDS) {
 }
 
 /**
- * Why a handshake failed, which browsers keep from pages: a request that is refused for the same reason tells. Only what
- * is about the credentials, or about the server as a whole, can be learned so.
+ * Finds out why a handshake failed. Browsers hide it from pages, but a request that is refused for the same reason
+ * shows it. This only tells reasons about the credentials or about the server as a whole.
  */
 export async function explainRefusal(path, token) {
   if (token === null) return (await fetchSettings()) ? refusedAllTheSame() : { why: UNREACHABLE, next: 'backoff' };
@@ -54,7 +54,7 @@ export async function explainRefusal(path, token) {
   }
   if (response.ok) return refusedAllTheSame();
   const { status, headers } = response;
-  const { code, message } = await response.json().catch(() => ({})); // Of a proxy, or none at all.
+  const { code, message } = await response.json().catch(() => ({})); // The body is a proxy's, or empty.
   const why = message ? `${message} (${status} ${code})` : `the server, or a proxy before it, answered ${status}`;
   if (status === 401) return { why: `the server does not take this token: ${why}`, next: 'renew' };
   if (status === 403 || status === 431) return { why, next: 'renew' };

@@ -1,7 +1,7 @@
 // The rows of the conversation.
 
 const MAX_ROWS = 1_000;
-/** Pixels from the end within which a reader is taken to follow the conversation. */
+/** A reader who is within this distance of the end, in pixels, follows the conversation. */
 const NEAR_END = 40;
 
 export const STATES = {
@@ -14,7 +14,7 @@ export const STATES = {
 
 export const at = (id) => document.getElementById(id);
 
-/** An element with these properties. What people wrote goes in as `textContent`, never as HTML. */
+/** Makes an element with these properties. What people wrote is set as `textContent`, never as HTML. */
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
@@ -45,19 +45,22 @@ function messageRow(className, content, ...about) {
   );
 }
 
-/** The rows of the conversation: the newest in sight unless the reader has scrolled up, the oldest dropped past a bound. */
+/**
+ * The rows of the conversation. The newest is in sight unless the reader has scrolled up. The oldest are dropped above
+ * a bound.
+ */
 export class Log {
   #pinned = true;
   #scrolling = false;
   #unread = 0;
-  /** By id: where the state of an own message is shown, and how to send it again. */
+  /** By message id: where the state of an own message is shown, and how to send it again. */
   #own = new Map();
 
   constructor() {
     at('log').addEventListener('scroll', () => this.#onScrolled());
     at('newest').addEventListener('click', () => this.#toEnd());
     document.addEventListener('visibilitychange', () => this.#showUnread());
-    // The keyboard of a phone takes half of the height away.
+    // The keyboard of a phone takes half of the height.
     new ResizeObserver(() => this.#pinned && this.#toEnd()).observe(at('log'));
   }
 
@@ -87,7 +90,7 @@ export class Log {
     this.#append(row);
   }
 
-  /** Shows what became of an own message; answers false when there is no such row. */
+  /** Shows the outcome of an own message; returns false when it has no row. */
   setState(id, name, { words = STATES[name], canRetry = false, time } = {}) {
     const own = this.#own.get(id);
     if (!own) return false;
@@ -106,7 +109,7 @@ export class Log {
       oldest.remove();
     }
     if (this.#pinned && !this.#scrolling) {
-      this.#scrolling = true; // One layout for all that comes before the next frame is painted.
+      this.#scrolling = true; // One layout for all messages that come before the next frame is painted.
       requestAnimationFrame(() => this.#toEnd());
     }
     this.#showUnread();

@@ -1,4 +1,5 @@
-// Writes docs/api.md from the doc comments of what the package exports; with --check it only says whether the page is up to date.
+// Writes docs/api.md from the doc comments of what the package exports; with --check it only says whether the page is
+// up to date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
@@ -7,7 +8,7 @@ import ts from 'typescript';
 const ROOT = new URL('../', import.meta.url);
 const PAGE = new URL('docs/api.md', ROOT);
 
-/** The doors of the package, and the source behind each. */
+/** The entry points of the package, and the source of each. */
 const ENTRIES = {
   holdfast: 'src/index.ts',
   'holdfast/testing': 'src/testing/index.ts',
@@ -23,7 +24,7 @@ const checker = program.getTypeChecker();
 
 const docOf = (symbol) => ts.displayPartsToString(symbol.getDocumentationComment(checker)).trim();
 
-/** What a reader needs of a declaration: its head, and of its members those that are public, without their bodies. */
+/** Returns what a reader needs of a declaration: its head and its public members, without their bodies. */
 function signatureOf(declaration) {
   if (ts.isClassDeclaration(declaration) || ts.isInterfaceDeclaration(declaration)) return headOf(declaration);
   if (ts.isFunctionDeclaration(declaration)) return withoutBody(declaration);
@@ -58,7 +59,7 @@ function isPublic(member) {
   return !(member.name && ts.isPrivateIdentifier(member.name)) && !(ts.getCombinedModifierFlags(member) & hidden);
 }
 
-/** What Nest makes is not made by a reader, and what only overrides is described where it comes from. */
+/** Leaves out constructors of what Nest makes, and members that only override: those are described at their origin. */
 function isForReaders(member) {
   if (ts.isConstructorDeclaration(member)) {
     return member.parameters.length > 0 && !member.parameters.some((each) => ts.getDecorators(each));
@@ -90,7 +91,7 @@ function textOf(member, declaration) {
     .replace(/^(override |readonly )+/, '');
 }
 
-/** The public members, with what is said about them. */
+/** The public members, with their comments. */
 function membersOf(declaration) {
   if (!ts.isClassDeclaration(declaration) && !ts.isInterfaceDeclaration(declaration)) return [];
   const properties = declaration.members

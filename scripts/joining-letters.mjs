@@ -1,4 +1,5 @@
-// Writes src/protocol/joining-letters.ts from the tables of Unicode that the package tr46 has; with --check it only says whether the file is up to date.
+// Writes src/protocol/joining-letters.ts from the tables of Unicode that the package tr46 has; with --check it only
+// says whether the file is up to date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { format, resolveConfig } from 'prettier';
@@ -8,8 +9,8 @@ const require = createRequire(import.meta.url);
 const { validZWNJ, combiningClassVirama } = require('tr46/lib/regexes.js');
 const { version, unicodeVersion } = require('tr46/package.json');
 
-// Letters that join what follows, marks, the character, marks, letters that join what stands before. The marks are those of
-// the categories Mn, Me and Cf, which expressions know by themselves.
+// Letters that join what follows, marks, the character, marks, letters that join what stands before. The marks are
+// those of the categories Mn, Me and Cf, which expressions know by themselves.
 const parts = /^\[([^\]]*)\]\[([^\]]*)\]\*\\u200C\[\2\]\*\[([^\]]*)\]$/.exec(validZWNJ.source);
 const viramas = /^\[([^\]]*)\]$/.exec(combiningClassVirama.source);
 if (!parts || !viramas) throw new Error(`tr46 ${version} writes its tables in another way; read them anew`);

@@ -1,5 +1,5 @@
-// Writes the interface ChatOptions, and its part of docs/options.md, from the schema of the options; with --check it only
-// says whether both are up to date.
+// Writes the interface ChatOptions, and its part of docs/options.md, from the schema of the options; with --check it
+// only says whether both are up to date.
 import '@swc-node/register/esm-register';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { format, resolveConfig } from 'prettier';

@@ -4,7 +4,10 @@ import { dirname, join, relative, resolve } from 'node:path';
 const ROOT = resolve(import.meta.dirname, '..');
 const SRC = join(ROOT, 'src');
 
-/** The rooms, from the top down, and which of those below each may import. Every room may also import `options` and `protocol`. */
+/**
+ * The rooms, from the top down, and which of those below each may import. Every room may also import `options` and
+ * `protocol`.
+ */
 const ARROWS: Record<string, readonly string[]> = {
   main: ['server', 'process'],
   server: [
@@ -130,7 +133,7 @@ function namesIn(text: string): string[] {
   ];
 }
 
-/** All that does not hold, as lines that say where. */
+/** Everything that breaks a rule, as lines that say where. */
 const complaints = (complain: (source: Source) => string[]) =>
   sources.flatMap((source) => complain(source).map((complaint) => `${source.path}: ${complaint}`));
 

@@ -126,7 +126,9 @@ describe('the pages', () => {
     });
   }
 
-  /** Rows that are shown as text: those behind a blank line, without a line below the head, or with other cells than it. */
+  /**
+   * Rows that are shown as text: those behind a blank line, without a line below the head, or with other cells than it.
+   */
   function brokenRowsOf(name: string): string[] {
     const cells = (row: string) => row.split(/(?<!\\)\|/).length;
     const tables = [...pages.get(name)!.matchAll(/(?:^ *\|.*(?:\n|$))+/gm)].map(([table]) => table.trim().split('\n'));

@@ -5,7 +5,10 @@ import ts from 'typescript';
 
 const SRC = join(import.meta.dirname, '../src');
 const LENGTH = 64 * 1024;
-/** For all of them: an expression that takes 64 KiB squared, or worse, takes longer than this for one. It is the deadline of a hang, not a measure. */
+/**
+ * The timeout for all of them together. One expression with quadratic time, or worse, takes longer than this on 64 KiB.
+ * It finds a hang and measures nothing.
+ */
 const DEADLINE_MS = 25_000;
 
 interface Expression {
@@ -28,7 +31,10 @@ function expressionsIn(path: string, text: string): Expression[] {
   return found;
 }
 
-/** In a process of its own, as nothing else ends a match: every expression on every hostile text, naming each before it begins. */
+/**
+ * Runs every expression on every hostile text, and names each before it begins. It runs in its own process, as nothing
+ * else can end a match.
+ */
 const RUN = `
   const { expressions, length } = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));
   const fill = (piece) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
@@ -64,7 +70,8 @@ describe('the regular expressions of the source', () => {
     const made = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'))
       .filter((path) => /\bRegExp\(/.test(readFileSync(join(SRC, path), 'utf8')));
-    // Of the flag v, which no literal has before ES2024. They see names of 128 bytes at most, and their own test runs them on those.
+    // Of the flag v, which no literal has before ES2024. They see names of 128 bytes at most, and their own test runs
+    // them on those.
     expect(made).toEqual(['protocol/user-name.ts']);
   });
 

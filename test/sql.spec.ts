@@ -4,9 +4,13 @@ import ts from 'typescript';
 
 const SRC = join(import.meta.dirname, '../src');
 
-/** What stands in a statement and is no constant, because a parameter can not stand there: each comes from our own constants or options. */
+/**
+ * Parts of statements that are not constants, because a parameter is not allowed there. Each comes from the constants
+ * or options of the source.
+ */
 const TOLD: Readonly<Record<string, readonly string[]>> = {
-  // The name of TypeORM's table, from the options of the data source; names of pragmas, from the table of those that are checked.
+  // The name of TypeORM's table, from the options of the data source; names of pragmas, from the table of those that
+  // are checked.
   'database/store-version.ts': ['table'],
   'database/sqlite-store.ts': ['name', 'LOCK_WAIT_MS[options.type]', 'logBytes', 'logPages'],
   'database/disk-room.ts': ['name'],
@@ -21,14 +25,17 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   'offline-messages/statements.ts': ['this.dialect.marked'],
 };
 
-/** Methods that take a statement: what is handed to them is looked at, and not that they hand it on. */
+/** Methods that take a statement. Their callers are checked; their own calls are not. */
 const TAKES_A_STATEMENT = ['query', 'messages', 'execute'];
 
 /** Ways to the database that would not be seen here. */
 const OTHER_WAYS =
   /\b(createQueryBuilder|getRepository|InjectRepository|EntityManager|\$queryRaw|whereInIds|orderBy|addSelect)\b|from ['"](better-)?sqlite3['"]/;
 
-/** What is handed to a method that takes a statement and is put together from anything but constants, as lines that say where. */
+/**
+ * What is handed to a method that takes a statement and is put together from anything but constants, as lines that say
+ * where.
+ */
 function looseStatements(path: string, text: string): string[] {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true);
   const constants = new Map<string, ts.Expression>();
@@ -42,7 +49,7 @@ function looseStatements(path: string, text: string): string[] {
     if (TOLD[path]?.includes(node.getText())) return true;
     if (ts.isTemplateExpression(node)) return node.templateSpans.every(({ expression }) => isConstant(expression));
     if (ts.isParenthesizedExpression(node)) return isConstant(node.expression);
-    // Which of two constants it is may hang on anything.
+    // The choice between two constants may depend on anything.
     if (ts.isConditionalExpression(node)) return isConstant(node.whenTrue) && isConstant(node.whenFalse);
     if (ts.isBinaryExpression(node)) return isConstant(node.left) && isConstant(node.right);
     if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression))
@@ -66,7 +73,7 @@ function looseStatements(path: string, text: string): string[] {
   return loose;
 }
 
-/** In a method that takes a statement itself, whose callers are looked at: it hands on what it was given. */
+/** A method that takes a statement passes on its argument. Its callers are checked. */
 function isPassedOn(call: ts.Node, sql: ts.Expression, isConstant: (node: ts.Expression) => boolean): boolean {
   if (ts.isCallExpression(sql) && isConstant(sql.expression)) return isPassedOn(call, sql.arguments[0]!, isConstant);
   let parent = call.parent;

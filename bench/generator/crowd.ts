@@ -10,7 +10,7 @@ export function names(letter: 's' | 'r' | 'o', count: number): string[] {
   return Array.from({ length: count }, (_, index) => letter + String(index).padStart(6, '0'));
 }
 
-/** Connects them all, so many at a time; rejects when one of them ends. Afterwards the links speak to `events`. */
+/** Connects them all, `inFlight` at a time; rejects when one of them ends. Afterwards the links report to `events`. */
 export function connectCrowd(
   language: Language,
   port: number,
@@ -40,7 +40,7 @@ export function connectCrowd(
   });
 }
 
-/** Drops them without a close frame, and waits until the server has noticed. */
+/** Resets the connections (RST), and waits until the server has noticed. */
 export async function dropCrowd(links: readonly Link[], pid: number): Promise<void> {
   const before = openFiles(pid);
   for (const link of links) link.drop();

@@ -9,15 +9,15 @@ export interface Job {
   readonly port: number;
   /** Of the server's process. */
   readonly pid: number;
-  /** Its REST calls are asked whether all is accounted for. */
+  /** The REST API, which says whether every message is accounted for. */
   readonly hasStats: boolean;
   readonly parameters: Readonly<Record<string, number>>;
 }
 
-/** What one round of a scenario came to, by name; the names carry their units. */
+/** The figures of one round of a scenario, by name. The names carry their units. */
 export type Figures = Record<string, number>;
 
-/** Looks up a parameter that the scenario can't do without. */
+/** Returns a parameter that the scenario requires. */
 export function parameter(job: Job, name: string): number {
   const value = job.parameters[name];
   if (value === undefined) throw new Error(`the scenario ${job.scenario} needs the parameter ${name}`);

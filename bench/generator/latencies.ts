@@ -16,7 +16,7 @@ export class Latencies {
     this.count = 0;
   }
 
-  /** So many milliseconds or less took the given part of them, 0 to 1; not a number when there are none. */
+  /** Returns the quantile `part` (0 to 1) in milliseconds; NaN when nothing was measured. */
   quantileMs(part: number): number {
     let left = Math.ceil(this.count * part);
     if (left === 0) return NaN;

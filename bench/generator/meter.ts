@@ -1,7 +1,7 @@
 import { cpuSeconds, machineCpuSeconds } from './process-figures.js';
 import type { Figures } from './job.js';
 
-/** What server, generator and everybody else use from when it was made. */
+/** Measures the CPU time of the server, the generator and all other processes since it was made. */
 export class Meter {
   private readonly startedAt = performance.now();
   private readonly server = cpuSeconds(this.pid);
@@ -10,7 +10,7 @@ export class Meter {
 
   constructor(private readonly pid: number) {}
 
-  /** The generator is the limit when it uses its whole core; what others use is noise. */
+  /** The generator is the limit when it uses its whole core. The CPU time of other processes is noise. */
   read(): Figures & { seconds: number; serverCpuSeconds: number } {
     const seconds = (performance.now() - this.startedAt) / 1_000;
     const serverCpuSeconds = cpuSeconds(this.pid) - this.server;

@@ -5,14 +5,14 @@ interface Stats {
   readonly messages: Readonly<Record<'accepted' | 'confirmed' | 'pending' | 'inFlight', number>>;
 }
 
-/** What our server says of itself. */
+/** The counters that Holdfast reports. */
 export async function ourStats(port: number): Promise<Stats> {
   const answer = await fetch(`http://127.0.0.1:${port}/chat/stats`);
   if (!answer.ok) throw new Error(`/chat/stats answers ${answer.status}`);
   return (await answer.json()) as Stats;
 }
 
-/** Waits until so many messages are pending and none is in memory only; answers how many are pending. */
+/** Waits until `wanted` messages are pending and none is only in memory; returns how many are pending. */
 export async function pendingOnceQuiet(port: number, wanted: number, deadlineMs: number): Promise<number> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
@@ -22,10 +22,10 @@ export async function pendingOnceQuiet(port: number, wanted: number, deadlineMs:
   }
 }
 
-/** What the metric counts is the time between two runs of a timer, which is due every so many milliseconds. */
+/** The metric counts the time between two runs of a timer, which is due at this interval, in milliseconds. */
 const LAG_TIMER_MS = 10;
 
-/** How late the event loop was at the 99th percentile since it was last asked, in milliseconds. */
+/** The 99th percentile of the event loop's delay since the last call, in milliseconds. */
 export async function eventLoopLatenessMs(port: number): Promise<number> {
   const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
   const lag = /^nodejs_eventloop_lag_p99_seconds (\S+)$/m.exec(await answer.text())?.[1];

@@ -30,7 +30,7 @@ export function memoryKib(pid: number): { now: number; peak: number } {
   return { now: of('VmRSS'), peak: of('VmHWM') };
 }
 
-/** The peak is measured anew from here. */
+/** Resets the peak. */
 export function resetPeakMemory(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, RESET_PEAK);
 }

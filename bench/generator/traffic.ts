@@ -6,22 +6,22 @@ import { Latencies } from './latencies.js';
 /** One sender, and the frames that it sends in turn. */
 export class Flow {
   /**
-   * Messages are numbered from here. Raised from one job to the next: to a server that recognises repeats, a message with the sender,
-   * recipient and id of an earlier one is none.
+   * The number of the first message. It rises from job to job, because a server that recognises repeats takes a message
+   * with the sender, recipient and id of an earlier one for that one.
    */
   static numberedFrom = 0;
   sent = 0;
   acked = 0;
-  /** So many may be sent at the end of this chunk. */
+  /** Messages that may be sent at the end of this chunk. */
   due = 0;
-  /** When what is outstanding was sent, and how many still have to get it, by key. */
+  /** By key: when each outstanding message was sent, and how many recipients have yet to get it. */
   readonly sentAtUs = new Float64Array(KEY_MASK + 1);
   readonly awaited = new Uint32Array(KEY_MASK + 1);
 
   constructor(
     readonly link: Link,
     readonly templates: readonly FrameTemplate[],
-    /** It sends no more than so many. */
+    /** The most messages that it sends. */
     readonly quota = Infinity,
   ) {}
 }
@@ -29,11 +29,14 @@ export class Flow {
 export interface TrafficRules {
   /** What makes room for the next message of a sender. */
   readonly next: 'ack' | 'delivery';
-  /** What has to come for a message to be over. A receipt can come first: `stored`, when a confirmation takes long. */
+  /** What completes a message. A receipt can come first: `stored`, when a confirmation takes long. */
   readonly awaits: 'acks' | 'deliveries' | 'both';
   /** How many get each message; 1 unless given. */
   readonly recipients?: number;
-  /** Room that one sender's message made is given to the next sender, so that however many they are, as much is outstanding. */
+  /**
+   * The window is shared: a completed message of one sender makes room for the next sender. So the number of
+   * outstanding messages does not depend on the number of senders.
+   */
   readonly spread?: boolean;
 }
 
@@ -44,7 +47,7 @@ export class Traffic implements LinkEvents {
   delivered = 0;
   readonly deliveryTimes = new Latencies();
   readonly ackTimes = new Latencies();
-  /** Says why, when a connection ended in the middle. */
+  /** The reason, when a connection ended during the run. */
   fault: string | null = null;
   private flows: readonly Flow[] = [];
   private readonly recipients: number;
@@ -57,7 +60,7 @@ export class Traffic implements LinkEvents {
     this.recipients = rules.recipients ?? 1;
   }
 
-  /** Starts with so many messages outstanding for each sender, or with `spread` in all. */
+  /** Starts with `window` messages outstanding for each sender, or in all with `spread`. */
   start(flows: readonly Flow[], window: number): void {
     this.use(flows);
     this.sending = true;
@@ -68,7 +71,7 @@ export class Traffic implements LinkEvents {
     this.onChunkEnd();
   }
 
-  /** Sends so many per second, all senders in turn, whatever comes of it. */
+  /** Sends at this rate per second, all senders in turn, and does not wait for acknowledgements. */
   async pace(flows: readonly Flow[], perSecond: number, seconds: number): Promise<void> {
     this.use(flows);
     const startedAt = performance.now();
@@ -81,7 +84,7 @@ export class Traffic implements LinkEvents {
     }
   }
 
-  /** Sends no more, and waits for what is outstanding; answers whether all of it came. */
+  /** Stops sending and waits for what is outstanding; returns whether all of it came. */
   async settle(deadlineMs: number): Promise<boolean> {
     this.sending = false;
     return this.until(() => this.isSettled, deadlineMs);
@@ -94,7 +97,7 @@ export class Traffic implements LinkEvents {
     if (!isDone) throw new Error(`not every sender had a turn within ${deadlineMs} ms`);
   }
 
-  /** Waits until all have sent their quota, and all of it was acknowledged or delivered; throws when that takes too long. */
+  /** Waits until all have sent their quota and all of it was acknowledged or delivered; rejects after the deadline. */
   async quotaSettled(deadlineMs: number): Promise<void> {
     const isDone = await this.until(
       () => this.flows.every((flow) => flow.sent >= flow.quota) && this.isSettled,
@@ -143,7 +146,7 @@ export class Traffic implements LinkEvents {
     this.fault ??= `the connection of ${link.user} ended: ${reason}`;
   }
 
-  /** Throws when a connection was lost: what follows would measure a wreck. */
+  /** Throws when a connection was lost, because what follows would not be comparable. */
   check(): void {
     if (this.fault) throw new Error(this.fault);
   }

@@ -1,6 +1,6 @@
 import type { Server } from 'node:net';
 
-/** As many connections may wait to be accepted as the kernel allows: with Node's 511 a storm waits for TCP to try again. */
+/** The backlog that the kernel allows. With Node's 511 a storm of connections waits for TCP to try again. */
 const BACKLOG = 4_096;
 
 /** Listens on a free port of loopback and says so, which is what the benchmark waits for. */

@@ -3,8 +3,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
 /**
- * Mosquitto's command line, with a configuration in the folder and a port that was free a moment ago: it can't choose one itself. Its queues
- * have no limit, and what waits is in memory, saved at the end or every 30 minutes.
+ * Returns Mosquitto's command line. Its configuration is in the folder. The port was free a moment ago, as Mosquitto
+ * can't choose one itself. Its queues have no limit. What waits is in memory, and is saved at the end or every 30
+ * minutes.
  */
 export async function mosquitto(folder: string): Promise<{ command: string[]; port: number }> {
   const port = await freePort();

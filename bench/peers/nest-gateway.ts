@@ -39,7 +39,7 @@ class Pending {
 
 type Sent = Pick<Pending, 'id' | 'to' | 'content'>;
 
-// The gateway of the framework's documentation, which saves what is for somebody who is away.
+// The gateway of the framework's documentation. It saves messages to users who are away.
 @WebSocketGateway({ path: '/chat' })
 class Gateway implements OnGatewayConnection, OnGatewayDisconnect {
   private readonly sockets = new Map<string, WebSocket>();

@@ -4,9 +4,9 @@ import type { LanguageName } from '../wire/languages.js';
 export interface Peer {
   readonly title: string;
   readonly language: LanguageName;
-  /** Its file in this folder, when it is compiled; null for the ones with a way of their own to start. */
+  /** Its file in this folder when it is compiled; null when it starts in another way. */
   readonly file: string | null;
-  /** Its acknowledgements mean no more than: handed on. Said beside its figures. */
+  /** Its acknowledgements only mean that a message was handed on. The report says so beside its figures. */
   readonly note: string;
 }
 
@@ -58,7 +58,7 @@ export const PEERS = {
 
 export type PeerName = keyof typeof PEERS;
 
-/** Against it all are compared. */
+/** The peer that all others are compared with. */
 export const REFERENCE: PeerName = 'bare-ws';
 
 /** A loss of one of these fails the run. */

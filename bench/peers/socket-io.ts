@@ -7,7 +7,7 @@ interface Sent {
   readonly content: string;
 }
 
-// A room for each user, and an acknowledgement to the sender once the message was handed on.
+// A room for each user. The sender gets an acknowledgement when the message was handed on.
 const server = createServer();
 const io = new Server(server, { transports: ['websocket'], serveClient: false });
 io.on('connection', (socket: Socket) => {

@@ -1,6 +1,6 @@
 import type { Figures, ScenarioName } from '../generator/job.js';
 
-/** A figure in a table: what stands above it, and with how many digits. */
+/** A column of a table. */
 export interface Column {
   readonly figure: string;
   readonly title: string;

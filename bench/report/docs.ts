@@ -15,7 +15,7 @@ const PLOTS = join(ROOT, 'docs/images/benchmarks');
 /** Writes docs/benchmarks.md and its plots. */
 export async function writeDocs(results: Results): Promise<void> {
   await mkdir(PLOTS, { recursive: true });
-  // A plot of a variant that is measured no more would stay for ever.
+  // The plot of a variant that is not measured any more would stay for ever.
   for (const name of await readdir(PLOTS)) await rm(join(PLOTS, name));
   for (const [name, plot] of Object.entries(plotsOf(results))) await writeFile(join(PLOTS, `${name}.svg`), plot);
   const page = await format(pageOf(results), { ...(await resolveConfig(PAGE)), parser: 'markdown' });

@@ -1,6 +1,6 @@
 import type { Spread } from './statistics.js';
 
-/** Seen on white and on black alike. */
+/** Visible on white and on black. */
 const INK = '#808080';
 const FAINT = '#80808055';
 const COLOURS = ['#2f81f7', '#d4762c', '#808080', '#3fa45b'];

@@ -3,9 +3,9 @@ import { REFERENCE } from '../peers/peers.js';
 import type { Results, Row } from '../run/results.js';
 import { COMPARED } from './columns.js';
 
-/** So much CPU use by others, in per cent of one core, and a round is marked. */
+/** A round is marked above this CPU use of other processes, in per cent of one core. */
 const NOISE_PERCENT = 20;
-/** So much of its core, and the generator is the limit. */
+/** The generator is the limit above this use of its core, in per cent. */
 const LIMIT_PERCENT = 95;
 
 export interface Spread {
@@ -14,12 +14,15 @@ export interface Spread {
   readonly most: number;
 }
 
-/** Of one figure in all rounds that have it; null when none has. */
+/** Summarises one figure over all rounds that have it; null when none has. */
 export function spreadOf(row: Row, figure: string): Spread | null {
   return spread(row.rounds.map((round) => round?.[figure]));
 }
 
-/** How many times cheaper than the reference: of each round against the reference in the same round, as the machine is then the same. */
+/**
+ * How many times cheaper than the reference. Each round is compared with the reference in the same round, when the
+ * state of the machine is the same.
+ */
 export function ratioOf(row: Row, scenario: ScenarioName, results: Results): Spread | null {
   const figure = COMPARED[scenario];
   const reference = results.rows.find(
@@ -44,7 +47,7 @@ function divide(reference: number | undefined, own: number | undefined): number 
   return reference && own ? reference / own : undefined;
 }
 
-// JSON has no NaN: what was none is null when it is read again.
+// JSON has no NaN: it is null when it is read again.
 function spread(values: readonly (number | null | undefined)[]): Spread | null {
   const sorted = values.filter((value) => typeof value === 'number' && Number.isFinite(value)) as number[];
   if (sorted.length === 0) return null;

@@ -5,7 +5,7 @@ import type { Results, Row } from '../run/results.js';
 import { COLUMNS, COMPARED, show, type Column } from './columns.js';
 import { noisyRounds, ratioOf, roundsAtLimit, spreadOf } from './statistics.js';
 
-/** The table of one variant, cheapest first, with what is to be said of its rows. */
+/** The table of one variant, cheapest first, with notes on its rows. */
 export function variantTable(variant: string, results: Results): string {
   const rows = results.rows.filter((row) => row.variant === variant);
   const scenario = scenarioOf(variant, results);

@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path';
 import { transformFile } from '@swc/core';
 import { ROOT } from './measured-server.js';
 
-/** What runs in processes of its own. */
+/** Sources that run in processes of their own. */
 const ROOMS = ['generator', 'peers', 'scenarios', 'wire'];
 
 /**
- * Compiles generator and peers into the folder. A loader would cost each of their many starts the better part of a second, and leave the
- * servers a heap full of compiler, in which the memory of connections hides.
+ * Compiles generator and peers into the folder. A loader would add most of a second to each of their many starts. It
+ * would also leave the compiler in the servers' heap, where it hides the memory of connections.
  */
 export async function compileInto(folder: string): Promise<void> {
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));

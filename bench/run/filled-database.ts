@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { databaseIn, MeasuredServer } from './measured-server.js';
 
-/** So many messages wait for each of the users in a filled database. */
+/** Messages that wait for each user in a filled database. */
 const PER_USER = 100;
 
-/** Databases of ours in which messages of others wait already: made once, and copied for each round. */
+/** Holdfast databases in which messages of other users wait already. Each is made once and copied for each round. */
 export class FilledDatabases {
   private readonly made = new Map<number, Promise<string>>();
 
@@ -15,7 +15,7 @@ export class FilledDatabases {
     private readonly code: string,
   ) {}
 
-  /** Puts a database with so many rows where the server looks for it. */
+  /** Copies a database with `rows` rows to where the server looks for it. */
   async putInto(folder: string, rows: number): Promise<void> {
     if (rows === 0) return;
     if (!this.made.has(rows)) this.made.set(rows, this.make(rows));
@@ -25,7 +25,7 @@ export class FilledDatabases {
   private async make(rows: number): Promise<string> {
     const folder = join(this.folder, `filled-${rows}`);
     await mkdir(folder);
-    const server = await MeasuredServer.start('holdfast-json', folder, this.code); // It makes the table.
+    const server = await MeasuredServer.start('holdfast-json', folder, this.code); // The server makes the table.
     await server.stop();
     const database = await new DataSource({ type: 'sqlite', database: databaseIn(folder) }).initialize();
     const now = Date.now();

@@ -6,7 +6,10 @@ import { ROOT } from './measured-server.js';
 
 const LONGEST_MS = 15 * 60_000;
 
-/** Runs jobs one after the other in a generator, compiled in the folder `code`, on its own core; rejects with what it wrote when it fails. */
+/**
+ * Runs jobs one after the other in a generator on its own core. The folder `code` has it compiled. Rejects with its
+ * output when it fails.
+ */
 export function generate(
   code: string,
   jobs: readonly Job[],
@@ -35,7 +38,7 @@ export function generate(
   });
 }
 
-/** The line that says what went wrong, without the stack around it. */
+/** Returns the line that says what went wrong, without the stack. */
 function faultIn(words: string): string {
   return /^\w*Error: .*$/m.exec(words)?.[0] ?? words.trim().slice(-300);
 }

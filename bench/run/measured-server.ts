@@ -10,7 +10,7 @@ export const ROOT = join(import.meta.dirname, '../..');
 const START_MS = 60_000;
 const LISTENING = /listening on http:\/\/127\.0\.0\.1:(\d+)/;
 
-/** The limits that are meant for strangers are off; all of the promise is on. */
+/** The limits that are meant for strangers are off. Everything that the delivery promise needs is on. */
 const UNLIMITED = Object.fromEntries(
   [
     'FRAMES_PER_SECOND',
@@ -44,8 +44,8 @@ export class MeasuredServer {
   }
 
   /**
-   * Starts it with an empty folder, or one with the database that it is to find, and waits until it listens.
-   * Peers are compiled in the folder `code`; `profileFolder` gets a CPU profile of a server in Node when it ends.
+   * Starts the peer and waits until it listens. Its folder is empty or has the database that it opens. The folder
+   * `code` has the compiled peers. A server in Node writes a CPU profile into `profileFolder` when it ends.
    */
   static async start(peer: PeerName, folder: string, code: string, profileFolder?: string): Promise<MeasuredServer> {
     const profile = profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [];
@@ -81,7 +81,7 @@ export class MeasuredServer {
     return this.child.pid!;
   }
 
-  /** What it wrote last. */
+  /** The end of its output. */
   get lastWords(): string {
     return this.output;
   }
@@ -116,7 +116,7 @@ export function databaseIn(folder: string): string {
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => resolve(true));
-    socket.once('error', () => resolve(false)); // Refused: it is not there yet.
+    socket.once('error', () => resolve(false)); // The connection was refused: it does not listen yet.
     socket.once('connect', () => socket.destroy());
   });
 }

@@ -55,14 +55,14 @@ export const QUICK: Scale = {
 
 /** One way to run a scenario. */
 interface Variant {
-  /** Known by it in the results. */
+  /** Its name in the results. */
   readonly key: string;
   readonly title: string;
   readonly scenario: ScenarioName;
   readonly parameters: Readonly<Record<string, number>>;
 }
 
-/** Who is measured: a peer, with so many messages of others in its table. */
+/** What is measured: a peer, and the number of messages of others in its table. */
 export interface Entrant {
   readonly peer: PeerName;
   readonly rows: number;
@@ -86,7 +86,7 @@ const RELAYS: readonly PeerName[] = [
   'socket-io',
   ...MQTT,
 ];
-/** Without acknowledgements that one differs from the bare relay by its JSON alone. */
+/** Without acknowledgements, the peer differs from the bare relay by its JSON alone. */
 const CROWDS = RELAYS.filter((peer) => peer !== 'json-acks');
 const STORES: readonly PeerName[] = ['holdfast-json', 'nest-gateway', ...MQTT];
 const OURS: readonly PeerName[] = ['holdfast-json'];

@@ -17,7 +17,7 @@ export interface Row {
   readonly rounds: (Figures | null)[];
 }
 
-/** Everything a run came to. */
+/** The results of a run. */
 export interface Results {
   readonly measuredAt: string;
   readonly node: string;
@@ -28,7 +28,7 @@ export interface Results {
   readonly scale: Scale;
   minutes: number;
   readonly rows: Row[];
-  /** What was lost or went wrong, ours first; a run with a fault of ours proves nothing. */
+  /** What was lost or went wrong, Holdfast's faults first. A run with a fault of Holdfast proves nothing. */
   readonly faults: { readonly isOurs: boolean; readonly text: string }[];
 }
 

@@ -8,7 +8,7 @@ import { MeasuredServer } from './measured-server.js';
 import type { Entrant, Group } from './plan.js';
 import type { Results, Row } from './results.js';
 
-/** Nothing of these may be missing. */
+/** No message of these peers may be missing. */
 const LOSSES = ['lost', 'repeated', 'unacknowledged', 'unconfirmed', 'disordered'] as const;
 
 export interface Surroundings {
@@ -20,7 +20,10 @@ export interface Surroundings {
   onMeasured(row: Row, figures: Figures): void;
 }
 
-/** Measures a group in rounds: all entrants in turn, then in the opposite order, so that what drifts drifts for all. */
+/**
+ * Measures a group in rounds: all entrants in turn, then in the opposite order, so that a drift of the machine meets
+ * all of them.
+ */
 export async function measure(group: Group, rounds: number, results: Results, around: Surroundings): Promise<void> {
   const rows = group.variants.map((variant) =>
     group.entrants.map(({ peer, rows: count }): Row => {
@@ -86,7 +89,7 @@ function jobsOf(group: Group, entrant: Entrant, server: MeasuredServer): Job[] {
   }));
 }
 
-/** A benchmark that loses messages proves nothing: of ours none may. */
+/** A benchmark that loses messages proves nothing, so Holdfast may not lose any. */
 function note(row: Row, figures: Figures, results: Results): void {
   const missing = LOSSES.filter((name) => (figures[name] ?? 0) !== 0).map((name) => `${figures[name]} ${name}`);
   if (missing.length === 0) return;

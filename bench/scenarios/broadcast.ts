@@ -8,7 +8,9 @@ import { LANGUAGES } from '../wire/languages.js';
 
 const SETTLE_MS = 20_000;
 
-/** B: one of `connections` writes to all, itself included, with `window` broadcasts outstanding. Deliveries are counted. */
+/**
+ * B: one of `connections` writes to all, itself included, with `window` broadcasts outstanding. Deliveries are counted.
+ */
 export async function broadcast(job: Job): Promise<Figures> {
   const connections = parameter(job, 'connections');
   const language = LANGUAGES[job.language];

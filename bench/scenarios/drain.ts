@@ -12,7 +12,7 @@ const STORE_MS = 120_000;
 const DRAIN_MS = 60_000;
 const WINDOW = 64;
 
-/** E: one who was away connects, and gets `pending` messages. */
+/** E: a user who was away connects and gets `pending` messages. */
 export async function drain(job: Job): Promise<Figures> {
   const language = LANGUAGES[job.language];
   const pending = parameter(job, 'pending');

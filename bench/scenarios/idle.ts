@@ -6,7 +6,10 @@ import { memoryKib } from '../generator/process-figures.js';
 import { Traffic } from '../generator/traffic.js';
 import { LANGUAGES } from '../wire/languages.js';
 
-/** C: `connections` that do nothing, opened 100 at a time: what each costs to open, and in memory once all are open. */
+/**
+ * C: `connections` that do nothing, opened 100 at a time. It measures what each costs to open, and its memory when all
+ * are open.
+ */
 export async function idle(job: Job): Promise<Figures> {
   const connections = parameter(job, 'connections');
   const traffic = new Traffic({ next: 'ack', awaits: 'acks' });

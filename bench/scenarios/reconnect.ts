@@ -15,7 +15,10 @@ const RETRY_MS = 100;
 const SENDERS = 50;
 const WINDOW = 8;
 
-/** F: `clients` are cut off, `pending` messages are stored for each, and all are back at once. Served is who is in and has them. */
+/**
+ * F: `clients` are cut off, `pending` messages are stored for each, and all come back at once. A client is served when
+ * it is connected and has its messages.
+ */
 export async function reconnect(job: Job): Promise<Figures> {
   const language = LANGUAGES[job.language];
   const users = names('o', parameter(job, 'clients'));
@@ -59,7 +62,7 @@ async function fill(job: Job, users: readonly string[], traffic: Traffic): Promi
   await dropCrowd(links, job.pid);
 }
 
-/** All connect at once; whoever is refused tries again. */
+/** All connect at once. A client that is refused tries again. */
 class Storm implements LinkEvents {
   served = 0;
   refused = 0;

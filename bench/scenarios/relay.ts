@@ -9,8 +9,9 @@ import { LANGUAGES } from '../wire/languages.js';
 const SETTLE_MS = 20_000;
 
 /**
- * A: pairs, one of whom writes to the other. `window` messages of a pair are outstanding, or with `spread` of all pairs together; or
- * `perSecond` are sent in all. A message is over when its sender knows that it was taken, and where nobody tells, when it came.
+ * A: pairs of users, one of whom writes to the other. `window` messages are outstanding in each pair, or in all pairs
+ * together with `spread`. With `perSecond` they are sent at that rate in all. A message is complete when its sender has
+ * the acknowledgement, or when it came if the peer does not acknowledge.
  */
 export async function relay(job: Job): Promise<Figures> {
   const [pairs, seconds, perSecond] = [parameter(job, 'pairs'), parameter(job, 'seconds'), parameter(job, 'perSecond')];

@@ -9,12 +9,15 @@ import { LANGUAGES } from '../wire/languages.js';
 
 const SETTLE_MS = 30_000;
 
-/** D: `senders` write to `recipients` who are away, `window` outstanding for each. A message counts when it was acknowledged. */
+/**
+ * D: `senders` write to `recipients` who are away, `window` outstanding for each. A message counts when it was
+ * acknowledged.
+ */
 export async function store(job: Job): Promise<Figures> {
   const language = LANGUAGES[job.language];
   const traffic = new Traffic({ next: 'ack', awaits: 'acks' });
   const recipients = names('o', parameter(job, 'recipients'));
-  // A broker of MQTT keeps messages for those alone who were there once.
+  // An MQTT broker keeps messages only for clients that were connected before.
   if (job.language === 'mqtt') await dropCrowd(await connectCrowd(language, job.port, recipients, traffic), job.pid);
   const content = contentOf(parameter(job, 'bytes'));
   const templates = recipients.map((recipient) => language.direct(recipient, content));
@@ -29,7 +32,7 @@ export async function store(job: Job): Promise<Figures> {
   );
   await delay(parameter(job, 'warmSeconds') * 1_000);
   traffic.check();
-  if (job.hasStats) await eventLoopLatenessMs(job.port); // Begins its percentiles anew.
+  if (job.hasStats) await eventLoopLatenessMs(job.port); // Resets its percentiles.
   traffic.ackTimes.clear();
   const before = traffic.acked;
   const meter = new Meter(job.pid);

@@ -4,11 +4,11 @@ import type { WsLink } from './ws-link.js';
 export interface Dialect {
   path(user: string): string;
   readonly subprotocol?: string;
-  /** The link may send when the handshake is over; else the dialect calls `ready`. */
+  /** The link may send as soon as the handshake is over. Otherwise the dialect calls `ready`. */
   readonly readyAtOnce: boolean;
   /** A sender is told that its message was taken. */
   readonly acknowledges: boolean;
-  /** The frame for a direct message, with places for time and number. */
+  /** The frame for a direct message, with room for time and number. */
   direct(to: string, content: string): string;
   broadcast(content: string): string;
   onText(link: WsLink, bytes: Buffer, start: number, end: number): void;

@@ -10,7 +10,7 @@ const LETTER_R = 0x72;
 const LETTER_S = 0x73;
 const ID = Buffer.from('"id":"');
 const FROM = Buffer.from('"from":"');
-/** All names of users have so many letters. */
+/** The length of every user name. */
 const USER_LENGTH = 7;
 
 /** `to|content` in, `content` out; no acknowledgement. A pong confirms for holdfast, which every client sends. */
@@ -33,7 +33,10 @@ const json = {
   broadcast: (content: string) => `{"event":"broadcast","data":{"id":"${SEQ}","content":"${content}"}}`,
 };
 
-/** Our JSON protocol: the recipient confirms with one ack for each chunk that it read, as the protocol allows [protocol 4.3]. */
+/**
+ * Our JSON protocol: the recipient confirms with one ack for each chunk that it read, as the protocol allows [protocol
+ * 4.3].
+ */
 export const holdfastJson: Dialect = {
   ...json,
   subprotocol: 'chat.v1.json',
@@ -53,7 +56,7 @@ export const holdfastJson: Dialect = {
   },
 };
 
-/** A JSON relay in which the recipient acknowledges each message, and its sender is told. */
+/** A JSON relay. The recipient acknowledges each message, and its sender gets a frame for it. */
 export const jsonAcks: Dialect = {
   ...json,
   readyAtOnce: true,
@@ -68,7 +71,7 @@ export const jsonAcks: Dialect = {
   },
 };
 
-/** A gateway that acknowledges to the sender alone. */
+/** A gateway that acknowledges to the sender only. */
 export const nest: Dialect = {
   ...json,
   readyAtOnce: true,
@@ -78,7 +81,7 @@ export const nest: Dialect = {
   },
 };
 
-/** Packets of Engine.IO and Socket.IO, as far as a client that only has a WebSocket meets them. */
+/** The packets of Engine.IO and Socket.IO that a client with only a WebSocket meets. */
 export const socketIo: Dialect = {
   path: (user) => `/socket.io/?EIO=4&transport=websocket&user=${user}`,
   readyAtOnce: false,
@@ -114,6 +117,7 @@ function acknowledgements(link: WsLink, bytes: Buffer, start: number, end: numbe
 /** The number whose digits start here. */
 function numberAt(bytes: Buffer, at: number): number {
   let value = 0;
-  for (let place = at; bytes[place]! >= 48 && bytes[place]! <= 57; place += 1) value = value * 10 + bytes[place]! - 48;
+  for (let offset = at; bytes[offset]! >= 48 && bytes[offset]! <= 57; offset += 1)
+    value = value * 10 + bytes[offset]! - 48;
   return value;
 }

@@ -2,23 +2,23 @@
 export const MARK = Buffer.from('~@');
 const TIME_DIGITS = 10;
 const SEQ_DIGITS = 8;
-const TIME_PLACE = '\u0001';
-const SEQ_PLACE = '\u0002';
+const TIME_MARK = '\u0001';
+const SEQ_MARK = '\u0002';
 
-/** Stands where a frame carries its number, such as in an id. */
-export const SEQ = SEQ_PLACE.repeat(SEQ_DIGITS);
+/** Marks where a frame carries its number, such as in an id. */
+export const SEQ = SEQ_MARK.repeat(SEQ_DIGITS);
 
-/** Content of so many bytes, with the places for time and number. */
+/** Returns a content of `bytes` bytes, with room for time and number. */
 export function contentOf(bytes: number): string {
-  return (MARK.toString() + TIME_PLACE.repeat(TIME_DIGITS) + SEQ).padEnd(bytes, 'x');
+  return (MARK.toString() + TIME_MARK.repeat(TIME_DIGITS) + SEQ).padEnd(bytes, 'x');
 }
 
-/** Numbers are known by so many of their lowest bits where a protocol has room for no more, such as in a packet id. */
+/** The lowest bits by which a number is known where a protocol has no room for more, such as in a packet id. */
 export const KEY_MASK = 0x7fff;
 
 /**
- * A frame that is built once and copied for each message, with only time and number written anew. All bytes of the mask are the same,
- * so that a digit is masked wherever it stands; it is not zero, for which `ws` would skip its work.
+ * A frame that is built once and copied for each message: only time and number are written anew. All bytes of the mask
+ * are the same, so that a digit is masked at any offset. The mask is not zero, because `ws` would skip its work then.
  */
 export class FrameTemplate {
   private readonly timesAt: readonly number[];
@@ -28,11 +28,11 @@ export class FrameTemplate {
     private readonly bytes: Buffer,
     /** What every byte of the payload is masked with. */
     private readonly mask = 0,
-    /** Where an MQTT packet id stands. */
+    /** The offset of the MQTT packet id. */
     private readonly packetIdAt: number | null = null,
   ) {
-    this.timesAt = runsOf(bytes, TIME_PLACE.charCodeAt(0) ^ mask, TIME_DIGITS);
-    this.seqsAt = runsOf(bytes, SEQ_PLACE.charCodeAt(0) ^ mask, SEQ_DIGITS);
+    this.timesAt = runsOf(bytes, TIME_MARK.charCodeAt(0) ^ mask, TIME_DIGITS);
+    this.seqsAt = runsOf(bytes, SEQ_MARK.charCodeAt(0) ^ mask, SEQ_DIGITS);
   }
 
   get length(): number {
@@ -41,16 +41,16 @@ export class FrameTemplate {
 
   write(into: Buffer, at: number, seq: number, timeUs: number): void {
     this.bytes.copy(into, at);
-    for (const place of this.timesAt) this.digits(into, at + place, TIME_DIGITS, timeUs);
-    for (const place of this.seqsAt) this.digits(into, at + place, SEQ_DIGITS, seq);
+    for (const offset of this.timesAt) this.digits(into, at + offset, TIME_DIGITS, timeUs);
+    for (const offset of this.seqsAt) this.digits(into, at + offset, SEQ_DIGITS, seq);
     if (this.packetIdAt !== null) into.writeUInt16BE((seq & KEY_MASK) + 1, at + this.packetIdAt);
   }
 
   private digits(into: Buffer, at: number, count: number, value: number): void {
     let left = value;
-    for (let place = at + count - 1; place >= at; place -= 1) {
+    for (let offset = at + count - 1; offset >= at; offset -= 1) {
       const rest = Math.floor(left / 10);
-      into[place] = (48 + left - rest * 10) ^ this.mask;
+      into[offset] = (48 + left - rest * 10) ^ this.mask;
       left = rest;
     }
   }
@@ -79,6 +79,6 @@ export function seqAt(bytes: Buffer, at: number): number {
 
 export function digitsAt(bytes: Buffer, at: number, count = SEQ_DIGITS): number {
   let value = 0;
-  for (let place = at; place < at + count; place += 1) value = value * 10 + bytes[place]! - 48;
+  for (let offset = at; offset < at + count; offset += 1) value = value * 10 + bytes[offset]! - 48;
   return value;
 }

@@ -3,28 +3,31 @@ import type { FrameTemplate } from './frame-template.js';
 
 /** What a link tells of what it reads. */
 export interface LinkEvents {
-  /** It may send now: the handshake and the login are over. */
+  /** The link may send: the handshake and the login are over. */
   onReady(link: Link): void;
   onDelivery(link: Link, seq: number, timeUs: number): void;
-  /** The server has taken the message whose number has these lowest bits. */
+  /** The server has accepted the message whose number has these lowest bits. */
   onAck(link: Link, key: number): void;
-  /** All that was in one chunk has been told. */
+  /** Everything in one chunk has been reported. */
   onChunkEnd(): void;
-  /** It ended, and not because we asked for it; with the HTTP status if the handshake was refused. */
+  /** The link ended although nobody closed it; with the HTTP status if the handshake was refused. */
   onEnd(link: Link, reason: string): void;
 }
 
-/** A chunk is read to its end before the next is asked for, so that all links share one place to read into. */
+/** A chunk is read to its end before the next is asked for, so all links share one buffer. */
 const CHUNK = Buffer.allocUnsafe(64 * 1024);
 
-/** One client connection, as cheap as Node allows: frames are looked at where they lie, and answers to one chunk leave in one write. */
+/**
+ * One client connection, as cheap as Node allows. Frames are parsed in place, and the replies to one chunk leave in one
+ * write.
+ */
 export abstract class Link {
   /** Deliveries that came, and the number of the last one. */
   received = 0;
   lastSeq = 0;
-  /** How often a number came that is not above the one before. */
+  /** How often a number was not above the one before. */
   disordered = 0;
-  /** Of whose messages it is the sender or the recipient, an index of the scenario's. */
+  /** The index, given by the scenario, of the flow whose sender or recipient it is. */
   flow = -1;
   private readonly socket: Socket;
   private rest: Buffer | null = null;
@@ -46,7 +49,7 @@ export abstract class Link {
     this.socket.once('close', () => this.end('closed'));
   }
 
-  /** Writes so many messages of one template, numbered from `firstSeq`, at once. */
+  /** Writes `count` messages of one template, numbered from `firstSeq`, in one write. */
   send(template: FrameTemplate, firstSeq: number, count: number, timeUs: number): void {
     const bytes = Buffer.allocUnsafe(template.length * count);
     for (let index = 0; index < count; index += 1)
@@ -54,7 +57,7 @@ export abstract class Link {
     this.socket.write(bytes);
   }
 
-  /** Ends it without a close frame (RST), as a phone without a network does. */
+  /** Resets the connection (RST), as a phone that loses its network does. */
   drop(): void {
     this.dropped = true;
     this.socket.resetAndDestroy();
@@ -67,7 +70,7 @@ export abstract class Link {
     this.events.onDelivery(this, seq, timeUs);
   }
 
-  /** Answers something in the chunk that is being read. */
+  /** Replies to something in the chunk that is being read. */
   reply(bytes: Buffer): void {
     this.replies.push(bytes);
   }
@@ -76,7 +79,7 @@ export abstract class Link {
     this.socket.write(bytes);
   }
 
-  /** Ends it because the server said what it should not. */
+  /** Ends the link because the server broke the protocol. */
   protected fail(reason: string): void {
     this.end(reason);
     this.socket.destroy();
@@ -84,7 +87,7 @@ export abstract class Link {
 
   protected abstract onConnected(): void;
 
-  /** Handles the frame that starts at `at`; answers where the next one starts, or -1 when it is not all there. */
+  /** Handles the frame that starts at `at`; returns where the next one starts, or -1 when the frame is not complete. */
   protected abstract take(bytes: Buffer, at: number, end: number): number;
 
   protected onChunkRead(): void {}

@@ -8,7 +8,7 @@ const PUBLISH_QOS1 = 0x32;
 const PUBACK = 4;
 const SUBSCRIBE = 0x82;
 const SUBACK = 9;
-/** The session outlives the connection, so that messages wait for it: the flag `clean session` is not set. */
+/** The session outlives the connection, so that messages wait for it. Therefore the flag `clean session` is not set. */
 const KEEP_SESSION = 0x00;
 const CLEAN_SESSION = 0x02;
 

@@ -24,7 +24,7 @@ function clientFrame(payload: Buffer | string, opcode = TEXT): Buffer {
   return frame;
 }
 
-/** The frame for a payload with places for time and number. */
+/** Returns the frame for a payload with room for time and number. */
 export function wsTemplate(payload: string): FrameTemplate {
   return new FrameTemplate(clientFrame(payload), MASK);
 }
@@ -48,12 +48,12 @@ export class WsLink extends Link {
     this.events.onReady(this);
   }
 
-  /** Answers with a text frame. */
+  /** Replies with a text frame. */
   say(text: string): void {
     this.reply(clientFrame(text));
   }
 
-  /** Ends it: the server refused what the benchmark sent. */
+  /** Ends the link: the server refused what the benchmark sent. */
   refused(bytes: Buffer, start: number, end: number): void {
     this.fail(`the server wrote ${bytes.toString('utf8', start, Math.min(end, start + 200))}`);
   }

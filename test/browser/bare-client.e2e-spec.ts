@@ -2,7 +2,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describeInChromium } from './stage.js';
 
 describeInChromium('the smallest page there is', (stage) => {
-  it('shows a live message as it is, and a late one after its time', async () => {
+  it('shows a live message as it is, and a delayed one after its time', async () => {
     const file = pathToFileURL(fileURLToPath(new URL('bare-client.html', import.meta.url))).href;
     const arriveBare = async (name: string) => {
       const { page } = await stage.open(name);

@@ -2,12 +2,12 @@ import type { Reader } from './reader.js';
 import { describeInChromium } from './stage.js';
 
 describeInChromium('the chat page, when its connection ends,', (stage) => {
-  /** Opens the page with its clock stopped: what it would do later, it does when the test lets time pass. */
+  /** Opens the page with its clock stopped. Its timers run when the test advances the clock. */
   async function openInStillTime(name: string): Promise<Reader> {
     const reader = await stage.open(name);
     await reader.page.clock.install({ time: '2026-11-23T09:00:00Z' });
     await reader.page.goto(stage.site.origin);
-    // The half hour that is skipped would end a request for the settings that is still under way.
+    // The half hour that is skipped would end a pending request for the settings.
     await reader.page.getByLabel('Your name').waitFor();
     await reader.page.clock.pauseAt('2026-11-23T09:30:00Z');
     return reader;

@@ -10,11 +10,11 @@ interface Frame {
 
 const SERVER_TIME = '2026-11-23T09:30:00.000Z';
 
-/** Frames of a server that the real one sends rarely, or never. */
+/** Frames that the real server sends rarely or never. */
 describeInChromium('the chat page, whatever the server sends,', (stage) => {
   const say = (route: WebSocketRoute, event: string, data: object) => route.send(JSON.stringify({ event, data }));
 
-  /** Opens the page with the test in the place of the server: it hears each frame after the welcome. */
+  /** Opens the page with the test as its server: the test gets each frame after the welcome. */
   async function openWith(
     answer: (route: WebSocketRoute, frame: Frame) => void,
     backlog: object[] = [],
@@ -84,7 +84,7 @@ describeInChromium('the chat page, whatever the server sends,', (stage) => {
     expect(broadcasts).toHaveLength(1);
   });
 
-  it('takes a connection on which nothing is answered for dead', async () => {
+  it('closes a connection on which the server does not answer', async () => {
     const sent: string[] = [];
     const alice = await openWith((route, { data: { id } }) => {
       sent.push(id);

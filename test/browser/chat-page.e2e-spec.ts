@@ -179,7 +179,10 @@ describeInChromium('the chat page', (stage) => {
     });
   }
 
-  /** A conversation as it might be. Its picture goes to docs/images; a dark one and a phone's, to look at, to the temporary folder. */
+  /**
+   * A conversation as it might be. Its picture goes to docs/images; a dark one and a phone's, to look at, to the
+   * temporary folder.
+   */
   async function converse(): Promise<string | null> {
     const maren = await stage.arrive('Maren');
     const jonas = await stage.arrive('Jonas');

@@ -1,6 +1,6 @@
 import type { Locator, Page } from 'playwright-core';
 
-/** Somebody who sits before the page. */
+/** A person in front of the page. */
 export class Reader {
   constructor(
     readonly page: Page,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startServer } from '../../src/server.js';
 
-/** The standalone server, which serves the page, on a free port and with a store of its own. */
+/** The standalone server, which serves the page, on a free port and with its own store. */
 export class Site {
   private constructor(
     private app: NestExpressApplication,
@@ -35,7 +35,7 @@ export class Site {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Stops the server; the answer starts it again, at the same address and with the same store. */
+  /** Stops the server; returns a function that starts it again, at the same address and with the same store. */
   async stop(): Promise<() => Promise<void>> {
     const { port } = this;
     await this.app.close();

@@ -40,7 +40,7 @@ export class Stage {
     this.site = await Site.start();
   }
 
-  /** Puts a server with these settings in the place of the one that every test gets. */
+  /** Replaces the server that every test gets by one with these settings. */
   async restage(env: NodeJS.ProcessEnv): Promise<void> {
     await this.site.dispose();
     this.site = await Site.start(env);
@@ -72,7 +72,7 @@ export class Stage {
   }
 }
 
-/** Like `describe`, in Chromium. Without one the tests are skipped for all to see, and fail in CI. */
+/** Like `describe`, in Chromium. Without Chromium the tests are reported as skipped, and fail in CI. */
 export function describeInChromium(title: string, body: (stage: Stage) => void): void {
   const skipped = !executablePath && !process.env['CI'];
   if (skipped) {

@@ -17,7 +17,7 @@ interface Results {
   readonly faults: readonly unknown[];
 }
 
-/** Small enough to be quick: what it costs is of no interest here. */
+/** Small enough to be quick: the figures do not matter here. */
 const TINY =
   '--rounds 1 --seconds 0.2 --warm-seconds 0.05 --settle-seconds 0 --pairs 3 --rate 500 --receivers 20 --idle 30 --senders 4 ' +
   '--away 10 --pending 300 --clients 20 --others 200 --growth 4,20 --tables 0,200';
@@ -42,7 +42,7 @@ describe('the benchmark', () => {
   async function measured(...args: string[]): Promise<Results> {
     const out = join(folder, 'results.json');
     const { exitCode, output } = await bench(...args, ...TINY.split(' '), '--out', out);
-    // The output first: it says what was lost, where the code says only that something was.
+    // The output comes first: it says what was lost. The exit code only says that something was.
     expect({ output, exitCode }).toEqual({ output: expect.not.stringContaining('failed'), exitCode: 0 });
     return JSON.parse(await readFile(out, 'utf8')) as Results;
   }
@@ -51,7 +51,7 @@ describe('the benchmark', () => {
     expect(faults).toEqual([]);
     for (const { variant, peer, rounds } of rows) {
       expect([variant, peer, rounds]).toEqual([variant, peer, [expect.objectContaining({ lost: 0 })]]);
-      // Reconnecting with nothing pending sends nothing: there it counts who is served.
+      // A reconnect with nothing pending sends nothing, so the clients that are served are counted.
       expect(rounds[0]![variant === 'F-0' ? 'served' : 'sent']).toBeGreaterThan(0);
     }
   }

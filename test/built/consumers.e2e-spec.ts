@@ -72,7 +72,7 @@ describe('an application with a gateway of its own', () => {
   });
 });
 
-/** What Nest and TypeORM ask for and do not need, and the drivers, which are no JavaScript. */
+/** Optional packages that Nest and TypeORM import, and the drivers, which are not JavaScript. */
 const OUTSIDE = [
   'sqlite3',
   'better-sqlite3',
@@ -85,7 +85,7 @@ const OUTSIDE = [
   'class-transformer',
 ];
 
-/** What a bundle of modules needs for the CommonJS that is in it. */
+/** A bundle of modules needs this for the CommonJS in it. */
 const FOR_REQUIRE = `import { createRequire as requireFrom } from 'node:module';
 const require = requireFrom(import.meta.url);
 const [__filename, __dirname] = [import.meta.filename, import.meta.dirname];`;

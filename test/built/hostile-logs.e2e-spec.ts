@@ -11,12 +11,12 @@ import { TestClient } from '../support/test-client.js';
 
 const SECRET = 'jwt-secret-of-forty-characters-xxxxxxxxx';
 const ADMIN_TOKEN = 'admin-token-of-the-test';
-/** Stands in every hostile text: where it is found, something came through. */
+/** Every hostile text has it. Where it is found, something came through. */
 const MARK = 'INTRUDER';
 const FORGED_JSON = `{"level":"fatal","pid":1,"timestamp":1,"message":"${MARK}","context":"Audit"}`;
 const FORGED_TEXT = `[Nest] 1  - 11/23/2026, 9:30:00 AM   FATAL [Audit] ${MARK}`;
 
-/** What would begin a line, move the cursor, or end one for a reader of logs. */
+/** Characters that begin or end a line, or move the cursor, for a reader of logs. */
 const BREAKS = [
   '\r\n',
   '\n',
@@ -30,7 +30,7 @@ const BREAKS = [
   '\u2028',
 ];
 const HOSTILE = BREAKS.flatMap((each) => [`x${each}${FORGED_JSON}${each}x`, `x${each}${FORGED_TEXT}`]);
-/** Names that are taken, and so belong into the log, and are text there. */
+/** Names that are accepted. They belong in the log, as text. */
 const NAMES = [
   FORGED_JSON,
   FORGED_TEXT.replace(/ +/g, ' '),
@@ -55,7 +55,7 @@ function secret(token: string): string {
   return token;
 }
 
-/** How many of the calls are to be found in the log: those that change something, from whoever may. */
+/** The number of calls that must be in the log: those that change something, from callers who may. */
 async function call(method: string, path: string, token: string, body?: string): Promise<number> {
   const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
   const response = await fetch(`${server.url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
@@ -63,7 +63,7 @@ async function call(method: string, path: string, token: string, body?: string):
   return response.status;
 }
 
-/** Writes bytes that no client of ours would, and waits until the server has ended it. */
+/** Writes bytes that a normal client never sends, and waits until the server has closed the connection. */
 async function raw(bytes: string): Promise<void> {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
   const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
@@ -120,7 +120,7 @@ async function tryEveryFrame(token: string): Promise<void> {
   await text.drop();
 }
 
-/** Makes every call in a hostile way; answers how many of them are to be found in the log. */
+/** Makes every call in a hostile way; returns how many of them must be in the log. */
 async function tryEveryCall(user: string): Promise<number> {
   let audited = 0;
   const make = async (statuses: readonly number[], ...[method, path, token, body]: Parameters<typeof call>) => {
@@ -140,7 +140,7 @@ async function tryEveryCall(user: string): Promise<number> {
       await make([400, 404], 'DELETE', `/chat/${path}`, ADMIN_TOKEN, JSON.stringify(many));
     await make([400], 'POST', '/chat/messages', ADMIN_TOKEN, JSON.stringify(many));
     await make([400], 'POST', '/chat/tickets', ADMIN_TOKEN, JSON.stringify(many));
-    // What a call does not ask for is not checked, and whoever has a token may make this one.
+    // A call does not check what it does not ask for, and everybody with a token may make this one.
     const unasked = JSON.stringify({ ...many, user: undefined, [hostile]: hostile });
     await make([201, 429], 'POST', '/chat/tickets', user, unasked);
     await make([200], 'DELETE', '/chat/pending/nobody', ADMIN_TOKEN, JSON.stringify(many));

@@ -42,7 +42,7 @@ describe('the server', () => {
   });
 
   it.each(['text', 'json'])('starts, runs and ends in order on a disk that is full: %s', async (LOG_FORMAT) => {
-    // It can write to neither stream, so its port is seen from outside.
+    // It can write to neither stream, so its port is found from outside.
     const full = openSync('/dev/full', 'w');
     child = spawn(process.execPath, [MAIN], {
       env: { ...MEMORY, LOG_FORMAT, PATH: process.env['PATH'], PORT: '0' },
@@ -65,7 +65,7 @@ describe('the server', () => {
   });
 });
 
-/** Writes `lines` lines to a stream at each message, and says how much of them waits; ends at the end of messages. */
+/** At each message, writes `lines` lines to a stream and reports how many bytes wait. Ends when the messages end. */
 const WRITER = `
   import { Logger } from '@nestjs/common';
   import { ServerLogger } from './dist/observability/server-logger.js';
@@ -81,7 +81,7 @@ const WRITER = `
   });
 `;
 
-/** Starts the writer with the stream as given and no limit, or one of so many bytes, on the length of a file. */
+/** Starts the writer with the given stream; `fileBytes` is the most bytes of a file, if there is one. */
 async function startWriter(format: string, stream: 'stdout' | 'stderr', to: number | 'pipe', fileBytes?: number) {
   const limit = ['prlimit', `--fsize=${fileBytes ?? 'unlimited'}:unlimited`];
   const writer = [process.execPath, '--input-type=module', '-e', WRITER, format, stream];
@@ -122,7 +122,7 @@ describe.each([
     const told = lines.filter((line) => LOST.test(line));
     expect(told).toEqual([expect.stringMatching(level)]);
     expect(Number(LOST.exec(told[0]!)![1])).toBe(30 - kept.length);
-    // What was cut is one line, and no part of another.
+    // A line that was cut is on its own line, and not part of another.
     expect(lines).toHaveLength(kept.length + 4);
     expect(lines.at(-1)).toContain('later-1');
   });
@@ -154,5 +154,5 @@ async function portOf(pid: number): Promise<number> {
   }
 }
 
-/** What a file is that a process has open; nothing when it has just closed it. */
+/** Returns what an open file of a process is; undefined when the process has just closed it. */
 const linkOf = (pid: number) => (file: string) => readlink(`/proc/${pid}/fd/${file}`).catch(() => '');

@@ -14,7 +14,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const environment = () => ({ DATABASE_URL: `sqlite:${join(folder, 'holdfast.sqlite')}` });
 
-/** What a server wrote, from its start to its end, while somebody talks and somebody else tries to upset it. */
+/** Returns what a server wrote from start to end, while one client talks and another sends hostile input. */
 async function logOf(env: NodeJS.ProcessEnv): Promise<string[]> {
   const server = await ServerProcess.start({ ...environment(), ...env });
   try {
@@ -84,7 +84,7 @@ describe('the log of the server', () => {
   });
 });
 
-/** In a process of its own, as Jest's errors are not those of Node: logs one as TypeORM makes it. */
+/** Logs an error as TypeORM makes it. It runs in its own process, as Jest's errors are not those of Node. */
 const LOG_AN_ERROR = `
   import { ServerLogger } from './dist/observability/server-logger.js';
   const cause = Object.assign(new Error('inner'), { parameters: ['a secret'] });

@@ -9,7 +9,7 @@ import { openStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { DATABASE_KINDS, type DatabaseKind } from '../support/databases.js';
 
-// Each test runs up to three processes, which take a second and a half each when nothing else goes on.
+// Each test runs up to three processes, which take a second and a half each on an idle machine.
 jest.setTimeout(90_000);
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -42,7 +42,7 @@ describe.each(DATABASE_KINDS.filter(([name]) => name !== 'better-sqlite3'))(
       });
     }
 
-    /** What the database has, looked at without the entities. */
+    /** The tables of the database, read without the entities. */
     async function query(...statements: string[]): Promise<Record<string, unknown>[]> {
       const dataSource = await new DataSource({ ...storeOptions(url), entities: [], migrations: [] }).initialize();
       try {
@@ -111,7 +111,7 @@ describe.each(DATABASE_KINDS.filter(([name]) => name !== 'better-sqlite3'))(
       }
     });
 
-    it('stops at an address that is none, and says what to give', async () => {
+    it('stops at an address that is not one, and says what to give', async () => {
       url = 'nonsense';
       const { exitCode, output } = await npmRun('migration:run');
       expect(exitCode).not.toBe(0);

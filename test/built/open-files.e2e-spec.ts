@@ -7,7 +7,7 @@ import { ServerProcess } from '../support/server-process.js';
 import { Refused, TestClient } from '../support/test-client.js';
 
 const OPEN_FILES = 160;
-/** What the server keeps for itself. */
+/** Open files that the server reserves for itself. */
 const SPARE = 100;
 
 describe('a server that may open few files', () => {

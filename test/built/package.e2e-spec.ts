@@ -201,7 +201,7 @@ describe('the types of the package', () => {
     expect(Object.entries(said).filter(([, text]) => !text)).toEqual([]);
     const written = (value: unknown) =>
       typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? 'undefined');
-    const described = ['clock', 'maxConnections', 'authenticate']; // What they are can't be written.
+    const described = ['clock', 'maxConnections', 'authenticate']; // Their values can't be written down.
     const defaults = [...Object.entries(resolveChatOptions()), ...Object.entries(new AuthenticationOptions())];
     for (const [name, value] of defaults.filter(([each]) => !described.includes(each))) {
       expect([name, said[name]!.replaceAll(/(\d)_/g, '$1')]).toEqual([name, written(value)]);

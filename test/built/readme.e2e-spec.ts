@@ -49,7 +49,7 @@ describe('the README', () => {
     ) as { dependencies: Record<string, string> };
     const names = packages.map((name) => name.replace(/(?<=.)@\d+$/, ''));
     expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(names));
-    // Nest, what it needs, and the `ws` of the gateway there.
+    // Nest, its dependencies, and the `ws` of that gateway.
     const others = ['@nestjs/common', '@nestjs/core', '@nestjs/platform-express', 'reflect-metadata', 'rxjs', 'ws'];
     expect(Object.keys(dependencies).toSorted()).toEqual([...names, ...others, 'holdfast'].toSorted());
   });

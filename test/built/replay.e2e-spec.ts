@@ -18,7 +18,7 @@ describe('replay: a real channel through the built server', () => {
   beforeAll(async () => {
     log = parseChannelLog(await readFile(PATH, 'utf8'));
     folder = await mkdtemp(join(tmpdir(), 'holdfast-replay-'));
-    // With the limits that a server has unless told otherwise.
+    // With the default limits of the server.
     const limits = {
       CHAT_FRAMES_PER_SECOND: '20',
       CHAT_BROADCASTS_PER_SECOND: '1',
@@ -37,7 +37,7 @@ describe('replay: a real channel through the built server', () => {
     async (protocol) => {
       const report = await replay(log, { url: server.socketUrl, protocol });
       expect(report).toMatchObject({ ...NO_FAULT, direct: 210, broadcast: 893, users: 317, ignoredLines: 19 });
-      expect(report.live + report.late).toBe(210);
+      expect(report.live + report.delayed).toBe(210);
       expect(report.broadcastArrivals).toBeGreaterThan(10_000);
       if (protocol === 'json') expect(report.receipts).toBe(1_103);
     },
@@ -45,13 +45,13 @@ describe('replay: a real channel through the built server', () => {
   );
 
   it.each<Protocol>(['text', 'json'])(
-    'brings late what was sent to clients that were asleep, in %s',
+    'brings what was sent to sleeping clients with its delay, in %s',
     async (protocol) => {
       const report = await replay(withSleepers(log, 5), { url: server.socketUrl, protocol });
       expect(report).toMatchObject({ ...NO_FAULT, direct: 210, broadcast: 893 });
-      expect(report.live + report.late).toBe(210);
-      // 129 are sent to somebody who is away; who comes back while one is under way may get it live.
-      expect(report.late).toBeGreaterThan(100);
+      expect(report.live + report.delayed).toBe(210);
+      // 129 are sent to somebody who is away. Who comes back while one is under way may get it live.
+      expect(report.delayed).toBeGreaterThan(100);
     },
     60_000,
   );
@@ -141,7 +141,7 @@ describe('replay: the check', () => {
     message: { line, id: `m${line}`, from, to, content },
   });
   const text = (visit: number, frame: string): Sighting => ({ type: 'text', user: 'bob', visit, frame });
-  const late = (visit: number, content: string) => text(visit, `2007-01-12T09:21:00.000Z:${content}`);
+  const delayed = (visit: number, content: string) => text(visit, `2007-01-12T09:21:00.000Z:${content}`);
   const confirmed = (visit: number): Sighting => ({ type: 'confirmed', visit });
   const one = sent(1, 'ann', 'bob', 'one');
   const two = sent(2, 'ann', 'bob', 'two');
@@ -155,42 +155,42 @@ describe('replay: the check', () => {
     const of = (...sightings: Sighting[]) => verdict('text', ...sightings);
 
     it('finds nothing in a good history', () => {
-      const history = of(one, two, text(1, 'one'), confirmed(1), late(2, 'two'), confirmed(2));
-      expect(history).toMatchObject({ ...NO_FAULT, direct: 2, live: 1, late: 1, repeated: 0 });
+      const history = of(one, two, text(1, 'one'), confirmed(1), delayed(2, 'two'), confirmed(2));
+      expect(history).toMatchObject({ ...NO_FAULT, direct: 2, live: 1, delayed: 1, repeated: 0 });
     });
 
     it('finds a lost message', () => {
       expect(of(one, two, text(1, 'two'))).toMatchObject({ lost: 1, faults: ['line 1 (ann to bob) is lost'] });
     });
 
-    it('finds a message that came twice on one connection, live or late', () => {
+    it('finds a message that came twice on one connection, live or delayed', () => {
       expect(of(one, text(1, 'one'), text(1, 'one'))).toMatchObject({ lost: 0, duplicated: 1 });
-      expect(of(one, late(1, 'one'), late(1, 'one'))).toMatchObject({ lost: 0, duplicated: 1 });
+      expect(of(one, delayed(1, 'one'), delayed(1, 'one'))).toMatchObject({ lost: 0, duplicated: 1 });
     });
 
     it('finds a message that came again after its confirmation, and allows it before', () => {
-      expect(of(one, text(1, 'one'), confirmed(1), late(2, 'one'))).toMatchObject({ duplicated: 1, repeated: 0 });
-      expect(of(one, text(1, 'one'), late(2, 'one'))).toMatchObject({ ...NO_FAULT, repeated: 1 });
+      expect(of(one, text(1, 'one'), confirmed(1), delayed(2, 'one'))).toMatchObject({ duplicated: 1, repeated: 0 });
+      expect(of(one, text(1, 'one'), delayed(2, 'one'))).toMatchObject({ ...NO_FAULT, repeated: 1 });
       expect(of(one, text(1, 'one'), text(2, 'one'))).toMatchObject({ duplicated: 1, repeated: 0 });
     });
 
     it('finds two messages in the wrong order, and asks none of different senders', () => {
       expect(of(one, two, text(1, 'two'), text(1, 'one'))).toMatchObject({ lost: 0, reordered: 1 });
-      expect(of(one, two, text(1, 'two'), late(2, 'one'))).toMatchObject({ lost: 0, reordered: 1 });
+      expect(of(one, two, text(1, 'two'), delayed(2, 'one'))).toMatchObject({ lost: 0, reordered: 1 });
       const other = sent(2, 'cyd', 'bob', 'two');
       expect(of(one, other, text(1, 'two'), text(1, 'one'))).toMatchObject(NO_FAULT);
     });
 
     it('finds repeats in the wrong order', () => {
       const left = [one, two, text(1, 'one'), text(1, 'two')];
-      expect(of(...left, late(2, 'one'), late(2, 'two'))).toMatchObject({ ...NO_FAULT, repeated: 2 });
-      expect(of(...left, late(2, 'two'), late(2, 'one'))).toMatchObject({ repeated: 2, reordered: 1 });
+      expect(of(...left, delayed(2, 'one'), delayed(2, 'two'))).toMatchObject({ ...NO_FAULT, repeated: 2 });
+      expect(of(...left, delayed(2, 'two'), delayed(2, 'one'))).toMatchObject({ repeated: 2, reordered: 1 });
     });
 
     it('does not take a repeat for a new message of the same bytes', () => {
       const again = sent(3, 'ann', 'bob', 'one');
-      expect(of(one, text(1, 'one'), again, late(2, 'one'))).toMatchObject({ lost: 1, repeated: 1 });
-      expect(of(one, text(1, 'one'), again, late(2, 'one'), late(2, 'one'))).toMatchObject({
+      expect(of(one, text(1, 'one'), again, delayed(2, 'one'))).toMatchObject({ lost: 1, repeated: 1 });
+      expect(of(one, text(1, 'one'), again, delayed(2, 'one'), delayed(2, 'one'))).toMatchObject({
         ...NO_FAULT,
         repeated: 1,
       });
@@ -231,7 +231,7 @@ describe('replay: the check', () => {
 
     it('finds nothing in a good history', () => {
       const came = [one, two, json(1, 1, 1, 'one'), confirmed(1), receipt(1, 'delivered'), receipt(2, 'stored')];
-      expect(of(...came, json(2, 1, 2, 'two', true))).toMatchObject({ ...NO_FAULT, live: 1, late: 1, receipts: 2 });
+      expect(of(...came, json(2, 1, 2, 'two', true))).toMatchObject({ ...NO_FAULT, live: 1, delayed: 1, receipts: 2 });
     });
 
     it('finds lost, doubled and swapped messages', () => {

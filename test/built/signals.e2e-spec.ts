@@ -31,7 +31,7 @@ describe('SIGHUP', () => {
   });
 
   it('does not end it while it starts, either', async () => {
-    // As soon as its first file is there, which is before it listens.
+    // The signal comes when its first file exists, which is before it listens.
     const early = 'while [ ! -e "$STORE" ]; do :; done; kill -HUP $$';
     const file = join(folder, 'holdfast.sqlite');
     const server = await start(['nohup', 'env', `STORE=${file}`, 'sh', '-c', `(${early}) & exec "$@"`, 'sh']);
@@ -44,7 +44,7 @@ describe('SIGHUP', () => {
     await terminal.kill();
     await alice.expectClose(1001);
     let next: ServerProcess | undefined;
-    // Its store is free.
+    // Its store is not locked any more.
     await eventually(async () => (next = await start().catch(() => undefined)) !== undefined);
     expect(await next!.stop()).toBe(0);
   });

@@ -15,7 +15,10 @@ import { SmallDisk } from '../support/small-disk.js';
 
 const TABLE = 'holdfast_offline_message';
 const PAGE_BYTES = 4_096;
-/** For root no file is read-only, unless it starts without the right to pass over that. It stays root, who may see this folder. */
+/**
+ * Root may write read-only files, unless the process starts without that capability. It stays root, which may read this
+ * folder.
+ */
 const BOUND = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : [];
 
 describe('the server refuses to start, with one line and without a change, when its store', () => {
@@ -30,7 +33,7 @@ describe('the server refuses to start, with one line and without a change, when 
   const hash = (path: string) =>
     existsSync(path) ? createHash('sha256').update(readFileSync(path)).digest('hex') : null;
 
-  /** Starts it on the file, which it has to refuse with that one line, and leave as it is. */
+  /** Starts the server on the file. It has to refuse with that one line and leave the file as it is. */
   async function expectRefusal(
     line: RegExp,
     { path = file, wrapper }: { path?: string; wrapper?: readonly string[] } = {},
@@ -65,7 +68,7 @@ describe('the server refuses to start, with one line and without a change, when 
     await handle.close();
   }
 
-  it('is no database', async () => {
+  it('is not a database', async () => {
     await writeFile(file, 'my holiday pictures\n'.repeat(1_000));
     await expectRefusal(/is not an SQLite database, or is damaged; nothing was changed in it\.$/);
   });
@@ -179,19 +182,19 @@ describe('the server refuses to start, with one line and without a change, when 
       return;
     }
     await makeStore();
-    const place = join(folder, 'a place', 'store.sqlite');
+    const mounted = join(folder, 'a place', 'store.sqlite');
     await mkdir(join(folder, 'a place'));
-    await writeFile(place, '');
-    execFileSync('mount', ['--bind', file, place]);
+    await writeFile(mounted, '');
+    execFileSync('mount', ['--bind', file, mounted]);
     try {
       await expectRefusal(
         /is mounted by itself, and its log beside it would stay behind; mount the folder .+a place instead\.$/,
         {
-          path: place,
+          path: mounted,
         },
       );
     } finally {
-      execFileSync('umount', [place]);
+      execFileSync('umount', [mounted]);
     }
   });
 
@@ -217,7 +220,7 @@ describe('the server ends with one line and a remedy, and gives the store free, 
 
   async function expectNotListening(env: NodeJS.ProcessEnv, line: RegExp): Promise<void> {
     const { code, output } = await ServerProcess.refused({ DATABASE_URL: url, ...env });
-    const lines = output.trimEnd().split('\n'); // Those of the authentication warn of what HOST means.
+    const lines = output.trimEnd().split('\n'); // The lines of the authentication warn of what HOST means.
     expect(lines.filter((one) => !one.includes('[Authentication]'))).toEqual([expect.stringMatching(line)]);
     expect(code).toBe(1);
     await (await openStore(storeOptions(url))).destroy();
@@ -240,7 +243,7 @@ describe('the server ends with one line and a remedy, and gives the store free, 
       /EADDRNOTAVAIL; HOST is not an address of this machine/,
     ));
 
-  it('at a name that is none', () =>
+  it('at a name that is not one', () =>
     expectNotListening({ HOST: 'no.such.host.invalid', CHAT_INSECURE: '1' }, /(ENOTFOUND|EAI_AGAIN); HOST is/));
 });
 

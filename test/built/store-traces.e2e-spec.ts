@@ -18,7 +18,7 @@ describe('the store on sqlite3', () => {
   beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'holdfast-traces-'))));
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  // In a process of its own: once anybody has asked sqlite3 for traces, everybody in the process has them.
+  // In its own process: once somebody has asked sqlite3 for traces, everybody in the process gets them.
   it('has no trace written of what each statement is given', async () => {
     const url = `sqlite:${join(folder, 'store.sqlite')}`;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', SCRIPT, url]);

@@ -9,10 +9,13 @@ import { ServerProcess } from '../support/server-process.js';
 import { TestClient } from '../support/test-client.js';
 
 const MIB = 1024 * 1024;
-/** What all peers of one case may cost together. */
+/** The most memory that all peers of one case may cost together. */
 const GROWTH_BYTES = 30 * MIB;
 const PEERS = 20;
-/** The garbage of a flood is collected early: with room for gigabytes Node lets 100 MB gather, which says nothing of what is held. */
+/**
+ * A small heap makes Node collect garbage early. With room for gigabytes Node lets 100 MB gather, which hides what the
+ * server holds.
+ */
 const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
 const [TEXT, PING, PONG] = [1, 9, 10] as const;
 
@@ -33,7 +36,7 @@ const [TEXT, PING, PONG] = [1, 9, 10] as const;
       ...UNCAPPED,
     });
     [alice, bob] = [await open('alice'), await open('bob')];
-    await chat(5_000); // The code is compiled, and whatever the server does in a turn it has done.
+    await chat(5_000); // The server has compiled its code, and has done what it does within a turn.
     restingBytes = await residentBytes(server.pid);
   }, 30_000);
   afterEach(async () => {
@@ -51,7 +54,7 @@ const [TEXT, PING, PONG] = [1, 9, 10] as const;
   /** The others notice nothing. */
   async function chat(messages: number): Promise<void> {
     for (let n = 1; n <= messages; n += 1) alice.send(`bob|${n}`);
-    // Behind a full window a message is late, and comes with its time.
+    // Behind a full window a message is delayed, and comes with its time.
     for (let n = 1; n <= messages; n += 1) expect((await bob.next()).split(':').at(-1)).toBe(String(n));
   }
 
@@ -69,14 +72,17 @@ const [TEXT, PING, PONG] = [1, 9, 10] as const;
     expect(growth).toBeLessThan(bytes);
   }
 
-  /** Writes so many bytes, or as many as the server takes, and reads nothing; all that is written waits here, if not there. */
+  /**
+   * Writes `total` bytes, or as many as the server takes, and reads nothing. What the server does not take waits in
+   * this process.
+   */
   async function flood(peer: RawClient, segment: Buffer, total: number): Promise<void> {
     peer.socket.pause();
     for (let written = 0; written < total; written += segment.length) peer.socket.write(segment);
     for (let before = -1; peer.socket.bytesWritten !== before;) {
       before = peer.socket.bytesWritten;
       if (peer.socket.writableLength === 0) return;
-      await chat(200); // The server has had its turns; what it did not take by then it does not take.
+      await chat(200); // The server has had its turns. What it has not taken by now it does not take.
     }
   }
 

@@ -13,7 +13,7 @@ import { TestClient } from '../support/test-client.js';
 
 const FAULTLESS = { refused: 0, lost: 0, unexpected: 0, reordered: 0, premature: 0, faults: [] };
 const HINT = /^the server is going away; retry-after=[1-4]$/;
-/** What a busy machine may add to a time, in milliseconds. */
+/** The time that a busy machine may add, in milliseconds. */
 const SLACK_MS = 2_000;
 
 let folder: string;
@@ -44,7 +44,7 @@ async function enter(user: string, protocols: string[] = []): Promise<TestClient
 
 describe('SIGTERM', () => {
   it.each([0, 10, 1_000])(
-    'closes %d clients who send and receive, and loses nothing',
+    'drains %d clients who send and receive, and loses nothing',
     async (count) => {
       const history = new History();
       await start();
@@ -59,7 +59,7 @@ describe('SIGTERM', () => {
       process.stdout.write(`SIGTERM with ${count} clients: ended after ${Math.round(tookMs)} ms\n`);
       expect(endings.filter((ending) => ending.code !== 1001 || !HINT.test(ending.reason))).toEqual([]);
       expect(code).toBe(0);
-      // Nobody had to be cut off.
+      // No connection had to be terminated.
       expect(tookMs).toBeLessThan(5_000);
       expect(server.stdout).toMatch(/SIGTERM: closing all connections/);
 
@@ -113,7 +113,7 @@ describe('SIGTERM', () => {
     ['SIGTERM', ['SIGHUP', 'SIGTERM']],
     ['SIGINT', ['SIGTERM']],
   ] as const)(
-    '%s and then %j closes everybody, as supervisors and groups repeat themselves',
+    '%s and then %j drains all clients, as supervisors and process groups repeat signals',
     async (first, more) => {
       await start();
       crowd = new DrainCrowd(250, new History());
@@ -121,7 +121,7 @@ describe('SIGTERM', () => {
       const one = await enter('one');
       process.kill(server.pid, first);
       process.kill(server.pid, first); // As `timeout` does, or npm beside the terminal.
-      await one.closed; // It is in the middle of it.
+      await one.closed; // The drain is under way.
       for (const signal of more) process.kill(server.pid, signal);
       const endings = await crowd.endings();
       expect(endings.filter((ending) => ending.code !== 1001)).toEqual([]);
@@ -144,8 +144,8 @@ describe('SIGTERM', () => {
       const firstAt = performance.now();
       process.kill(server.pid, first);
       await alice.expectClose(1001);
-      expect((await fetch(`${server.url}/health/live`)).status).toBe(200); // It waits.
-      await eventually(() => performance.now() - firstAt > 300); // As long as a person takes to press it again.
+      expect((await fetch(`${server.url}/health/live`)).status).toBe(200); // The server waits.
+      await eventually(() => performance.now() - firstAt > 300); // The time that a person takes to press it again.
       const askedAt = performance.now();
       process.kill(server.pid, 'SIGINT');
       const exit = await withDeadline(server.exited, () => 'the server ends', 2_000);
@@ -167,7 +167,7 @@ describe('SIGTERM', () => {
   );
 });
 
-/** The server is not ready, and lets nobody in, while it closes its connections. */
+/** The server is not ready, and accepts no handshake, while it drains. */
 async function expectClosedDoors(): Promise<void> {
   const ready = await fetch(`${server.url}/health/ready`);
   expect({ status: ready.status, body: await ready.json() }).toMatchObject({

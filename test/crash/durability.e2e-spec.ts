@@ -8,7 +8,7 @@ const hasStrace = isStraceInstalled();
 const DURABLE = ['written', 'synced', 'told stored'];
 const BURST = 100;
 
-/** Does what the server does for one message, but under a setting of its own: `node --eval … FILE SYNCHRONOUS ID`. */
+/** Does what the server does for one message, but with the given setting: `node --eval … FILE SYNCHRONOUS ID`. */
 const STORE_ONE = `
   import sqlite3 from 'sqlite3';
   const [file, synchronous, id] = process.argv.slice(1);
@@ -23,7 +23,8 @@ const STORE_ONE = `
 `;
 
 if (!hasStrace) {
-  // On a developer's machine its absence is told; in CI it would be a promise that nobody checks.
+  // On a developer's machine a missing strace is reported. In CI it is an error, because nobody would check this
+  // promise.
   it('a receipt of a stored message is NOT TESTED, as there is no strace to see whether it waits for the disk', () => {
     if (process.env['CI']) throw new Error('strace is not installed; install it in CI');
     process.stdout.write('NOT TESTED: whether a receipt waits for the disk; install strace.\n');
@@ -96,7 +97,7 @@ if (!hasStrace) {
     60_000,
   );
 
-  it('negative control: a sync that is under way, of another file or before the message, is none', () => {
+  it('negative control: a sync that is under way, of another file or before the message, does not count', () => {
     const log = '12</tmp/x.sqlite-wal>';
     const written = `7  pwrite64(${log}, "...m-1...", 4096, 56) = 4096`;
     const told = '5  write(9<socket:[1]>, "[{\\"id\\":\\"m-1\\",\\"status\\":\\"stored\\"}]", 31) = 31';
@@ -118,7 +119,7 @@ if (!hasStrace) {
     return (running = new TracedProcess(join(folder, 'trace'), args, env));
   }
 
-  // As long as one another: none is a part of another.
+  // All have the same length, so none is a part of another.
   function ids(name: string, count: number): string[] {
     return Array.from({ length: count }, (_, index) => `${name}-${String(index).padStart(4, '0')}`);
   }

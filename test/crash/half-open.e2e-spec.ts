@@ -12,18 +12,21 @@ import { TestClient } from '../support/test-client.js';
 
 const HEARTBEAT_MS = 1_000;
 const PERSIST_AFTER_MS = 250;
-/** A sender has to be told by then: after `persistAfterMs`, and long before the heartbeat has found the silence, in milliseconds. */
+/**
+ * A sender has its receipt by then, in milliseconds: after `persistAfterMs`, and long before the heartbeat finds the
+ * silence.
+ */
 const TOLD_WITHIN_MS = PERSIST_AFTER_MS + 1_000;
-/** What a busy machine may add to a time, in milliseconds. */
+/** The time that a busy machine may add, in milliseconds. */
 const SLACK_MS = 2_000;
 /** Header, mask and nonce of a client's answer to a ping; a ping has four less. */
 const PONG_BYTES = 22;
 const FIRST = 'is anybody there?';
 const REST = ['one', 'two', 'three'];
 
-/** A recipient whose connection lives, until it falls silent without a word. */
+/** A recipient whose connection lives until it falls silent. */
 interface Victim {
-  /** With what its connection ends for it, if it can hear that. */
+  /** The close code of its connection, if it can read that. */
   readonly closeCode: Promise<number> | null;
   fallSilent(): Promise<void>;
   /** Frames that came to it. */
@@ -35,19 +38,19 @@ interface Case {
   readonly protocol: Protocol;
   readonly name: string;
   readonly make: (url: string, protocol: Protocol) => Promise<Victim>;
-  /** The first message that is sent after the silence still comes to the victim, and only the proof of it does not come back. */
+  /** The victim still gets the first message after the silence. Only its confirmation does not come back. */
   readonly firstArrives: boolean;
 }
 
-/** What was seen of one case. */
+/** The observations of one case. */
 interface Outcome {
-  /** What the sender was told, one message after the other. */
+  /** The receipts of the sender, in order. */
   readonly told: readonly string[];
   readonly firstToldAfterMs: number;
   readonly firstArrived: boolean;
   readonly goneAfterMs: number;
   readonly closeCode: number | null;
-  /** What came at the next connection. */
+  /** The messages of the next connection. */
   readonly cameAgain: readonly string[];
 }
 
@@ -76,7 +79,7 @@ const isUnreached = (protocol: Protocol, bytes: number, firstArrives: boolean): 
   firstArrives,
 });
 
-/** A text message is two bytes and its own; the ping follows it. */
+/** A text message has two bytes of head; the ping follows it. */
 const FIRST_FRAME_BYTES = FIRST.length + 2;
 const CASES: readonly Case[] = [
   stopsReading('text'),
@@ -96,7 +99,7 @@ describe('a recipient that is half open', () => {
   let server: ServerProcess;
   let outcomes: Map<Case, Promise<Outcome>>;
 
-  // All at once, each with a sender of its own: most of the time is spent in waiting for a heartbeat.
+  // All run at once, each with its own sender: most of the time is spent waiting for a heartbeat.
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'holdfast-half-open-'));
     server = await ServerProcess.start({
@@ -120,7 +123,7 @@ describe('a recipient that is half open', () => {
       expect(outcome.firstToldAfterMs).toBeLessThan(TOLD_WITHIN_MS);
       expect(outcome.cameAgain).toEqual([FIRST, ...REST]);
       expect(outcome.firstArrived).toBe(each.firstArrives);
-      // The silence may begin after a pong: it is noticed when the next ping has no answer by the one after it.
+      // The silence may begin after a pong. It is noticed when the next ping has no pong before the one after it.
       expect(outcome.goneAfterMs).toBeLessThan(2 * HEARTBEAT_MS + SLACK_MS);
       if (outcome.closeCode !== null) expect(outcome.closeCode).toBe(CloseCode.NO_PONG);
     },
@@ -156,7 +159,7 @@ class Trial {
     private readonly protocol: Protocol,
   ) {}
 
-  /** The recipient falls silent, is sent messages, is given up, and connects anew. */
+  /** The recipient falls silent, gets messages sent, is closed by the server, and connects anew. */
   async endure(make: Case['make']): Promise<Outcome> {
     const victim = await this.meet(make);
     try {
@@ -188,7 +191,7 @@ class Trial {
     }
   }
 
-  /** The recipient is sent the same, and nothing happens to it. */
+  /** The same messages are sent to a recipient that stays connected. */
   async live(make: Case['make']): Promise<string[]> {
     const victim = await this.meet(make);
     try {
@@ -202,8 +205,9 @@ class Trial {
   }
 
   /**
-   * Connects both and waits until the recipient is live: what comes later is due to its silence alone. What is sent while
-   * the server looks for a backlog is stored behind it, and a text client is not told when that is over.
+   * Connects both and waits until the recipient is live, so that what follows is due to its silence alone. A message
+   * that is sent while the server looks for a backlog is stored behind it, and a text client does not see when that is
+   * over.
    */
   private async meet(make: Case['make']): Promise<Victim> {
     this.alice = await TestClient.open(this.urlOf(this.sender), ['chat.v1.json']);
@@ -213,7 +217,7 @@ class Trial {
     return victim;
   }
 
-  /** Sends one message, and answers what the sender is told of it. */
+  /** Sends one message; returns the outcome that its sender sees. */
   private async send(content: string): Promise<string> {
     const id = `m-${(this.lastId += 1)}`;
     this.alice.sendJson('send', { to: this.recipient, content, id });
@@ -222,7 +226,7 @@ class Trial {
     throw new Error(`expected one receipt for ${id}, got ${JSON.stringify(data)}`);
   }
 
-  /** Connects as the recipient, past all proxies, and reads until nothing waits; answers what came. */
+  /** Connects as the recipient, without a proxy, and reads until nothing waits; returns what came. */
   private async readAgain(): Promise<string[]> {
     const client = await TestClient.open(this.urlOf(this.recipient), this.protocol === 'text' ? [] : ['chat.v1.json']);
     const contents: string[] = [];
@@ -268,7 +272,7 @@ function behindProxy(direction: Direction, bytes: number): Case['make'] {
     const proxy = await SwallowingProxy.start(url);
     const client = await connectReader(proxy.url, protocol);
     const victim = victimOf(client, async () => {
-      // Just after a heartbeat: until the next one no byte but the message's and its answer's goes either way.
+      // Just after a heartbeat: until the next one, only the message and its confirmation are on the wire.
       await once(client.socket, 'ping');
       const { toServer } = proxy.forwarded;
       await eventually(() => proxy.forwarded.toServer >= toServer + PONG_BYTES);

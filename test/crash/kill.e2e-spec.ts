@@ -9,7 +9,7 @@ import { ServerProcess } from '../support/server-process.js';
 
 const SEED = crashSeed();
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 20);
-/** Time for one round, in milliseconds, many times what it takes. */
+/** The timeout of one round, in milliseconds. It is many times what a round takes. */
 const ROUND_MS = 15_000;
 const TABLE = 'holdfast_offline_message';
 const NEWER_HALF = `WHERE position > (SELECT avg(position) FROM ${TABLE})`;
@@ -57,7 +57,7 @@ describe('an end under load', () => {
       expect(verdict).toMatchObject(FAULTLESS);
       expect(await queryFile(file, 'PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
       expect(await queryFile(file, `SELECT count(*) AS left FROM ${TABLE}`)).toEqual([{ left: 0 }]);
-      // Otherwise the kills came when nothing was under way, and the rest proves nothing.
+      // Otherwise the kills came when nothing was under way, and the test proves nothing.
       expect(inDoubt).toBeGreaterThan(0);
       expect(verdict.acknowledged).toBe(verdict.attempts);
       expect(verdict.delivered).toBeGreaterThan(0);

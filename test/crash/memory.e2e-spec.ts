@@ -18,16 +18,16 @@ const PENDING = 100_000;
 const CONTENT_BYTES = 300;
 const ACK_WINDOW = 256;
 const MIB = 1024 * 1024;
-/** What a reader may cost while it sleeps, and while it reads everything. */
+/** The most memory that a reader may cost while it sleeps, and while it reads everything. */
 const ASLEEP_BYTES = 30 * MIB;
 const DRAINING_BYTES = 50 * MIB;
-/** Messages between two looks at the memory and the connection. */
+/** Messages between two checks of the memory and the connection. */
 const LOOK_EVERY = 1_000;
 const DRAIN_MS = 60_000;
 
 /**
- * The heap has no room for the backlog. It also makes Node collect its garbage early: with room for gigabytes it lets
- * some 100 MB gather before it looks, which says nothing of what the server holds.
+ * The heap has no room for the backlog. It also makes Node collect its garbage early. With room for gigabytes Node lets
+ * some 100 MB gather, which hides what the server holds.
  */
 const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
 
@@ -40,7 +40,7 @@ const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'holdfast-memory-'));
-    await (await start()).stop(); // It makes the tables.
+    await (await start()).stop(); // The server makes the tables.
     await queryFile(
       file(),
       `INSERT INTO holdfast_offline_message (recipient, position, sender, id, content, bytes, "sentAt", "storedAt")
@@ -101,7 +101,7 @@ const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
     await eventually(async () => (await pendingOf(server!, 'bob')) === 0);
     expect(faults.slice(0, 10)).toEqual([]);
     expect({ received, delivered }).toEqual({ received: PENDING, delivered: PENDING });
-    // One more, to see that nothing came in between.
+    // One more message shows that nothing came in between.
     bob.sendJson('send', { to: 'bob', content: String(PENDING + 1), id: `m-${PENDING + 1}` });
     await eventually(() => received === PENDING + 1);
     expect(faults).toEqual([]);
@@ -154,7 +154,7 @@ const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
     return client;
   }
 
-  /** Others talk meanwhile: the server has compiled its code, and whatever it does in a turn it has done. */
+  /** Others talk meanwhile, so that the server has compiled its code and has done what it does within a turn. */
   async function relay(): Promise<void> {
     const [carol, dave] = [await connect('carol'), await connect('dave')];
     for (let n = 1; n <= 5_000; n += 1) carol.send(`dave|${n}`);

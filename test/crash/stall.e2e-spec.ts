@@ -25,7 +25,7 @@ describe('a server that stalls', () => {
     const clients = await Promise.all(
       Array.from({ length: 20 }, (_, n) => TestClient.open(`${server.socketUrl}?user=user-${n}`)),
     );
-    // Busy from its ping on: the pongs wait unread, and the next heartbeat is overdue when it goes on.
+    // The server is busy from its ping on. The pongs wait unread, and the next heartbeat is overdue when it goes on.
     const pinged = new Promise<void>((resolve) => {
       clients[0]!.socket.once('ping', () => {
         process.kill(server.pid, 'SIGUSR2');

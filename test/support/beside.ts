@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Opens the file, runs a program on it as `database`, and prints what that answers. */
+/** Opens the file as `database`, runs a program on it, and prints what that returns. */
 const PROGRAM = `
 const [file, program] = process.argv.slice(1);
 const database = new (require('better-sqlite3'))(file, { timeout: 0 });
@@ -16,8 +16,8 @@ new AsyncFunction('database', program)(database).then(
 `;
 
 /**
- * Runs JavaScript on a database file in another process, as whoever makes a backup or looks into a store would; answers
- * what it returns, or the code of SQLite's error. In the process of a server, closing such a file would take its locks away.
+ * Runs JavaScript on a database file in another process, as a backup or an inspection of a store would. Returns its
+ * result, or the code of SQLite's error. In the process of a server, closing such a file would release its locks.
  */
 export async function runBeside(file: string, program: string): Promise<unknown> {
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', PROGRAM, file, program], { cwd: ROOT });

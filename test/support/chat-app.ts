@@ -19,19 +19,20 @@ import type { LedgerTotals } from '../../src/delivery/ledger.js';
 import { MetricsService } from '../../src/observability/metrics.service.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
+import { mailboxKeyOf } from '../../src/delivery/mailbox-store.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
 import { BACKLOG, equip, ImpatientExpressAdapter } from '../../src/server.js';
 import { eventually } from './deadline.js';
 import { interceptStatements } from './statements.js';
 import { TestClient } from './test-client.js';
 
-/** A test is a flood from one address; one that is about these limits sets them. */
+/** A test sends a flood from one address. A test of these limits sets them. */
 const UNLIMITED = { framesPerSecond: null, broadcastsPerSecond: null, connectionsPerAddress: null };
 
-/** All that a test may tell the chat. */
+/** All options that a test may set. */
 export type TestOptions = Partial<ChatOptions> & Partial<AuthenticationOptions>;
 
-/** The real application on a free port, with its store in a folder of its own, and the clients that a test opened. */
+/** The real application on a free port, with its store in its own folder, and the clients that a test opened. */
 export class ChatApp {
   private clients: TestClient[] = [];
 
@@ -42,7 +43,7 @@ export class ChatApp {
     private readonly databaseUrl: string | undefined,
   ) {}
 
-  /** `databaseUrl` is where the store is when it is no file in the folder. */
+  /** `databaseUrl` is the address of the store when it is not a file in the folder. */
   static async start(options: TestOptions = {}, folder?: string, databaseUrl?: string): Promise<ChatApp> {
     const home = folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-')));
     const { authenticate, adminToken, insecure, ...chat } = options;
@@ -107,13 +108,13 @@ export class ChatApp {
     return client;
   }
 
-  /** What Prometheus is answered now: not what was scraped a moment ago. */
+  /** Returns a new scrape, not the one that is shared for a moment. */
   async scrape(): Promise<Response> {
-    (this.app.get(MetricsService) as unknown as { latest: unknown }).latest = null;
+    this.app.get(MetricsService)['latest'] = null;
     return fetch(`http://127.0.0.1:${this.port}/metrics`);
   }
 
-  /** A REST call; answers the status and the parsed body. */
+  /** Makes a REST call; returns the status and the parsed body. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   async rest(method: string, path: string, body?: unknown, token?: string): Promise<{ status: number; body: any }> {
     const response = await fetch(`http://127.0.0.1:${this.port}${path}`, {
@@ -138,8 +139,7 @@ export class ChatApp {
 
   /** The server's side of the TCP connection of this user's first connection. */
   socketOf(user: string): Socket {
-    const { reading } = this.connections.ofUser(user)[0] as unknown as { reading: { stream: Socket } };
-    return reading.stream;
+    return this.connections.ofUser(user)[0]!.reading['stream'] as Socket;
   }
 
   async untilOnline(user: string): Promise<void> {
@@ -149,7 +149,7 @@ export class ChatApp {
     );
   }
 
-  /** Waits until so many messages wait for this user in the store. */
+  /** Waits until this number of messages waits for this user in the store. */
   async untilPending(user: string, count: number): Promise<void> {
     await eventually(
       async () => (await this.delivery.pendingOf(user)) === count,
@@ -157,7 +157,7 @@ export class ChatApp {
     );
   }
 
-  /** Waits until the counters of the promise read so. */
+  /** Waits until the counters of the promise have these values. */
   async untilTotals(wanted: Partial<LedgerTotals>): Promise<void> {
     await eventually(
       () => {
@@ -171,9 +171,7 @@ export class ChatApp {
 
   /** Makes every commit wait until it is released; `begun` resolves when one does. */
   blockDisk(): { begun: Promise<void>; release(): void } {
-    const { table } = this.app.get(OfflineMessageService) as unknown as {
-      table: { insert(...rows: unknown[]): unknown };
-    };
+    const table = this.app.get(OfflineMessageService)['table'];
     const insert = table.insert.bind(table);
     let release = () => undefined as void;
     const released = new Promise<void>((resolve) => (release = resolve));
@@ -186,7 +184,7 @@ export class ChatApp {
     return { begun, release };
   }
 
-  /** Answers the statements that begin from here on, on the connection of the store. */
+  /** Returns a list to which the statements of the store's connection are added from here on. */
   watchStatements(): readonly string[] {
     const statements: string[] = [];
     interceptStatements(this.app.get<DataSource>(getDataSourceToken('holdfast')), (sql, run) => {
@@ -204,11 +202,10 @@ export class ChatApp {
 
   /** How many messages of this user's mailbox are in memory. */
   heldInMemory(user: string): number {
-    const { mailboxes } = this.delivery as unknown as { mailboxes: Map<string, { held: { size: number } }> };
-    return mailboxes.get(user)?.held.size ?? 0;
+    return this.delivery['mailboxes'].get(mailboxKeyOf(user))?.['held'].size ?? 0;
   }
 
-  /** The books balance: every message that was taken is somewhere, or ended under a name [protocol 2.3]. */
+  /** The books balance: every accepted message is somewhere, or has one of the named ends [protocol 2.3]. */
   expectBalanced(): void {
     const { accepted, confirmed, pending, inFlight, expired, purged, evicted } = this.delivery.totals;
     const ends = confirmed + pending + inFlight + expired + purged + evicted;
@@ -222,7 +219,7 @@ export class ChatApp {
     await eventually(() => this.connections.count === 0);
   }
 
-  /** Drops the clients, checks the books and stops the server; the folder stays for a next start. */
+  /** Drops the clients, checks the books and stops the server. The folder stays for the next start. */
   async stop(): Promise<string> {
     this.expectBalanced();
     for (const client of this.clients) client.socket.terminate();

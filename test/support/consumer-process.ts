@@ -12,7 +12,7 @@ const run = promisify(execFile);
 /** How long an application may take to listen, and to end after a signal, in milliseconds. */
 const START_MS = 30_000;
 const STOP_MS = 20_000;
-/** How long a script of an application may take, in milliseconds: it compiles. */
+/** How long a script of an application may take, in milliseconds. It compiles. */
 const SCRIPT_MS = 120_000;
 
 /** An application of test/consumers, which has the packed Holdfast; `npm run prepare:tests` installs it. */
@@ -23,7 +23,7 @@ export class Consumer {
     return join(import.meta.dirname, '../consumers', this.name);
   }
 
-  /** Runs a command in its folder; rejects with what it wrote when that fails. */
+  /** Runs a command in its folder; rejects with its output when it fails. */
   async run(command: string, ...args: string[]): Promise<string> {
     try {
       const { stdout } = await run(command, args, { cwd: this.folder, timeout: SCRIPT_MS, maxBuffer: 2 ** 24 });
@@ -34,7 +34,7 @@ export class Consumer {
     }
   }
 
-  /** Starts what was built, with its data in a folder of its own, and waits until it listens. */
+  /** Starts what was built, with its data in its own folder, and waits until it listens. */
   async start(): Promise<ConsumerProcess> {
     const application = new ConsumerProcess(join(this.folder, 'dist/main.js'));
     try {
@@ -88,7 +88,7 @@ export class ConsumerProcess {
     return response.headers.get('content-type')?.includes('json') ? response.json() : response.text();
   }
 
-  /** Asks it to end and answers its exit code. */
+  /** Asks it to end; returns its exit code. */
   async stop(): Promise<number | null> {
     this.child.kill('SIGTERM');
     await withDeadline(this.ended, () => `it ends; it wrote ${this.output}`, STOP_MS);

@@ -2,16 +2,16 @@ import { WebSocket } from 'ws';
 import type { Random } from './crash-random.js';
 import type { History, SentMessage } from './history.js';
 
-/** Messages that one sender has on their way without a receipt, at most. */
+/** The most messages of one sender that are under way without a receipt. */
 const OUTSTANDING = 16;
-/** One in so many contents is long. */
+/** One in this number of contents is long. */
 const LONG_EVERY = 50;
 const LONG_CHARACTERS = 20_000;
 
-/** What recipients do with what they get. */
+/** How recipients acknowledge. */
 export type Habit = 'prompt' | 'silent' | 'dropping' | 'text';
 
-/** What happens in a crowd, for whoever counts it. */
+/** The events of a crowd, for its observer. */
 export type Happening = 'attempt' | 'receipt' | 'arrival';
 
 /** What a peer knows of its crowd. */
@@ -19,7 +19,7 @@ export interface Surroundings {
   readonly history: History;
   readonly random: Random;
   readonly recipients: readonly string[];
-  /** The server is there, as far as anybody knows. */
+  /** Nobody has seen the server end. */
   readonly running: boolean;
   /** Nothing new is sent and everybody acknowledges. */
   readonly ending: boolean;
@@ -68,7 +68,7 @@ abstract class Peer {
     this.socket?.terminate();
   }
 
-  /** Ends the connection without a close frame, and comes again. */
+  /** Terminates the connection without a close frame, and connects again. */
   protected cut(): void {
     this.cutting = true;
     this.socket!.terminate();
@@ -86,8 +86,8 @@ abstract class Peer {
 }
 
 /**
- * Keeps a number of messages on their way, to everybody in turn; sends again, under the same ids and in the same order,
- * what has no receipt when it comes back.
+ * Keeps a number of messages under way, to everybody in turn. After a reconnect it sends the messages without a receipt
+ * again, with the same ids and in the same order.
  */
 export class Sender extends Peer {
   private sent = 0;
@@ -137,7 +137,7 @@ export class Sender extends Peer {
     this.crowd.onHappening('attempt');
   }
 
-  // A text reader sees nothing but the content, so that has to say who sent what.
+  // A text reader sees only the content, so the content has to say who sent what.
   private nextMessage(): SentMessage {
     const { random, recipients } = this.crowd;
     const id = `${this.user}-${(this.sent += 1)}`;
@@ -151,7 +151,7 @@ export class Sender extends Peer {
   }
 }
 
-/** Reads, and acknowledges or not as its habit is. */
+/** Reads, and acknowledges according to its habit. */
 export class Recipient extends Peer {
   private lastSeq = 0;
   private ackIsDue = false;
@@ -171,7 +171,7 @@ export class Recipient extends Peer {
     this.ackIsDue = false;
   }
 
-  /** By then `ws` has answered it with a pong. */
+  /** `ws` has answered the ping with a pong by then. */
   protected override onPing(): void {
     if (this.habit === 'text') this.crowd.history.acknowledged(this.connection);
   }
@@ -199,7 +199,7 @@ export class Recipient extends Peer {
     if (!this.crowd.ending && (this.readsLeft -= 1) === 0) this.cut();
   }
 
-  /** Once for all that came in one turn of the event loop. */
+  /** One acknowledgement for all that came in one turn of the event loop. */
   private acknowledge(): void {
     if (this.ackIsDue) return;
     this.ackIsDue = true;

@@ -14,7 +14,10 @@ const SCRIPT = `
   });
 `;
 
-/** A server as one would write it first, for negative controls: whoever connects gets the whole backlog at once, and it holds what they don't read. */
+/**
+ * A naive server for negative controls. Each client gets the whole backlog at once, and the server holds what the
+ * client does not read.
+ */
 export class Hoarder {
   private stdout = '';
   private readonly child: ChildProcess;
@@ -25,7 +28,7 @@ export class Hoarder {
     this.child.stdout!.on('data', (text: Buffer) => (this.stdout += text.toString()));
   }
 
-  /** Starts one that has so many messages for everybody. */
+  /** Starts one that has `count` messages for every user. */
   static async start(count: number, content: string): Promise<Hoarder> {
     const hoarder = new Hoarder(count, content);
     await hoarder.until(/^\d+\n/);

@@ -25,8 +25,8 @@ export class Random {
 
   shuffled<Item>(items: readonly Item[]): Item[] {
     return items
-      .map((item) => ({ item, place: this.next() }))
-      .sort((one, other) => one.place - other.place)
+      .map((item) => ({ item, key: this.next() }))
+      .sort((one, other) => one.key - other.key)
       .map(({ item }) => item);
   }
 }

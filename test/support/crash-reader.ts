@@ -10,7 +10,7 @@ const SUBPROTOCOLS = { text: [], json: ['chat.v1.json'] } as const;
 export type Protocol = keyof typeof SUBPROTOCOLS;
 
 const ROOT = new URL('../..', import.meta.url);
-/** Prints every frame that comes, as one line of JSON, and acknowledges it when it can. */
+/** Prints every frame that comes as one line of JSON, and acknowledges it if it can. */
 const SCRIPT = `
   import { WebSocket } from 'ws';
   const [url, ...protocols] = process.argv.slice(1);
@@ -23,7 +23,7 @@ const SCRIPT = `
   });
 `;
 
-/** A connection that acknowledges each message at once, in its own words. */
+/** A connection that acknowledges each message at once, in its protocol. */
 export async function connectReader(url: string, protocol: Protocol): Promise<TestClient> {
   const client = await TestClient.open(url, [...SUBPROTOCOLS[protocol]]);
   if (protocol === 'text') return client;
@@ -35,7 +35,7 @@ export async function connectReader(url: string, protocol: Protocol): Promise<Te
   return client;
 }
 
-/** The same in a process of its own, which can be stopped as a laptop that is closed is. */
+/** The same in its own process, which can be suspended like a closed laptop. */
 export class ReaderProcess {
   readonly frames: string[] = [];
   private readonly child: ChildProcess;
@@ -64,7 +64,7 @@ export class ReaderProcess {
     );
   }
 
-  /** Takes the processor from it; it reads nothing more and answers nothing, and its connection stays. */
+  /** Suspends it: it reads and answers nothing more, and its connection stays. */
   async freeze(): Promise<void> {
     this.child.kill('SIGSTOP');
     const state = async () => /\) (\w)/.exec(await readFile(`/proc/${this.child.pid}/stat`, 'utf8'))![1];

@@ -22,19 +22,19 @@ const HABITS: readonly Habit[] = [
 const ROUND_MS = 20_000;
 const SETTLE_MS = 30_000;
 
-/** When a server is killed: at the so-many-th happening of this kind. */
+/** When a server is killed: at the `count`-th event of this kind. */
 export interface Moment {
   readonly happening: Happening;
   readonly count: number;
 }
 
-/** A moment that is more often early than late: also while everybody connects, sends again and reads its backlog. */
+/** A random moment, early ones more often: also while everybody connects, sends again and reads its backlog. */
 export function randomMoment(random: Random): Moment {
   const happening = random.pick(['attempt', 'receipt', 'arrival'] as const);
   return { happening, count: 1 + Math.floor(2_000 * random.next() ** 2) };
 }
 
-/** Senders and recipients who live through one server after the other, and their history. */
+/** Senders and recipients who use one server after the other, and their history. */
 export class CrashRounds implements Surroundings {
   readonly history = new History();
   readonly recipients = HABITS.map((habit, index) => `${habit}-${index}`);
@@ -56,7 +56,7 @@ export class CrashRounds implements Surroundings {
     ];
   }
 
-  /** Everybody connects and does what they do until the moment has come, and the server is ended; answers how it ended. */
+  /** Everybody connects and is active until the moment has come and the server is ended; returns how it ended. */
   async play(
     server: ServerProcess,
     { happening, count }: Moment,
@@ -72,13 +72,16 @@ export class CrashRounds implements Surroundings {
     const inTime = <Result>(promise: Promise<Result>) =>
       withDeadline(promise, () => `${left} more of ${count} ${happening}s; ${server.stderr}`, ROUND_MS);
     const exit = await inTime(server.exited);
-    this.running = false; // It is true still when the server has ended by itself.
+    this.running = false; // It is still true when the server has ended by itself.
     await inTime(everybodyLeft);
     this.history.restarted();
     return exit;
   }
 
-  /** Everybody connects and acknowledges, and nobody sends anything new, until nothing waits and every sender has its receipts. */
+  /**
+   * Everybody connects and acknowledges until nothing waits and every sender has its receipts. Nobody sends anything
+   * new.
+   */
   async settle(server: ServerProcess): Promise<void> {
     this.ending = true;
     this.onHappened = () => undefined;
@@ -97,7 +100,7 @@ export class CrashRounds implements Surroundings {
     await withDeadline(everybodyLeft, () => 'everybody has left');
   }
 
-  /** Whatever has become of the test: nobody stays connected or comes again. */
+  /** However the test ended, nobody stays connected or connects again. */
   abandon(): void {
     this.running = false;
     for (const peer of this.peers) peer.abandon();

@@ -3,7 +3,7 @@ import sqlite3 from 'sqlite3';
 import type { LedgerTotals } from '../../src/delivery/ledger.js';
 import { ServerProcess } from './server-process.js';
 
-/** Nothing is refused: what a crowd sends has to come, or be called lost. */
+/** The limits are off, so that nothing is refused: what a crowd sends has to come, or it is lost. */
 export const UNCAPPED = {
   CHAT_MAX_PENDING_PER_USER: 'none',
   CHAT_MAX_PENDING_PER_SENDER: 'none',
@@ -21,7 +21,7 @@ export interface SeenConnection {
   readonly bufferedBytes: number;
 }
 
-/** Where a server can be asked. */
+/** A server whose REST API can be called. */
 export type Asked = Pick<ServerProcess, 'url'>;
 
 export async function connectionsOf(server: Asked, user: string): Promise<readonly SeenConnection[]> {
@@ -33,7 +33,7 @@ export async function pendingOf(server: Asked, user: string): Promise<number> {
   return (await ask<{ pending: number }>(server, `/chat/users/${user}`)).pending;
 }
 
-/** The counters, which have to add up [protocol 2.3]. */
+/** The counters, which have to balance [protocol 2.3]. */
 export async function balancedTotals(server: Asked): Promise<LedgerTotals> {
   const { messages } = await ask<{ messages: LedgerTotals }>(server, '/chat/stats');
   const { accepted, confirmed, pending, inFlight, expired, purged, evicted } = messages;
@@ -53,7 +53,7 @@ export async function residentBytes(pid: number): Promise<number> {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
 }
 
-/** Runs a statement on a database file of which no server has hold, and answers its rows. */
+/** Runs a statement on a database file that no server has open; returns its rows. */
 export async function queryFile<Row>(file: string, sql: string): Promise<Row[]> {
   const database = await new Promise<sqlite3.Database>((resolve, reject) => {
     const opened = new sqlite3.Database(file, sqlite3.OPEN_READWRITE, (error) =>

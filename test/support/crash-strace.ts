@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { eventually, withDeadline } from './deadline.js';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** With strace beside it a process takes a few times as long; in milliseconds. */
+/** A timeout in milliseconds. Under strace a process takes a few times as long. */
 const TRACED_MS = 30_000;
-/** Calls that write, and calls that wait for the disk. Strings are as long as the longest page or frame. */
+/** System calls that write, and those that wait for the disk. Strings are as long as the longest page or frame. */
 const TRACE = ['-f', '-y', '-s', '65536', '-e', 'trace=fsync,fdatasync,pwrite64,write,writev,sendto,sendmsg'];
 
 /** Says whether `strace` can be run here. */
@@ -15,7 +15,7 @@ export function isStraceInstalled(): boolean {
   return spawnSync('strace', ['--version']).status === 0;
 }
 
-/** What was done for one message, in this order: written into the write-ahead log, that log synced, its sender told. */
+/** The steps for one message, in this order: written into the write-ahead log, that log synced, the sender told. */
 export type Step = 'written' | 'synced' | 'told stored' | 'told delivered';
 
 /** A Node process that runs under strace. */
@@ -25,7 +25,7 @@ export class TracedProcess {
   private readonly child: ChildProcess;
   private readonly ended: Promise<unknown>;
 
-  /** `args` are what `node` is told, in the folder of the project. */
+  /** `args` are the arguments of `node`, which runs in the folder of the project. */
   constructor(
     private readonly traceFile: string,
     args: string[],
@@ -41,7 +41,7 @@ export class TracedProcess {
     this.ended = once(this.child, 'close');
   }
 
-  /** Waits until it has written this; answers the match. */
+  /** Waits until the process has written this; returns the match. */
   async until(pattern: RegExp): Promise<RegExpExecArray> {
     await eventually(
       () => {
@@ -54,15 +54,15 @@ export class TracedProcess {
     return pattern.exec(this.stdout)!;
   }
 
-  /** Waits until it has ended by itself; answers what it did. */
+  /** Waits until the process has ended by itself; returns what it did. */
   async end(): Promise<Trace> {
     await withDeadline(this.ended, () => `it ends; it wrote ${this.stdout}${this.stderr}`, TRACED_MS);
     return new Trace(await readFile(this.traceFile, 'utf8'));
   }
 
-  /** Kills it, if it is there still; answers what it did. */
+  /** Kills the process if it still runs; returns what it did. */
   async kill(): Promise<Trace> {
-    // A strace that is killed leaves its process behind, and one that is asked to end does not.
+    // A strace that is killed leaves its process behind. One that is asked to end does not.
     const { pid } = this.child;
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
     for (const child of children.split(' ').filter(Boolean)) process.kill(Number(child), 'SIGKILL');
@@ -79,11 +79,11 @@ interface Call {
   end: number;
 }
 
-/** The calls of a process to the system, in order, and what they mean. */
+/** The system calls of a process, in order, and what they mean. */
 export class Trace {
   private readonly calls: Call[] = [];
 
-  /** Reads what strace has written: a call that others ran into has two lines, and holds from its begin to its end. */
+  /** Reads the output of strace. A call that others interrupt has two lines: its begin and its end. */
   constructor(text: string) {
     const unfinished = new Map<string, Call>();
     text.split('\n').forEach((line, index) => {
@@ -102,7 +102,9 @@ export class Trace {
     });
   }
 
-  /** What was done for the message with this id, each step when it was first seen; `synced` counts after `written` only. */
+  /**
+   * Returns the steps for the message with this id, each when it was first seen. `synced` only counts after `written`.
+   */
   stepsOf(id: string): Step[] {
     const isLog = ({ shown }: Call) => /^\d+<[^>]*-wal>/.test(shown);
     const written = this.calls.find((call) => call.name === 'pwrite64' && isLog(call) && call.shown.includes(id));
@@ -114,7 +116,7 @@ export class Trace {
     const told = (status: string) => this.calls.find((call) => !isLog(call) && call.shown.includes(receipt(status)));
     const steps: [Step, number | undefined][] = [
       ['written', written?.begin],
-      // It is on the disk when the call returns, and not before.
+      // The data is on the disk when the call returns, and not before.
       ['synced', synced?.end],
       ['told stored', told('stored')?.begin],
       ['told delivered', told('delivered')?.begin],

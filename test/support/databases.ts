@@ -5,9 +5,9 @@ import { PostgresServer } from './postgres-server.js';
 
 /** One kind of database, for suites that hold on all of them. */
 export interface DatabaseKind {
-  /** Answers the address of a new, empty database. */
+  /** Returns the address of a new, empty database. */
   create(): Promise<string>;
-  /** Ends all that `create` needed. */
+  /** Ends everything that `create` started. */
   dispose(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ class PostgresKind implements DatabaseKind {
   }
 }
 
-/** Every kind of database that the store speaks to, by its name. */
+/** Every kind of database that the store supports, by its name. */
 export const DATABASE_KINDS: readonly (readonly [string, () => DatabaseKind])[] = [
   ['sqlite3', () => new SqliteKind('sqlite')],
   ['better-sqlite3', () => new SqliteKind('better-sqlite3')],

@@ -2,7 +2,7 @@ import { DEADLINE_MS } from '../../src/testing/deadline.js';
 
 export { DEADLINE_MS, withDeadline } from '../../src/testing/deadline.js';
 
-/** Asks again and again until the answer is true; for what can only be observed from outside, such as a REST counter. */
+/** Polls until the condition is true. It is for what can only be observed from outside, such as a REST counter. */
 export async function eventually(
   claim: () => boolean | Promise<boolean>,
   what: () => string = () => claim.toString(),

@@ -5,10 +5,13 @@ import type { Closed } from './test-client.js';
 
 /** Connections from one address. */
 const PER_ADDRESS = 50;
-/** Messages that one of them has on their way without a receipt. */
+/** Messages of one connection that are under way without a receipt. */
 const OUTSTANDING = 2;
 
-/** A user who reads, acknowledges, and writes to the others in turn; after a reconnect everything without a receipt again. */
+/**
+ * A user who reads, acknowledges, and writes to the others in turn. After a reconnect it sends everything without a
+ * receipt again.
+ */
 class Chatter {
   closed: Promise<Closed> | null = null;
   private socket: WebSocket | null = null;
@@ -64,7 +67,7 @@ class Chatter {
     this.fill();
   }
 
-  /** Once for all that came in one turn of the event loop. */
+  /** One acknowledgement for all that came in one turn of the event loop. */
   private onMessage(message: SentMessage & { seq: number; stored: boolean }): void {
     const { connection } = this;
     this.lastSeq = message.seq;
@@ -88,7 +91,7 @@ class Chatter {
     while (this.crowd.sending && this.outstanding.size < OUTSTANDING) {
       const from = nameOf(this.index);
       const id = `${from}-${(this.sent += 1)}`;
-      // Coprime steps: each has other neighbours, and now and then somebody who is never there.
+      // Coprime steps: each has different neighbours, and now and then somebody who is never connected.
       const to = nameOf((this.index + this.sent * 37) % (this.crowd.size + 10));
       const message = { id, from, to, content: `${id} says hello` };
       this.outstanding.set(id, message);
@@ -112,7 +115,7 @@ function nameOf(index: number): string {
   return `user-${index}`;
 }
 
-/** Users who all write to each other, and ten more to whom they write and who come at the end. */
+/** Users who all write to each other. They also write to ten more, who connect only at the end. */
 export class DrainCrowd {
   sending = true;
   private readonly chatters: Chatter[];
@@ -133,12 +136,15 @@ export class DrainCrowd {
     for (const chatter of this.chatters) chatter.begin();
   }
 
-  /** How each connection ended, for its client. */
+  /** The close code of each connection, as its client saw it. */
   async endings(): Promise<Closed[]> {
     return Promise.all(this.chatters.map((chatter) => withDeadline(chatter.closed!, () => 'everybody is told')));
   }
 
-  /** Everybody comes back, and those ten; nobody writes anything new; until `isOver` and everybody has an answer. */
+  /**
+   * Everybody comes back, the ten too, and nobody writes anything new. Resolves when `isOver`, and every message has an
+   * outcome.
+   */
   async settle(url: string, isOver: () => Promise<boolean>): Promise<void> {
     this.sending = false;
     for (let index = this.size; index < this.size + 10; index += 1) this.chatters.push(new Chatter(index, this));

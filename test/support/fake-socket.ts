@@ -6,7 +6,10 @@ import type { Connection } from '../../src/connections/connection.js';
 import { JsonCodec } from '../../src/gateway/json.codec.js';
 import { frameReader } from './frame-reader.js';
 
-/** The server's side of a JSON connection without a network: what is written to it is at once on the other side, or cut off. */
+/**
+ * The server's side of a JSON connection without a network. What is written to it is at once on the other side, or cut
+ * off.
+ */
 export class FakeSocket {
   readyState: number = WebSocket.OPEN;
   readonly bufferedAmount = 0;
@@ -14,7 +17,7 @@ export class FakeSocket {
   closeCode: number | null = null;
   private readonly reader = frameReader({ message: (data) => void this.frames.push(JSON.parse(data.toString())) });
 
-  /** Enters such a connection. */
+  /** Opens such a connection in `connections`. */
   static open(connections: ConnectionService, user: string): { socket: FakeSocket; connection: Connection } {
     const socket = new FakeSocket();
     const stream = Object.assign(new EventEmitter(), {
@@ -42,7 +45,7 @@ export class FakeSocket {
     this.readyState = WebSocket.CLOSED;
   }
 
-  /** The direct messages that came, in order. */
+  /** Returns the direct messages that came, in order. */
   messages(): { seq: number; id: string; from: string; to: string; content: string; stored: boolean }[] {
     return this.frames.filter(({ event }) => event === 'message').map(({ data }) => data as never);
   }

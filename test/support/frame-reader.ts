@@ -4,7 +4,10 @@ import * as ws from 'ws';
 // @types/ws leaves it out.
 const { Receiver } = ws as unknown as { Receiver: new (options: object) => Writable };
 
-/** The parser of a client: calls back for every frame in the bytes that are written to it, and for what is wrong with them. */
+/**
+ * The frame parser of a client. It calls back for every frame in the bytes that are written to it, and for errors in
+ * them.
+ */
 export function frameReader(on: {
   message(data: Buffer, isBinary: boolean): void;
   ping?(data: Buffer): void;

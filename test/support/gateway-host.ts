@@ -12,20 +12,20 @@ import { TestClient } from './test-client.js';
 type WebSocketAdapter = Parameters<INestApplication['useWebSocketAdapter']>[0];
 
 export interface GatewayHostSettings {
-  /** What the host has beside the chat: its gateways, mostly. */
+  /** Providers of the host, mostly its gateways. */
   readonly providers?: Provider[];
   readonly controllers?: Type[];
-  /** Told to the chat. */
+  /** Options of the chat. */
   readonly chat?: Parameters<typeof ChatModule.forRoot>[0];
-  /** Made for the application; null for none at all. */
+  /** Makes the WebSocket adapter of the application; null for none. */
   readonly adapter?: ((app: INestApplication) => WebSocketAdapter) | null;
-  /** Told to the ChatWsAdapter, when `adapter` is not given. */
+  /** Options of the ChatWsAdapter, when `adapter` is not given. */
   readonly options?: (app: INestApplication) => ChatWsAdapterOptions;
   /** Express unless given. */
   readonly http?: AbstractHttpAdapter;
 }
 
-/** An application of somebody else that has imported the chat, on a free port, and the clients that a test opened. */
+/** A host application that has imported the chat, on a free port, and the clients that a test opened. */
 export class GatewayHost {
   private readonly clients: TestClient[] = [];
 
@@ -83,11 +83,11 @@ export class GatewayHost {
     return this.open(`/chat?user=${user}`);
   }
 
-  /** The chat is alive: what one says to another arrives. */
+  /** Checks that the chat works: a message from one user to another arrives. */
   async expectConversation(): Promise<void> {
     const [alice, bob] = [await this.chat('alice'), await this.chat('bob')];
     alice.send('bob|hello bob');
-    // Live, or late when the store has not been read yet.
+    // It is live, or delayed when the store has not been read yet.
     if (!(await bob.next()).endsWith('hello bob')) throw new Error('the chat does not deliver');
     await alice.close();
     await bob.close();
@@ -100,7 +100,7 @@ export class GatewayHost {
   }
 }
 
-/** Something that a test waits for, with what it is resolved by. */
+/** A promise that a test waits for, with its resolve function. */
 export function signal(): { readonly given: Promise<void>; give(): void } {
   let give = () => undefined as void;
   const given = new Promise<void>((resolve) => (give = resolve));

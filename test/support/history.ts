@@ -8,15 +8,15 @@ export interface SentMessage {
 
 /** A direct message as it came to its recipient. */
 export interface Arrival extends SentMessage {
-  /** One connection of the recipient; no two of a history have the same name. */
+  /** A connection of the recipient. Its name is unique in a history. */
   readonly connection: string;
-  /** Null on a text connection, which has no word for it. */
+  /** Null on a text connection, which has no seq. */
   readonly seq: number | null;
   /** It had to wait. */
   readonly stored: boolean;
 }
 
-/** What became of the messages of a history. Each counter is a number of messages, but for `resent` and `unexpected`. */
+/** The outcome of a history. Each counter counts messages, except `resent` and `unexpected`. */
 export interface Verdict {
   /** Handed in, once or more often. */
   readonly attempts: number;
@@ -24,7 +24,7 @@ export interface Verdict {
   readonly resent: number;
   /** The sender has a receipt. */
   readonly acknowledged: number;
-  /** Of these, how many were told `delivered`; the others `stored`. */
+  /** Of these, how many were receipted `delivered`. The others were receipted `stored`. */
   readonly delivered: number;
   readonly refused: number;
   /** The sender has a receipt and the recipient never got it. */
@@ -32,15 +32,19 @@ export interface Verdict {
   /** Came more often than once, always the same. */
   readonly duplicated: number;
   /**
-   * Whatever nobody can have caused: a message that was never handed in, or in other words; again on one connection
-   * while it was unacknowledged there or was not handed in again; out of turn in `seq`; a receipt without a message.
+   * What only a fault can cause: a message that was never handed in, or has another content; one that came again on the
+   * same connection while it was unacknowledged there or was not handed in again; a wrong `seq`; a receipt without a
+   * message.
    */
   readonly unexpected: number;
   /** Has a receipt from before a kill, and came after it. */
   readonly recovered: number;
-  /** Came behind a message of the same sender to the same recipient that was handed in after the last attempt of this one. */
+  /**
+   * Came after a message of the same sender to the same recipient that was handed in after the last attempt of this
+   * one.
+   */
   readonly reordered: number;
-  /** Was called `delivered` before its recipient had acknowledged it. */
+  /** Was receipted `delivered` before its recipient had acknowledged it. */
   readonly premature: number;
   /** A sentence for each of the first faults. */
   readonly faults: readonly string[];
@@ -68,20 +72,20 @@ interface Reading {
   readonly arrivals: Map<Entry, number>;
 }
 
-/** So many faults are told in words; the counters count them all. */
+/** The most faults that are described. The counters count them all. */
 const FAULTS_TOLD = 20;
 
 /**
- * All that clients did and saw over several runs of a server, told in the order in which it happened, and the judgement of
- * it. It knows nothing of the server but the promise [protocol 2]. What it can't see it takes in the server's favour: of a
- * message that was handed in twice nobody can say which one came.
+ * Records what clients did and saw over several runs of a server, in order, and judges it. It only knows the promise of
+ * the server [protocol 2]. Where it can't see, it decides in the server's favour: when a message was handed in twice,
+ * nobody can say which one came.
  */
 export class History {
   private run = 1;
   private clock = 0;
   private readonly entries = new Map<string, Entry>();
   private readonly readings = new Map<string, Reading>();
-  /** For each sender and recipient, the latest first attempt among the messages that have come. */
+  /** By sender and recipient: the latest first attempt of the messages that have come. */
   private readonly lanes = new Map<string, number>();
   private readonly faults: string[] = [];
   private unexpected = 0;
@@ -138,7 +142,7 @@ export class History {
     this.checkOrder(entry);
   }
 
-  /** A recipient has acknowledged what came on this connection, up to this seq; without one, everything. */
+  /** A recipient has acknowledged what came on this connection, up to this seq, or everything without a seq. */
   acknowledged(connection: string, seq = Infinity): void {
     const reading = this.readingOf(connection);
     const first = reading.unacknowledged.findIndex((arrival) => (arrival.seq ?? 0) > seq);
@@ -146,19 +150,21 @@ export class History {
     for (const { entry } of confirmed) entry.confirmed = true;
   }
 
-  /** The server was killed, and everybody knows it. */
+  /** The server was killed, and every client has noticed. */
   restarted(): void {
     this.run += 1;
     this.readings.clear();
   }
 
-  /** Notes something that no server may do, whatever came before. */
+  /** Records something that no server may ever do. */
   unforeseen(what: string): void {
     this.unexpected += 1;
     this.tell(what);
   }
 
-  /** How many messages have to be in the store now: called stored, and never acknowledged by their recipient. */
+  /**
+   * How many messages have to be in the store now: those receipted `stored` and not acknowledged by their recipient.
+   */
   get owed(): number {
     return this.count((entry) => entry.receipt?.status === 'stored' && !entry.confirmed);
   }
@@ -168,7 +174,7 @@ export class History {
     return this.count((entry) => !entry.receipt && !entry.refused);
   }
 
-  /** The judgement, when every mailbox was read to its end. */
+  /** Returns the judgement. Every mailbox must have been read to its end. */
   check(): Verdict {
     const lost = [...this.entries.values()].filter((entry) => entry.receipt && entry.arrivals === 0);
     for (const { message, receipt } of lost) {
@@ -196,7 +202,8 @@ export class History {
   private countOn(reading: Reading, entry: Entry, { connection, id, to }: Arrival): void {
     const before = reading.arrivals.get(entry) ?? 0;
     reading.arrivals.set(entry, before + 1);
-    // What an earlier run left comes once; each attempt of this run may bring it once more, when it was gone by then.
+    // A message that an earlier run left comes once. Each attempt of this run may bring it once more, if it was
+    // confirmed by then.
     const possible = entry.attemptsInRun + (entry.attempts > entry.attemptsInRun ? 1 : 0);
     const waiting = reading.unacknowledged.some((arrival) => arrival.entry === entry);
     if (waiting) this.unforeseen(`${to} got ${id} again on ${connection} with the first one unacknowledged`);
@@ -255,7 +262,7 @@ function newEntry(message: SentMessage, firstAttempt: number, run: number): Entr
   };
 }
 
-/** Receipts name no recipient: a sender of a history gives no id twice. */
+/** Receipts do not name a recipient. So a sender of a history never uses an id twice. */
 function keyOf({ from, id }: Pick<SentMessage, 'from' | 'id'>): string {
   return `${from}\n${id}`;
 }

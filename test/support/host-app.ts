@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { ChatWsAdapter } from '../../src/index.js';
 import { TestClient } from '../../src/testing/index.js';
 
-/** An application of somebody else that has the chat in it, on a free port, with the clients that a test opened. */
+/** A host application with the chat, on a free port, with the clients that a test opened. */
 export class HostApp {
   private readonly clients: TestClient[] = [];
 

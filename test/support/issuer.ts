@@ -3,18 +3,18 @@ import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Changes to what a good token has; null takes a claim out. */
+/** Changes to the claims of a good token. Null removes a claim. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** Who gives out tokens: RS256, with the key published on a server of its own, which also notes who asks for anything else. */
+/** An issuer of tokens (RS256). It publishes its key on its own server, which also records every other request. */
 export class Issuer {
   static readonly ISSUER = 'https://issuer.example';
   static readonly AUDIENCE = 'chat';
-  /** Of all issuers of a test file: making them takes half a second. */
+  /** The keys of all issuers of a test file: making them takes half a second. */
   private static madeKeys: Promise<GenerateKeyPairResult> | null = null;
-  /** What was asked of its server, but for the keys. */
+  /** The requests to its server, except those for the keys. */
   readonly trapped: string[] = [];
-  /** What the server answers in place of the keys: a status, or what a test does with the response; null for the keys. */
+  /** Replaces the answer with the keys by a status, or by what a test does with the response. Null sends the keys. */
   outage: number | ((response: ServerResponse) => void) | null = null;
   /** How often it was asked for the keys. */
   asked = 0;
@@ -43,7 +43,7 @@ export class Issuer {
     return issuer;
   }
 
-  /** Publishes one more key, with what is said of it. */
+  /** Publishes one more key, with these properties. */
   async publish({ publicKey }: GenerateKeyPairResult, more: object): Promise<void> {
     this.published.keys.push({ ...(await exportJWK(publicKey)), ...more });
   }
@@ -56,7 +56,7 @@ export class Issuer {
     return { jwksUrl: `${this.url}/keys`, issuer: Issuer.ISSUER, audience: Issuer.AUDIENCE };
   }
 
-  /** A token of this user, good unless it is changed. */
+  /** Returns a token of this user. It is good unless it is changed. */
   async token(user: string, claims: Claims = {}, header: object = {}, keys = this.keys): Promise<string> {
     return new SignJWT(Issuer.claims(user, claims))
       .setProtectedHeader({ alg: 'RS256', kid: 'good', ...header })

@@ -38,7 +38,7 @@ export class LockHolder {
     return new LockHolder(child);
   }
 
-  /** Lets go by ending, and waits until it has. */
+  /** Ends the process, which releases the lock, and waits for the end. */
   async release(): Promise<void> {
     const ended = new Promise((resolve) => this.child.once('close', resolve));
     this.child.stdin!.end();

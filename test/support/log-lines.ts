@@ -1,12 +1,15 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 
-/** Every line that is logged from now on, at every level, as `level Context: message`; until jest.restoreAllMocks(). */
+/**
+ * Returns a list to which every log line is added from now on, as `level Context: message`, until
+ * jest.restoreAllMocks().
+ */
 export function catchLogLines(): string[] {
   const lines: string[] = [];
   for (const level of ['log', 'warn', 'error', 'fatal', 'debug', 'verbose'] as const) {
     jest.spyOn(Logger.prototype, level).mockImplementation(function (this: Logger, ...parts: unknown[]) {
-      lines.push(`${level} ${(this as unknown as { context?: string }).context}: ${parts.map(String).join(' ')}`);
+      lines.push(`${level} ${this['context']}: ${parts.map(String).join(' ')}`);
     });
   }
   return lines;

@@ -1,9 +1,9 @@
 import type { Clock } from '../../src/options/clock.js';
 
-/** A clock that stands still until a test turns it. */
+/** A clock that stands still until a test advances it. */
 export class ManualClock implements Clock {
   private time = Date.parse('2026-11-23T09:30:00.000Z');
-  /** How far it was set, which is no time that has passed. */
+  /** How far it was set. This is not time that has passed. */
   private set = 0;
   private readonly alarms = new Set<{ at: number; callback: () => void }>();
 
@@ -15,7 +15,7 @@ export class ManualClock implements Clock {
     return this.time;
   }
 
-  /** Sets it by so many milliseconds, as people and networks do; nothing that waits becomes due by that. */
+  /** Sets it ahead or back by `ms` milliseconds, as people and NTP do. No timer becomes due by this. */
   setBy(ms: number): void {
     this.set += ms;
   }
@@ -26,7 +26,7 @@ export class ManualClock implements Clock {
     return () => this.alarms.delete(alarm);
   }
 
-  /** Lets so many milliseconds pass; what was due in them is called in its order. */
+  /** Lets `ms` milliseconds pass, and calls the timers that become due, in order. */
   advance(ms: number): void {
     const end = this.time + ms;
     for (;;) {

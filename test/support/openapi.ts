@@ -9,7 +9,7 @@ type Operation = Readonly<{
   responses: Record<string, { description?: string; content?: Record<string, { schema: Schema }> }>;
 }>;
 
-/** The OpenAPI document of an application, made as the server makes it, to hold answers against. */
+/** The OpenAPI document of an application, made as the server makes it. Answers are checked against it. */
 export class ApiDocument {
   private readonly ajv = new Ajv({ strict: false, allErrors: true });
   readonly document: OpenAPIObject;
@@ -43,7 +43,7 @@ export class ApiDocument {
     return count;
   }
 
-  /** Throws unless the document describes this answer of this call, with no field more and none less. */
+  /** Throws unless the document describes this answer of this call, with exactly its fields. */
   check(method: string, path: string, status: number, body: unknown): void {
     const call = `${method.toLowerCase()} ${path.split('?')[0]}`;
     const found = [...this.operations].find(([name]) =>

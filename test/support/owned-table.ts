@@ -3,7 +3,7 @@ import { Ownership } from '../../src/offline-messages/ownership.js';
 import { PendingListTable } from '../../src/offline-messages/pending-list.table.js';
 import { Statements } from '../../src/offline-messages/statements.js';
 
-/** The table, with what lists read of it, of a store that this process has just made its own. */
+/** Opens a store as its owner; returns its table, and the one that the lists read. */
 export async function ownedTable(store: DataSource): Promise<PendingListTable> {
   const statements = new Statements(store);
   const ownership = new Ownership(statements);

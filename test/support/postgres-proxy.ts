@@ -2,22 +2,22 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { withDeadline } from './deadline.js';
 
-/** What befalls a statement on its way. */
+/** What happens to a statement on its way. */
 export type Mishap =
-  /** It is carried out, and instead of the answer the connection is reset. */
+  /** It is carried out, and the connection is reset instead of the result. */
   | 'reset-answer'
   /** It is carried out, and neither its answer nor anything else comes back, ever. */
   | 'swallow-answer'
   /** It is kept, and all that comes after it, until it is let go. */
   | 'hold';
 
-/** A network in front of a Postgres, which fails at the next statement that it is told of. */
+/** A network in front of a Postgres that fails at a chosen statement. */
 export class PostgresProxy {
   private readonly sockets = new Set<Socket>();
   private armed: { readonly statement: string; readonly mishap: Mishap } | null = null;
   private silent = false;
   private held: { readonly server: Socket; readonly chunk: Buffer }[] = [];
-  /** How many statements met with their mishap. */
+  /** How many statements were hit. */
   mishaps = 0;
   /** How many connections were opened. */
   connections = 0;
@@ -42,7 +42,7 @@ export class PostgresProxy {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** The next statement with this text in it meets with that mishap; other connections are as good as before. */
+  /** The next statement that contains this text is hit. Other connections are not affected. */
   failNext(statement: string, mishap: Mishap): void {
     this.armed = { statement, mishap };
   }
@@ -52,7 +52,10 @@ export class PostgresProxy {
     this.silent = true;
   }
 
-  /** Lets go what was held, as a network does that works again; resolves when the server has answered, or has hung up. */
+  /**
+   * Forwards what was held, as a network that works again; resolves when the server has answered or closed the
+   * connection.
+   */
   async release(): Promise<void> {
     const heard = this.held
       .filter(({ server }) => !server.destroyed)

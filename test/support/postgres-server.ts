@@ -8,14 +8,16 @@ import { createInterface } from 'node:readline';
 import { DataSource } from 'typeorm';
 import { withDeadline } from './deadline.js';
 
-/** Postgres refuses to be root; where the tests are, it is nobody. */
+/** Postgres refuses to run as root. When the tests run as root, it runs as nobody. */
 const NOBODY = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-/** With characters that an address has to spell. */
+/** A password with characters that an address has to escape. */
 const PASSWORD = 'p@ss:w/rd%';
-/** The port is a part of the socket's name only: the server listens to nothing else. */
+/** The port is only a part of the socket's name: the server listens on nothing else. */
 const PORT = 5432;
 
-/** A Postgres of the tests' own: in a folder of its own, on a socket in it, sorting as people do and not by bytes. */
+/**
+ * A Postgres for the tests, in its own folder, on a socket in it. It sorts by the rules of a language and not by bytes.
+ */
 export class PostgresServer {
   private child: ChildProcess | null = null;
   private databases = 0;
@@ -43,7 +45,7 @@ export class PostgresServer {
     return server;
   }
 
-  /** Starts it again, on the same data. */
+  /** Starts it again with the same data. */
   async run(...settings: string[]): Promise<void> {
     const own = ['listen_addresses=', `port=${PORT}`, `unix_socket_directories=${this.folder}`, 'fsync=on'];
     const child = spawn(
@@ -63,7 +65,7 @@ export class PostgresServer {
     await withDeadline(ready, () => `Postgres is ready; it said ${log.join('\n')}`, 20_000);
   }
 
-  /** Stops it as an operator does; `SIGQUIT` as a crash would. */
+  /** Stops it as an operator does, or with `SIGQUIT` like a crash. */
   async stop(signal: 'SIGINT' | 'SIGQUIT' = 'SIGINT'): Promise<void> {
     const { child } = this;
     if (!child) return;
@@ -78,7 +80,7 @@ export class PostgresServer {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** Makes a database; answers its address. */
+  /** Creates a database; returns its address. */
   async createDatabase(options = ''): Promise<string> {
     const name = `db${(this.databases += 1)}`;
     await this.query(`CREATE DATABASE ${name} ${options}`);
@@ -98,7 +100,7 @@ export class PostgresServer {
     return join(this.folder, `.s.PGSQL.${PORT}`);
   }
 
-  /** Runs one statement as somebody else would, on a connection of its own. */
+  /** Runs one statement on its own connection, as another program would. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   async query(sql: string, url = this.url('postgres')): Promise<any[]> {
     const client = await new DataSource({ type: 'postgres', url, poolSize: 1 }).initialize();
@@ -114,7 +116,7 @@ export class PostgresServer {
   }
 }
 
-/** The folder with `initdb` and `postgres`: Debian keeps them out of the PATH. */
+/** Returns the folder with `initdb` and `postgres`, which Debian keeps out of the PATH. */
 function findBinaries(): string {
   const debian = '/usr/lib/postgresql';
   const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];

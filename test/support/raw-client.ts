@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { withDeadline } from './deadline.js';
 import { readServerFrame, type ServerFrame } from './raw-frames.js';
 
-/** A peer that writes its own bytes: hand-made handshakes and frames, in pieces, cut off, or reset. */
+/** A peer that writes raw bytes: hand-made handshakes and frames, in pieces, cut off, or reset. */
 export class RawClient {
   private received = Buffer.alloc(0);
   private waiting: (() => void)[] = [];
@@ -23,7 +23,7 @@ export class RawClient {
     });
   }
 
-  /** Connects without writing anything, from this address of the own machine. */
+  /** Connects from this local address, and writes nothing. */
   static async connect(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
     const socket = connect({ port, host: '127.0.0.1', localAddress });
     const client = new RawClient(socket);
@@ -73,7 +73,7 @@ export class RawClient {
     await new Promise<void>((resolve) => this.socket.write(bytes, () => resolve()));
   }
 
-  /** Waits until this text has come; answers everything up to and with it, and takes it out. */
+  /** Waits until this text has come; removes everything up to its end from the input and returns it. */
   async until(text: string): Promise<string> {
     for (;;) {
       const at = this.received.indexOf(text);
@@ -89,7 +89,10 @@ export class RawClient {
     }
   }
 
-  /** The next whole frame of the server, taken out; null when the connection has ended before. */
+  /**
+   * Removes the next whole frame of the server from the input and returns it; null when the connection has ended
+   * before.
+   */
   async nextFrame(): Promise<ServerFrame | null> {
     for (;;) {
       const frame = readServerFrame(this.received);

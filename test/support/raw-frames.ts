@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
 
-/** What a hand-made frame says of itself, be it true or not [RFC 6455 5.2]. */
+/** What a hand-made frame claims, true or not [RFC 6455 5.2]. */
 export interface FrameParts {
-  /** 1, text, unless given. */
+  /** The default is 1, text. */
   readonly opcode?: number;
   readonly payload?: Buffer | string;
   readonly fin?: boolean;
   /** The three reserved bits as one number: RSV1 is 4, RSV2 is 2, RSV3 is 1. */
   readonly rsv?: number;
-  /** A random one unless given; null leaves the frame unmasked. */
+  /** The default is a random mask. Null leaves the frame unmasked. */
   readonly mask?: Buffer | null;
-  /** In how many bytes the length is written, besides its 7 bits: as few as it needs, unless given. */
+  /** The bytes of the length beside its 7 bits. The default is as few as it needs. */
   readonly lengthBytes?: 0 | 2 | 8;
-  /** The length that is written: the payload's, unless given. */
+  /** The length that is written. The default is that of the payload. */
   readonly length?: bigint | number;
 }
 
@@ -37,7 +37,7 @@ export function closePayload(code: number, reason: Buffer | string = ''): Buffer
   return Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason)]);
 }
 
-/** A frame as the server has written it. */
+/** A frame that the server has written. */
 export interface ServerFrame {
   readonly first: number;
   readonly opcode: number;
@@ -46,7 +46,10 @@ export interface ServerFrame {
   readonly size: number;
 }
 
-/** The frame that these bytes begin with; null while it is not whole. Throws for one that no server may write [RFC 6455 5.1]. */
+/**
+ * Returns the first frame in these bytes, or null while it is not whole. Throws for one that no server may write [RFC
+ * 6455 5.1].
+ */
 export function readServerFrame(bytes: Buffer): ServerFrame | null {
   if (bytes.length < 2) return null;
   const first = bytes[0]!;

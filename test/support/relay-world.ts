@@ -20,7 +20,7 @@ import { FakeSocket } from './fake-socket.js';
 import { ManualClock } from './manual-clock.js';
 import { interceptStatements } from './statements.js';
 
-/** Rounds of confirmations in which all is delivered, unless the disk is slow. */
+/** Everything is delivered within this number of rounds of confirmations, unless the disk is slow. */
 const ROUNDS = 60;
 const DELIVERED_WITHIN_MS = 20_000;
 
@@ -32,18 +32,18 @@ interface Sent {
   readonly content: string;
   /** How often it was handed in: the first time and repeats. */
   handedIn: number;
-  /** Each with the run of the server that gave it. */
+  /** Each receipt with the run of the server that gave it. */
   readonly receipts: (Receipt & { readonly generation: number })[];
   readonly refusals: string[];
   /** The recipient confirmed it, while it was connected. */
   confirmed: boolean;
-  /** The answer can't come any more: the server was killed. */
+  /** Its outcome can't come any more, because the server was killed. */
   orphaned: boolean;
   /** It was purged, expired or evicted by the operator's rules. */
   ended: boolean;
 }
 
-/** Faults that are put in on purpose, to see that the checks find them. */
+/** Faults that are made on purpose, to see that the checks find them. */
 export type Sabotage = 'delete-on-write' | 'receipt-before-commit' | 'forget-on-drop' | 'skip-in-page' | 'store-alone';
 
 interface Peer {
@@ -53,7 +53,7 @@ interface Peer {
   read: number;
 }
 
-/** The relay without its network, on a real SQLite file, and a history of everything that went in and came out. */
+/** The relay without its network, on a real SQLite file, with a history of all input and output. */
 export class RelayWorld {
   private dataSource!: DataSource;
   private outsider: DataSource | null = null;
@@ -67,14 +67,14 @@ export class RelayWorld {
   private lastOf = new Map<string, Sent>();
   private generation = 0;
   private diskBroken = false;
-  /** Somebody has put rows into the file that no server counts. */
+  /** The file has rows that no server counts. */
   private hasSquatters = false;
   private calls = 0;
   private failingCall = Infinity;
   /** Calls of the store that were made to fail by `failCall`. */
   failed = 0;
   private lastId = 0;
-  /** What went wrong in a callback, where an exception would go elsewhere. */
+  /** Faults in callbacks, whose exceptions would not reach the test. */
   private readonly faults: string[] = [];
 
   private constructor(
@@ -98,8 +98,8 @@ export class RelayWorld {
     this.peers.set(user, [...peers, { socket, connection, read: 0 }]);
     if (this.sabotage === 'delete-on-write') {
       const write = connection.onMessage.bind(connection);
-      connection.onMessage = (message, seq, late) => {
-        write(message, seq, late);
+      connection.onMessage = (message, seq, delayed) => {
+        write(message, seq, delayed);
         queueMicrotask(() => this.delivery.confirm(connection, seq));
       };
     }
@@ -129,7 +129,7 @@ export class RelayWorld {
 
   repeat(from: string): void {
     const last = this.lastOf.get(from);
-    // A refused message that is sent again is a new one, and may come in another order.
+    // A refused message that is sent again is a new message, and may come in another order.
     if (last && last.refusals.length === 0 && !last.orphaned && !last.ended) this.handIn(last);
   }
 
@@ -149,11 +149,11 @@ export class RelayWorld {
   }
 
   async purge(user: string): Promise<void> {
-    // It may fail with the disk; then nothing was purged.
+    // It may fail with the disk. Then nothing was purged.
     await this.pass(this.store.purge(mailboxKeyOf(user)).catch((error: Error) => error));
   }
 
-  /** Waits for the disk; while that fails, time has to pass until it is tried again. */
+  /** Waits for the disk. While the disk fails, time has to pass until the next try. */
   private async pass(work: Promise<unknown>): Promise<void> {
     let done = false;
     const finished = work.finally(() => (done = true));
@@ -164,7 +164,7 @@ export class RelayWorld {
     await finished;
   }
 
-  /** Makes the n-th call of the store from here on fail. */
+  /** Makes the n-th call of the store from now on fail. */
   failCall(n: number): void {
     this.failingCall = this.calls + n;
   }
@@ -173,11 +173,11 @@ export class RelayWorld {
     this.diskBroken = true;
   }
 
-  mendDisk(): void {
+  repairDisk(): void {
     this.diskBroken = false;
   }
 
-  /** The process dies: nothing that it still has to say is heard, and what it had not committed is gone. */
+  /** The process dies: its pending outcomes are lost, and so is what it had not committed. */
   async killAndReopen(): Promise<void> {
     this.generation += 1;
     this.diskBroken = true;
@@ -191,7 +191,7 @@ export class RelayWorld {
     await this.start();
   }
 
-  /** Another server has the store for a while, and stores messages of its own in it. */
+  /** Another server owns the store for a while, and stores its own messages. */
   async visit(to: string, count: number): Promise<void> {
     const store = new OfflineMessageService(await this.outside(), this.options);
     this.noteEnds(store);
@@ -199,7 +199,7 @@ export class RelayWorld {
       await store.open();
     } catch (error) {
       if (faultOf(error) !== 'displaced') throw error;
-      return store.close(); // The server of this world was faster, which takes it back.
+      return store.close(); // The server of this world was faster and has taken it back.
     }
     const delivery = new DeliveryService(this.options, new ConnectionService(this.options), store);
     for (let n = 0; n < count; n += 1) this.handIn(this.register('visitor', to, 1), delivery);
@@ -207,14 +207,14 @@ export class RelayWorld {
     await delivery.close();
   }
 
-  /** Somebody puts a message into the file by hand, where one of the next of this server would be. */
+  /** Inserts a message into the file by hand, at a position that this server is about to use. */
   async squat(to: string, ahead: number): Promise<void> {
     const position = this.delivery['context'].lastPosition + ahead;
     const outside = await this.outside();
     const there = 'SELECT id FROM holdfast_offline_message WHERE recipient = ? AND position = ?';
     if (((await outside.query(there, [to, position])) as unknown[]).length > 0) return;
     this.hasSquatters = true;
-    // Each from somebody else: nobody gives them an order.
+    // Each has a different sender, so no order is promised.
     const { id, from, content, receipts } = this.register(`squatter-${this.lastId}`, to, 1);
     await outside.query(
       `INSERT INTO holdfast_offline_message (recipient, position, sender, id, content, bytes, "sentAt", "storedAt")
@@ -225,12 +225,12 @@ export class RelayWorld {
     this.sent.get(id)!.handedIn += 1;
   }
 
-  /** A turn of the event loop ends: receipts leave, commits begin. */
+  /** Waits for the end of a turn of the event loop: receipts leave, commits begin. */
   async turn(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** What holds after every step. */
+  /** Checks what must hold after every step. */
   checkAlways(): void {
     if (this.faults.length > 0) throw new Error(this.faults.join('; '));
     const { accepted, confirmed, pending, inFlight, expired, purged, evicted } = this.delivery.totals;
@@ -244,7 +244,7 @@ export class RelayWorld {
     }
   }
 
-  /** What the counters say waits is what is in the file. */
+  /** Checks that the counters say what is in the file. */
   async checkFile(): Promise<void> {
     if (this.hasSquatters) return;
     const rows = await this.countRows();
@@ -254,8 +254,7 @@ export class RelayWorld {
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
     if (bytes !== this.store.storedBytes)
       throw new Error(`${bytes} bytes in the file, and the counters say ${this.store.storedBytes}`);
-    const { totals } = (this.store as unknown as { usage: { senders: { totals: Map<string, number> } } }).usage.senders;
-    for (const [sender, total] of totals) {
+    for (const [sender, total] of this.store['usage']['senders']['totals']) {
       const found = rows.find(({ from }) => from === sender)?.bytes ?? 0;
       if (found !== total) throw new Error(`${found} bytes of ${sender} in the file, and they are counted as ${total}`);
     }
@@ -263,8 +262,8 @@ export class RelayWorld {
 
   /** Everybody comes back and confirms everything, on a disk that works. */
   async finish(): Promise<void> {
-    this.mendDisk();
-    // It is asked once a second whose the store is, and not again before the answer to the last time is there.
+    this.repairDisk();
+    // The server checks once a second who owns the store, and not again before the last check has ended.
     for (let looks = 0; looks < 3; looks += 1) {
       this.clock.advance(1_500);
       await this.flush();
@@ -275,7 +274,7 @@ export class RelayWorld {
     await this.checkFile();
     await this.deliverAll();
     if (!this.hasSquatters) return;
-    await this.killAndReopen(); // What was put above all positions is known at the next start.
+    await this.killAndReopen(); // Rows above all known positions are found at the next start.
     await this.deliverAll();
   }
 
@@ -290,7 +289,8 @@ export class RelayWorld {
         throw new Error(`not delivered to the end: ${JSON.stringify(this.delivery.totals)}`);
       await this.flush();
       await this.turn();
-      // Then it only waits for the disk, which a busy machine holds up: what waits must not expire meanwhile.
+      // After these rounds it only waits for the disk, which is slow on a busy machine. Messages must not expire
+      // meanwhile.
       if (rounds <= ROUNDS) this.clock.advance(300);
       this.checkAlways();
       for (const user of recipients) this.confirm(user, 0);
@@ -299,12 +299,12 @@ export class RelayWorld {
     await this.turn();
   }
 
-  /** What holds when everything has been delivered. */
+  /** Checks what must hold when everything has been delivered. */
   checkFinally(): void {
     for (const sent of this.sent.values()) {
       const { id, confirmed, receipts, refusals, handedIn, orphaned, ended } = sent;
       if (receipts.length > 0 && !confirmed && !ended) throw new Error(`${id} has a receipt and was lost`);
-      // What was confirmed before a kill is not remembered after it: its repeat is a message of its own.
+      // A message that was confirmed before a kill is not remembered after it. Its repeat is a new message.
       const runs = new Set(receipts.map(({ generation }) => generation));
       const kinds = new Set(receipts.map(({ generation, status }) => `${generation} ${status}`));
       if (kinds.size > runs.size) throw new Error(`${id} has two kinds of receipts`);
@@ -347,16 +347,19 @@ export class RelayWorld {
     this.sabotageStore();
     this.delivery = new DeliveryService(this.options, this.connections, this.store);
     if (this.sabotage === 'store-alone') {
-      const delivery = this.delivery as unknown as { mailboxOf(user: string): { store: unknown; handOver: unknown } };
-      const mailboxOf = delivery.mailboxOf.bind(delivery);
-      delivery.mailboxOf = (user) => Object.assign(mailboxOf(user), { store: mailboxOf(user).handOver });
+      const mailboxOf = this.delivery['mailboxOf'].bind(this.delivery);
+      this.delivery['mailboxOf'] = (key) => {
+        const mailbox = mailboxOf(key);
+        mailbox['store'] = (held) => mailbox['handOver'](held);
+        return mailbox;
+      };
     }
     this.noteEnds(this.store);
   }
 
   private noteEnds(store: OfflineMessageService): void {
     store.removed.on((row, reason) => {
-      // Also while the process dies: what was committed stays so.
+      // This counts also while the process dies: what was committed stays committed.
       if (reason !== 'confirmed') this.sent.get(row.id)!.ended = true;
     });
   }
@@ -379,7 +382,7 @@ export class RelayWorld {
     }
   }
 
-  /** A connection to the file that nobody here knows of. */
+  /** A connection to the file that the relay does not know of. */
   private async outside(): Promise<DataSource> {
     return (this.outsider ??= await new DataSource({
       ...this.dataSource.options,
@@ -429,13 +432,14 @@ export class RelayWorld {
     return peers;
   }
 
-  /** Nothing of a mailbox is stored, or about to be, while an older message of it is in memory only [protocol 2.4]. */
+  /**
+   * No message of a mailbox is stored, or on its way to the disk, while an older one is only in memory [protocol 2.4].
+   */
   private checkPrefix(): void {
     if (this.hasSquatters) return;
-    const { mailboxes } = this.delivery as unknown as { mailboxes: Map<string, { held: Iterable<HeldMessage> }> };
-    for (const { held } of mailboxes.values()) {
+    for (const mailbox of this.delivery['mailboxes'].values()) {
       let oldest: HeldMessage | undefined;
-      for (const each of held) {
+      for (const each of mailbox['held']) {
         if (!each.isHeld) continue;
         if (each.state === 'memory') oldest ??= each;
         else if (oldest) throw new Error(`${each.id} is ${each.state} before ${oldest.id}, which is older`);
@@ -443,24 +447,24 @@ export class RelayWorld {
     }
   }
 
-  /** The messages of one connection are in the order of each sender, none is cut, and no more are on their way than its window. */
+  /** The messages of one connection are in the order of each sender, none is cut, and at most a window is in flight. */
   private checkPeer(peer: Peer): void {
     const messages = peer.socket.messages();
     if (this.delivery.inFlight(peer.connection) > this.options.ackWindow)
       throw new Error('more in flight than the window');
-    const lastIndex = new Map<string, number>();
+    const lastPosition = new Map<string, number>();
     for (const [index, { seq, id, from, to, content }] of messages.entries()) {
       const sent = this.sent.get(id);
       if (!sent || sent.content !== content || sent.from !== from || sent.to !== to)
         throw new Error(`unexpected ${id}`);
-      if (seq !== index + 1) throw new Error(`seq ${seq} at place ${index + 1}`);
+      if (seq !== index + 1) throw new Error(`seq ${seq} at index ${index + 1}`);
       const pair = `${from}>${to}`;
-      const place = this.order.get(pair)!.indexOf(id);
-      if (place <= (lastIndex.get(pair) ?? -1)) throw new Error(`${id} came out of order`);
-      lastIndex.set(pair, place);
+      const position = this.order.get(pair)!.indexOf(id);
+      if (position <= (lastPosition.get(pair) ?? -1)) throw new Error(`${id} came out of order`);
+      lastPosition.set(pair, position);
     }
     for (const { id } of messages.slice(peer.read)) {
-      // A repeat can be refused, for want of a disk to look it up on, when the first one was taken.
+      // A repeat can be refused although the first one was accepted, when the disk fails and it can't be looked up.
       const { refusals, handedIn } = this.sent.get(id)!;
       if (refusals.length === handedIn) throw new Error(`${id} was refused and came`);
     }

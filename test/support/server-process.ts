@@ -11,34 +11,34 @@ const MAIN = join(import.meta.dirname, '../../dist/main.js');
 const LISTENING = /listening on (http:\/\/\S+)/;
 const SOCKET = /connect to (ws:\/\/[^?\s]+)/;
 
-/** A test is a flood from one address; one that is about these limits sets them. */
+/** A test sends a flood from one address. A test of these limits sets them. */
 const UNLIMITED = {
   CHAT_FRAMES_PER_SECOND: 'none',
   CHAT_BROADCASTS_PER_SECOND: 'none',
   CHAT_CONNECTIONS_PER_ADDRESS: 'none',
 };
 
-/** How a process ended: with a code of its own, or by a signal. */
+/** How a process ended: with an exit code or by a signal. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
 /**
- * The built server in a process of its own, on a free port. It sees none of the environment of the test but PATH and what
- * it is given. Run `npm run build` first: it starts what is in dist/.
+ * The built server in its own process, on a free port. Of the test's environment it only sees PATH and what it is
+ * given. Run `npm run build` first: it starts what is in dist/.
  */
 export class ServerProcess {
   /** What it has written so far, without colours. */
   stdout = '';
   stderr = '';
-  /** Both as they came, with every control character. */
+  /** Both streams as they came, with every control character. */
   written = '';
   /** Where its REST calls are, such as `http://127.0.0.1:34567`. */
   url = '';
   /** Where its socket is, such as `ws://127.0.0.1:34567/chat`. */
   socketUrl = '';
-  /** Resolves when it has ended, however that came. */
+  /** Resolves when it has ended, for whatever reason. */
   readonly exited: Promise<Exit>;
   private readonly child: ChildProcess;
 
@@ -49,7 +49,7 @@ export class ServerProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.exited = new Promise((resolve, reject) => {
-      // Not 'exit': on 'close' everything that it wrote has been read, too.
+      // Not 'exit': at 'close' its whole output has been read, too.
       this.child.once('close', (code, signal) => resolve({ code, signal }));
       this.child.once('error', reject);
     });
@@ -64,8 +64,8 @@ export class ServerProcess {
   }
 
   /**
-   * Starts it, by this command if one is given, and waits until it listens; rejects with what it wrote when it ends before.
-   * `DATABASE_URL` has to be given.
+   * Starts it, by this command if one is given, and waits until it listens; rejects with its output when it ends
+   * before. `DATABASE_URL` is required.
    */
   static async start(
     env: NodeJS.ProcessEnv & { readonly DATABASE_URL: string },
@@ -81,7 +81,7 @@ export class ServerProcess {
     }
   }
 
-  /** Starts it where it has to refuse, by this command if one is given, and waits until it has ended. */
+  /** Starts it where it must refuse to start, by this command if one is given, and waits until it has ended. */
   static async refused(
     env: NodeJS.ProcessEnv,
     wrapper?: readonly string[],
@@ -100,20 +100,20 @@ export class ServerProcess {
     return this.child.pid!;
   }
 
-  /** Asks it to end and waits until it has; answers its exit code, null when the signal ended it. */
+  /** Asks it to end and waits until it has; returns its exit code, null when the signal ended it. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     this.child.kill(signal);
     const exit = withDeadline(this.exited, () => `the server ends after ${signal}; it wrote ${this.output}`, STOP_MS);
     return (await exit).code;
   }
 
-  /** Ends it in the middle of whatever it does, as a crash would; it is no error when it has ended already. */
+  /** Kills it, as a crash would. It may have ended already. */
   async kill(): Promise<Exit> {
     this.child.kill('SIGKILL');
     return this.exited;
   }
 
-  /** Closes the pipes of what it writes, as a reader does that goes away. */
+  /** Closes the pipes of its output, as a reader that goes away does. */
   stopReading(): void {
     for (const stream of [this.child.stdout!, this.child.stderr!]) stream.destroy();
   }

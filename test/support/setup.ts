@@ -1,4 +1,4 @@
 import { Logger } from '@nestjs/common';
 
-// What the server logs is not what a test shows; a test that is about a log line brings its own logger.
+// Hides the log of the server in the output of the tests. A test of a log line brings its own logger.
 Logger.overrideLogger(false);

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 export class SmallDisk {
   private constructor(readonly folder: string) {}
 
-  /** Says whether this machine lets a test mount one. */
+  /** Returns whether this machine lets a test mount one. */
   static isPermitted(): boolean {
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-mount-'));
     const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'holdfast-test', folder]);
@@ -29,7 +29,7 @@ export class SmallDisk {
     return bavail * bsize;
   }
 
-  /** Takes all that is free, as a log of somebody else does. */
+  /** Fills all free space, as another program's log does. */
   async fill(): Promise<void> {
     const file = await open(join(this.folder, 'hog'), 'a');
     const chunk = Buffer.alloc(4_096, '.');
@@ -42,7 +42,7 @@ export class SmallDisk {
     }
   }
 
-  /** Gives back what `fill` took. */
+  /** Frees what `fill` took. */
   async empty(): Promise<void> {
     await rm(join(this.folder, 'hog'), { force: true });
   }

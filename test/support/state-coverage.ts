@@ -38,8 +38,8 @@ class MoveObserver {
 /** The moves of both state machines of delivery that are made while it is started. */
 export class StateCoverage {
   private readonly observers = [
-    new MoveObserver(HeldMessage.prototype as unknown as Machine, HELD_MOVES),
-    new MoveObserver(MailboxReader.prototype as unknown as Machine, READER_MOVES),
+    new MoveObserver(HeldMessage.prototype, HELD_MOVES),
+    new MoveObserver(MailboxReader.prototype, READER_MOVES),
   ];
 
   /** Returns the function that ends it. */

@@ -1,6 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 
-/** Has every statement of a data source go through `onStatement`, which may run it, or not; answers how to get round that. */
+/** Passes every statement of a data source to `onStatement`, which may run it or not; returns a way around it. */
 export function interceptStatements(
   dataSource: DataSource,
   onStatement: (sql: string, run: () => Promise<unknown>) => Promise<unknown>,

@@ -1,7 +1,7 @@
 import type { ChatApp } from './chat-app.js';
 import { queryFile } from './crash-server.js';
 
-/** A row of the store as it lies in the file; the content in hex, as SQLite has it. */
+/** A row of the store as it is in the file, with the content in hex. */
 export interface FileRow {
   readonly recipient: string;
   readonly sender: string;

@@ -5,8 +5,9 @@ import { once } from 'node:events';
 export type Direction = 'toServer' | 'toClient';
 
 /**
- * A TCP relay in front of a server that can fall silent in the middle of a byte stream, as a cut cable or a dead NAT entry
- * does: it goes on reading, so that nobody's buffer fills, and forwards nothing more, not even the end of the connection.
+ * A TCP relay in front of a server. It can fall silent in the middle of a byte stream, like a cut cable or a dead NAT
+ * entry. Then it goes on reading, so that no buffer fills, and forwards nothing more, not even the end of the
+ * connection.
  */
 export class SwallowingProxy {
   /** Bytes that were forwarded so far, over all connections. */
@@ -23,7 +24,7 @@ export class SwallowingProxy {
     server.on('connection', (client) => this.relay(client));
   }
 
-  /** Starts it on a free port, in front of a server with such an address as `ws://127.0.0.1:34567/chat`. */
+  /** Starts it on a free port, in front of a server with an address such as `ws://127.0.0.1:34567/chat`. */
   static async start(target: string): Promise<SwallowingProxy> {
     const server = createServer({ allowHalfOpen: true });
     const proxy = new SwallowingProxy(server, target);
@@ -32,14 +33,14 @@ export class SwallowingProxy {
     return proxy;
   }
 
-  /** The same address, but for the port, which is the proxy's. */
+  /** The same address, with the port of the proxy. */
   get url(): string {
     const url = new URL(this.target);
     url.port = String((this.server.address() as AddressInfo).port);
     return url.href;
   }
 
-  /** From here on so many more bytes go that way, and then none. */
+  /** Forwards `bytes` more bytes in this direction, and then none. */
   swallowAfter(direction: Direction, bytes: number): void {
     this.limits[direction] = this.forwarded[direction] + bytes;
   }

@@ -22,7 +22,7 @@ ChatModule.forRoot({ authenticate: (request) => ({ user: String(request.headers[
 ChatModule.forRoot({ authenticate: () => Promise.resolve({ user: 'bob', expiresAt: Date.now(), isAdmin: false }) });
 // @ts-expect-error
 jwt({ secret: 'x', audience: 'chat' });
-// What it has to be depends on the key, and is checked at the start.
+// Its value depends on the key, and is checked at the start.
 jwt({ secret: 'x', issuer, audience: 'chat', algorithm: 'none' });
 // @ts-expect-error
 ChatModule.forRoot({ authenticate: () => 'bob' });

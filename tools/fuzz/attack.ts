@@ -13,7 +13,7 @@ export class FuzzAttack {
   connections = 0;
   /** Connections that the server did not end when the peer had. */
   stuck = 0;
-  /** How the connections ended: by the status of HTTP, the close code, or neither. */
+  /** How the connections ended: by HTTP status, by close code, or neither. */
   readonly ends = new Map<string, number>();
 
   constructor(
@@ -22,7 +22,7 @@ export class FuzzAttack {
     private readonly wanted: number,
   ) {}
 
-  /** Resolves when so many of the wanted frames are written, or `stopped` says that it is no use. */
+  /** Resolves when this number of frames is written, or when `stopped` says that it is useless to go on. */
   async run(upTo: number, sockets: number, stopped: () => boolean): Promise<void> {
     const lane = async () => {
       while (this.frames < upTo && !stopped()) await this.connection();
@@ -45,7 +45,7 @@ export class FuzzAttack {
     await new Promise<void>((resolve) => {
       socket.once('close', () => resolve());
       socket.once('connect', () => {
-        // In two segments, the cut being anywhere.
+        // In two segments, cut anywhere.
         const cut = random.between(0, bytes.length);
         socket.write(bytes.subarray(0, cut));
         setImmediate(() => {

@@ -12,12 +12,12 @@ import { table } from '../table.js';
 const SOCKETS = 50;
 const PAIRS = 5;
 const MIB = 1024 * 1024;
-/** The frames are written in so many rounds; after each the server says what it holds. */
+/** The number of rounds in which frames are written. After each, the server reports the memory that it holds. */
 const ROUNDS = 5;
 /**
- * So much more than after the first round may be held after the last, in bytes. What is remembered of so many (users,
- * receipts, mailboxes) goes on to fill up, which takes up to 6.5 MiB and no more after 100,000 frames; a frame that left
- * 100 bytes behind would cost 7.6 MiB beside that.
+ * The most bytes by which the memory may grow from the first round to the last. The bounded tables (users, receipts,
+ * mailboxes) go on filling up, which takes at most 6.5 MiB after 100,000 frames. A leak of 100 bytes a frame would cost
+ * 7.6 MiB beside that.
  */
 const GROWTH_BYTES = 9 * MIB;
 const REPORTER = fileURLToPath(new URL('report-heap-on-signal.cjs', import.meta.url));
@@ -29,7 +29,7 @@ const USAGE = `Writes mutated frames and handshakes to a built server of its own
   --seed    the same seed writes the same bytes; a new one, which is printed, unless given
 `;
 
-/** A mistake in the command line; its message is for the user. */
+/** A mistake in the command line. Its message is for the user. */
 class UsageError extends Error {}
 
 async function main(): Promise<void> {
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Prints the table; answers what went wrong. */
+/** Prints the table; returns the faults. */
 async function fuzz(server: ServerProcess, seed: number, frames: number): Promise<string[]> {
   const faults: string[] = [];
   let running = true;
@@ -128,7 +128,7 @@ async function statsOf(server: ServerProcess): Promise<{ connections: number; me
   return (await response.json()) as { connections: number; messages: Record<string, number> };
 }
 
-/** How much is left in the memory of the server when it has collected its garbage. */
+/** Returns the bytes in the heap of the server after a garbage collection. */
 async function retainedBytes(server: ServerProcess): Promise<number> {
   const reports = () => [...server.stdout.matchAll(/^retained (\d+)$/gm)];
   const before = reports().length;
@@ -144,7 +144,7 @@ function inMib(bytes: number): string {
   return Number.isNaN(bytes) ? '-' : (bytes / MIB).toFixed(1);
 }
 
-/** How much memory a process has taken; not a number where the system does not say. */
+/** Returns the memory of a process in bytes; NaN where the system does not say. */
 async function residentBytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;

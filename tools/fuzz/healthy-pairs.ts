@@ -3,12 +3,12 @@ import { WebSocket } from 'ws';
 /** Milliseconds between a receipt and the next message. */
 const PAUSE_MS = 5;
 
-/** Of any length, so that frames of many sizes stand between those of the fuzz. */
+/** Contents of random length, so that frames of many sizes are between those of the fuzz. */
 function contentOf(id: string, number: number): string {
   return `${id} \u{1f642} ${'x'.repeat(number % 300)}`;
 }
 
-/** A client that does everything right, and notes what is not as it was promised. */
+/** A client that does everything right, and records broken promises. */
 class HealthyClient {
   sent = 0;
   receipts = 0;
@@ -62,7 +62,7 @@ class HealthyClient {
     this.socket.send(JSON.stringify({ event, data }));
   }
 
-  // The frames are of the server, and what they hold is checked where it is used.
+  // The frames come from the server. Their content is checked where it is used.
   private onFrame({ event, data }: { event: string; data: Record<string, unknown> }): void {
     if (event === 'receipts') for (const { id } of data as unknown as { id: string }[]) this.onReceipt(id);
     else if (event === 'message') this.onMessage(data);
@@ -79,7 +79,7 @@ class HealthyClient {
 
   private onMessage(data: Record<string, unknown>): void {
     if (data['seq'] !== undefined) this.write('ack', { seq: data['seq'] });
-    if (data['from'] !== this.partner) return; // A broadcast of the fuzz, or what it has sent here.
+    if (data['from'] !== this.partner) return; // A broadcast of the fuzz, or a message that it sent here.
     this.received += 1;
     const due = `${this.partner}-${this.lastNumber + 1}`;
     const id = String(data['id']);
@@ -90,7 +90,7 @@ class HealthyClient {
   }
 }
 
-/** Pairs that write to each other without a break, and must not notice that anything else goes on. */
+/** Pairs that write to each other without a break, and must not be disturbed by anything else. */
 export class HealthyPairs {
   private constructor(private readonly clients: readonly HealthyClient[]) {}
 

@@ -1,7 +1,7 @@
 import type { Random } from '../../test/support/crash-random.js';
 import { closePayload, rawFrame } from '../../test/support/raw-frames.js';
 
-/** Users of the fuzz; those who chat have other names. */
+/** Users of the fuzz. The healthy clients have other names. */
 const FUZZ_USERS = Array.from({ length: 50 }, (_, index) => `fuzz-${index}`);
 
 const JSON_PAYLOADS = [
@@ -22,7 +22,7 @@ const TEXT_PAYLOADS = [
   `fuzz-5|${'x'.repeat(2_000)}`,
 ];
 
-/** Bytes that JSON, UTF-8 and the text protocol care for. */
+/** Bytes with a meaning in JSON, UTF-8 or the text protocol. */
 const TOKENS = [
   '|',
   '"',
@@ -98,14 +98,14 @@ export function fuzzHandshake(random: Random): { bytes: Buffer; isJson: boolean 
   return { bytes: random.between(1, 8) === 1 ? random.pick(MUTATIONS)(good, random) : good, isJson };
 }
 
-/** A frame with something wrong in it; `isBroken` when it is the frame, and not only what it carries. */
+/** A frame with something wrong in it. `isBroken` says that the frame itself is wrong, and not only its payload. */
 export function fuzzFrame(random: Random, isJson: boolean): { bytes: Buffer; isBroken: boolean } {
   const good = Buffer.from(random.pick(isJson ? JSON_PAYLOADS : TEXT_PAYLOADS));
   const mask = maskOf(random);
   if (random.between(1, 100) <= 70) {
     let payload: Buffer = good;
     for (let left = random.between(1, 3); left > 0; left -= 1) payload = random.pick(MUTATIONS)(payload, random);
-    // As text it has to be UTF-8, or the rest of the connection is not read.
+    // A text frame has to be UTF-8. Otherwise the rest of the connection is not read.
     const whole = random.between(1, 10) === 1 ? payload : Buffer.from(payload.toString());
     return { bytes: rawFrame({ payload: whole, mask, opcode: random.between(1, 4) === 1 ? 2 : 1 }), isBroken: false };
   }

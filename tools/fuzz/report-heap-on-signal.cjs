@@ -1,4 +1,5 @@
-// Loaded into a server before it starts: SIGWINCH, which nothing else listens to, makes it collect its garbage and write what is left.
+// Loaded into a server before it starts. At SIGWINCH, which nothing else listens to, it collects its garbage and writes
+// what is left.
 const { setFlagsFromString } = require('node:v8');
 const { runInNewContext } = require('node:vm');
 
@@ -6,7 +7,7 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc');
 
 process.on('SIGWINCH', () => {
-  // In turns of their own: what ends with a callback is garbage only after it.
+  // Each in its own turn, because what a callback used is garbage only after it.
   setImmediate(() => {
     collect();
     setImmediate(() => {

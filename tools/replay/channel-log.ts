@@ -1,6 +1,6 @@
 import { parseUserName } from '../../src/protocol/user-name.js';
 
-/** What happens in a channel, as a chat sees it; `line` is the line of the log, from 1. */
+/** An event in a channel. `line` is the line of the log, from 1. */
 export type ChannelEvent =
   | { readonly type: 'join'; readonly line: number; readonly user: string }
   | { readonly type: 'leave'; readonly line: number; readonly user: string }
@@ -13,14 +13,14 @@ export type ChannelEvent =
     }
   | { readonly type: 'broadcast'; readonly line: number; readonly from: string; readonly content: string };
 
-/** A channel's log, ready to be played: whoever joins is absent, whoever leaves or speaks is present. */
+/** A channel's log, ready to be played. Who joins was absent before, and who leaves or speaks was present. */
 export interface ChannelLog {
   /** Everybody who is named in the log, present or not. */
   readonly users: readonly string[];
   /** Who was there before the first line. */
   readonly presentBefore: readonly string[];
   readonly events: readonly ChannelEvent[];
-  /** Lines that are of no kind that is played: actions, other notices, who left without having been there. */
+  /** Lines that are not played: actions, other notices, and users who leave without having been there. */
   readonly ignoredLines: number;
 }
 
@@ -36,7 +36,7 @@ type LogLine = { readonly line: number } & (
   | { readonly kind: 'said'; readonly user: string; readonly text: string }
 );
 
-/** Reads an IRC channel's log; it keeps no state and touches nothing. */
+/** Reads the log of an IRC channel. */
 export function parseChannelLog(text: string): ChannelLog {
   const written = text.split(/\r?\n/);
   if (written.at(-1) === '') written.pop();
@@ -52,10 +52,10 @@ export function parseChannelLog(text: string): ChannelLog {
   };
 }
 
-/** Answers null for a line that is not of a kind that is played; enters the nicks that it names. */
+/** Returns null for a line that is not played. It adds the nicks that the line names. */
 function readLine(written: string, line: number, users: Map<string, string>): LogLine | null {
   const user = (nick: string) => {
-    // No user name holds a `|`: it ends the recipient in a frame of the text protocol.
+    // A user name never has a `|`: it ends the recipient in a frame of the text protocol.
     const name = parseUserName(nick.replaceAll('|', '_'));
     if (name !== null) users.set(nick.trim(), name);
     return name;
@@ -72,7 +72,7 @@ function readLine(written: string, line: number, users: Map<string, string>): Lo
   return newName === null ? null : { kind: 'renamed', line, user: name, newName };
 }
 
-/** Who is in the channel while its log goes by. The log has no quits of those whose connection broke: a second join tells. */
+/** Who is in the channel at each line of its log. The log does not show broken connections, but a second join does. */
 class Channel {
   readonly presentBefore: string[] = [];
   readonly events: ChannelEvent[] = [];
@@ -99,7 +99,7 @@ class Channel {
     }
   }
 
-  /** Only `other: text` with a nick of the log is direct; `other, text` and the like are for all. */
+  /** Only `other: text` with a nick of the log is direct. `other, text` and the like are for all. */
   private message(from: string, text: string, line: number): ChannelEvent {
     const colon = text.indexOf(': ');
     const to = this.users.get(text.slice(0, Math.max(0, colon)));
@@ -119,7 +119,7 @@ class Channel {
     if (this.present.delete(user)) this.events.push({ type: 'leave', line, user });
   }
 
-  /** Whoever does something is there: since before the log, if nothing was seen of them yet. */
+  /** Who does something is present. If nothing was seen of them yet, they were there before the first line. */
   private expect(user: string, line: number): void {
     if (this.seen.has(user)) {
       if (!this.present.has(user)) this.join(user, line);
@@ -132,8 +132,9 @@ class Channel {
 }
 
 /**
- * The same log played by sleepy clients, such as phones: whoever has neither joined nor spoken for so many lines loses the
- * connection, and gets it back with the next own word. In a log where everybody stays online nothing has to wait; here much has.
+ * The same log played by sleepy clients, such as phones. A user who has neither joined nor spoken for `awakeLines`
+ * lines loses the connection, and gets it back with the next own line. In a log where everybody stays online nothing
+ * has to wait. Here many messages have to.
  */
 export function withSleepers(log: ChannelLog, awakeLines: number): ChannelLog {
   const awakeSince = new Map(log.presentBefore.map((user) => [user, 0]));

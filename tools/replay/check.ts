@@ -8,7 +8,7 @@ import {
   type SentMessage,
 } from './matching.js';
 
-/** What the player did and saw, told in the order in which it happened. A `visit` is one connection of one user; later ones have higher numbers. */
+/** What the player did and saw, in order. A `visit` is one connection of one user. Later ones have higher numbers. */
 export type Sighting =
   | { readonly type: 'sent'; readonly message: SentMessage }
   | { readonly type: 'text'; readonly user: string; readonly visit: number; readonly frame: string }
@@ -19,20 +19,20 @@ export type Sighting =
   | { readonly type: 'refused'; readonly user: string; readonly frame: string }
   | { readonly type: 'unexpected'; readonly what: string };
 
-/** What became of the messages of a replay; the first eight counters are about direct messages. */
+/** The outcome of a replay. The first eight counters are about direct messages. */
 export interface Verdict {
   readonly direct: number;
-  /** Came as they were sent, at once. */
+  /** Came live. */
   readonly live: number;
-  /** Had to wait, and came with their time. */
-  readonly late: number;
+  /** Came delayed, with their time. */
+  readonly delayed: number;
   /** Never came. */
   readonly lost: number;
-  /** Came again although the reader had confirmed them, or twice on one connection: a fault. */
+  /** Came again although the reader had confirmed them, or twice on one connection. This is a fault. */
   readonly duplicated: number;
-  /** Came again since the reader had left before confirming them, as the protocol says. */
+  /** Came again because the reader had left before confirming them, as the protocol says. */
   readonly repeated: number;
-  /** Came behind a later message of the same sender. */
+  /** Came after a later message of the same sender. */
   readonly reordered: number;
   /** Text frames that could have been a direct message or a broadcast of the same bytes. */
   readonly ambiguous: number;
@@ -40,9 +40,9 @@ export interface Verdict {
   /** Frames that carried a broadcast, to all readers together. */
   readonly broadcastArrivals: number;
   readonly receipts: number;
-  /** Frames of the player's that the server refused. */
+  /** Frames of the player that the server refused. */
   readonly refused: number;
-  /** Everything else that should not have been. */
+  /** Every other fault. */
   readonly unexpected: number;
   /** A sentence for each fault. */
   readonly faults: readonly string[];
@@ -51,15 +51,15 @@ export interface Verdict {
 type Counters = { -readonly [Name in keyof Omit<Verdict, 'faults' | 'lost' | 'ambiguous'>]: number };
 
 /**
- * Holds what came against what was sent. Direct messages: each exactly once, byte for byte, in order for each sender and
- * recipient. Receipts: one for each message of a JSON client, `delivered` only for what the reader has confirmed.
- * It does not judge whether a broadcast came, as that is at most once [protocol 2].
+ * Compares what came with what was sent. Each direct message has to come exactly once, byte for byte, in order for each
+ * sender and recipient. Each message of a JSON client gets one receipt, and `delivered` only when the reader has
+ * confirmed it. A broadcast need not come, as it is sent at most once [protocol 2].
  */
 export class ReplayCheck {
   private readonly counters: Counters = {
     direct: 0,
     live: 0,
-    late: 0,
+    delayed: 0,
     duplicated: 0,
     repeated: 0,
     reordered: 0,
@@ -74,9 +74,9 @@ export class ReplayCheck {
   private readonly lanes = new Map<string, Lane>();
   private readonly text = new TextMatching();
   private readonly json = new JsonMatching();
-  /** What came on a connection: it may be confirmed, and its last place in each lane. */
+  /** The state of a connection: what came and may be confirmed, and the last position in each lane. */
   private readonly unconfirmed = new Map<number, Parcel[]>();
-  private readonly places = new Map<number, Map<Lane, number>>();
+  private readonly positions = new Map<number, Map<Lane, number>>();
   private readonly receipted = new Set<string>();
 
   constructor(private readonly protocol: 'text' | 'json') {}
@@ -142,30 +142,30 @@ export class ReplayCheck {
     const { user, visit } = arrival;
     const shown = arrival.type === 'text' ? arrival.frame : JSON.stringify(arrival.message);
     if (match.kind === 'direct') {
-      this.onDirect(visit, match.parcel, match.late);
+      this.onDirect(visit, match.parcel, match.delayed);
       if (match.flaw) this.fault('unexpected', `${describe(match.parcel.message)} came, but ${match.flaw}`);
     } else if (match.kind === 'broadcast') this.counters.broadcastArrivals += 1;
     else if (match.kind === 'refusal') this.fault('refused', `${user} was refused: ${shown}`);
     else this.fault('unexpected', `${user} got ${shown}: ${match.why}`);
   }
 
-  private onDirect(visit: number, parcel: Parcel, late: boolean): void {
-    const { lane, place, message } = parcel;
-    const places = this.places.get(visit) ?? new Map<Lane, number>();
-    this.places.set(visit, places);
+  private onDirect(visit: number, parcel: Parcel, delayed: boolean): void {
+    const { lane, position, message } = parcel;
+    const positions = this.positions.get(visit) ?? new Map<Lane, number>();
+    this.positions.set(visit, positions);
     const isFirst = parcel.arrivals === 0;
-    // Only a reader that left before it confirmed may see a message again, and then as one that had to wait.
-    const isFault = !isFirst && (parcel.confirmed || parcel.visit === visit || !late);
+    // Only a reader that left before it confirmed may see a message again, and then as a delayed one.
+    const isFault = !isFirst && (parcel.confirmed || parcel.visit === visit || !delayed);
     if (isFault) this.fault('duplicated', `${describe(message)} came twice`);
     else if (!isFirst) this.counters.repeated += 1;
-    else this.counters[late ? 'late' : 'live'] += 1;
-    // On one connection places only rise; and what is new comes behind all that came before, on any connection.
-    const after = isFirst ? lane.furthest : (places.get(lane) ?? 0);
-    if (!isFault && place < after) this.fault('reordered', `${describe(message)} came behind a later one`);
+    else this.counters[delayed ? 'delayed' : 'live'] += 1;
+    // On one connection positions only rise. A new message comes after all that came before, on any connection.
+    const after = isFirst ? lane.furthest : (positions.get(lane) ?? 0);
+    if (!isFault && position < after) this.fault('reordered', `${describe(message)} came behind a later one`);
     parcel.arrivals += 1;
     parcel.visit = visit;
-    lane.furthest = Math.max(lane.furthest, place);
-    places.set(lane, Math.max(place, places.get(lane) ?? 0));
+    lane.furthest = Math.max(lane.furthest, position);
+    positions.set(lane, Math.max(position, positions.get(lane) ?? 0));
     if (!parcel.confirmed) this.unconfirmed.set(visit, [...(this.unconfirmed.get(visit) ?? []), parcel]);
   }
 

@@ -8,7 +8,7 @@ import type { JsonMessage, SentMessage } from './matching.js';
 /** Longest wait for an answer of the server, in milliseconds. */
 export const ANSWER_MS = 10_000;
 
-// A little below what a server allows unless told otherwise: a log is played faster than people type.
+// A little below the default limit of a server: a log is played faster than people type.
 const FRAMES_PER_SECOND = 15;
 const FRAME_BURST = 50;
 const BROADCASTS_PER_SECOND = 0.8;
@@ -16,7 +16,7 @@ const BROADCAST_BURST = 8;
 
 export type Protocol = 'text' | 'json';
 
-/** Whose connection it is, which one, and who is told what it sees. */
+/** The user and number of a connection, and the observer of what it sees. */
 export interface Visit {
   readonly url: string;
   readonly user: string;
@@ -25,22 +25,22 @@ export interface Visit {
 }
 
 /**
- * Where a connection to this machine comes from: each from an address of its own, as those of a channel do; from one
- * address a server takes only so many. Undefined where that can't be chosen.
+ * Returns the local address of a connection. Each has its own, as the users of a channel do, because a server limits
+ * the connections of one address. Undefined where it can't be chosen.
  */
 function addressOf({ hostname }: URL, number: number): string | undefined {
   const loopback = hostname.startsWith('127.') && process.platform === 'linux';
   return loopback ? `127.1.${(number >> 8) & 255}.${number & 255 || 255}` : undefined;
 }
 
-/** Opens a connection and waits until the server delivers to it; rejects with a sentence. */
+/** Opens a connection and waits until the server delivers to it; rejects with an error that says why not. */
 export async function connect(protocol: Protocol, visit: Visit): Promise<ReplayClient> {
   const client = protocol === 'text' ? new TextClient(visit) : new JsonClient(visit);
   await client.opened();
   return client;
 }
 
-/** One connection of one nick: it sends, and tells what comes in the order in which it comes. */
+/** One connection of one nick. It sends, and reports what comes in order. */
 export abstract class ReplayClient {
   protected readonly socket: WebSocket;
   /** Resolves with the close code. */
@@ -56,7 +56,7 @@ export abstract class ReplayClient {
   ) {
     const url = new URL(visit.url);
     url.searchParams.set('user', visit.user);
-    // No compression and no other extension: what comes are the server's own frames.
+    // No compression and no other extension, so that the frames are as the server writes them.
     const local = addressOf(url, visit.number);
     this.socket = new WebSocket(url, subprotocols, { perMessageDeflate: false, ...(local && { localAddress: local }) });
     this.socket.on('message', (data: Buffer, isBinary) => {
@@ -69,7 +69,7 @@ export abstract class ReplayClient {
         resolve(code);
       });
     });
-    this.socket.on('error', () => undefined); // 'close' follows, with the code of it.
+    this.socket.on('error', () => undefined); // 'close' follows, with the close code.
   }
 
   async opened(): Promise<void> {
@@ -82,7 +82,10 @@ export abstract class ReplayClient {
     }
   }
 
-  /** Whether a frame can carry this message in this protocol, and the limits of a connection allow one now; it is to be sent if so. */
+  /**
+   * Returns whether a frame of this protocol can carry this message, and the limits allow one now. If so, it has to be
+   * sent.
+   */
   maySend({ to, content }: SentMessage): boolean {
     if (to === '*' && !(this.canBroadcast(content) && this.broadcasts.take(Date.now()))) return false;
     return this.frames.take(Date.now());
@@ -90,13 +93,16 @@ export abstract class ReplayClient {
 
   protected abstract canBroadcast(content: string): boolean;
 
-  /** Sends a message; it does not wait for anything. */
+  /** Sends a message and does not wait. */
   send(message: SentMessage): void {
     if (this.socket.readyState !== WebSocket.OPEN) throw new Error(`${this.visit.user} is not connected any more`);
     this.socket.send(this.frameOf(message));
   }
 
-  /** Waits until the server has read all that was sent here before, and all that it had written here has come. */
+  /**
+   * Waits until the server has read everything that this connection sent before, and everything that it had written has
+   * come.
+   */
   async roundTrip(): Promise<void> {
     const nonce = `replay ${++this.roundTrips}`;
     const answered = new Promise<void>((resolve) => {
@@ -111,7 +117,7 @@ export abstract class ReplayClient {
     await this.within(Promise.race([answered, this.closed]), 'a pong');
   }
 
-  /** Leaves as a client does: with a close frame, and when that is answered. */
+  /** Leaves with a close frame; resolves when the server has answered it. */
   async leave(): Promise<void> {
     this.isLeaving = true;
     this.socket.close(1000);
@@ -140,17 +146,17 @@ export abstract class ReplayClient {
   }
 }
 
-/** A nick with nothing but RFC 6455: frames in, frames out, and the pongs that its library sends by itself. */
+/** A nick that only uses RFC 6455: frames in, frames out, and the pongs that `ws` sends by itself. */
 class TextClient extends ReplayClient {
   constructor(visit: Visit) {
     super(visit, []);
     this.socket.on('ping', () => {
-      // Once it is closing, the library answers no ping any more, and what comes then is not confirmed.
+      // While it closes, `ws` does not answer pings any more, so what comes then is not confirmed.
       if (this.socket.readyState === WebSocket.OPEN) this.confirmed();
     });
   }
 
-  /** A `|` would make it a direct message, whatever stands before it [protocol 3.1]. */
+  /** A `|` would make it a direct message, whatever is before it [protocol 3.1]. */
   protected override canBroadcast(content: string): boolean {
     return !content.includes('|');
   }
@@ -170,7 +176,7 @@ type JsonFrame =
   | { readonly event: 'receipts'; readonly data: readonly { readonly id: string; readonly status: string }[] }
   | { readonly event: 'exception'; readonly data: { readonly id?: string } };
 
-/** A nick that acknowledges what it has, and does not leave before it knows what became of what it sent. */
+/** A nick that acknowledges what it has, and does not leave before it knows the outcome of what it sent. */
 class JsonClient extends ReplayClient {
   private readonly welcomed: Promise<void>;
   private onWelcome!: () => void;

@@ -22,31 +22,31 @@ export interface JsonMessage {
 /** All direct messages of one sender to one recipient, in the order sent. */
 export interface Lane {
   sent: number;
-  /** The furthest message that has come, counted from 1. */
+  /** The latest message that has come, counted from 1. */
   furthest: number;
 }
 
-/** A direct message on its way, and what was seen of it. */
+/** A direct message, and what was seen of it. */
 export class Parcel {
   arrivals = 0;
   /** The connection on which it came last. */
   visit = 0;
   /** Its reader has confirmed it, so it must not come again. */
   confirmed = false;
-  /** Its place in the lane, from 1. */
-  readonly place: number;
+  /** Its position in the lane, from 1. */
+  readonly position: number;
 
   constructor(
     readonly message: SentMessage,
     readonly lane: Lane,
   ) {
-    this.place = ++lane.sent;
+    this.position = ++lane.sent;
   }
 }
 
 /** What an arrival turns out to be. */
 export type Match =
-  | { readonly kind: 'direct'; readonly parcel: Parcel; readonly late: boolean; readonly flaw?: string }
+  | { readonly kind: 'direct'; readonly parcel: Parcel; readonly delayed: boolean; readonly flaw?: string }
   | { readonly kind: 'broadcast' }
   | { readonly kind: 'refusal' }
   | { readonly kind: 'unexpected'; readonly why: string };
@@ -89,21 +89,21 @@ export class JsonMatching {
     if (sent.to !== user) return unexpected(`line ${sent.line} is for somebody else`);
     const seq = (this.lastSeq.get(visit) ?? 0) + 1;
     this.lastSeq.set(visit, message.seq ?? seq);
-    const arrival = { kind: 'direct', parcel, late: message.stored } as const;
+    const arrival = { kind: 'direct', parcel, delayed: message.stored } as const;
     return message.seq === seq ? arrival : { ...arrival, flaw: `its seq is ${message.seq} and not ${seq}` };
   }
 }
 
-const LATE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z):/;
+const DELAYED = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z):/;
 const REFUSAL = /^error: [A-Z_]+: /;
 
 /**
- * Knows text frames by what is in them, which is all that a text client gets: the bytes, and for a late message its time.
+ * Identifies text frames by all that a text client gets: the bytes, and the time of a delayed message.
  *
- * That is exact but for two cases. Two senders who write the same bytes to one reader: the copy counts for the one whose
- * turn it is. And a broadcast with the bytes of a direct message to the same reader: such a frame counts as the direct
- * message while that is missing, and is counted as ambiguous, since a lost message could hide behind it. The JSON protocol
- * has neither case.
+ * That is exact except in two cases, which the JSON protocol does not have. When two senders write the same bytes to one
+ * reader, a copy counts for the one whose turn it is. When a broadcast has the bytes of a direct message to the same
+ * reader, such a frame counts as the direct message while that is missing. It is counted as ambiguous, because a lost
+ * message could hide behind it.
  */
 export class TextMatching {
   /** Frames that could have been a direct message or a broadcast. */
@@ -122,13 +122,16 @@ export class TextMatching {
   }
 
   match(user: string, visit: number, frame: string): Match {
-    const time = LATE.exec(frame)?.[1];
-    const parcel = time && isTime(time) ? this.late(user, visit, frame.slice(time.length + 1)) : undefined;
-    return parcel ? { kind: 'direct', parcel, late: true } : this.live(user, frame);
+    const time = DELAYED.exec(frame)?.[1];
+    const parcel = time && isTime(time) ? this.delayed(user, visit, frame.slice(time.length + 1)) : undefined;
+    return parcel ? { kind: 'direct', parcel, delayed: true } : this.live(user, frame);
   }
 
-  /** What a reader left unconfirmed comes again, so that goes first: it must not pass for a new message of the same text. */
-  private late(user: string, visit: number, content: string): Parcel | undefined {
+  /**
+   * What a reader left unconfirmed comes again, so it is matched first: it must not pass for a new message of the same
+   * text.
+   */
+  private delayed(user: string, visit: number, content: string): Parcel | undefined {
     const parcels = this.parcels.get(contentFor(user, content)) ?? [];
     const owed = parcels.find((parcel) => parcel.arrivals > 0 && !parcel.confirmed && parcel.visit < visit);
     return owed ?? missing(parcels) ?? parcels.at(-1);
@@ -141,22 +144,22 @@ export class TextMatching {
     const seen = this.broadcastsSeen.get(key) ?? 0;
     if (parcels.length > 0 && seen < sent) this.ambiguous += 1;
     const parcel = missing(parcels);
-    if (parcel) return { kind: 'direct', parcel, late: false };
+    if (parcel) return { kind: 'direct', parcel, delayed: false };
     if (seen < sent) {
       this.broadcastsSeen.set(key, seen + 1);
       return { kind: 'broadcast' };
     }
     const again = parcels.at(-1);
-    if (again) return { kind: 'direct', parcel: again, late: false };
+    if (again) return { kind: 'direct', parcel: again, delayed: false };
     if (sent > 0) return unexpected('a broadcast came more often than it was sent');
     return REFUSAL.test(content) ? { kind: 'refusal' } : unexpected('nobody has sent this to this user');
   }
 }
 
-/** Of the parcels that have not come, the one whose turn it is in its lane. */
+/** Returns the parcel whose turn it is in its lane, of those that have not come. */
 function missing(parcels: readonly Parcel[]): Parcel | undefined {
   const waiting = parcels.filter((parcel) => parcel.arrivals === 0);
-  return waiting.find((parcel) => parcel.place === parcel.lane.furthest + 1) ?? waiting[0];
+  return waiting.find((parcel) => parcel.position === parcel.lane.furthest + 1) ?? waiting[0];
 }
 
 // No user name holds a line feed.

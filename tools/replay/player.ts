@@ -24,11 +24,11 @@ export interface ReplayReport extends Verdict {
 }
 
 /**
- * Plays a log through a running server as fast as it goes, every nick on a connection of its own. It waits for
- * whoever joins to be in and for whoever leaves to be out, but never for a message: those cross with joins and leaves as they
- * may. When the log is over, whoever is away comes back for what waits, until the server has nothing left.
+ * Plays a log through a running server as fast as it can, every nick on its own connection. It waits until a user who
+ * joins is connected, and until one who leaves is disconnected. It never waits for a message, which may cross with joins
+ * and leaves. When the log has ended, absent users come back for their messages, until the server has nothing left.
  *
- * The server has to be idle and has to have no pending messages; rejects with a sentence when it has.
+ * The server has to be idle and without pending messages; rejects with an error when it has some.
  */
 export async function replay(log: ChannelLog, options: ReplayOptions): Promise<ReplayReport> {
   const player = new Player(log, options);
@@ -59,7 +59,7 @@ class Player {
   readonly check: ReplayCheck;
   connections = 0;
   private readonly clients = new Map<string, ReplayClient>();
-  /** Message ids of one run are not those of another: the server would take them for repeats. */
+  /** Message ids differ between runs. The server would take equal ones for repeats. */
   private readonly run = `replay-${Date.now().toString(36)}`;
 
   constructor(
@@ -113,8 +113,9 @@ class Player {
     const client = this.clients.get(message.from)!;
     this.check.record({ type: 'sent', message });
     if (client.maySend(message)) return client.send(message);
-    // By REST goes what no frame can carry (the text protocol has none for a broadcast with a `|` in it, and changing what was
-    // said would be worse), and what one connection may not send as fast as the log is played. It must not overtake a frame.
+    // REST is used for what no frame can carry: the text protocol has no broadcast with a `|`, and a changed text would
+    // be worse. It is also used for what one connection may not send as fast as the log is played. It must not overtake
+    // a frame.
     await client.roundTrip();
     const { id, from, to, content } = message;
     const receipt = await this.rest(
@@ -128,7 +129,10 @@ class Player {
     }
   }
 
-  /** Lets everything arrive: first what was sent reaches the server, then the absent fetch what waits for them. */
+  /**
+   * Waits until everything has arrived: first at the server, then at the absent users, who come back for their
+   * messages.
+   */
   private async drain(before: Totals): Promise<void> {
     await this.roundTrips();
     const absent = [...this.check.awaiting()].filter((user) => !this.clients.has(user));
@@ -144,7 +148,7 @@ class Player {
     await eventually(isDone, () => books, DRAIN_MS).catch((error: unknown) => {
       this.check.record({ type: 'unexpected', what: `the server's books do not close: ${String(error)}` });
     });
-    // What was written to a connection before its pong has come when the pong comes: the last receipts and broadcasts.
+    // What the server wrote before a pong has come when the pong comes: the last receipts and broadcasts.
     await this.roundTrips();
   }
 

@@ -27,7 +27,7 @@ async function main(): Promise<void> {
   const log = parseChannelLog(await readLog(path));
   if (log.events.length === 0)
     throw new UsageError(`${path} is not the log of an IRC channel: no line of it can be played`);
-  // Played as it stands, hardly anybody is addressed who is not there; with sleepers most messages have to wait.
+  // As the log is, hardly anybody is addressed who is not there. With sleepers most messages have to wait.
   for (const lines of sleepAfter === null ? [null, SLEEP_AFTER] : [sleepAfter]) {
     const report = await replay(lines === null ? log : withSleepers(log, lines), {
       url,
@@ -87,7 +87,7 @@ function summary(report: ReplayReport, protocol: Protocol): string {
     ['direct', report.direct],
     ['broadcast', report.broadcast, `${report.broadcastArrivals} frames with one came`],
     ['live', report.live],
-    ['late', report.late, 'had to wait for the recipient'],
+    ['delayed', report.delayed, 'had to wait for the recipient'],
     ['lost', report.lost],
     ['duplicated', report.duplicated],
     ['repeated', report.repeated, 'the reader had left before confirming'],

@@ -7,14 +7,17 @@ afterEach(() => chat.dispose());
 
 const idsOf = (count: number) => Array.from({ length: count }, (_, n) => `m${n}`);
 
-/** Stores a message for bob with each of these ids; answers when all wait. */
+/** Stores a message for bob with each of these ids; resolves when all wait. */
 async function store(ids: readonly string[], contentOf: (id: string) => string): Promise<void> {
   const heard = { onReceipt: () => undefined, onRefused: () => undefined };
   for (const id of ids) chat.delivery.send({ from: 'alice', to: 'bob', content: contentOf(id), id }, heard);
   await chat.untilTotals({ pending: ids.length });
 }
 
-/** Connects bob, who confirms whatever comes; answers the ids in their order, how many came at once, and how many pages were read. */
+/**
+ * Connects bob, who confirms whatever comes. Returns the ids in their order, how many came at once, and how many pages
+ * were read.
+ */
 async function drain(count: number): Promise<{ ids: string[]; atOnce: number; pages: number }> {
   const statements = chat.watchStatements();
   const { socket, connection } = FakeSocket.open(chat.connections, 'bob');

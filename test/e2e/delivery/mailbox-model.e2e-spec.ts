@@ -6,14 +6,14 @@ import type { ChatOptions } from '../../../src/options/chat.options.js';
 import { RelayWorld, type Sabotage } from '../../support/relay-world.js';
 import { StateCoverage } from '../../support/state-coverage.js';
 
-/** More runs by `MODEL_RUNS=5000`; a failure is run again with the seed that it prints: `MODEL_SEED=…`. */
+/** `MODEL_RUNS=5000` makes more runs. A failure prints its seed; `MODEL_SEED=…` runs it again. */
 const RUNS = Number(process.env['MODEL_RUNS'] ?? 150);
 const SEED = process.env['MODEL_SEED'] === undefined ? Date.now() & 0x7fff_ffff : Number(process.env['MODEL_SEED']);
 
 const USERS = ['ann', 'bob', 'cat'];
 const WINDOW = 4;
 
-/** What the model knows: who is connected, and whether the disk works. All else is checked against the history. */
+/** The model knows who is connected and whether the disk works. Everything else is checked against the history. */
 interface Model {
   readonly online: Set<string>;
   broken: boolean;
@@ -119,7 +119,7 @@ const commands = [
   ),
   fc.constant(
     command('mend the disk', (model, world) => {
-      world.mendDisk();
+      world.repairDisk();
       model.broken = false;
     }),
   ),
@@ -130,7 +130,7 @@ const commands = [
       model.broken = false;
     }),
   ),
-  // The steps above seldom meet in a connection that is live, or in a confirmation that comes before the disk.
+  // The steps above seldom lead to a live connection, or to a confirmation that comes before the commit.
   fc
     .tuple(user, user, fc.constantFrom(1, 1, 2, 6), fc.constantFrom(0, 0, 400), fc.integer({ min: 0, max: 3 }))
     .map(([from, to, count, ms, turns]) =>
@@ -207,7 +207,7 @@ describe.each(['replace', 'multiple'] as const)('a mailbox under %s', (sessions)
 });
 
 describe('the scripts', () => {
-  /** Made once in some hundred scripts: the unit test of the mailbox makes it always. */
+  /** Some hundred scripts make it once. The unit test of the mailbox always makes it. */
   const rare = ['storing -> memory'];
 
   it('make every move that the tables of states allow, when they are enough', () => {

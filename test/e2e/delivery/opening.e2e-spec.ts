@@ -36,7 +36,7 @@ describe('a message to somebody whose mailbox is still being opened', () => {
   });
 
   it('is stored when more waits than a page has, and when the connection goes', async () => {
-    chat = await ChatApp.start({ ackWindow: 4, clock: new ManualClock() }); // No sweep comes that would store it.
+    chat = await ChatApp.start({ ackWindow: 4, clock: new ManualClock() }); // No persist tick comes that would store it.
     for (const n of [1, 2, 3, 4, 5]) chat.delivery.send(alices(n), nobody);
     await chat.untilPending('bob', 5);
     const first = FakeSocket.open(chat.connections, 'bob');
@@ -74,7 +74,7 @@ describe('a message to somebody whose mailbox is still being opened', () => {
     for (let n = 1; n <= 4; n += 1) chat.delivery.send(alices(n), nobody);
     expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(0);
     for (let n = 5; n <= 20; n += 1) chat.delivery.send(alices(n), nobody);
-    // What does not fit is stored, and what is older goes before it [protocol 2.4].
+    // A message that does not fit is stored, and older ones are stored before it [protocol 2.4].
     expect(chat.app.get(OfflineMessageService).queueDepth.inserts).toBe(20);
     for (let confirmed = 0; confirmed < 21;) {
       await eventually(() => socket.messages().length > confirmed);
@@ -102,7 +102,7 @@ describe('a message to somebody whose mailbox is still being opened', () => {
     await chat.untilPending('bob', 9);
   });
 
-  it('is late with persistAfterMs 0, as it waits for the disk behind what waited, however far that has been read', async () => {
+  it('is delayed with persistAfterMs 0, as it waits for the disk behind the backlog, however far that has been read', async () => {
     chat = await ChatApp.start({ persistAfterMs: 0, ackWindow: 4 });
     for (let n = 1; n <= 12; n += 1) chat.delivery.send(alices(n), nobody);
     await chat.untilPending('bob', 12);
@@ -121,17 +121,17 @@ describe('a message to somebody whose mailbox is still being opened', () => {
       Array.from({ length: 20 }, (_, n) => n + 1),
     );
     expect(socket.messages().filter(({ stored }) => !stored)).toEqual([]);
-    chat.delivery.send(alices(21), nobody); // Behind nothing but its own commit.
+    chat.delivery.send(alices(21), nobody); // It only waits for its own commit.
     await eventually(() => socket.messages().length === 21);
     expect(socket.messages().at(-1)).toMatchObject({ content: '21', stored: false });
     leave(connection);
   });
 
-  it('is no second one when it repeats what waits', async () => {
+  it('is not a second one when it repeats what waits', async () => {
     chat = await ChatApp.start();
     chat.delivery.send(alices(1), nobody);
     await chat.untilPending('bob', 1);
-    chat = await chat.restart(); // Of what it was told it remembers nothing.
+    chat = await chat.restart(); // It does not remember the earlier receipts.
     const { connection, socket } = FakeSocket.open(chat.connections, 'bob');
     chat.delivery.attach(connection);
     const receipts: unknown[] = [];

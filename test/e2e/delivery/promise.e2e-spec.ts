@@ -53,7 +53,7 @@ describe('the promise', () => {
   it('stores nothing while an older message for the same user is in memory only: a crash leaves no hole', async () => {
     chat = await ChatApp.start({ clock, ackWindow: 2 });
     const alice = await chat.connectJson('alice');
-    await chat.connectJson('bob'); // Who confirms nothing.
+    await chat.connectJson('bob'); // This recipient confirms nothing.
     for (const id of ['m-1', 'm-2', 'm-3']) alice.sendJson('send', { to: 'bob', content: id, id });
     const receipts = (await alice.until('receipts')).data;
     expect(receipts.map(({ id, status }) => `${id} ${status}`)).toEqual(['m-1 stored', 'm-2 stored', 'm-3 stored']);
@@ -103,7 +103,7 @@ describe('the promise', () => {
     const bob = await chat.connectJson('bob');
     await bob.nextJson('caught-up');
     for (let n = 1; n <= 500; n += 1) alice.send(`bob|${n}`);
-    await chat.untilPending('bob', 500); // With those in the window, as they are older [protocol 2.4].
+    await chat.untilPending('bob', 500); // Those in the window are stored too, as they are older [protocol 2.4].
     expect(chat.delivery.totals).toMatchObject({ inFlight: 0, pending: 500 });
     expect(chat.heldInMemory('bob')).toBeLessThan(8 * 3);
     const contents: string[] = [];
@@ -118,7 +118,7 @@ describe('the promise', () => {
     expect((await bob.nextJson('message')).data).toMatchObject({ content: 'live again', stored: false });
   });
 
-  it('resumes a backlog at the right place after a drop in the middle of it', async () => {
+  it('resumes a backlog at the right position after a drop in the middle of it', async () => {
     chat = await ChatApp.start({ ackWindow: 16, maxPendingPerSender: null });
     const alice = await chat.connect('alice');
     for (let n = 1; n <= 300; n += 1) alice.send(`bob|${n}`);
@@ -157,12 +157,12 @@ describe('the promise', () => {
     for (let n = 1; n <= 3; n += 1) carol.sendJson('send', { to: 'bob', content: 'x', id: `c-${n}` });
     expect((await carol.until('exception')).data).toMatchObject({ code: 'MAILBOX_FULL', temporary: true, id: 'c-3' });
     await chat.untilPending('bob', 5);
-    // A repeat of one that waits is no new one.
+    // A repeat of a waiting message is not a new one.
     alice.sendJson('send', { to: 'bob', content: 'x', id: 'a-1' });
     expect((await alice.until('receipts')).data).toContainEqual(
       expect.objectContaining({ id: 'a-1', status: 'stored' }),
     );
-    // Room again when some were delivered.
+    // There is room again when some were delivered.
     const bob = await chat.connect('bob');
     await bob.take(5);
     await chat.untilPending('bob', 0);
@@ -228,7 +228,7 @@ describe('the promise', () => {
     await eventually(() => alice.socket.bufferedAmount > 0); // The rest stays with the sender.
     const held = chat.heldInMemory('bob');
     expect(held).toBeLessThan(450);
-    await chat.rest('GET', '/chat/stats'); // The server has other business meanwhile.
+    await chat.rest('GET', '/chat/stats'); // The server has other work meanwhile.
     expect(chat.heldInMemory('bob')).toBe(held);
     disk.release();
     await chat.untilPending('bob', total);

@@ -3,7 +3,9 @@ import { eventually } from '../../support/deadline.js';
 import { FakeSocket } from '../../support/fake-socket.js';
 
 const ACK_WINDOW = 64;
-/** How much waits for each of those who come back: nothing, a little, the most of a short backlog, more, more than a page. */
+/**
+ * Messages that wait for each user who comes back: none, a few, the most of a short backlog, more, more than a page.
+ */
 const BACKLOGS = [0, 1, 4, 16, 17, ACK_WINDOW + 1];
 
 describe('a crowd that comes back at once', () => {
@@ -38,7 +40,7 @@ describe('a crowd that comes back at once', () => {
       );
       chat.delivery.confirm(connection, backlog);
     }
-    // One for all counts, one for 16 short backlogs each, and pages only for the 40 who have more.
+    // One query for all counts, one for every 16 short backlogs, and pages only for the 40 who have more.
     const reads = statements.filter((sql) => sql.startsWith('SELECT'));
     expect(reads.filter((sql) => sql.includes('COUNT'))).toHaveLength(1);
     expect(reads.filter((sql) => sql.includes('LIMIT')).length).toBeLessThanOrEqual(3 * 20);

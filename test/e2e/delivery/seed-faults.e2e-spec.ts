@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws';
 import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
+import type { OfflineMessageTable } from '../../../src/offline-messages/offline-message.table.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { TestClient } from '../../support/test-client.js';
 import { RawClient } from '../../support/raw-client.js';
@@ -21,7 +22,7 @@ describe('the faults of the first chat handler are not repeated', () => {
 
   it('a recipient in the pool whose socket is no longer open costs no message', async () => {
     const [alice, bob] = [await chat.connect('alice'), await chat.connect('bob')];
-    // Closing on the server's side, and the peer does not answer: it stays in the pool.
+    // The server closes it, and the peer does not answer: it stays in the pool.
     bob.socket.pause();
     chat.connections.ofUser('bob')[0]!.close(1000, 'closing');
     expect(chat.connections.ofUser('bob')).toHaveLength(1);
@@ -32,9 +33,9 @@ describe('the faults of the first chat handler are not repeated', () => {
     expect(await again.next()).toMatch(/Z:not lost$/);
   });
 
-  it('a late close of an old connection does not remove the new one', async () => {
+  it('a delayed close of an old connection does not remove the new one', async () => {
     const [alice, old] = [await chat.connect('alice'), await chat.connect('bob')];
-    old.socket.pause(); // It sees neither the close frame nor answers it, so its close comes late.
+    old.socket.pause(); // It neither reads nor answers the close frame, so its close event is delayed.
     const fresh = await chat.connect('bob');
     await old.drop();
     await chat.untilOnline('bob');
@@ -81,7 +82,7 @@ describe('the faults of the first chat handler are not repeated', () => {
     expect(data).toMatchObject({ code: 'STORE_UNAVAILABLE', temporary: true, id: 'c1' });
     alice.send('carol|live goes on');
     expect((await carol.until('message')).data.content).toBe('live goes on');
-    await mendStore(chat);
+    await repairStore(chat);
   });
 
   it('a broadcast is not stopped by one dead socket', async () => {
@@ -114,7 +115,7 @@ describe('the faults of the first chat handler are not repeated', () => {
     await bob.expectNothingElse('bob');
   });
 
-  it('the content of a late message is its text', async () => {
+  it('the content of a delayed message is its text', async () => {
     const alice = await chat.connect('alice');
     alice.send('bob|text, not the name of a type');
     await chat.untilPending('bob', 1);
@@ -123,18 +124,18 @@ describe('the faults of the first chat handler are not repeated', () => {
   });
 });
 
-/** Makes every write of the store fail until it is mended. */
+/** Makes every write of the store fail until `repairStore`. */
 async function breakStore(chat: ChatApp): Promise<void> {
   const table = tableOf(chat);
   table.insert = () => Promise.reject(new Error('SQLITE_FULL: database or disk is full'));
   await chat.app.get(OfflineMessageService).flush();
 }
 
-async function mendStore(chat: ChatApp): Promise<void> {
+async function repairStore(chat: ChatApp): Promise<void> {
   Reflect.deleteProperty(tableOf(chat), 'insert');
   await chat.app.get(OfflineMessageService).flush();
 }
 
-function tableOf(chat: ChatApp): { insert: unknown } {
-  return (chat.app.get(OfflineMessageService) as unknown as { table: { insert: unknown } }).table;
+function tableOf(chat: ChatApp): OfflineMessageTable {
+  return chat.app.get(OfflineMessageService)['table'];
 }

@@ -61,7 +61,7 @@ describe('the connections of one user', () => {
       const next = await chat.connectJson('bob');
       await previous.expectClose(4409);
       const first = await next.until('message');
-      // What the old one had confirmed does not come again; what it had not, does.
+      // Messages that the old one had confirmed do not come again. The others do.
       expect(Number(first.data.content)).toBe(acknowledged + 1);
       received.push(Number(first.data.content));
       previous = next;
@@ -83,7 +83,7 @@ describe('the connections of one user', () => {
     await chat.untilTotals({ confirmed: 1, pending: 0, inFlight: 0 });
   });
 
-  it('of which one leaves, leave its unconfirmed messages to the others', async () => {
+  it('get the unconfirmed messages of one that leaves', async () => {
     chat = await ChatApp.start({ sessions: 'multiple' });
     const alice = await chat.connect('alice');
     const phone = await chat.connectJson('bob');

@@ -85,7 +85,7 @@ describe('going away', () => {
     bob.send('erin|before');
     await eventually(() => chat.heldInMemory('erin') === 1);
     const stopped = chat.app.close();
-    await expect(chat.connect('late')).rejects.toMatchObject({ status: 503 }); // From here on it stores.
+    await expect(chat.connect('late')).rejects.toMatchObject({ status: 503 }); // From here on the server stores.
     alice.send('carol|one');
     alice.send('carol|two');
     bob.send('dave|one');

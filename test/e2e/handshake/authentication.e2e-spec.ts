@@ -13,7 +13,7 @@ import { RawClient } from '../../support/raw-client.js';
 import { Refused, TestClient } from '../../support/test-client.js';
 
 const ADMIN_TOKEN = 'administrator-0123456789';
-const HEARTBEAT_MS = 600_000; // No heartbeat falls into the time that a test lets pass.
+const HEARTBEAT_MS = 600_000; // No heartbeat is due within the time that a test lets pass.
 
 let issuer: Issuer;
 let chat: ChatApp;
@@ -64,7 +64,7 @@ const UNAUTHORIZED = {
   },
 };
 
-/** Refused as everybody without good credentials is, with no word more. */
+/** The refusal of everybody without good credentials, without another word. */
 async function expectUnauthorized(...how: Parameters<typeof open>): Promise<void> {
   const { status, body, headers } = await refusal(...how);
   expect({ status, body }).toEqual(UNAUTHORIZED);
@@ -81,7 +81,7 @@ describe('a token', () => {
     expect((await alice.nextJson('welcome')).data).toMatchObject({ user: 'alice' });
   });
 
-  it('is taken from the subprotocols, of which the real one is answered', async () => {
+  it('is taken from the subprotocols, and the real one is chosen', async () => {
     await start();
     const token = `bearer.${await issuer.token('alice')}`;
     for (const protocols of [
@@ -253,7 +253,7 @@ describe('the end of a token', () => {
     await start({ clock, heartbeatMs: HEARTBEAT_MS });
     const before = clock.pendingAlarms;
     const alice = await connect('alice');
-    expect(clock.pendingAlarms).toBe(before + 2); // This, and the heartbeat of all.
+    expect(clock.pendingAlarms).toBe(before + 2); // This timer, and the heartbeat of all connections.
     await alice.drop();
     await chat.untilOffline('alice');
     expect(clock.pendingAlarms).toBe(before + 1);
@@ -275,7 +275,7 @@ describe('the end of a token', () => {
     await peer.write(RawClient.frame(Buffer.from('bob|before')));
     expect(await bob.next()).toBe('before');
     await end(clock);
-    await peer.until(reason); // Of the close frame, which this peer does not answer.
+    await peer.until(reason); // The timer of the close frame, which this peer does not answer.
     await peer.write(RawClient.frame(Buffer.from('bob|after')));
     peer.socket.end();
     await chat.untilOffline('alice');
@@ -389,13 +389,13 @@ describe('a ticket', () => {
     await open(`?ticket=${tickets[5]}`);
     expect((await issue(undefined, token)).status).toBe(201);
     expect((await issue(undefined, token)).status).toBe(429);
-    clock.advance(20_000); // The first is over.
+    clock.advance(20_000); // The first ticket has expired.
     expect((await issue(undefined, token)).status).toBe(201);
     expect((await issue(undefined, token)).status).toBe(429);
-    const { endsByUser } = chat.app.get(Tickets) as unknown as { endsByUser: Map<string, number[]> };
+    const endsByUser = chat.app.get(Tickets)['endsByUser'];
     clock.advance(60_000);
     await issue({ user: 'carol' }, ADMIN_TOKEN);
-    expect([...endsByUser.keys()]).toEqual(['carol']); // Nothing is kept of the others.
+    expect([...endsByUser.keys()]).toEqual(['carol']); // Nothing is remembered of the others.
   });
 
   it('is one of 10,000 at most, until their time is over', async () => {
@@ -454,7 +454,7 @@ describe('an authenticator that takes its time', () => {
   let asked: Promise<IncomingMessage>;
   let answer: (principal: Principal | null | Promise<never>) => void;
 
-  /** Asks an authenticator that answers when the test says so; only alice is kept waiting. */
+  /** Starts with an authenticator that decides when the test says so. Only alice is kept waiting. */
   async function startSlowly(options: TestOptions = {}): Promise<void> {
     let onAsked: (request: IncomingMessage) => void;
     asked = new Promise((resolve) => (onAsked = resolve));
@@ -513,7 +513,7 @@ describe('an authenticator that takes its time', () => {
     expect(lines).toEqual([]);
   });
 
-  it('is waited for 10 seconds, and its late answer is nothing any more', async () => {
+  it('is waited for 10 seconds, and a later decision is ignored', async () => {
     const clock = clockOfToday();
     await startSlowly({ clock });
     const peer = await knock();
@@ -529,7 +529,7 @@ describe('an authenticator that takes its time', () => {
 
   it('opens nothing at a server that has begun to go away', async () => {
     await startSlowly();
-    // This peer does not reply to its close frame, so the server is still going away when the answer comes.
+    // This peer does not answer the close frame, so the server still drains when the authenticator decides.
     const stays = await RawClient.open(chat.port, '/chat?user=bob');
     const peer = await knock();
     const stopped = chat.dispose();

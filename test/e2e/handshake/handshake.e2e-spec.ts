@@ -5,7 +5,7 @@ import { withDeadline } from '../../support/deadline.js';
 import { RawClient } from '../../support/raw-client.js';
 import { Refused, TestClient } from '../../support/test-client.js';
 
-/** Later Nodes stop reading by themselves, before we can see what they have dropped. */
+/** Later versions of Node stop reading by themselves, before the test can see what they dropped. */
 const TOO_MANY_HEADERS =
   Number.parseInt(process.versions.node, 10) < 22
     ? ([400, 'BAD_HANDSHAKE'] as const)
@@ -28,7 +28,7 @@ describe('the handshake', () => {
     throw new Error(`${target} was not refused: ${String(outcome)}`);
   }
 
-  /** All that the server answers to these bytes until it closes. */
+  /** Returns everything that the server answers to these bytes until it closes. */
   async function answerTo(bytes: Buffer): Promise<string> {
     const peer = await RawClient.connect(chat.port);
     let answer = '';
@@ -285,7 +285,7 @@ describe('the handshake', () => {
         await Promise.all(
           peers.map(async (peer, index) => {
             const request = RawClient.handshake(TARGETS[index]!);
-            // In turn: after the whole request, within it, and before the first byte.
+            // In turn after the whole request, within it, and before the first byte.
             const sent = [request.length, request.length - 2, 0][round % 3]!;
             if (sent > 0) await peer.write(request.subarray(0, sent));
             peer.reset();
@@ -305,7 +305,7 @@ describe('the handshake with a server that is going away', () => {
     const chat = await ChatApp.start();
     const peer = await RawClient.open(chat.port, '/chat?user=alice');
     const url = chat.url('bob');
-    // The peer does not answer the close frame, so the server is still going when the next one comes.
+    // The peer does not answer the close frame, so the server still drains when the next one comes.
     const stopped = chat.dispose();
     await peer.until('going away');
     const refused = await TestClient.open(url).catch((error: unknown) => error);

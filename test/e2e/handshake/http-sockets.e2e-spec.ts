@@ -41,7 +41,7 @@ describe('the requests of one socket', () => {
 
   const port = () => (server.address() as AddressInfo).port;
 
-  /** Whatever was to happen before this has happened: others were served ten times. */
+  /** Waits until everything earlier has happened: others were served ten times. */
   async function serveOthers(): Promise<void> {
     for (let n = 0; n < 10; n += 1) expect((await fetch(`http://127.0.0.1:${port()}/other`)).status).toBe(200);
   }
@@ -115,7 +115,7 @@ describe('the requests of one socket', () => {
     await eventually(() => first !== null);
     peer.reset();
     await peer.closed;
-    first!.end('<first>'); // A socket that is not read tells of its end when it is written to.
+    first!.end('<first>'); // A socket that is not read reports its end when it is written to.
     await eventually(() => inWork === 0);
     await serveOthers();
     expect(handled.filter((each) => each !== 'GET /other')).toEqual(['GET /first']);

@@ -35,7 +35,7 @@ describe('a client that does not finish its request', () => {
     for (let round = 0; round < 2; round += 1) {
       await peer.write(Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'));
       await peer.until('answer');
-      // Others that come meanwhile and never finish are cut off, each after its time.
+      // Others that come meanwhile and never finish are cut off, each after its own timeout.
       if (round > 0) break;
       const late = await RawClient.connect(port);
       await late.write(Buffer.from('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf'));

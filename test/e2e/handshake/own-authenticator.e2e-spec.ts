@@ -111,7 +111,7 @@ describe('what the authenticator of an application throws', () => {
     const warnings = lines.filter((line) => /^(warn|error) /.test(line));
     expect(warnings).toEqual([expect.stringMatching(/^warn Authentication: authenticate failed, .*HandshakeRefusal/)]);
     expect(warnings[0]).toContain(thrown.message);
-    expect(warnings[0]).toContain('own-authenticator.e2e-spec'); // Of its stack.
+    expect(warnings[0]).toContain('own-authenticator.e2e-spec'); // A line of its stack.
   });
 
   it.each([
@@ -119,7 +119,7 @@ describe('what the authenticator of an application throws', () => {
     ['nothing', undefined],
     ['an object', { reason: 1 }],
     ['one of no prototype', Object.create(null)],
-  ])('is 503 also when it is no error: %s', async (_, thrown) => {
+  ])('is 503 also when it is not an error: %s', async (_, thrown) => {
     await start(raise(thrown));
     await expectRefusal(503, 'AUTHENTICATION_UNAVAILABLE');
     expect(lines.filter((line) => line.startsWith('warn '))).toHaveLength(1);
@@ -150,7 +150,7 @@ describe('what the authenticator of an application throws', () => {
   });
 });
 
-describe('what the authenticator of an application answers', () => {
+describe('what the authenticator of an application returns', () => {
   const seconds = () => Math.floor(Date.now() / 1000);
 
   it.each([

@@ -13,7 +13,7 @@ async function pair(alg: string): Promise<GenerateKeyPairResult> {
   return generateKeyPair(alg, { extractable: true });
 }
 
-/** One for each test that needs no more: making those of RSA takes half a second. */
+/** One issuer for all tests that need only one: making RSA keys takes half a second. */
 const RSA_PAIR = pair('RS256');
 
 let issuer: Issuer;
@@ -41,7 +41,7 @@ async function open(token: string): Promise<TestClient> {
   return chat.keep(await TestClient.open(`ws://127.0.0.1:${chat.port}/chat`, ['chat.v1.json'], { headers }));
 }
 
-/** As whom this token is known. */
+/** Returns the user of this token. */
 async function userOf(token: string | Promise<string>): Promise<string> {
   const client = await open(await token);
   const { data } = await client.nextJson('welcome');
@@ -234,7 +234,7 @@ describe('keys of every common kind work', () => {
 
 describe('published keys', () => {
   let aheadMs: number;
-  /** Lets time pass for the keys; tokens keep to the true one. */
+  /** Advances the clock of the keys. Tokens keep to the real one. */
   beforeEach(() => {
     aheadMs = 0;
     const now = Date.now.bind(Date);
@@ -257,7 +257,7 @@ describe('published keys', () => {
     expect(told()).toEqual([]);
     pass(wait * 1000);
     expect(await userOf(token)).toBe('bob');
-    expect(await codeOf(forEver('alice'))).toBe(UNAVAILABLE); // The old one may be a new one, too, until the keys are asked for.
+    expect(await codeOf(forEver('alice'))).toBe(UNAVAILABLE); // The old key may be a new one too, until the keys are asked for.
     pass(30_000);
     expect(await codeOf(forEver('alice'))).toBe(UNAUTHORIZED);
     expect(await codeOf(forEver('alice'))).toBe(UNAUTHORIZED);
@@ -326,7 +326,7 @@ describe('published keys', () => {
     pass(11 * 60_000);
     expect(await userOf(forEver('alice'))).toBe('alice');
     const asked: ServerResponse[] = [];
-    issuer.outage = (response) => void asked.push(response); // From here on it says nothing.
+    issuer.outage = (response) => void asked.push(response); // From here on the address does not answer.
     pass(30_000);
     expect(await userOf(forEver('alice'))).toBe('alice');
     await eventually(() => asked.length === 1);

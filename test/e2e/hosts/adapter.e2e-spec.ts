@@ -47,7 +47,7 @@ async function expectEcho(client: TestClient): Promise<void> {
   expect(await client.nextJson()).toEqual({ event: 'echo', data: 'hello' });
 }
 
-/** What is logged as an error meanwhile. */
+/** Returns what is logged as an error meanwhile. */
 function errorLines(): string[] {
   const lines: string[] = [];
   const keep = (...line: unknown[]) => void lines.push(line.map(String).join(' '));
@@ -322,7 +322,7 @@ describe('the frames of a connection to a gateway of the host', () => {
     expect((await client.nextJson()).data).toBe('goes on');
   });
 
-  it('survive an answer that is no JSON', async () => {
+  it('survive a result that is not JSON', async () => {
     const errors = errorLines();
     const client = await host.open('/events');
     client.sendJson('cyclic', null);

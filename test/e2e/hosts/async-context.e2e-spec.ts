@@ -9,17 +9,17 @@ import { eventually } from '../../support/deadline.js';
 import { HostApp } from '../../support/host-app.js';
 import { RawClient } from '../../support/raw-client.js';
 
-/** Whose request it is, as an application with tenants or tracing keeps it. */
+/** The tenant of the request, as an application with tenants or tracing keeps it. */
 const tenants = new AsyncLocalStorage<string>();
 const tenant = () => tenants.getStore() ?? 'nobody';
 
 const USERS = Array.from({ length: 60 }, (_, n) => `user-${n}`);
 
-/** For each place in the application: the tenants in whose context it was called. */
-let places: Map<string, Set<string>>;
+/** For each callback of the application: the tenants in whose context it was called. */
+let tenantsByCallback: Map<string, Set<string>>;
 
-function seen(place: string): void {
-  places.set(place, (places.get(place) ?? new Set()).add(tenant()));
+function seen(callback: string): void {
+  tenantsByCallback.set(callback, (tenantsByCallback.get(callback) ?? new Set()).add(tenant()));
 }
 
 @Injectable()
@@ -50,7 +50,7 @@ class Listeners {
 class SendController {
   constructor(@Inject(ChatService) private readonly chat: ChatService) {}
 
-  /** Answers the tenants before and after each call of the chat. */
+  /** Returns the tenants before and after each call of the chat. */
   @Post(':to')
   async send(@Param('to') to: string): Promise<string[]> {
     const found = [tenant()];
@@ -63,7 +63,7 @@ class SendController {
   }
 }
 
-/** Whatever a request or an upgrade sets off is its tenant's, as with a tracer. */
+/** Everything that a request or an upgrade starts belongs to its tenant, as with a tracer. */
 function enterTenants(app: INestApplication): void {
   app.useWebSocketAdapter(new ChatWsAdapter(app));
   const server = app.getHttpServer() as Server;
@@ -77,7 +77,7 @@ function enterTenants(app: INestApplication): void {
 let host: HostApp | null = null;
 
 async function start(): Promise<Listeners> {
-  places = new Map();
+  tenantsByCallback = new Map();
   const quiet = () => undefined;
   const logger = { logQueryError: quiet, logQuerySlow: quiet, logSchemaBuild: quiet, logMigration: quiet, log: quiet };
   const chat = ChatModule.forRoot({
@@ -124,8 +124,8 @@ describe('an application that keeps the tenant of each request in an AsyncLocalS
       () => Object.entries(wanted).every(([event, times]) => told.filter((each) => each === event).length === times),
       () => `${JSON.stringify(wanted)}; told were ${told.toSorted().join(', ')}`,
     );
-    expect(places.get('listener')).toEqual(new Set(['nobody']));
-    expect(places.get('statement')).toEqual(new Set(['nobody']));
+    expect(tenantsByCallback.get('listener')).toEqual(new Set(['nobody']));
+    expect(tenantsByCallback.get('statement')).toEqual(new Set(['nobody']));
   });
 
   it('is asked by authenticate and authorize in that of the upgrade, also for what came along with it', async () => {
@@ -144,7 +144,7 @@ describe('an application that keeps the tenant of each request in an AsyncLocalS
     await bob.take(2 * USERS.length);
     for (const client of clients) client.reset();
     const urls = USERS.map((user) => `/chat?user=${user}`);
-    const contextsOf = (place: string) => urls.map((url) => [...places.get(`${place} ${url}`)!]);
+    const contextsOf = (callback: string) => urls.map((url) => [...tenantsByCallback.get(`${callback} ${url}`)!]);
     expect(contextsOf('authenticate')).toEqual(urls.map((url) => [url]));
     expect(contextsOf('authorize')).toEqual(urls.map((url) => [url]));
   });

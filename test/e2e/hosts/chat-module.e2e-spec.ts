@@ -92,7 +92,7 @@ describe('an application that imports ChatModule', () => {
   });
 
   it.each(['', '/', 'chat', 'chat/', '/chat/:id', '/chat/*', '/chat?x', '/ch at', 'ws://localhost/chat', 5, null])(
-    'is told that %p is no path for the chat',
+    'is told that %p is not a path for the chat',
     (path) => {
       expect(() => ChatModule.forRoot({ path: path as string })).toThrow(
         `ChatModule option path is ${inspect(path)}; give a path such as '/chat', without parameters or a host.`,
@@ -130,7 +130,7 @@ describe('an application that imports ChatModule', () => {
 });
 
 describe('ChatService', () => {
-  it('sends, and answers when the recipient has it or the disk', async () => {
+  it('sends, and resolves when the recipient or the disk has it', async () => {
     const chat = chatOf(await start());
     const stored = await chat.send({ from: 'alice', to: 'bob', content: 'while away', id: 'm1' });
     expect(stored).toEqual({ id: 'm1', status: 'stored', sentAt: expect.any(Number) });
@@ -366,7 +366,7 @@ describe('providers of the application that are not what they seem', () => {
   const trapped = (...traps: (keyof ProxyHandler<object>)[]) =>
     new Proxy(new Listening(), Object.fromEntries(traps.map((trap) => [trap, fails])));
 
-  /** As Prisma's `$extends`: another object than its class says, which lacks what is on the prototype. */
+  /** As Prisma's `$extends`: not an instance of its class, and without the members of its prototype. */
   @Injectable()
   class Extended extends Listening {
     constructor() {
@@ -411,7 +411,7 @@ describe('providers of the application that are not what they seem', () => {
     const values = [
       trapped('getPrototypeOf'),
       new Proxy({}, { getPrototypeOf: () => null }),
-      // Its every property is a function, as that of an automatic mock.
+      // Every property is a function, as in an automatic mock.
       new Proxy({}, { get: (_target, key) => (key === 'then' ? undefined : () => undefined) }),
       Object.create(null) as object,
       Object.create({ constructor: undefined }) as object,
@@ -464,7 +464,7 @@ describe('authorize', () => {
     expect((await alice.nextJson('receipts')).data).toMatchObject([{ id: 'm4', status: 'delivered' }]);
     expect(await bob.next()).toBe('allowed');
     expect(asked[0]).toEqual([{ from: 'alice', to: 'carol', content: 'x', id: 'm1' }, 'alice', { user: 'alice' }]);
-    // What the application sends itself is its own.
+    // authorize is not asked about what the application sends itself.
     expect(await chatOf(host!).send({ from: 'alice', to: 'carol', content: 'x' })).toMatchObject({ status: 'stored' });
   });
 

@@ -10,7 +10,7 @@ import { eventually } from '../../support/deadline.js';
 import { PostgresServer } from '../../support/postgres-server.js';
 
 const EXAMPLES = new URL('../../../examples/', import.meta.url);
-// Read when the first example is imported, which is why none is imported above.
+// It is read when the first example is imported. So none is imported above.
 process.env['EXAMPLE_DATABASE'] = ':memory:';
 
 let app: INestApplication | null = null;

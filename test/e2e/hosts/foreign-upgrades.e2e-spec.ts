@@ -25,7 +25,7 @@ const LENGTH = `Content-Length: ${MESSAGE.length}\r\n`;
 const CHUNKED = 'Transfer-Encoding: chunked\r\n';
 const CHUNKS = `${MESSAGE.length.toString(16)}\r\n${MESSAGE}\r\n0\r\n\r\n`;
 
-/** Writes each of the pieces when the answer to what is before it has come; answers the status of each. */
+/** Writes each of the pieces when the answer to what is before it has come; returns the status of each. */
 async function answersTo(port: number, ...pieces: string[]): Promise<string[]> {
   const peer = await RawClient.connect(port);
   const answers: string[] = [];

@@ -23,7 +23,7 @@ const tokenOf = (user: string) =>
   new SignJWT({ sub: user, iss: 'tests', aud: 'chat' }).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(SECRET));
 
 let app: INestApplication | null = null;
-/** Where the application runs: what it writes unless told otherwise lies here. */
+/** The working directory of the application: by default it writes here. */
 let folder: string;
 const home = process.cwd();
 

@@ -88,7 +88,7 @@ describe.each([
     const dave = await host.chat('dave');
     const message = JSON.stringify({ from: 'alice', to: 'dave', content: 'by REST', id: 'r-1' });
     expect(await call('POST', '/chat/messages', { body: message })).toMatchObject({ status: 201 });
-    // Live, or late when the store has not been read yet.
+    // It is live, or delayed when the store has not been read yet.
     expect(await dave.next()).toMatch(/^(.*Z:)?by REST$/);
     expect(await call('POST', '/chat/messages', { body: message })).toMatchObject({ status: 200, body: { id: 'r-1' } });
     expect(await call('GET', '/chat/users/dave')).toMatchObject({ status: 200, body: { online: true } });
@@ -178,7 +178,8 @@ describe('beside Socket.IO', () => {
     });
     const alice = host.chat('alice');
     await asked.given;
-    // What belongs to nobody is cut by Socket.IO after its time; the upgrade of the chat came before and is not.
+    // Socket.IO cuts upgrades that nobody handles after its timeout. The upgrade of the chat came before and is not
+    // cut.
     await expect(TestClient.open(`ws://127.0.0.1:${host.port}/nothing`)).rejects.toThrow('socket hang up');
     authenticated.give();
     await (await alice).expectNothingElse('alice');

@@ -25,7 +25,7 @@ async function start(options: ChatModuleOptions = {}): Promise<void> {
 
 afterEach(() => app.close());
 
-/** Sends to Bob and waits until it is stored or confirmed; who listens has heard of it by then. */
+/** Sends to Bob and waits until it is stored or confirmed. Listeners have been called by then. */
 async function sendToBob(times = 1): Promise<void> {
   const sends = Array.from({ length: times }, () =>
     chat.send({ from: 'alice', to: 'bob', content: String((count += 1)) }),
@@ -34,7 +34,7 @@ async function sendToBob(times = 1): Promise<void> {
   await passed();
 }
 
-/** Lets everything happen that was about to: a message of another is pushed after it. */
+/** Waits until everything earlier has happened: a message to another user is pushed after it. */
 async function passed(): Promise<void> {
   const marker = `nobody-${(count += 1)}`;
   await chat.send({ from: 'alice', to: marker, content: 'x' });
@@ -43,7 +43,7 @@ async function passed(): Promise<void> {
 
 const toBob = () => push.sent.filter((line) => line.startsWith('bob:')).length;
 
-/** A phone without a network: what it is written it does not confirm, and the server does not know. */
+/** A phone without a network: it confirms nothing, and the server does not know that it is gone. */
 function halfOpen(): Promise<TestClient> {
   const { port } = app.getHttpServer().address() as AddressInfo;
   return TestClient.open(`ws://127.0.0.1:${port}/chat?user=bob`, [], { autoPong: false });
@@ -51,7 +51,7 @@ function halfOpen(): Promise<TestClient> {
 
 const offline = () => eventually(() => !chat.isOnline('bob'));
 
-/** Finds out who is there: who does not answer the first ping is gone at the second. */
+/** Two heartbeats: a client that does not answer the first ping is closed at the second. */
 async function heartbeats(): Promise<void> {
   await eventually(() => (clock.advance(25_000), !chat.isOnline('bob')));
 }

@@ -30,7 +30,7 @@ const KINDS = [
   ['Fastify', () => new FastifyAdapter()],
 ] as const;
 
-/** As `main.ts` of an application does it. */
+/** Starts the application as its `main.ts` does. */
 async function start(
   http: ExpressAdapter | FastifyAdapter,
   chat: ChatModuleOptions = {},
@@ -228,7 +228,7 @@ describe.each(KINDS)('the OpenAPI document of a host application on %s', (_kind,
   it('has the REST calls, below its prefix and with their schemas, beside its own', async () => {
     await start(http(), {}, (host) => host.setGlobalPrefix('/api'));
     describeApi(swagger);
-    describeApi(swagger); // Harmless.
+    describeApi(swagger); // It is harmless.
     const { paths } = swagger.SwaggerModule.createDocument(app, new swagger.DocumentBuilder().build());
     expect(Object.keys(paths)).toEqual(expect.arrayContaining(['/api/own', '/api/chat/stats']));
     expect(Object.keys(paths)).not.toContain('/api/chat');

@@ -17,13 +17,15 @@ const RESERVED = [3, 4, 5, 6, 7, 11, 12, 13, 14, 15];
 const MAX_FRAME = 131_072;
 const MAX_CONTENT = 65_536;
 
-/** What comes of some bytes: what the peer is answered until the end of the case or of the connection, and what bob gets. */
+/**
+ * The outcome of some bytes: the answers to the peer until the end of the case or of the connection, and what bob gets.
+ */
 interface Outcome {
   readonly answers?: readonly string[];
   readonly bob?: readonly string[];
 }
 
-/** What it is, its segments, and what comes of them; a number is the code of a close without anything else. */
+/** A name, the segments, and their outcome. A number is the code of a close without anything else. */
 type Case = readonly [what: string, segments: readonly Buffer[], outcome: Outcome | number];
 
 const text = (payload: Buffer | string, parts: FrameParts = {}) => rawFrame({ payload, ...parts });
@@ -32,14 +34,14 @@ const more = (payload: Buffer | string) => rawFrame({ opcode: CONTINUATION, payl
 const last = (payload: Buffer | string = 'x') => rawFrame({ opcode: CONTINUATION, payload });
 const control = (opcode: number, payload: Buffer | string = '', parts: FrameParts = {}) =>
   rawFrame({ opcode, payload, ...parts });
-const goodbye = (code: number, reason: Buffer | string = '') => control(CLOSE, closePayload(code, reason));
+const closeFrame = (code: number, reason: Buffer | string = '') => control(CLOSE, closePayload(code, reason));
 const bytes = (hex: string) => Buffer.from(hex.replaceAll(' ', ''), 'hex');
 const toBob = (content: Buffer) => Buffer.concat([Buffer.from('bob|'), content]);
 const brief = (content: string) => (content.length > 200 ? `${Buffer.byteLength(content)} bytes` : content);
 const pongOf = (payload: Buffer | string) => `pong ${Buffer.from(payload).toString('hex')}`;
 /** An empty payload for opcodes that have to be whole, and a close code where one belongs. */
 const payloadFor = (opcode: number) => (opcode === CLOSE ? closePayload(1000) : 'bob|x');
-/** Before a continuation there has to be something to continue. */
+/** A continuation needs a fragment before it. */
 const before = (opcode: number) => (opcode === CONTINUATION ? [start()] : []);
 
 const unmasked: Case[] = [TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG].flatMap((opcode): Case[] =>
@@ -149,7 +151,7 @@ const badUtf8: Case[] = BAD_UTF8.flatMap(([what, hex]): Case[] => {
       [start(), ...[...bytes(hex)].map((byte) => more(Buffer.from([byte]))), last('')],
       1007,
     ],
-    [`${what}, in a close reason`, [goodbye(1000, bytes(hex))], 1007],
+    [`${what}, in a close reason`, [closeFrame(1000, bytes(hex))], 1007],
   ];
 });
 
@@ -164,7 +166,7 @@ const goodUtf8: Case[] = GOOD_UTF8.flatMap(([what, hex]): Case[] => {
       [start(), ...[...character].map((byte) => more(Buffer.from([byte]))), last('')],
       outcome,
     ],
-    [`${what}, in a close reason`, [goodbye(1000, character)], 1000],
+    [`${what}, in a close reason`, [closeFrame(1000, character)], 1000],
   ];
 });
 
@@ -174,14 +176,14 @@ const CODES_BAD = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 50
 const closes: Case[] = [
   ['without a code, answered without one', [control(CLOSE)], { answers: ['close'] }],
   ['with a payload of one byte', [control(CLOSE, bytes('03'))], 1002],
-  ['with a reason of 123 bytes', [goodbye(1000, 'x'.repeat(123))], 1000],
-  ['twice', [goodbye(1000), goodbye(1001)], 1000],
-  ['and a ping behind it', [goodbye(1000), control(PING, 'late')], 1000],
-  ['and a text behind it in the same segment', [Buffer.concat([goodbye(1000), text('bob|late')])], 1000],
-  ['and a broken frame behind it', [goodbye(1000), bytes('ff ff ff ff ff ff')], 1000],
-  ['inside a message', [start(), goodbye(1000)], 1000],
-  ...CODES_GOOD.map((code): Case => [`${code}`, [goodbye(code)], code]),
-  ...CODES_BAD.map((code): Case => [`${code}, which nobody may send`, [goodbye(code)], 1002]),
+  ['with a reason of 123 bytes', [closeFrame(1000, 'x'.repeat(123))], 1000],
+  ['twice', [closeFrame(1000), closeFrame(1001)], 1000],
+  ['and a ping behind it', [closeFrame(1000), control(PING, 'late')], 1000],
+  ['and a text behind it in the same segment', [Buffer.concat([closeFrame(1000), text('bob|late')])], 1000],
+  ['and a broken frame behind it', [closeFrame(1000), bytes('ff ff ff ff ff ff')], 1000],
+  ['inside a message', [start(), closeFrame(1000)], 1000],
+  ...CODES_GOOD.map((code): Case => [`${code}`, [closeFrame(code)], code]),
+  ...CODES_BAD.map((code): Case => [`${code}, which nobody may send`, [closeFrame(code)], 1002]),
 ];
 
 const lie = (length: bigint, opcode: number = TEXT) => rawFrame({ opcode, length, lengthBytes: 8, payload: 'bob|x' });
@@ -196,7 +198,7 @@ const lengths: Case[] = [
   ),
   ['one byte too many over two fragments', [start(Buffer.alloc(MAX_FRAME, 'x')), last('x')], 1009],
   ['2^53 in a continuation', [start(), lie(2n ** 53n, CONTINUATION)], 1009],
-  // The RFC asks for the shortest form; `ws` takes any, and nothing hangs on it.
+  // The RFC demands the shortest form. `ws` accepts any, which does no harm.
   ['9 bytes written in 2 bytes', [text('bob|short', { lengthBytes: 2 })], MESSAGE],
   ['9 bytes written in 8 bytes', [text('bob|short', { lengthBytes: 8 })], MESSAGE],
   ['126 bytes written in 8 bytes', [text(`bob|${'x'.repeat(122)}`, { lengthBytes: 8 })], { bob: ['x'.repeat(122)] }],
@@ -313,7 +315,10 @@ describe('frames of RFC 6455', () => {
     }
   }
 
-  /** Writes the segments and then, if it may, a message to bob and a last ping; answers what came back, but for the server's own pings. */
+  /**
+   * Writes the segments and then, if it may, a message to bob and a last ping. Returns what came back, without the
+   * server's own pings.
+   */
   async function answersTo(segments: readonly Buffer[], headers: Record<string, string> = {}): Promise<string[]> {
     const peer = await RawClient.open(chat.port, '/chat?user=raw', headers);
     peer.socket.setNoDelay();
@@ -355,7 +360,7 @@ describe('frames of RFC 6455', () => {
     ['fragments come in order, or close with 1002', order],
     ['bytes that are no UTF-8 close with 1007', badUtf8],
     ['every character comes through', goodUtf8],
-    ['a goodbye is answered with its code, or with 1002, and nothing behind it counts', closes],
+    ['a close frame is answered with its code, or with 1002, and nothing behind it counts', closes],
     ['a length is checked before its payload comes', lengths],
     ['a frame of any size comes through, is refused, or closes with 1009', sizes],
     ['a ping is answered with its payload', pings],

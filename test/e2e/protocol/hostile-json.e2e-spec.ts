@@ -7,7 +7,7 @@ const LISTS = `${'['.repeat(DEPTH)}${']'.repeat(DEPTH)}`;
 const OBJECTS = `${'{"a":'.repeat(DEPTH)}1${'}'.repeat(DEPTH)}`;
 const POLLUTION = '{"polluted":1,"to":"eve","from":"eve","content":"no","isAdmin":true}';
 
-/** JSON where a string is due. */
+/** JSON values where a string is expected. */
 const NO_STRINGS: readonly (readonly [what: string, json: string])[] = [
   ['null', 'null'],
   ['true', 'true'],
@@ -25,7 +25,7 @@ const NO_STRINGS: readonly (readonly [what: string, json: string])[] = [
   ['objects, ten thousand deep', OBJECTS],
 ];
 
-/** Members that mean something to an object of JavaScript and nothing to us. */
+/** Members that mean something to a JavaScript object but not to the protocol. */
 const STRANGE_MEMBERS: readonly (readonly [what: string, members: string])[] = [
   ['__proto__', `"__proto__":${POLLUTION}`],
   ['__proto__, escaped', `"\\u005f_proto__":${POLLUTION}`],
@@ -40,7 +40,7 @@ const STRANGE_MEMBERS: readonly (readonly [what: string, members: string])[] = [
   ['what a table would call its columns', '"sender":"eve","recipient":"eve","position":0,"sentAt":0,"storedAt":0'],
 ];
 
-/** What no parser takes, or what is no object. */
+/** Text that is not JSON, or not an object. */
 const NO_OBJECTS: readonly (readonly [what: string, json: string])[] = [
   ['half of it', '{"event":"send","from":"alice"'],
   ['NaN', '{"x":NaN}'],
@@ -72,7 +72,7 @@ describe('hostile JSON', () => {
   afterAll(() => chat.dispose());
   let round = 0;
 
-  /** Whoever had nothing to do with it notices nothing, and gets nothing of it. */
+  /** Uninvolved clients notice nothing and get nothing of it. */
   async function expectNoHarm(): Promise<void> {
     expect(describePrototypes()).toEqual(prototype);
     healthy.sendJson('send', { to: 'partner', content: 'hello', id: `h-${(round += 1)}` });
@@ -91,7 +91,7 @@ describe('hostile JSON', () => {
     return (await alice.nextJson('exception')).data as Record<string, unknown>;
   }
 
-  /** Takes out what waits for carol; answers it as it lay in the file. */
+  /** Removes what waits for carol; returns it as it was in the file. */
   async function takeFromCarol(): Promise<Record<string, unknown>[]> {
     const rows = (await rowsOf(chat)).map(({ recipient, sender, content }) => ({
       recipient,
@@ -145,7 +145,7 @@ describe('hostile JSON', () => {
       expect(await takeFromCarol()).toEqual([row, row]);
       expect((await post('messages', `{${members}}`)).status).toBe(400);
       expect((await post('tickets', `{${members}}`)).status).toBe(400);
-      // For a user of its own, as no more than ten of one may be unspent.
+      // For its own user, as a user may have at most ten unused tickets.
       const user = `user-${STRANGE_MEMBERS.findIndex(([title]) => title === kind)}`;
       expect((await post('tickets', `{"user":"${user}",${members}}`)).status).toBe(201);
     });

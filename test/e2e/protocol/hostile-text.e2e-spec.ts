@@ -4,7 +4,9 @@ import { hexOf, rowsOf } from '../../support/store-file.js';
 
 const TABLE = 'holdfast_offline_message';
 
-/** What a database, a pattern, a path in JSON or a shell might take for more than text. All of them are names of users. */
+/**
+ * Texts that a database, a pattern, a JSON path or a shell might take for more than text. All of them are user names.
+ */
 const NAMES = [
   "'",
   '"',
@@ -67,7 +69,7 @@ const NAMES = [
   "'".repeat(128),
 ] as const;
 
-/** The same for contents alone, as none of these is a name. */
+/** The same for contents only, as none of these is a user name. */
 const NO_NAMES = [
   "bob\0' --",
   '\0',
@@ -163,7 +165,7 @@ describe('hostile text', () => {
     });
   });
 
-  it.each(NO_NAMES)('%j is no user at any door, and changes nothing', async (name) => {
+  it.each(NO_NAMES)('%j is not a user at any door, and changes nothing', async (name) => {
     const before = await rowsOf(chat);
     await expect(chat.connect(name)).rejects.toMatchObject({ status: 400, body: { code: 'BAD_USER' } });
     for (const body of [

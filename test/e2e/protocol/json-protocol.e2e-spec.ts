@@ -107,18 +107,18 @@ describe('the JSON protocol', () => {
     const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
     const send = () => alice.sendJson('send', { to: 'bob', content: 'once', id: 'm-1' });
     send();
-    send(); // The first one is in flight.
+    send(); // The first message is in flight.
     const first = await bob.until('message');
     bob.sendJson('ack', { seq: 1 });
     const receipts = (await alice.until('receipts')).data;
     expect(receipts).toHaveLength(2);
-    send(); // The first one is delivered.
+    send(); // The first message is delivered.
     expect((await alice.nextJson('receipts')).data).toEqual([
       { id: 'm-1', status: 'delivered', sentAt: first.data.sentAt },
     ]);
     expect(receipts[0]).toEqual(receipts[1]);
     await bob.expectNothingElse('bob');
-    expect(chat.delivery.totals.accepted).toBe(2); // And bob's marker.
+    expect(chat.delivery.totals.accepted).toBe(2); // This is bob's marker.
   });
 
   it('answers a repeat of a message that waits in the store, also after a restart', async () => {

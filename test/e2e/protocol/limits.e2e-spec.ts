@@ -97,7 +97,7 @@ describe('the limits', () => {
     expect(addresses.sort()).toEqual(['127.0.0.1', '::1']);
   });
 
-  it('take what is no address for that of the proxy which passes it on, and show it nowhere', async () => {
+  it('use the address of the proxy when the reported one is not an address, and show that nowhere', async () => {
     chat = await ChatApp.start({ connectionsPerAddress: 1, trustedProxies: ['127.0.0.1', '10.0.0.0/8'] });
     const through = (forwarded: string) => ({ headers: { 'X-Forwarded-For': forwarded } });
     const own = await chat.connect('a');
@@ -146,7 +146,7 @@ describe('the limits', () => {
   it('take a long frame in pieces as small as a network cuts them, and end one that comes in crumbs with 1008', async () => {
     chat = await ChatApp.start({ maxContentBytes: 1_000_000, maxFrameBytes: 1_100_000 });
     const [bob, peer] = [await chat.connect('bob'), await RawClient.open(chat.port, '/chat?user=slow')];
-    // A socket gathers what comes; so the pieces are given to the server as the kernel would.
+    // A socket merges what comes, so the test gives the pieces to the server itself.
     const stream = chat.socketOf('slow');
     const frame = RawClient.frame(Buffer.from(`bob|${'x'.repeat(999_000)}`));
     for (let at = 0; at < frame.length; at += 536) stream.emit('data', frame.subarray(at, at + 536));
@@ -157,7 +157,7 @@ describe('the limits', () => {
     peer.reset();
   });
 
-  it('keep pages of other origins out, and let in what is no page', async () => {
+  it('keep pages of other origins out, and let in what is not a page', async () => {
     chat = await ChatApp.start({ allowedOrigins: ['https://app.example.com'] });
     await chat.connect('a', { origin: 'https://app.example.com' });
     await chat.connect('b');
@@ -199,10 +199,10 @@ describe('the limits', () => {
     const alice = chat.keep(await TestClient.open(chat.url('alice'), ['chat.v1.json']));
     alice.socket.pause();
     const frames = 120_000;
-    for (let n = 0; n < frames; n += 1) alice.send('?'); // One byte in, 150 out.
+    for (let n = 0; n < frames; n += 1) alice.send('?'); // One byte of input brings 150 bytes of output.
     const [connection] = chat.connections.ofUser('alice');
     await eventually(() => connection!.bufferedBytes > 256 * 1024);
-    await chat.rest('GET', '/chat/stats'); // The server has other business meanwhile.
+    await chat.rest('GET', '/chat/stats'); // The server has other work meanwhile.
     const held = connection!.bufferedBytes;
     expect(held).toBeLessThan(16 * 1024 * 1024);
     await chat.rest('GET', '/chat/stats');

@@ -6,7 +6,7 @@ import { ManualClock } from '../../support/manual-clock.js';
 import { RawClient } from '../../support/raw-client.js';
 import type { TestClient } from '../../support/test-client.js';
 
-/** The rates of a server as it comes. */
+/** The default rates of a server. */
 const DEFAULT_RATES = { framesPerSecond: 20, frameBurst: 60, broadcastsPerSecond: 1 };
 const HEARTBEAT_MS = 25_000;
 const PING = 9;
@@ -22,12 +22,12 @@ afterEach(() => chat.dispose());
 
 const connectionOf = (user: string): Connection => chat.connections.ofUser(user)[0]!;
 
-/** Lets the sockets be read; what comes by loopback is there after a few turns of the event loop. */
+/** Lets the sockets be read. What comes by loopback is there after a few turns of the event loop. */
 async function turns(count = 10): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await endOfTurn();
 }
 
-/** Turns the clock in small steps, and lets the sockets be read in between, until this is so. */
+/** Advances the clock in small steps, and lets the sockets be read in between, until `until` holds. */
 async function pass(until: () => boolean, what: () => string, stepMs = 50): Promise<void> {
   await eventually(
     async () => {
@@ -43,15 +43,15 @@ async function pass(until: () => boolean, what: () => string, stepMs = 50): Prom
   );
 }
 
-/** The time before a late message of the text protocol. */
-const LATE = /^\d{4}-\S{18}Z:/;
+/** The time before a delayed message of the text protocol. */
+const DELAYED = /^\d{4}-\S{18}Z:/;
 
-/** What somebody got so far, in order. */
+/** Everything that this client got so far, in order. */
 function collect(client: TestClient): string[] {
   const got: string[] = [];
   client.socket.on('message', (data: Buffer) => {
     const text = data.toString();
-    if (!text.startsWith('{')) return void got.push(text.replace(LATE, ''));
+    if (!text.startsWith('{')) return void got.push(text.replace(DELAYED, ''));
     const { event, data: message } = JSON.parse(text) as { event: string; data: { content: string; seq: number } };
     if (event !== 'message') return;
     got.push(message.content);
@@ -151,8 +151,8 @@ describe('messages over the rate', () => {
     clock.advance(200);
     expect(await bob.take(2)).toEqual(['7', '8']);
     await chat.untilTotals({ confirmed: 8 });
-    clock.advance(1_000); // The sweep of what is unconfirmed.
-    await eventually(() => clock.pendingAlarms === idle); // The look at the store waits for its answer.
+    clock.advance(1_000); // The timer of the persist ticks.
+    await eventually(() => clock.pendingAlarms === idle); // The timer of the check of the store.
     expect(clock.pendingAlarms).toBe(idle);
   });
 
@@ -215,10 +215,10 @@ describe('messages over the rate', () => {
     const lines = numbers(1_000).map((line) => line.padEnd(60_000, '.'));
     for (const line of lines) alice.send(`bob|${line}`);
     await eventually(() => alice.socket.bufferedAmount > 0 && connectionOf('alice').received > 60);
-    await chat.rest('GET', '/chat/stats'); // The server has other business meanwhile.
+    await chat.rest('GET', '/chat/stats'); // The server has other work meanwhile.
     expect(connectionOf('alice').received).toBeLessThan(70);
     await alice.drop();
-    // Held, it is not read; the next heartbeat's ping finds that nobody is there.
+    // While it is held, it is not read. The ping of the next heartbeat finds that nobody is there.
     await pass(
       () => chat.connections.count === 0,
       () => 'alice is offline',
@@ -258,7 +258,7 @@ describe('what waits for its turn when its connection ends', () => {
     await expectAtBob(10);
   });
 
-  it('is taken when what the client sends then is no frame', async () => {
+  it('is taken when what the client sends then is not a frame', async () => {
     await sendTen();
     const peer = await RawClient.open(chat.port, '/chat?user=raw');
     const sends = Array.from({ length: 5 }, (_, n) => RawClient.frame(Buffer.from(`carol|${n}`)));
@@ -296,7 +296,7 @@ describe('what waits for its turn when its connection ends', () => {
 });
 
 describe('the heartbeat of a client that sends more than it may', () => {
-  /** Lets so many heartbeats pass, each with the time that a client needs to answer. */
+  /** Lets `count` heartbeats pass, each with the time that a client needs to answer. */
   async function beats(count: number): Promise<void> {
     for (let beat = 0; beat < count; beat += 1) {
       clock.advance(HEARTBEAT_MS);
@@ -352,7 +352,7 @@ describe('the heartbeat of a client that sends more than it may', () => {
     const peer = await RawClient.open(chat.port, '/chat?user=alice');
     await peer.write(Buffer.concat(numbers(1_060).map((line) => RawClient.frame(Buffer.from(`bob|${line}`)))));
     await eventually(() => connectionOf('alice').received === 1_060);
-    await beats(2); // It is full at the first of them, and is asked; at the second it is not any more.
+    await beats(2); // At the first heartbeat it is full, and is pinged. At the second it is not full any more.
     expect(chat.connections.count).toBe(1);
     await beats(1);
     await eventually(() => chat.connections.count === 0);
@@ -398,7 +398,7 @@ describe('frames that bring nothing to send', () => {
       const before = socket.bytesRead;
       peer.socket.write(Buffer.alloc(8 * 1024 * 1024, frames(100, one)));
       await eventually(() => socket.isPaused());
-      await chat.rest('GET', '/chat/stats'); // The server has other business meanwhile.
+      await chat.rest('GET', '/chat/stats'); // The server has other work meanwhile.
       expect(socket.bytesRead - before).toBeLessThan(512 * 1024);
       clock.advance(1_000);
       await chat.untilOffline('alice');

@@ -72,7 +72,7 @@ describe('a peer that does not answer', () => {
       await endOfTurn();
       await endOfTurn();
     }
-    // Much less than the time that a client has to close.
+    // Much less than the time that a client has to answer a close frame.
     await eventually(() => chat.connections.count === 0, undefined, 1_000);
     let frame = await peer.nextFrame();
     while (frame && frame.opcode !== CLOSE) frame = await peer.nextFrame();
@@ -142,7 +142,7 @@ describe('the metrics of the limits', () => {
     });
   });
 
-  it('say how many wait in line', async () => {
+  it('say how many wait in the queue', async () => {
     chat = await ChatApp.start({ clock: new ManualClock(), handshakesPerSecond: 1 });
     await chat.connect('first');
     const waits = chat.connect('second').catch((error: unknown) => error);

@@ -101,7 +101,7 @@ describe('the text protocol', () => {
     await bob.expectNothingElse('bob');
   });
 
-  it('hands over late messages with their time, in order, before anything live', async () => {
+  it('hands over delayed messages with their time, in order, before anything live', async () => {
     const alice = await chat.connect('alice');
     for (let n = 1; n <= 150; n += 1) alice.send(`bob|${n}`);
     await chat.untilPending('bob', 150);
@@ -154,7 +154,7 @@ describe('the text protocol', () => {
     const again = await chat.connect('bob', { autoPong: false });
     const ping = new Promise<Buffer>((resolve) => again.socket.once('ping', resolve));
     expect(await again.next()).toMatch(/Z:unconfirmed$/);
-    again.socket.pong(nonces[0]); // A nonce of the connection before confirms nothing on this one.
+    again.socket.pong(nonces[0]); // A nonce of an earlier connection confirms nothing on this one.
     again.socket.pong(await ping);
     await chat.untilPending('bob', 0);
     expect(chat.delivery.totals.confirmed).toBe(1);

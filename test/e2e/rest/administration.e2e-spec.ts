@@ -22,13 +22,13 @@ async function start(options: TestOptions = {}): Promise<void> {
   chat = await ChatApp.start({ authenticate: jwt(issuer.jwt), adminToken: ADMIN_TOKEN, ...options });
 }
 
-/** What an orchestrator asks, who has no credentials: it names nobody. */
+/** What an orchestrator calls without credentials. It names no user. */
 const OPEN = ['GET /health/live', 'GET /health/ready', 'GET /metrics'];
 
-/** Where everybody is told that it takes a WebSocket. */
+/** The path that tells everybody to use a WebSocket. */
 const SOCKET = '/chat';
 
-/** Every call that the running router serves and that is not open, as method and path, with something in the place of each parameter. */
+/** Every call of the running router that is not open, as method and path, with a value for each parameter. */
 function routes(): [string, string][] {
   return allRoutes().filter(([method, path]) => path !== SOCKET && !OPEN.includes(`${method} ${path}`));
 }
@@ -159,7 +159,7 @@ describe('every call that the router serves', () => {
       const { status } = await fetch(url, { method: 'POST', body, headers });
       expect([401, 404, 426]).toContain(status);
       expect(parse.mock.calls.filter(([text]) => text.includes('of a stranger'))).toEqual([]);
-      // Of somebody known it is read, so the spy would have seen it.
+      // The body of a known caller is read, so the spy would see it.
       const authorised = { ...headers, Authorization: `Bearer ${ADMIN_TOKEN}` };
       await fetch(`http://127.0.0.1:${chat.port}/chat/messages`, { method: 'POST', body, headers: authorised });
       expect(parse.mock.calls.filter(([text]) => text.includes('of a stranger'))).toHaveLength(1);

@@ -42,13 +42,13 @@ async function totalsScraped(): Promise<Record<string, number>> {
   ]);
 }
 
-/** Makes every insert fail until it is mended. */
-function breakDisk(): { mend(): void } {
+/** Makes every insert fail; returns a function that ends this. */
+function breakDisk(): { repair(): void } {
   const insert = jest.spyOn(OfflineMessageTable.prototype, 'insert').mockRejectedValue(new Error('SQLITE_FULL'));
-  return { mend: () => insert.mockRestore() };
+  return { repair: () => insert.mockRestore() };
 }
 
-/** The server fails to store a message, as its sender hears. */
+/** Sends a message that the server fails to store, and waits for the refusal. */
 async function failOnce(): Promise<void> {
   const alice = await chat.connectJson('alice');
   alice.sendJson('send', { to: 'nobody', content: 'x' });
@@ -92,7 +92,7 @@ describe('GET /metrics', () => {
       recovered: 0,
     });
     expect(await totalsScraped()).toEqual(body.messages);
-    expect(await totalsScraped()).toEqual(body.messages); // Reading changes nothing.
+    expect(await totalsScraped()).toEqual(body.messages); // A read does not change the metrics.
     chat = await chat.restart();
     expect(await totalsScraped()).toMatchObject({ accepted: 3, pending: 3, recovered: 3, confirmed: 0 });
   });
@@ -206,7 +206,7 @@ describe('GET /metrics', () => {
     const texts = await Promise.all(Array.from({ length: 50 }, ask));
     texts.push(await ask());
     expect(new Set(texts).size).toBe(1);
-    expect(collections).toHaveBeenCalledTimes(2); // Of the chat, and of the process.
+    expect(collections).toHaveBeenCalledTimes(2); // The metrics of the chat, and those of the process.
     await chat.connect('alice');
     clock.advance(999);
     expect(await ask()).toContain('holdfast_users 0');
@@ -265,7 +265,7 @@ describe('GET /health', () => {
     }
     expect(await samples()).toMatchObject({ holdfast_store_healthy: 0 });
     expect((await samples())['holdfast_store_failures_total']).toBeGreaterThan(3);
-    disk.mend();
+    disk.repair();
     await eventually(async () => {
       clock.advance(250);
       return (await chat.rest('GET', '/health/ready')).status === 200;
@@ -275,7 +275,7 @@ describe('GET /health', () => {
     await chat.dispose();
   });
 
-  it('does not take a read for a store that works', async () => {
+  it('does not take a successful read for a store that works', async () => {
     await start();
     breakDisk();
     await failOnce();
@@ -289,7 +289,7 @@ describe('GET /health', () => {
     await start();
     const disk = breakDisk();
     await failOnce();
-    disk.mend();
+    disk.repair();
     const { status } = await chat.rest('POST', '/chat/messages', { from: 'alice', to: 'bob', content: 'x' });
     expect(status).toBe(201);
     await eventually(async () => (await chat.rest('GET', '/health/ready')).status === 200);
@@ -301,8 +301,8 @@ describe('GET /health', () => {
     const disk = breakDisk();
     const remove = jest.spyOn(OfflineMessageTable.prototype, 'remove').mockRejectedValue(new Error('SQLITE_IOERR'));
     await failOnce();
-    disk.mend();
-    await oneProbe(); // Its row went in, and the server "is killed" before it could go.
+    disk.repair();
+    await oneProbe(); // The row of the probe is inserted, and the server is killed before it is deleted.
     const folder = await chat.stop();
     remove.mockRestore();
     chat = await ChatApp.start({}, folder);
@@ -314,7 +314,7 @@ describe('GET /health', () => {
   it('is live but not ready while the server goes away', async () => {
     await start();
     const silent = await chat.connect('silent');
-    silent.socket.pause(); // It answers no close frame, so the server waits for it.
+    silent.socket.pause(); // It does not answer the close frame, so the server waits for it.
     const stopped = chat.app.close();
     await eventually(async () => (await chat.rest('GET', '/health/ready')).status === 503);
     expect((await chat.rest('GET', '/health/ready')).body).toMatchObject({
@@ -335,7 +335,7 @@ describe('GET /health', () => {
 
   it('leaves nothing running, even when the store failed to the end', async () => {
     await start();
-    await chat.dispose(); // What is started once a process is started now.
+    await chat.dispose(); // What a process starts only once is started now.
     const before = handles();
     for (let n = 0; n < 5; n += 1) {
       chat = await ChatApp.start();
@@ -343,7 +343,7 @@ describe('GET /health', () => {
       await failOnce();
       await scrape();
       await chat.dispose();
-      disk.mend();
+      disk.repair();
     }
     await eventually(
       () => handles().length <= before.length,
@@ -357,7 +357,7 @@ function handles(): string[] {
   return process.getActiveResourcesInfo().filter((kind) => /TCP|Timeout|FSReq/.test(kind));
 }
 
-/** Lets the store be asked once whether it works. */
+/** Lets the store be probed once. */
 async function oneProbe(): Promise<void> {
   const tries = async () => (await samples())['holdfast_store_failures_total']!;
   const before = await tries();

@@ -26,7 +26,7 @@ const NAMES = [
   ['\u00e9'.repeat(64), '\u00e9'.repeat(64)],
 ] as const;
 
-/** Names that are none, at any door. */
+/** Texts that are not a user name, at any door. */
 const NO_NAMES = [
   '  ',
   'a|b',
@@ -49,14 +49,14 @@ async function start(options: Partial<ChatOptions> = {}): Promise<void> {
   api = new ApiDocument(chat.app);
 }
 
-/** A REST call whose answer is what the OpenAPI document says. */
+/** Makes a REST call and checks its answer against the OpenAPI document. */
 async function call(method: string, path: string, body?: unknown) {
   const answer = await chat.rest(method, path, body);
   api.check(method, path, answer.status, answer.body);
   return answer;
 }
 
-/** A call that is refused: with this status and code, and with an answer of the one shape. */
+/** Makes a call that is refused with this status and code, and checks the shape of the answer. */
 async function refused(status: number, code: string, method: string, path: string, body?: unknown): Promise<string> {
   const answer = await call(method, path, body);
   expect(answer).toEqual({ status, body: { statusCode: status, code, message: expect.any(String) } });
@@ -356,7 +356,7 @@ describe('the REST calls', () => {
       for (const content of ['1', '2']) expect((await fast.until('message')).data.content).toBe(content);
       fast.sendJson('ack', { seq: 2 });
       await chat.untilTotals({ confirmed: 2 });
-      // The window of the slow one is full: these are written to the fast one only, and stored for the other.
+      // The window of the slow one is full. These are written to the fast one only, and stored for the other.
       for (const content of ['3', '4']) expect((await post('alice', 'bob', content)).receipt.status).toBe('stored');
       expect((await call('DELETE', '/chat/pending/bob')).body).toEqual({ purged: 2 });
       for (const content of ['1', '2']) expect((await slow.until('message')).data.content).toBe(content);
@@ -681,7 +681,7 @@ describe('a REST request that does not fit', () => {
     }
   });
 
-  it('is refused when its body is no JSON, without a word of it in the answer', async () => {
+  it('is refused when its body is not JSON, without a word of it in the answer', async () => {
     for (const text of ['secret{', '"secret"', '{"from":"secret', '[secret]']) {
       const response = await fetch(`http://127.0.0.1:${chat.port}/chat/messages`, {
         method: 'POST',
@@ -769,7 +769,7 @@ describe('a user name in a REST call', () => {
     expect((await call('DELETE', `/chat/pending/${part}`)).body).toEqual({ purged: 0 });
   });
 
-  it.each(NO_NAMES)('%j is none at any door', async (name) => {
+  it.each(NO_NAMES)('%j is not one at any door', async (name) => {
     const part = encodeURIComponent(name);
     for (const [method, path, field, body] of [
       ['GET', `/chat/connections?user=${part}`, 'user'],
@@ -786,11 +786,11 @@ describe('a user name in a REST call', () => {
     }
   });
 
-  it.each(['.', '..', '%2e', '.%2E', '%2e%2e'])('%s, which clients resolve in a path, is none', async (name) => {
+  it.each(['.', '..', '%2e', '.%2E', '%2e%2e'])('%s, which clients resolve in a path, is not one', async (name) => {
     await post('bob', 'alice', 'x', 'waits');
     const body = { from: name, to: 'bob', content: 'x', id: 'alice' };
     expect(await refused(400, 'BAD_REQUEST', 'POST', '/chat/messages', body)).toMatch(/^from: a user name is /);
-    // As it comes from a client that resolves nothing.
+    // The path of a client that resolves nothing.
     for (const written of [name, encodeURIComponent(name)]) {
       const peer = await RawClient.connect(chat.port);
       await peer.write(Buffer.from(`DELETE /chat/pending/bob/${written}/alice HTTP/1.1\r\nHost: localhost\r\n\r\n`));

@@ -39,7 +39,7 @@ it('can be tested where the tests have to be complete', () => {
       await disk.unmount();
     });
 
-    /** Sends so many to each of 10 users; answers how many have a receipt. */
+    /** Sends `perUser` messages to each of 10 users; returns how many have a receipt. */
     async function send(perUser: number, content: string): Promise<number> {
       let stored = 0;
       let answered = 0;
@@ -56,7 +56,7 @@ it('can be tested where the tests have to be complete', () => {
       return stored;
     }
 
-    /** Sends until no more is taken; answers how many were. */
+    /** Sends until a message is refused; returns how many were accepted. */
     async function sendUntilFull(perUser: number, content: string): Promise<number> {
       for (let all = 0; ;) {
         const stored = await send(perUser, content);
@@ -65,7 +65,7 @@ it('can be tested where the tests have to be complete', () => {
       }
     }
 
-    /** Each user comes and takes what waits. */
+    /** Each user connects and confirms what waits. */
     async function takeAll(): Promise<number> {
       const taken = await Promise.all(
         Array.from({ length: 10 }, async (_, n) => {
@@ -140,7 +140,7 @@ it('can be tested where the tests have to be complete', () => {
           () => JSON.stringify(chat.delivery.totals),
           30_000,
         );
-        if (perUser === 20) await disk.empty(); // So little has left that nothing new fits in.
+        if (perUser === 20) await disk.empty(); // So little was freed that nothing new fits in.
         await expectRecovered();
       },
       LONG_MS,
@@ -176,7 +176,7 @@ it('can be tested where the tests have to be complete', () => {
         if (isFilled) await disk.fill();
         await holder.release();
         holder = null;
-        if (isFilled) await disk.empty(); // The ballast is less than a log of any length takes in the file.
+        if (isFilled) await disk.empty(); // The ballast is smaller than what a log takes in the file.
         await expectRecovered();
       },
       LONG_MS,

@@ -1,12 +1,10 @@
 import { jest } from '@jest/globals';
 import { readdirSync, readlinkSync } from 'node:fs';
-import type { DataSource } from 'typeorm';
 import { ChatService } from '../../../src/chat/chat.service.js';
 import { openStore, readerOf, reopenStore } from '../../../src/database/store-data-source.js';
 import { storeOptions } from '../../../src/database/store-options.js';
 import { mailboxKeyOf } from '../../../src/delivery/mailbox-store.js';
 import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
-import type { OfflineMessageTable } from '../../../src/offline-messages/offline-message.table.js';
 import { Statements } from '../../../src/offline-messages/statements.js';
 import { PendingListTable } from '../../../src/offline-messages/pending-list.table.js';
 import { ChatApp } from '../../support/chat-app.js';
@@ -21,10 +19,10 @@ afterEach(() => jest.restoreAllMocks());
 const store = () => chat.app.get(OfflineMessageService);
 const get = async (path: string) => (await chat.rest('GET', path)).body;
 
-/** Puts so many messages for each of these users into the table, and starts the server on them. */
+/** Starts the server and inserts this number of messages for each of these users into the table. */
 async function startOn(url: string, waiting: Record<string, number>, bytes = 10): Promise<void> {
   chat = await ChatApp.start(OFF, undefined, url);
-  const { table } = store() as unknown as { table: OfflineMessageTable };
+  const table = store()['table'];
   let position = 0;
   for (const [to, count] of Object.entries(waiting)) {
     const rows = Array.from({ length: count }, () => {
@@ -44,7 +42,7 @@ async function startOn(url: string, waiting: Record<string, number>, bytes = 10)
     const atOnce = Math.ceil(1_000_000 / bytes);
     for (let at = 0; at < count; at += atOnce) await table.insert(rows.slice(at, at + atOnce));
   }
-  // What is put there behind its back is not among its positions.
+  // The server does not know the positions of rows that it did not insert.
   if (!url.endsWith(':memory:')) chat = await chat.restart();
 }
 
@@ -65,7 +63,7 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
       expect(total).toBe(9);
       seen.push(...items.map(({ user }: { user: string }) => user));
       path = nextCursor && `/chat/pending?limit=2&cursor=${nextCursor}`;
-      // Each grows, shrinks or changes its place among the others by size.
+      // Each grows, shrinks or changes its rank among the others by size.
       for (const n of [0, 3, 6])
         await chat.app.get(ChatService, { strict: false }).send({ from: 'x', to: `user-${n}`, content: 'x' });
       const [last] = (await get('/chat/pending/user-8?limit=1')).items;
@@ -129,7 +127,7 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
     await startOn(await kind.create(), { bob: 3_000 });
     let running = 0;
     const rows: number[] = [];
-    const mailboxParts = Reflect.get(PendingListTable.prototype, 'mailboxParts') as PendingListTable['mailboxParts'];
+    const mailboxParts = PendingListTable.prototype['mailboxParts'];
     jest.spyOn(PendingListTable.prototype, 'mailboxParts').mockImplementation(async function (
       this: PendingListTable,
       after,
@@ -150,18 +148,17 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
   it('are opened when somebody asks, again when the store was opened anew, and leave nothing open', async () => {
     const url = await kind.create();
     await startOn(url, { bob: 1 });
-    const lists = store().lists as unknown as { reader: Promise<DataSource> | null };
-    expect(lists.reader).toBeNull();
+    const { lists } = store();
+    expect(lists['reader']).toBeNull();
     await get('/chat/pending');
-    const reader = await lists.reader!;
+    const reader = await lists['reader']!;
     await expect(reader.query('DELETE FROM holdfast_offline_message')).rejects.toThrow(/read-?only/i);
-    const { queue } = store() as unknown as { queue: { markBroken(cause: unknown): void } };
-    queue.markBroken(new Error('it is opened anew'));
+    store()['queue'].markBroken(new Error('it is opened anew'));
     await eventually(() => store().isHealthy);
     expect((await get('/chat/pending')).total).toBe(1);
-    expect(await lists.reader!).not.toBe(reader);
+    expect(await lists['reader']!).not.toBe(reader);
     expect(reader.isInitialized).toBe(false);
-    const again = await lists.reader!;
+    const again = await lists['reader']!;
     await chat.stop();
     expect(again.isInitialized).toBe(false);
     expect(openFiles().filter((path) => path.includes(url.replace(/^.*sqlite3?:/, '')))).toEqual([]);
@@ -179,7 +176,7 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
       expect(await new PendingListTable(new Statements(reader)).users('', 9)).toEqual({ count: 0, user: null });
     } finally {
       await store.destroy();
-      const next = await openStore(storeOptions(url)); // Though the reader is still there.
+      const next = await openStore(storeOptions(url)); // The reader is still open.
       await reader.destroy();
       await next.destroy();
     }
@@ -211,7 +208,7 @@ function openFiles(): string[] {
     try {
       return [readlinkSync(`/proc/self/fd/${fd}`)];
     } catch {
-      return []; // The one that lists them.
+      return []; // The descriptor that lists them.
     }
   });
 }

@@ -29,12 +29,12 @@ async function leave(count: number): Promise<void> {
   await alice.close();
 }
 
-/** Lets so many milliseconds pass in steps, in each of which a sweep that is due comes to its end. */
+/** Lets this time pass in steps. In each step a sweep that is due comes to its end. */
 async function pass(ms: number): Promise<void> {
   const end = clock.monotonic() + ms;
   while (clock.monotonic() < end) {
     clock.advance(Math.min(ms / 20, end - clock.monotonic()));
-    for (let turn = 0; turn < 5; turn += 1) await chat.delivery.pendingOf('carol'); // Behind whatever the sweep asks.
+    for (let turn = 0; turn < 5; turn += 1) await chat.delivery.pendingOf('carol'); // This query waits behind those of the sweep.
   }
 }
 
@@ -69,7 +69,7 @@ it.each([
   expect(warn.mock.calls.flat().filter((line) => /The clock was set forward by \d+ s/.test(String(line)))).toHaveLength(
     1,
   );
-  chat = await chat.restart(); // A server that did not see it happen.
+  chat = await chat.restart(); // A server that did not see the change.
   await pass(30 * MINUTE_MS);
   expect(chat.delivery.totals).toMatchObject({ pending: 3, expired: 0 });
   await pass(RETENTION_MS + 4 * DAY_MS);

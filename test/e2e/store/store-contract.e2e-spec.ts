@@ -113,20 +113,23 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       ['alone', (taken: StoredMessage) => [taken]],
       ['among others', (taken: StoredMessage) => [message(7), taken, message(8)]],
       ['beside a repeat', (taken: StoredMessage) => [message(1), taken]],
-    ])('takes no message for a repeat whose position is another one’s: it is told %s', async (_where, rowsWith) => {
-      await table.insert([message(1)]);
-      const failure = await table.insert(rowsWith({ ...message(1), id: 'another' })).catch((error: unknown) => error);
-      expect(faultOf(failure)).toBe('displaced');
-      expect((await table.page(BOB, 0, ALL, 9, ALL)).map((row) => row.id)).toEqual(['m1']);
-      expect(await table.insert([{ ...message(1), ...lies('cat'), id: 'another' }])).toBe(1); // Each mailbox has its own.
-    });
+    ])(
+      'does not take a message for a repeat when its position is that of another: it is told %s',
+      async (_where, rowsWith) => {
+        await table.insert([message(1)]);
+        const failure = await table.insert(rowsWith({ ...message(1), id: 'another' })).catch((error: unknown) => error);
+        expect(faultOf(failure)).toBe('displaced');
+        expect((await table.page(BOB, 0, ALL, 9, ALL)).map((row) => row.id)).toEqual(['m1']);
+        expect(await table.insert([{ ...message(1), ...lies('cat'), id: 'another' }])).toBe(1); // Each mailbox has its own.
+      },
+    );
 
-    it('stores nothing of a process that is its owner no more', async () => {
+    it('stores nothing of a process that is not its owner any more', async () => {
       const successor = await ownedTable(store);
       expect(await table.insert([message(1)])).toBe(0);
       expect(faultOf(await table.tryWrite().catch((error: unknown) => error))).toBe('displaced');
       expect(await successor.insert([message(1)])).toBe(1);
-      expect(await table.remove([message(1)])).toBe(1); // What was confirmed may go, whoever says so.
+      expect(await table.remove([message(1)])).toBe(1); // A confirmed message may be deleted, whoever asks for it.
     });
 
     it('reads a mailbox in order, in pages', async () => {
@@ -329,11 +332,11 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect((await chat.rest('DELETE', `/chat/pending/${encodeURIComponent('zoë')}`)).body).toEqual({
         purged: pending,
       });
-      for (const [path, place] of Object.entries({
+      for (const [path, position] of Object.entries({
         pending: { total: 1.5, user: '\0' },
         'pending/bob': { position: 1.5, total: 1 },
       })) {
-        const cursor = Buffer.from(JSON.stringify(place)).toString('base64url');
+        const cursor = Buffer.from(JSON.stringify(position)).toString('base64url');
         expect((await chat.rest('GET', `/chat/${path}?cursor=${cursor}`)).status).toBe(400);
       }
       expect((await chat.rest('GET', '/health/ready')).status).toBe(200);
@@ -348,7 +351,7 @@ async function countOf(table: OfflineMessageTable, user: string): Promise<number
   return (await table.counts([mailboxKeyOf(user)])).get(mailboxKeyOf(user)) ?? 0;
 }
 
-/** Where a message to this user lies. */
+/** The key of the mailbox of this user. */
 function lies(to: string): Pick<StoredMessage, 'mailbox' | 'to'> {
   return { mailbox: mailboxKeyOf(to), to };
 }
@@ -366,7 +369,7 @@ function message(position: number): StoredMessage {
   };
 }
 
-/** All code points but the surrogates, in texts of 64 KiB characters. */
+/** All code points except the surrogates, in texts of 65,536 characters. */
 function everyCodePoint(): string[] {
   const texts: string[] = [];
   for (let plane = 0; plane <= 0x10; plane += 1) {

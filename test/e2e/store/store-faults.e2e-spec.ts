@@ -58,7 +58,7 @@ class Sender {
     return id;
   }
 
-  /** Sends one message and answers what became of it, and after how many milliseconds. */
+  /** Sends one message; returns its outcome, and after how many milliseconds it came. */
   async ask(to: string, content?: string): Promise<{ stored: boolean; ms: number }> {
     const start = performance.now();
     const id = this.send(to, content);
@@ -104,7 +104,7 @@ async function expectNothingMissing(user: string, sender: Sender): Promise<void>
   expect(verdict).toBe('ok');
 }
 
-/** A message between two who are there goes on, whatever the store does. */
+/** Live messages go on, whatever the store does. */
 async function expectLive(bob: TestClient, sender: Sender): Promise<void> {
   const id = sender.send('bob', 'live');
   const { data } = await bob.until('message');
@@ -130,7 +130,7 @@ describe('a full disk', () => {
     expect(answer.ms).toBeLessThan(1_000);
     expect(store().isHealthy).toBe(false);
     await expectLive(bob, alice);
-    // What was taken live and is not confirmed is kept, and stored when there is room.
+    // Relayed messages that are not confirmed are kept, and are stored when there is room.
     const kept = alice.send('dave', '.'.repeat(60_000));
     await dave.until('message');
     expect((await chat.rest('GET', '/chat/pending')).status).toBe(200);
@@ -140,7 +140,7 @@ describe('a full disk', () => {
     expect(store().isHealthy).toBe(false);
 
     await database().query('PRAGMA max_page_count = 1000000');
-    await untilHealthy(true); // Nobody sends: it finds out by itself.
+    await untilHealthy(true); // Nobody sends: the server finds out by itself.
     await chat.untilPending('dave', 1);
     await eventually(() => alice.receipted.delete(kept));
     expect((await alice.ask('carol')).stored).toBe(true);
@@ -183,7 +183,7 @@ describe('a file that can only be read', () => {
     expect((await chat.rest('DELETE', '/chat/pending/carol')).status).toBe(503);
     await database().query('PRAGMA query_only = OFF');
     await untilHealthy(true);
-    await chat.untilPending('carol', 0); // What the purge had found is gone now.
+    await chat.untilPending('carol', 0); // The messages that the purge had found are gone now.
     alice.receipted.clear();
     expect((await alice.ask('carol')).stored).toBe(true);
     await expectNothingMissing('carol', alice);
@@ -217,7 +217,7 @@ describe('a file that another process has locked', () => {
     holder = await LockHolder.start(chat.databaseFile, begin);
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
-    // Told after two seconds; from then on each within one, for as long as the lock is there.
+    // The first sender is told after two seconds. From then on each is told within one second while the lock is held.
     const first = await alice.ask('carol');
     expect(first.stored).toBe(false);
     expect(first.ms).toBeLessThan(3_500);
@@ -247,7 +247,7 @@ describe('a file that another process has locked', () => {
     const alice = await Sender.connect('alice');
     holder = await LockHolder.start(chat.databaseFile, 'BEGIN IMMEDIATE');
     for (let n = 0; n < 50; n += 1) alice.send('carol');
-    // Reads are served between two tries, so this one comes when the lock has been met.
+    // Reads are served between two tries, so this one returns after the lock was met.
     expect((await chat.rest('GET', '/chat/users/carol')).body.pending).toBe(0);
     await holder.release();
     holder = null;
@@ -266,7 +266,7 @@ describe('a file that another process has locked', () => {
     const { stored, ms } = await alice.ask('carol');
     delay.disable();
     expect(stored).toBe(false);
-    expect(ms).toBeGreaterThan(1_000); // A backup has the lock for moments, and refuses nobody.
+    expect(ms).toBeGreaterThan(1_000); // A backup holds the lock for moments. Nobody is refused.
     expect(ms).toBeLessThan(3_500);
     expect(delay.max / 1e6).toBeLessThan(200);
     await expectLive(bob, alice);
@@ -317,7 +317,7 @@ describe('a reader in another process that stays in its transaction', () => {
 describe('an I/O error', () => {
   const IOERR = new Error('SQLITE_IOERR: disk I/O error');
 
-  it('at a commit: the handle is trusted no more, and opened anew before the next try', async () => {
+  it('at a commit: the handle is not trusted any more, and is opened anew before the next try', async () => {
     await start({ persistAfterMs: 20 });
     const [alice, bob] = [await Sender.connect('alice'), await chat.connectJson('bob')];
     expect((await alice.ask('carol')).stored).toBe(true);
@@ -428,13 +428,13 @@ describe('an I/O error', () => {
 
   const handle = () => (database().driver as unknown as { databaseConnection: object }).databaseConnection;
 
-  /** Messages in the file; the row of a probe, which is nobody's, may come and go beside them. */
+  /** Counts the messages in the file, without the row of a probe, which may come and go. */
   async function rows(): Promise<number> {
     const sql = "SELECT COUNT(*) AS count FROM holdfast_offline_message WHERE recipient <> ''";
     return ((await database().query(sql)) as [{ count: number }])[0].count;
   }
 
-  /** Makes the next statement of this kind fail: before anything is done, or after it is committed. */
+  /** Makes the next statement of this kind fail, before it runs or after its commit. */
   function failNext(kind: RegExp, when: 'before' | 'after' = 'before', error = IOERR): void {
     let armed = true;
     interceptStatements(database(), async (sql, run) => {

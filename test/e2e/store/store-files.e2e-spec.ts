@@ -50,10 +50,10 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
     });
   }
 
-  /** What another server would meet at the lock. */
+  /** Tries to open the store as another server would. */
   const lockBeside = () => runBeside(`${file}.lock`, "database.exec('BEGIN EXCLUSIVE')");
 
-  /** Sends one to carol; answers the status. */
+  /** Sends a message to carol; returns the status. */
   async function send(id: string): Promise<number> {
     return (await chat!.rest('POST', '/chat/messages', { from: 'alice', to: 'carol', content: 'x', id })).status;
   }
@@ -70,7 +70,7 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
     );
   }
 
-  /** What the store tells the operator when it is first found to fail. */
+  /** The log line of the first failure of the store. */
   function saidOf(lines: readonly string[]): string[] {
     return lines.filter((line) => line.startsWith('error OfflineMessages: '));
   }
@@ -103,7 +103,7 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
       const path = await make();
       await expectRefused(path, /is used by another Holdfast/);
       await expectRefused(path, /is used by another Holdfast/, OTHER[driver]);
-      // The tries, in the same process, have taken no lock away from the one that has it.
+      // These attempts in the same process have not taken the lock away from its holder.
       expect(await lockBeside()).toBe('SQLITE_BUSY');
       expect(await send('m1')).toBe(201);
     });
@@ -194,7 +194,7 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
       '%s is noticed before anybody sends, refuses messages, and goes on when it is back',
       async (_how, take, putBack, said) => {
         await take();
-        await eventually(() => !chat!.app.get(OfflineMessageService).isHealthy); // Within a second, by itself.
+        await eventually(() => !chat!.app.get(OfflineMessageService).isHealthy); // The server finds out by itself within a second.
         expect((await chat!.rest('GET', '/health/ready')).status).toBe(503);
         expect(await send('m2')).toBe(503);
         expect(await send('m3')).toBe(503);
@@ -304,7 +304,7 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
       for (let n = 1; n <= 20; n += 1) expect(await send(`m${n}`)).toBe(201);
       const moved = join(folder, 'moved');
       await mkdir(moved);
-      // As a server leaves them that was killed.
+      // The files are as a killed server leaves them.
       for (const suffix of ['', '-wal']) await copyFile(file + suffix, join(moved, `other.sqlite${suffix}`));
       await chat!.stop();
       await start(join(moved, 'other.sqlite'));

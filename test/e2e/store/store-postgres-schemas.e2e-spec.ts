@@ -141,7 +141,7 @@ describe('a role that may not make tables', () => {
 
   beforeAll(() => server.query(`CREATE ROLE clerk LOGIN PASSWORD 'clerk'`));
 
-  /** As the pipeline of an application does, which has migrations of its own, too. */
+  /** Runs the migrations as the pipeline of an application does, which has its own migrations too. */
   const migrate = async () => {
     await server.query('CREATE SCHEMA chat', url);
     const pipeline = await new DataSource({ type: 'postgres', url, schema: 'chat', ...storeMigrations }).initialize();

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => server.dispose());
 
 describe('a Postgres database', () => {
-  /** Opens it as a server does; answers what that is refused with. */
+  /** Opens it as a server does; returns the error. */
   async function refusal(url: string): Promise<string> {
     try {
       await (await openStore(storeOptions(url))).destroy();
@@ -326,12 +326,12 @@ describe('the relay on a Postgres', () => {
       const begun = performance.now();
       alice.sendJson('send', { to: 'carol', content: 'x', id: 'a' });
       expect((await alice.until('exception')).data.code).toBe('STORE_UNAVAILABLE');
-      expect(performance.now() - begun).toBeGreaterThan(1_000); // Others have such locks for moments.
+      expect(performance.now() - begun).toBeGreaterThan(1_000); // Other sessions hold such locks for moments.
       expect(performance.now() - begun).toBeLessThan(4_000);
       expect((await chat.rest('GET', '/chat/pending/carol')).body.total).toBe(0);
       await runner.rollbackTransaction();
       await untilReady(200);
-      expect(proxy.connections).toBe(2); // The store's, which it kept, and the one that read the list.
+      expect(proxy.connections).toBe(2); // The connection of the store, which it kept, and the one that read the list.
       expect(chat.app.get(OfflineMessageService).isHealthy).toBe(true);
     } finally {
       await runner.release();

@@ -25,7 +25,7 @@ async function start(options: TestOptions): Promise<void> {
   chat = await ChatApp.start(options);
 }
 
-/** Sends a message and answers how it went: the status of its receipt, or the code of its refusal with the scope. */
+/** Sends a message; returns the status of its receipt, or the code and scope of its refusal. */
 async function send(client: TestClient, to: string, id: string, content = CONTENT): Promise<string> {
   client.sendJson('send', { to, content, id });
   for (;;) {

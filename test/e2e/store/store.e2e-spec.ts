@@ -68,7 +68,7 @@ describe('the store', () => {
   });
 });
 
-/** A little of everything. */
+/** Some of every kind of call. */
 async function scenario(world: RelayWorld): Promise<void> {
   const steps: (() => Promise<void> | void)[] = [
     () => world.send('ann', 'bob', 6, 10),

@@ -36,7 +36,7 @@ class Sender {
     return new Sender(name, await chat.connectJson(name));
   }
 
-  /** Sends so many messages; answers their ids. */
+  /** Sends `count` messages; returns their ids. */
   send(to: string, count: number): string[] {
     const ids = Array.from({ length: count }, () => `${this.name}-${(this.sent += 1)}`);
     for (const id of ids) this.client.sendJson('send', { to, content: id, id });
@@ -71,7 +71,10 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
     for (const folder of folders) await rm(folder, { recursive: true, force: true });
   });
 
-  /** A server that no clock tells to look whether the store is still its own: it finds out when it needs to know. */
+  /**
+   * A server whose clock stands still, so it does not check regularly whether it owns the store. It finds out when it
+   * uses the store.
+   */
   const start = async (options: Partial<ChatOptions> = {}) => {
     folders.push(await mkdtemp(join(tmpdir(), 'holdfast-two-')));
     const chat = await ChatApp.start({ ...UNCAPPED, clock: new ManualClock(), ...options }, folders.at(-1)!, url);
@@ -80,11 +83,11 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
   };
   const stop = (chat: ChatApp) => chats.splice(chats.indexOf(chat), 1)[0]!.stop();
 
-  /** The lock of a server goes without its being told: its session was ended, its file removed. */
+  /** Removes the lock of a server without its knowledge: its session is ended, or its file removed. */
   const loseLock = async (): Promise<void> => {
     if (!outside.isInitialized) await outside.initialize();
     if (outside.options.type !== 'postgres') {
-      // The other server is in this process, too, which keeps a list of its own.
+      // The other server is in this process, which keeps a list of its held files.
       (globalThis as { [list: symbol]: Set<string> })[Symbol.for('holdfast.held-store-files')]!.clear();
       return rm(`${outside.options.database as string}.lock`);
     }
@@ -100,7 +103,7 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
     return ((await outside.query(sql)) as { id: string }[]).map(({ id }) => id);
   };
 
-  /** Takes everything that waits for a user; answers the ids in the order in which they came. */
+  /** Takes everything that waits for a user; returns the ids in the order in which they came. */
   const fetch = async (chat: ChatApp, user: string, count: number): Promise<string[]> => {
     const client = await chat.connectJson(user);
     const ids: string[] = [];
@@ -195,7 +198,7 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
     expect(first.delivery.totals).toMatchObject({ accepted: 2, recovered: 2 });
   });
 
-  it('or a row that somebody put where one was to be: it gets another place, and all in their order', async () => {
+  it('or a row that somebody put at the next position: the message gets another one, and all keep their order', async () => {
     const chat = await start();
     await outside.initialize();
     const alice = await Sender.connect(chat, 'alice');
@@ -246,7 +249,7 @@ describe('a Postgres that ends idle sessions', () => {
     const pid = await pidOf(store);
     const other = await new DataSource({ type: 'postgres', url, poolSize: 1, logging: false }).initialize();
     const others = await pidOf(other);
-    // When a session that was begun later has been ended for idleness, ours would have been.
+    // A session that began later was ended because it was idle. So the one of the store would have been ended too.
     await eventually(async () => (await pidsOf()).every((each) => each !== others));
     expect(await pidOf(store)).toBe(pid);
     await other.destroy();

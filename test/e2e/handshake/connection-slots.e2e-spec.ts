@@ -11,7 +11,7 @@ let clock: ManualClock;
 const peers: RawClient[] = [];
 afterEach(async () => {
   jest.restoreAllMocks();
-  for (const peer of peers.splice(0)) peer.reset(); // They would not reply to the close frame.
+  for (const peer of peers.splice(0)) peer.reset(); // They would not answer the close frame.
   await chat.dispose();
 });
 
@@ -62,7 +62,7 @@ describe('connections that take over from each other', () => {
     expect(chat.connections.ofUser('bob').filter(({ isOpen }) => isOpen)).toHaveLength(1);
   });
 
-  it('are none when the one before had left', async () => {
+  it('are not counted when the one before had left', async () => {
     for (let n = 0; n < 20; n += 1) {
       const bob = await chat.connect('bob');
       await bob.close();
@@ -75,17 +75,20 @@ describe('connections that take over from each other', () => {
 describe('a user who has as many connections as there may be', () => {
   beforeEach(() => start({ sessions: 'multiple', connectionsPerUser: 3 }));
 
-  /** A peer whose network has gone: it answers nothing. */
+  /** A peer whose network is gone: it answers nothing. */
   async function halfOpen(): Promise<RawClient> {
     const peer = await RawClient.open(chat.port, '/chat?user=bob');
     peers.push(peer);
     return peer;
   }
 
-  /** Those of bob that were heard of since the time was last turned. */
+  /** Connections of bob that answered since the clock was last advanced. */
   const heard = () => chat.connections.ofUser('bob').filter(({ lastSeenAt }) => lastSeenAt === clock.now()).length;
 
-  /** Lets the second pass that the connections have, once they were asked and so many have answered. */
+  /**
+   * Lets the second pass that the connections have to answer, once they were pinged and `answers` of them have
+   * answered.
+   */
   async function passTheSecond(answers: number): Promise<void> {
     await eventually(() => heard() === answers);
     clock.advance(1_000);

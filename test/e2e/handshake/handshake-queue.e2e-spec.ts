@@ -9,7 +9,7 @@ import { TestClient, type Refused } from '../../support/test-client.js';
 const STORM = 2_000;
 /** A storm takes seconds on a busy machine. */
 const STORM_MS = 60_000;
-/** Clients of one test have so many addresses, as those of the world have. */
+/** Addresses of the clients of one test, which differ as those of real clients do. */
 const ADDRESSES = 20;
 const addressOf = (index: number) => `127.0.0.${2 + (index % ADDRESSES)}`;
 
@@ -57,7 +57,7 @@ describe('the handshake queue', () => {
     const arrivals = usersUpTo(400).map((user) =>
       chat.connect(user).catch((error: unknown) => void refused.push({ user, error: error as Refused })),
     );
-    // 50 come in at once, 250 can come in within 5 s, and to the others it is said at once that they can not.
+    // 50 are accepted at once, and 250 can be within 5 s. The others are refused at once.
     await eventually(() => chat.connections.count === 50 && queue().length === 250 && refused.length === 100);
     for (let second = 1; second <= 5; second += 1) {
       for (let token = 0; token < 50; token += 1) {
@@ -81,7 +81,7 @@ describe('the handshake queue', () => {
     await chat.dropAll(); // The clock stands still: a drain in groups would never end.
   });
 
-  it('tells whoever waits in line that the server is going away', async () => {
+  it('tells whoever waits in the queue that the server is going away', async () => {
     chat = await ChatApp.start({ clock: new ManualClock(), handshakesPerSecond: 1 });
     await chat.connect('first');
     const waiting = [chat.connect('second'), chat.connect('third')].map((each) =>
@@ -94,7 +94,7 @@ describe('the handshake queue', () => {
     }
   });
 
-  it('gives the turn of whoever went away to the next', async () => {
+  it('gives the turn of a client that left to the next', async () => {
     const clock = new ManualClock();
     chat = await ChatApp.start({ clock, handshakesPerSecond: 1 });
     await chat.connect('first');
@@ -120,7 +120,7 @@ describe('a connection slot', () => {
   });
   afterEach(() => chat.dispose());
 
-  /** An application whose authenticator answers nobody until it is told to. */
+  /** An application whose authenticator decides nothing until it is told to. */
   async function start(options: Parameters<typeof ChatApp.start>[0]): Promise<void> {
     const answered = new Promise<void>((resolve) => (answer = resolve));
     chat = await ChatApp.start({
@@ -163,7 +163,7 @@ describe('a connection slot', () => {
       await eventually(async () => (await slotsLeft()) === 2);
     }
     answer();
-    // A key that is none is refused by the library, after the slot was taken and the user is known.
+    // `ws` refuses a wrong key, after the slot was taken and the user is known.
     for (let n = 0; n < 5; n += 1) {
       const peer = await RawClient.connect(chat.port);
       await peer.write(RawClient.handshake('/chat?user=bob', { 'Sec-WebSocket-Key': 'x' }));
@@ -178,7 +178,7 @@ describe('a connection slot', () => {
     for (let n = 0; n < 2; n += 1) await chat.connect('bob');
   });
 
-  /** How many more may come. */
+  /** How many more connections may come. */
   async function slotsLeft(): Promise<number> {
     await endOfTurn();
     return 2 - chat.app.get(HandshakeService).slots.count;
