@@ -53,10 +53,13 @@ export class HeldMessages implements Iterable<HeldMessage> {
    */
   renumber(after: number, next: () => number): (position: number) => number {
     const moved: { readonly from: number; readonly to: number }[] = [];
+    this.keepHeld();
     for (const held of this.messages) {
       if ((held.state !== 'memory' && held.state !== 'storing') || held.position <= after) continue;
       moved.push({ from: held.position, to: (held.position = next()) });
     }
+    // Stored ones keep their positions, and may stand among those that moved.
+    this.messages.sort((one, other) => one.position - other.position);
     return (position) => moved.findLast(({ from }) => from <= position)?.to ?? position;
   }
 
@@ -86,9 +89,13 @@ export class HeldMessages implements Iterable<HeldMessage> {
       this.left -= front;
     }
     if (this.left > SLACK && this.left * 2 > this.messages.length) {
-      this.messages = this.messages.filter((held) => held.isHeld);
-      this.left = 0;
+      this.keepHeld();
     }
+  }
+
+  private keepHeld(): void {
+    this.messages = this.messages.filter((held) => held.isHeld);
+    this.left = 0;
   }
 
   private indexAfter(position: number): number {
