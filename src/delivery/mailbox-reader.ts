@@ -204,6 +204,7 @@ export class MailboxReader {
    * `after` is the position of the last message that was accepted before it.
    */
   broadcast(broadcast: Broadcast, after: number, isBehind: boolean): boolean {
+    if (this.current === 'detached') return false; // Its socket is closing, and the close event has still to come.
     if (!isBehind && this.broadcasts.length === 0) return this.receiver.onBroadcast(broadcast);
     if (this.broadcasts.length >= HELD_BROADCASTS) return false;
     this.broadcasts.push({ broadcast, after });

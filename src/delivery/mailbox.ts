@@ -160,13 +160,12 @@ export class Mailbox {
 
   private onStored(held: HeldMessage): void {
     const { ledger, store, persistFirst } = this.context;
+    const wasEnding = held.state === 'ending';
+    // Before the ledger calls its listeners, which may send: a message that is stored is not accepted once more.
+    held.moveTo(wasEnding ? 'ended' : 'stored');
     if (held.wasRelayed) ledger.movedToStore(held.message);
     else ledger.acceptedStored(held.message);
-    if (held.state === 'ending') {
-      held.moveTo('ended');
-      return store.remove(held, 'confirmed');
-    }
-    held.moveTo('stored');
+    if (wasEnding) return store.remove(held, 'confirmed');
     held.pendingReceipt?.receipted('stored', held.sentAt);
     if (persistFirst) for (const reader of this.readers) this.advance(reader);
     this.releaseIfStored(held);
@@ -219,8 +218,10 @@ export class Mailbox {
       const next = this.held.firstAfter(reader.cursor);
       if (next && reader.hasRead(next.position)) {
         if (persistFirst && next.state !== 'stored') return;
-        if (next.relay()) ledger.acceptedLive(next.message);
+        const isAccepted = next.relay();
         reader.write(next);
+        // After the write: a listener that sends to this mailbox comes back here, and finds the cursor behind it.
+        if (isAccepted) ledger.acceptedLive(next.message);
       } else if (reader.state === 'live') {
         return reader.onAllWritten();
       } else if (reader.hasRead(this.diskUpTo)) {
