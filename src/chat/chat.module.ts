@@ -4,7 +4,7 @@ import { WebSocketGateway } from '@nestjs/websockets';
 import { inspect } from 'node:util';
 import { AdminModule } from '../admin/admin.module.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
-import { givenDatabase } from '../database/given-database.js';
+import { givenDatabase } from '../database/database-option.js';
 import {
   checkStore,
   makeRoomForRemovals,

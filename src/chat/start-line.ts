@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuthenticationService } from '../authentication/authentication.service.js';
-import { givenDatabase, titleOf, type GivenDatabase } from '../database/given-database.js';
+import { givenDatabase, titleOf, type GivenDatabase } from '../database/database-option.js';
 import { MODULE_OPTIONS } from '../options/options.module.js';
 
 /** The injection token of the path of the socket. */
