@@ -22,7 +22,7 @@ describe('the messages that a mailbox holds', () => {
     stored.moveTo('storing');
     stored.moveTo('stored');
     ended.moveTo('ended');
-    messages.onLeft();
+    messages.onNotHeld();
     let position = 10;
     const newPosition = messages.renumber(0, () => (position += 1));
     expect([first.position, last.position]).toEqual([11, 12]);

@@ -27,7 +27,7 @@ function slowStore(requests: StoreRequest[]): MailboxStore {
     remove: () => undefined,
     firstPage: () => Promise.resolve(page),
     page: () => Promise.resolve(page),
-    isLeaving: () => false,
+    isBeingRemoved: () => false,
     count: () => Promise.resolve(0),
     flush: () => Promise.resolve(),
     close: () => Promise.resolve(),
