@@ -17,7 +17,7 @@ describe('HandshakeQueue', () => {
     await endOfTurn();
   });
 
-  const queueOf = (admissionsPerSecond: number | null) => (queue = new HandshakeQueue({ clock, admissionsPerSecond }));
+  const queueOf = (handshakesPerSecond: number | null) => (queue = new HandshakeQueue({ clock, handshakesPerSecond }));
 
   function enter(count: number, from = 0): PassThrough[] {
     return Array.from({ length: count }, (_, index) => {

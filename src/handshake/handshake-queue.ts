@@ -16,7 +16,7 @@ const MAX_WAIT_MS = 5_000;
 const MAX_LENGTH = 16_384;
 
 /** The options of the queue. */
-export type QueueOptions = Pick<ChatOptions, 'admissionsPerSecond' | 'clock'>;
+export type QueueOptions = Pick<ChatOptions, 'handshakesPerSecond' | 'clock'>;
 
 interface Waiting {
   readonly since: number;
@@ -37,7 +37,7 @@ export class HandshakeQueue {
   private isClosed = false;
 
   constructor(private readonly options: QueueOptions) {
-    const { admissionsPerSecond: rate, clock } = options;
+    const { handshakesPerSecond: rate, clock } = options;
     this.tokens = rate === null ? null : new TokenBucket(rate, rate, clock.now());
     this.maxLength = rate === null ? MAX_LENGTH : Math.min(MAX_LENGTH, (rate * MAX_WAIT_MS) / 1000);
   }
@@ -83,7 +83,7 @@ export class HandshakeQueue {
       this.takeTurn();
     };
     if (when === 'at once') inNoContext(() => setImmediate(turn));
-    else this.options.clock.after(1000 / this.options.admissionsPerSecond!, turn);
+    else this.options.clock.after(1000 / this.options.handshakesPerSecond!, turn);
   }
 
   private takeTurn(): void {

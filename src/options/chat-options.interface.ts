@@ -188,7 +188,7 @@ export interface ChatOptions {
    * `null` for no limit.
    * @default null
    */
-  admissionsPerSecond: number | null;
+  handshakesPerSecond: number | null;
 
   /**
    * Time limit of closing all connections when the server stops, in milliseconds. Clients are told over the first half

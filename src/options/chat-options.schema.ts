@@ -113,7 +113,7 @@ export const OPTION_GROUPS = {
     handshakeMs: whole(SECOND_MS, 10 * MINUTE_MS).default(10 * SECOND_MS).describe(`
       Time limit of a handshake, in milliseconds. The standalone server applies it to the request headers (408).
       Everywhere it applies to the authenticator (503).`),
-    admissionsPerSecond: limit(1).default(null).describe(`
+    handshakesPerSecond: limit(1).default(null).describe(`
       Handshakes accepted per second. Others wait in line for up to 5 s, and are then refused with 503.`),
   },
   Shutdown: {

@@ -36,7 +36,7 @@ describe('the options of the chat', () => {
       connectionsPerUser: 10,
       connectionsPerAddress: 50,
       maxConnections: expect.any(Number),
-      admissionsPerSecond: null,
+      handshakesPerSecond: null,
       handshakeMs: 10_000,
       trustedProxies: [],
       allowedOrigins: undefined,
@@ -117,7 +117,7 @@ describe('the options of the chat', () => {
     ['maxStoredBytesPerSender', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
     ['maxStoredBytes', '9', "is '9'", 'give a whole number of at least 1, or null for no limit'],
     ['retentionMs', 999, 'is 999', 'give a whole number of at least 1000, or null for no limit'],
-    ['admissionsPerSecond', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
+    ['handshakesPerSecond', 0, 'is 0', 'give a whole number of at least 1, or null for no limit'],
     ['clock', null, 'is null', 'give a Clock with now(), monotonic() and after()'],
     ['clock', { now: Date.now }, 'is { now: [Function: now] }', 'give a Clock with now(), monotonic() and after()'],
   ])('stop the start when %s is %p, with a sentence', (option, value, problem, remedy) => {

@@ -52,7 +52,7 @@ describe('the handshake queue', () => {
 
   it('lets in as many a second as it is told, and the others come in when they come again', async () => {
     const clock = new ManualClock();
-    chat = await ChatApp.start({ clock, admissionsPerSecond: 50, heartbeatMs: 600_000 });
+    chat = await ChatApp.start({ clock, handshakesPerSecond: 50, heartbeatMs: 600_000 });
     const refused: { user: string; error: Refused }[] = [];
     const arrivals = usersUpTo(400).map((user) =>
       chat.connect(user).catch((error: unknown) => void refused.push({ user, error: error as Refused })),
@@ -82,7 +82,7 @@ describe('the handshake queue', () => {
   });
 
   it('tells whoever waits in line that the server is going away', async () => {
-    chat = await ChatApp.start({ clock: new ManualClock(), admissionsPerSecond: 1 });
+    chat = await ChatApp.start({ clock: new ManualClock(), handshakesPerSecond: 1 });
     await chat.connect('first');
     const waiting = [chat.connect('second'), chat.connect('third')].map((each) =>
       each.catch((error: unknown) => error),
@@ -96,7 +96,7 @@ describe('the handshake queue', () => {
 
   it('gives the turn of whoever went away to the next', async () => {
     const clock = new ManualClock();
-    chat = await ChatApp.start({ clock, admissionsPerSecond: 1 });
+    chat = await ChatApp.start({ clock, handshakesPerSecond: 1 });
     await chat.connect('first');
     const leaver = await RawClient.connect(chat.port);
     await leaver.write(RawClient.handshake('/chat?user=leaver'));

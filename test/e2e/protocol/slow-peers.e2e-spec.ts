@@ -143,7 +143,7 @@ describe('the metrics of the limits', () => {
   });
 
   it('say how many wait in line', async () => {
-    chat = await ChatApp.start({ clock: new ManualClock(), admissionsPerSecond: 1 });
+    chat = await ChatApp.start({ clock: new ManualClock(), handshakesPerSecond: 1 });
     await chat.connect('first');
     const waits = chat.connect('second').catch((error: unknown) => error);
     await eventually(async () => (await samples('handshakes_waiting'))[''] === 1);
