@@ -16,7 +16,7 @@ import { AppModule } from './app.module.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
 import { trusted } from './authentication/trusted.authenticator.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
-import { titleOf } from './database/given-database.js';
+import { titleOf } from './database/database-option.js';
 import { storeOptions } from './database/store-options.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { HandshakeService } from './handshake/handshake.service.js';

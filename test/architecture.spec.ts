@@ -113,6 +113,26 @@ function importCycles(): string[][] {
   return [...new Set(groups)].sort().map((group) => group.split('\n'));
 }
 
+const COMMENT = /\/\*[^]*?\*\/|(?<![:'"`])\/\/.*$/gm;
+const STRING = /'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"/g;
+
+/** The comments of a file, each in one line. */
+function commentsOf(text: string): string[] {
+  return [...text.matchAll(COMMENT)].map(([comment]) => comment.replaceAll(/\s+(?:\* )?/g, ' '));
+}
+
+/** The words of its code: what is neither a comment nor a string. */
+function namesIn(text: string): string[] {
+  return [
+    ...new Set(
+      text
+        .replaceAll(COMMENT, '')
+        .replaceAll(STRING, '')
+        .match(/[A-Za-z_$][\w$]*/g),
+    ),
+  ];
+}
+
 /** Everything that breaks a rule, as lines that say where. */
 const complaints = (complain: (source: Source) => string[]) =>
   sources.flatMap((source) => complain(source).map((complaint) => `${source.path}: ${complaint}`));
@@ -153,6 +173,17 @@ describe('the source', () => {
       for (const lower of below) expect([room, lower, order.indexOf(lower)]).toEqual([room, lower, expect.any(Number)]);
       expect(below.filter((lower) => order.indexOf(lower) <= order.indexOf(room))).toEqual([]);
     }
+  });
+
+  it('has its rooms in the table of CONTRIBUTING.md, each below those that it imports', () => {
+    const table = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8').matchAll(/^\| (`src\/.*?) +\|/gm);
+    const rows = [...table].map(([, cell]) => [...cell!.matchAll(/`src\/(.+?)(?:\.ts)?`/g)].map(([, room]) => room!));
+    expect(rows.flat().toSorted()).toEqual(Object.keys(ARROWS).toSorted());
+    const rowOf = (room: string) => rows.findIndex((rooms) => rooms.includes(room));
+    const upwards = Object.entries(ARROWS).flatMap(([room, below]) =>
+      below.filter((lower) => rowOf(lower) > rowOf(room)).map((lower) => `${room} imports ${lower}`),
+    );
+    expect(upwards).toEqual([]);
   });
 
   it('has no files that import each other, not even as types', () => {
@@ -227,6 +258,22 @@ describe('the source', () => {
         .filter((pattern) => pattern.test(text))
         .map(String),
     );
+    expect(found).toEqual([]);
+  });
+
+  it('has names of the glossary in CONTRIBUTING.md, and none of those that it replaced', () => {
+    const old =
+      /^(pace|mend)$|surroundings|entrance|admission|tall(y|ies)|choked|sayGoodbye|distrust|doubtful|outgoing|dispatch|rememberedAnswer|takenLive|mergedRead|connectionKeeper/i;
+    expect(namesIn('/** Tally */ const choked = "entrance"; // mend').filter((name) => old.test(name))).toEqual([
+      'choked',
+    ]);
+    const named = complaints(({ text }) => namesIn(text).filter((name) => old.test(name)));
+    expect([...named, ...sources.map(({ path }) => path).filter((path) => old.test(path))]).toEqual([]);
+  });
+
+  it('says "returns" of a function, and "answers" of a person or a peer only', () => {
+    const old = /\bAnswers\b|[;,] (?:and )?answers\b|\banswers? (?:whether|how|what|which|true|false|null|undefined)\b/;
+    const found = complaints(({ text }) => commentsOf(text).filter((comment) => old.test(comment)));
     expect(found).toEqual([]);
   });
 });

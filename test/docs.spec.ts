@@ -1,5 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { HELD_MOVES } from '../src/delivery/held-message.js';
+import { READER_MOVES } from '../src/delivery/mailbox-reader.js';
+import { nextPhase, type QueueEvent, type QueuePhase } from '../src/offline-messages/queue-phase.js';
 import { CLOSE_CODES, BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../src/protocol/close-code.js';
 
 describe('docs/errors.md', () => {
@@ -38,6 +41,55 @@ describe('docs/embedding.md', () => {
     const [block, ...others] = blocks.filter((each) => each.includes(mark));
     expect([block !== undefined, others]).toEqual([true, []]);
     expect(flat(readFileSync(join(import.meta.dirname, '..', path), 'utf8'))).toContain(flat(block!));
+  });
+});
+
+describe('docs/internals.md', () => {
+  const root = join(import.meta.dirname, '..');
+  const internals = readFileSync(join(root, 'docs/internals.md'), 'utf8');
+  const named = [...internals.matchAll(/`([^`\n]+)`/g)].map(([, code]) => code!);
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'))
+    .map((path) => readFileSync(join(root, 'src', path), 'utf8'));
+
+  const isInCode = (pattern: string) => sources.some((source) => new RegExp(pattern, 'm').test(source));
+
+  /** Whether a file declares this class or interface, with this member. */
+  function isDeclared(name: string, member: string): boolean {
+    const owner = new RegExp(`^(?:export )?(?:class|interface) ${name}\\b.*?^}`, 'ms');
+    const line = new RegExp(
+      `^  (?:(?:private|protected|static|override|readonly|async|get) )*${member}\\b[^;]*[({:=]`,
+      'm',
+    );
+    return sources.some((source) => line.test(owner.exec(source)?.[0] ?? ''));
+  }
+
+  it('names files, methods, functions and types that are there', () => {
+    const isThere = (code: string): boolean | null => {
+      if (code.startsWith('src/')) return existsSync(join(root, code));
+      const [, owner, member, called, type] = /^(?:([A-Z]\w+)\.(\w+)|(\w+)\(\)|([A-Z][a-z]\w+))$/.exec(code) ?? [];
+      if (member) return isDeclared(owner!, member);
+      if (called) return isInCode(`^export (?:async )?function ${called}\\b`);
+      return type ? isInCode(`^(?:export )?(?:class|interface|type) ${type}\\b`) : null; // Other code is a value.
+    };
+    expect(named.filter((code) => isThere(code) === false)).toEqual([]);
+    expect(named.filter(isThere).length).toBeGreaterThan(50);
+  });
+
+  it('has the states and phases of the code, and where each leads', () => {
+    const events: QueueEvent[] = ['asked', 'done', 'failed', 'failed-empty', 'pause-over', 'close'];
+    const phases: QueuePhase[] = ['idle', 'committing', 'pausing', 'resting', 'closing', 'closed'];
+    const led = (phase: QueuePhase) =>
+      new Set(events.map((event) => nextPhase(phase, event)).filter((next) => next !== phase));
+    const tables = [HELD_MOVES, READER_MOVES, Object.fromEntries(phases.map((phase) => [phase, [...led(phase)]]))];
+    const rows = [...internals.matchAll(/^\| `([\w-]+)` +\|[^|]*\|([^|]*)\|$/gm)];
+    const shown = rows.map(([, state, next]) => [
+      state,
+      new Set([...next!.matchAll(/`([\w-]+)`/g)].map(([, name]) => name)),
+    ]);
+    expect(shown).toEqual(
+      tables.flatMap((table) => Object.entries(table).map(([state, next]) => [state, new Set<string>(next)])),
+    );
   });
 });
 

@@ -4,7 +4,7 @@ import { WebSocketGateway } from '@nestjs/websockets';
 import { inspect } from 'node:util';
 import { AdminModule } from '../admin/admin.module.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
-import { givenDatabase } from '../database/given-database.js';
+import { resolveDatabaseOption } from '../database/database-option.js';
 import {
   checkStore,
   makeRoomForRemovals,
@@ -29,7 +29,7 @@ import { ChatService } from './chat.service.js';
 import { CHAT_PATH, StartLine } from './start-line.js';
 
 const DATABASE: StoreDatabase = {
-  options: givenDatabase,
+  options: resolveDatabaseOption,
   open: openStore,
   reopen: reopenStore,
   check: checkStore,

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuthenticationService } from '../authentication/authentication.service.js';
-import { givenDatabase, titleOf, type GivenDatabase } from '../database/given-database.js';
+import { resolveDatabaseOption, titleOf, type DatabaseOption } from '../database/database-option.js';
 import { MODULE_OPTIONS } from '../options/options.module.js';
 
 /** The injection token of the path of the socket. */
@@ -11,12 +11,12 @@ export const CHAT_PATH = Symbol.for('holdfast:path');
 export class StartLine implements OnApplicationBootstrap {
   constructor(
     @Inject(CHAT_PATH) private readonly path: string,
-    @Inject(MODULE_OPTIONS) private readonly given: { readonly database?: GivenDatabase },
+    @Inject(MODULE_OPTIONS) private readonly given: { readonly database?: DatabaseOption },
     @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
   ) {}
 
   onApplicationBootstrap(): void {
-    const store = titleOf(givenDatabase(this.given.database));
+    const store = titleOf(resolveDatabaseOption(this.given.database));
     new Logger('Holdfast').log(`the chat is at ${this.path}; ${this.authentication.title}; messages wait in ${store}`);
   }
 }

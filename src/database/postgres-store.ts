@@ -41,7 +41,7 @@ export async function openPostgres(
   connect: (options: DataSourceOptions) => Promise<DataSource>,
 ): Promise<DataSource> {
   try {
-    return await connect(guarded(options));
+    return await connect(verifyingOptions(options));
   } catch (cause) {
     if (cause instanceof StoreError) throw cause;
     throw new StoreError(`The database can't be opened: ${reasonOf(cause)}`, { cause });
@@ -55,13 +55,13 @@ function reasonOf(cause: unknown): string {
 }
 
 /**
- * Verifies each connection of the data source before it is used: the server must keep what it commits, and this process
+ * Returns options that verify each connection before it is used: the server must keep what it commits, and this process
  * must be the only one that has the database, because positions go on from the highest that one process has read.
  *
  * The session holds the lock, and the lock ends with it. So the owner of the lock also knows that no statement of an
  * earlier session, on a connection that was abandoned, can still run.
  */
-function guarded({ schema: given, ...options }: PostgresOptions): PostgresOptions {
+function verifyingOptions({ schema: given, ...options }: PostgresOptions): PostgresOptions {
   // Each session searches only this schema, so no statement has to name it: not ours, and not those of TypeORM, which
   // does not know it.
   const schema = checkedSchema(given ?? schemaIn(options.url));

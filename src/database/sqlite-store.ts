@@ -102,17 +102,17 @@ export function reading(options: SqliteOptions): DataSourceOptions {
 
 /** Checks the whole structure of the database and its migrations, without changing anything. */
 async function checkDatabase(options: SqliteOptions, file: string): Promise<void> {
-  const looker = await new DataSource({
+  const inspection = await new DataSource({
     ...options,
     ...READ_ONLY[options.type],
     enableWAL: false,
   } as DataSourceOptions).initialize();
   try {
-    const [verdict] = (await looker.query('PRAGMA quick_check(1)')) as { quick_check: string }[];
+    const [verdict] = (await inspection.query('PRAGMA quick_check(1)')) as { quick_check: string }[];
     if (verdict?.quick_check !== 'ok') throw new StoreError(damaged(file, verdict?.quick_check));
-    await refuseNewer(looker, `The store ${file}`);
+    await refuseNewer(inspection, `The store ${file}`);
   } finally {
-    await looker.destroy();
+    await inspection.destroy();
   }
 }
 
@@ -122,7 +122,8 @@ function damaged(file: string, detail: unknown): string {
 
 function explained(file: string, cause: unknown): string {
   const { name, message } = cause as Error;
-  if (isNotBuilt(cause)) return notBuilt('better-sqlite3'); // sqlite3 is loaded earlier, and reports the same by itself.
+  // sqlite3 is loaded earlier, and reports the same by itself.
+  if (isNotBuilt(cause)) return notBuilt('better-sqlite3');
   if (name === 'MissingDriverError')
     return `The store ${file} can't be opened: this version of TypeORM does not support sqlite3; give the type better-sqlite3, with the same database.`;
   const code = codeOf(cause);

@@ -89,7 +89,8 @@ export class StoreLock {
       const files = [this.path, identityOf(this.path), identityOf(this.file)];
       const isHeld = files.some((file) => file !== null && heldFiles().has(file));
       if (isHeld && performance.now() < end) await pass(RELEASE_WAIT_MS / 10);
-      else return files.forEach((file) => this.hold(file)); // Synchronously: another application may be about to do the same.
+      // Synchronously: another application may be about to do the same.
+      else return files.forEach((file) => this.hold(file));
     }
   }
 
@@ -110,11 +111,13 @@ export class StoreLock {
       attempt(`The lock ${this.file} of the store can't be made`, () => closeSync(openSync(this.file, 'a', 0o644)));
     }
     const identity = identityOf(this.file);
-    const { type, driver } = this.options; // The driver without traces: once turned on, traces apply to every connection.
+    // The driver without traces: once turned on, traces apply to every connection.
+    const { type, driver } = this.options;
     const connection = await new DataSource({ type, driver, database: this.file } as DataSourceOptions).initialize();
     try {
       await connection.query(`PRAGMA busy_timeout = ${waitMs}`);
-      await connection.query('PRAGMA journal_mode = MEMORY'); // Nothing is ever written, so no journal appears beside it.
+      // Nothing is ever written, so no journal appears beside it.
+      await connection.query('PRAGMA journal_mode = MEMORY');
       await connection.query('BEGIN EXCLUSIVE');
       if (identityOf(this.file) !== identity)
         throw new StoreError(`The lock ${this.file} is being replaced; leave it alone.`);

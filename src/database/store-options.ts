@@ -145,7 +145,7 @@ function checkFileName(name: string): void {
 
 function checkPostgresUrl(url: string): void {
   // Neither the error nor its cause contains the address: it holds a password, and errors go to the log.
-  if (!URL.canParse(url)) throw new Error(`DATABASE_URL is no address of Postgres; ${ADVICE}.`);
+  if (!URL.canParse(url)) throw new Error(`DATABASE_URL is not an address of Postgres; ${ADVICE}.`);
   const parsed = new URL(url);
   // After a slash in the password, the rest of it is part of the database's name, which errors contain.
   if (parsed.pathname.includes('@')) throw new Error(`DATABASE_URL has an '@' behind its host; ${ADVICE}.`);

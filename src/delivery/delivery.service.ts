@@ -16,7 +16,7 @@ import { PendingReceipt, type OutcomeListener } from './pending-receipt.js';
 
 /**
  * The one place where live and stored meet: it accepts messages, gives each its position in the order, and hands it to
- * the mailbox of its recipient. Each sender hears once what became of its message.
+ * the mailbox of its recipient. Each sender gets one receipt or one refusal.
  */
 @Injectable()
 export class DeliveryService {
@@ -62,8 +62,8 @@ export class DeliveryService {
   }
 
   /**
-   * Accepts a direct message or a broadcast that is valid but for its size; throws CONTENT_TOO_LARGE. The listener hears
-   * of a receipt or a refusal when it is due.
+   * Accepts a direct message or a broadcast. Everything but its size was checked before; throws CONTENT_TOO_LARGE. The
+   * listener is called when the receipt or the refusal is due.
    */
   send(request: SendRequest, listener: OutcomeListener): void {
     const { from, to, content, id } = request;
@@ -102,7 +102,7 @@ export class DeliveryService {
     this.readers.set(connection, { mailbox, reader: mailbox.attach(connection) });
   }
 
-  /** A connection has ended: what it has not confirmed is stored. */
+  /** Ends a connection's reading: what it has not confirmed is stored. */
   detach(connection: Connection): void {
     const attached = this.readers.get(connection);
     if (!attached) return;
@@ -157,7 +157,10 @@ export class DeliveryService {
     if (this.mailboxes.get(mailbox.key) === mailbox) this.mailboxes.delete(mailbox.key);
   }
 
-  /** One mailbox after the other, so that each keeps its order. What another server had no position for stays where it is. */
+  /**
+   * Each mailbox is renumbered as a whole, which keeps its order. Another server was given none of our positions, so
+   * what is in flight keeps them then.
+   */
   private renumber(above: number, byServer: boolean): void {
     const { context } = this;
     context.lastPosition = Math.max(context.lastPosition, above);

@@ -8,12 +8,12 @@ import type { PendingReceipt } from './pending-receipt.js';
  * - `storing`: in memory and in the commit queue
  * - `stored`: in memory and committed
  * - `released`: committed, and no longer in memory
- * - `ending`: its life is over, and its commit, which is under way, has still to be heard of
+ * - `ending`: its life is over, and the outcome of its commit, which is under way, is not known yet
  * - `ended`: its life is over: confirmed, refused, a repeat, or removed by the store
  */
 export type HeldState = 'memory' | 'storing' | 'stored' | 'released' | 'ending' | 'ended';
 
-/** To which states each leads. */
+/** The states that may follow each state. */
 export const HELD_MOVES: Readonly<Record<HeldState, readonly HeldState[]>> = {
   memory: ['storing', 'ended'],
   storing: ['stored', 'memory', 'ending', 'ended'],
@@ -23,7 +23,7 @@ export const HELD_MOVES: Readonly<Record<HeldState, readonly HeldState[]>> = {
   ended: [],
 };
 
-/** Its mailbox, as far as a message knows it. */
+/** The part of a mailbox that a message knows. */
 interface Owner {
   readonly key: MailboxKey;
   onSettled(held: HeldMessage, outcome: StoreOutcome): void;
@@ -32,7 +32,7 @@ interface Owner {
 /** A message of a mailbox while it is in memory: in flight, behind others, or on its way to the disk. */
 export class HeldMessage implements StoreRequest, StoredHeader {
   /**
-   * It was written to a connection before it was stored, so that it is accepted and can't be refused any more. It is
+   * It was written to a connection before it was stored. So it is accepted, and cannot be refused any more. This is
    * independent of the state.
    */
   wasRelayed = false;
@@ -40,16 +40,16 @@ export class HeldMessage implements StoreRequest, StoredHeader {
   inFlight = 0;
   /** It had to wait for more than its own commit. */
   isDelayed = false;
-  /** How many persist ticks there had been when it came: some later it is stored, unless it is confirmed. */
+  /** The number of persist ticks when it came. It is stored a few ticks later, unless it is confirmed. */
   acceptedAtTick = 0;
 
   constructor(
     private readonly owner: Owner,
     readonly message: Message,
-    /** Its place in the order. It changes when somebody else has written into the store before this message was there. */
+    /** Its position in the order. It changes when somebody else writes into the store before this message is there. */
     public position: number,
     readonly bytes: number,
-    /** What its sender is told; null when it was read from the disk, as that sender has the receipt. */
+    /** The receipt that its sender waits for; null when it was read from the disk, as that sender has the receipt. */
     readonly pendingReceipt: PendingReceipt | null,
     private current: HeldState,
   ) {}
@@ -64,7 +64,7 @@ export class HeldMessage implements StoreRequest, StoredHeader {
     return this.current;
   }
 
-  /** The one way to another state; throws when the table has no such way. */
+  /** The only way to another state; throws when the table does not allow it. */
   moveTo(next: HeldState): void {
     if (!HELD_MOVES[this.current].includes(next)) throw new Error(`no message goes from ${this.current} to ${next}`);
     this.current = next;
@@ -80,7 +80,7 @@ export class HeldMessage implements StoreRequest, StoredHeader {
     return this.wasRelayed || this.current === 'stored';
   }
 
-  /** It is being written to a connection; returns whether that accepts it. */
+  /** Notes that it is written to a connection; returns whether that accepts it. */
   relay(): boolean {
     if (this.isAccepted) return false;
     this.wasRelayed = true;

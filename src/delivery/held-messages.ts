@@ -3,7 +3,9 @@ import type { HeldMessage } from './held-message.js';
 /** Messages that are no longer held may stay among the others up to this many. */
 const SLACK = 8;
 
-/** Tells a message from all others of its mailbox: its sender's id for it. No user name holds a line feed. */
+/**
+ * Identifies a message within its mailbox, by its sender and the sender's id for it. User names contain no line feed.
+ */
 export function messageKeyOf({ from, id }: { readonly from: string; readonly id: string }): string {
   return `${from}\n${id}`;
 }
@@ -12,7 +14,7 @@ export function messageKeyOf({ from, id }: { readonly from: string; readonly id:
 export class HeldMessages implements Iterable<HeldMessage> {
   private messages: HeldMessage[] = [];
   /** How many of `messages` are no longer held. */
-  private left = 0;
+  private notHeld = 0;
 
   get size(): number {
     return this.messages.length;
@@ -48,15 +50,18 @@ export class HeldMessages implements Iterable<HeldMessage> {
   }
 
   /**
-   * Gives every message above `after` that is not stored a new position, in their order. Returns a function from an
-   * earlier position to the one up to which it reaches now.
+   * Gives new positions, in order, to the messages above `after` that are not stored. Returns a function that maps an
+   * earlier position to the one that stands for it now.
    */
   renumber(after: number, next: () => number): (position: number) => number {
     const moved: { readonly from: number; readonly to: number }[] = [];
+    this.removeAllNotHeld();
     for (const held of this.messages) {
       if ((held.state !== 'memory' && held.state !== 'storing') || held.position <= after) continue;
       moved.push({ from: held.position, to: (held.position = next()) });
     }
+    // Stored ones keep their positions, and may stand among those that moved.
+    this.messages.sort((one, other) => one.position - other.position);
     return (position) => moved.findLast(({ from }) => from <= position)?.to ?? position;
   }
 
@@ -72,23 +77,27 @@ export class HeldMessages implements Iterable<HeldMessage> {
     return held?.position === position ? held : undefined;
   }
 
-  /** One of them has left memory: it is released or its life is over. `trim` takes it out. */
-  onLeft(): void {
-    this.left += 1;
+  /** Notes that one of them is no longer held: it is released, or its life is over. */
+  onNotHeld(): void {
+    this.notHeld += 1;
   }
 
-  /** Takes out those that are no longer held: the ones in front always, the others when they are many. */
-  trim(): void {
+  /** Removes those that are no longer held: those at the front always, the others when they are many. */
+  removeNotHeld(): void {
     let front = 0;
     while (this.messages[front]?.isHeld === false) front += 1;
     if (front > 0) {
       this.messages.splice(0, front);
-      this.left -= front;
+      this.notHeld -= front;
     }
-    if (this.left > SLACK && this.left * 2 > this.messages.length) {
-      this.messages = this.messages.filter((held) => held.isHeld);
-      this.left = 0;
+    if (this.notHeld > SLACK && this.notHeld * 2 > this.messages.length) {
+      this.removeAllNotHeld();
     }
+  }
+
+  private removeAllNotHeld(): void {
+    this.messages = this.messages.filter((held) => held.isHeld);
+    this.notHeld = 0;
   }
 
   private indexAfter(position: number): number {

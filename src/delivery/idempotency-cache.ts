@@ -4,9 +4,9 @@ import { PendingReceipt, type MessageIdentity } from './pending-receipt.js';
 const REMEMBERED = 10_000;
 
 /**
- * The receipts of the last messages that brought an id of their sender's, so that a repeat is told and not accepted again
- * [protocol 2.5]. It drops a generation at a time, as hashlru does: a Map that loses its oldest entry with every message
- * has to look for it among the holes of those before, which cost a fifth of the relay.
+ * The receipts of the last messages that had an id of their sender, so that a repeat gets the receipt of the first and
+ * is not accepted again [protocol 2.5]. It drops a whole generation at a time, as hashlru does. A Map that loses its
+ * oldest entry with every message searches for it among the holes of earlier ones, which cost a fifth of the relay.
  */
 export class IdempotencyCache {
   private recent = new Generation();
@@ -25,7 +25,7 @@ export class IdempotencyCache {
     this.recent.add(receipt);
   }
 
-  /** A message was read from the disk: from here on a repeat of it is known. */
+  /** Adds a message that was read from the disk, so that a repeat of it is found. */
   addStored(message: MessageIdentity & { readonly sentAt: number }): void {
     if (!this.find(message)) this.add(PendingReceipt.ofStored(message, message.sentAt));
   }
@@ -37,8 +37,8 @@ export class IdempotencyCache {
 }
 
 /**
- * One generation, by ids. Most ids are used once, so an id is a key by itself: to put a key together of id and users, and
- * to hash it, cost a twentieth of the relay. Messages with the same id are told apart by their users.
+ * One generation, by ids. Most ids are used once, so the id alone is the key: building a key from id and users, and
+ * hashing it, cost a twentieth of the relay. Messages with the same id are distinguished by their users.
  */
 class Generation {
   size = 0;
@@ -67,7 +67,7 @@ class Generation {
   }
 }
 
-/** Sender and recipient in one text. No user name holds a line feed. */
+/** Sender and recipient in one string. User names contain no line feed. */
 function usersOf({ from, to }: MessageIdentity): string {
   return `${from}\n${to}`;
 }

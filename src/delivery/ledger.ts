@@ -18,25 +18,25 @@ export interface LedgerTotals {
   readonly purged: number;
   readonly evicted: number;
   /**
-   * Of the accepted, those found in the store: at the start, or when another server had been in it. What that server
-   * deleted counts against it.
+   * Of the accepted, those found in the store: at the start, or after another server had used it. What that server
+   * deleted is subtracted.
    */
   readonly recovered: number;
 }
 
 /**
- * Counts every direct message that was accepted and every end of one, and tells of each. At any time
+ * Counts every direct message that is accepted and every one that ends, and emits an event for each. At any time
  * accepted = confirmed + pending + inFlight + expired + purged + evicted [protocol 2.3].
  */
 export class Ledger {
-  /** Broadcasts sent: no part of the balance, as they are never stored. */
+  /** Broadcasts sent. They are not part of the balance, because they are never stored. */
   broadcasts = 0;
   private readonly logger = new Logger('Delivery');
   /** A message was accepted: written to its recipient, or committed. */
   readonly accepted = new Emitter<Message>(this.logger, 'accepted');
   /** A message was committed. */
   readonly stored = new Emitter<Message>(this.logger, 'stored');
-  /** A message reached its recipient; told after it has left the store, if it was there. */
+  /** A message was confirmed; emitted after it was removed from the store, if it was there. */
   readonly confirmed = new Emitter<Omit<Message, 'content'>>(this.logger, 'confirmed');
   private acceptedHere = 0;
   private inMemory = 0;
@@ -63,26 +63,26 @@ export class Ledger {
     this.stored.emit(message);
   }
 
-  /** A message in memory was stored as well: the store counts it from here on. */
+  /** A message in memory was stored as well. The store counts it from now on. */
   movedToStore(message: Message): void {
     this.inMemory -= 1;
     this.stored.emit(message);
   }
 
-  /** A message was confirmed that the store never had. */
+  /** A message that was never in the store was confirmed. */
   confirmedLive(message: Message): void {
     this.inMemory -= 1;
     this.confirmedInMemory += 1;
     this.confirmed.emit(message);
   }
 
-  /** A message turned out to be the repeat of one that the store has: it was never another one. */
+  /** A message was the repeat of one that the store has, so it was counted twice. */
   wasRepeat(): void {
     this.acceptedHere -= 1;
     this.inMemory -= 1;
   }
 
-  /** A frame or a REST call was refused: what it brought was never accepted. Whoever refuses it says so here. */
+  /** A frame or a REST call was refused, so its message was never accepted. The room that refuses it calls this. */
   countRefusal(code: ErrorCode): void {
     this.refusalsByCode.set(code, this.refusals(code) + 1);
   }

@@ -8,14 +8,14 @@ import { PersistTicks } from './persist-ticks.js';
 /** Pause before a page of the backlog that could not be read is tried again, in milliseconds. */
 const READ_RETRY_MS = 250;
 
-/** What all mailboxes share. DeliveryService makes it; hosts have no part in it. */
+/** What all mailboxes share. DeliveryService makes it; hosts do not see it. */
 export class MailboxContext {
   /** Position of the last message that was accepted into any mailbox. */
   lastPosition: number;
   readonly ticks: PersistTicks;
   private readonly logger = new Logger('Delivery');
 
-  /** `onIdle`: nobody reads that mailbox and nothing of it is in memory, so it may be thrown away. */
+  /** `onIdle` is called when nobody reads a mailbox and nothing of it is in memory, so that it may be removed. */
   constructor(
     private readonly options: ChatOptions,
     readonly store: MailboxStore,
@@ -40,7 +40,7 @@ export class MailboxContext {
     return (this.lastPosition += 1);
   }
 
-  /** A page could not be read: logs it, and calls `retry` after a while. */
+  /** Logs that a page could not be read, and calls `retry` after a pause. */
   retryRead(error: unknown, retry: () => void): void {
     this.logger.error(`The store can't be read: ${String(error)}`);
     this.options.clock.after(READ_RETRY_MS, retry);

@@ -3,17 +3,17 @@ import type { Message } from '../protocol/message.js';
 import type { HeldMessage } from './held-message.js';
 import type { MailboxKey, MailboxStore, Page, StoredMessage } from './mailbox-store.js';
 
-/** Content that may be in flight to one connection, in bytes; one message always may. What exceeds it waits in the store. */
+/** Content that may be in flight to one connection, in bytes; one message always may. The rest waits in the store. */
 export const WINDOW_BYTES = 256 * 1024;
-/** The most messages of one page: with more, a statement would be no cheaper for each. */
+/** The most messages of one page. More would not make a statement cheaper for each message. */
 const PAGE_ROWS = 1_024;
 /** Broadcasts kept for a connection that is behind. No more are kept, as a broadcast is delivered at most once. */
 const HELD_BROADCASTS = 256;
 
-/** Who receives the messages of a mailbox: a connection. */
+/** Receives the messages of a mailbox: a connection. */
 export interface Receiver {
   readonly isOpen: boolean;
-  /** Called before all else. `pending` messages wait in the store; null when the disk did not say. */
+  /** Called first. `pending` messages wait in the store; null when the disk could not be read. */
   onOpened(pending: number | null): void;
   /** `delayed`: the message had to wait, in the store or behind others. */
   onMessage(message: Message, seq: number, delayed: boolean): void;
@@ -23,16 +23,16 @@ export interface Receiver {
 }
 
 /**
- * How a reader stands to what is on the disk:
+ * What a reader still needs from the disk:
  * - `opening`: it is not known yet how much waits; the first page is being read
- * - `draining`: some of what it has to get may be on the disk only
+ * - `draining`: some of what it has yet to get may be on the disk only
  * - `reading`: the same, and a page is being read
- * - `live`: all that it has to get is in memory
+ * - `live`: everything that it has yet to get is in memory
  * - `detached`: it gets nothing any more
  */
 export type ReaderState = 'opening' | 'draining' | 'reading' | 'live' | 'detached';
 
-/** To which states each leads. */
+/** The states that may follow each state. */
 export const READER_MOVES: Readonly<Record<ReaderState, readonly ReaderState[]>> = {
   opening: ['draining', 'live', 'detached'],
   draining: ['reading', 'live', 'detached'],
@@ -48,9 +48,9 @@ export class MailboxReader {
   /** How many messages the next page may have. */
   private pageRows: number;
   private current: ReaderState = 'opening';
-  /** What lies above this position may be on the disk only; null while nothing may, or while that is being read. */
+  /** What lies above this position may be on the disk only; null when nothing is, or while that is being read. */
   private knownUpTo: number | null = null;
-  /** The receiver was told that it has got all that waited before it came. */
+  /** The receiver knows that it has got all that waited before it came. */
   private isCaughtUp = false;
   private backlogWritten = 0;
   private nextSeq = 1;
@@ -71,7 +71,7 @@ export class MailboxReader {
     return this.current;
   }
 
-  /** The one way to another state; throws when the table has no such way. */
+  /** The only way to another state; throws when the table does not allow it. */
   moveTo(next: ReaderState): void {
     if (!READER_MOVES[this.current].includes(next)) throw new Error(`no reader goes from ${this.current} to ${next}`);
     this.current = next;
@@ -103,8 +103,8 @@ export class MailboxReader {
   }
 
   /**
-   * Reads the next page up to a position, or takes the first look at the mailbox when it is opening, and gives the
-   * messages to `hold`. Rejects when the disk can't be read. After `detach` it does neither.
+   * Reads the next page up to a position, or the first page while it is opening, and passes the messages to `hold`.
+   * Rejects when the disk cannot be read. After `detach` it does neither.
    */
   async readPage(
     store: MailboxStore,
@@ -136,7 +136,7 @@ export class MailboxReader {
     return page;
   }
 
-  /** Returns the position above which the page begins. What is released meanwhile may not be in it. */
+  /** Returns the position above which the page begins. The page may lack what is released meanwhile. */
   private beginPage(): number {
     const after = this.knownUpTo ?? 0; // Positions begin at 1.
     if (this.current !== 'opening') this.moveTo('reading');
@@ -144,7 +144,7 @@ export class MailboxReader {
     return after;
   }
 
-  /** All up to this position is in memory, but for what was released meanwhile. */
+  /** Everything up to this position is in memory, except what was released meanwhile. */
   private endPage(upTo: number): void {
     this.moveTo('draining');
     this.readAgainAfter(upTo);
@@ -161,7 +161,7 @@ export class MailboxReader {
     if (this.current === 'live') this.moveTo('draining');
   }
 
-  /** All that is on the disk only has been read. */
+  /** Nothing is on the disk only any more. */
   goLive(): void {
     this.moveTo('live');
     this.knownUpTo = null;
@@ -174,7 +174,7 @@ export class MailboxReader {
 
   write(held: HeldMessage): void {
     const wasThere = this.cameBefore(held);
-    if (wasThere) this.tellCaughtUp();
+    if (wasThere) this.notifyCaughtUp();
     if (!this.isCaughtUp) this.backlogWritten += 1;
     this.flushBroadcasts(held.position);
     this.cursor = held.position;
@@ -184,26 +184,27 @@ export class MailboxReader {
     this.receiver.onMessage(held.message, this.nextSeq++, held.isDelayed || !wasThere);
   }
 
-  /** Takes out what this seq confirms, which is everything up to it; returns null when no message with it was written. */
+  /** Removes and returns all that is in flight up to this seq; returns null when no message with it was written. */
   confirm(seq: number): HeldMessage[] | null {
     if (seq >= this.nextSeq) return null;
     const confirmed = this.inFlight.splice(0, Math.max(0, seq - (this.nextSeq - 1 - this.inFlight.length)));
-    this.takeOut(confirmed);
+    this.removeInFlight(confirmed);
     return confirmed;
   }
 
   /** Ends it: nothing is in flight to it any more. */
   detach(): void {
     this.moveTo('detached');
-    this.takeOut(this.inFlight);
+    this.removeInFlight(this.inFlight);
     this.inFlight = [];
   }
 
   /**
-   * Writes a broadcast, or keeps it when messages wait to be written before it; returns false when it does neither.
+   * Writes a broadcast, or keeps it while messages wait to be written before it; returns false when it does neither.
    * `after` is the position of the last message that was accepted before it.
    */
   broadcast(broadcast: Broadcast, after: number, isBehind: boolean): boolean {
+    if (this.current === 'detached') return false; // Its socket is closing, and the close event has still to come.
     if (!isBehind && this.broadcasts.length === 0) return this.receiver.onBroadcast(broadcast);
     if (this.broadcasts.length >= HELD_BROADCASTS) return false;
     this.broadcasts.push({ broadcast, after });
@@ -211,8 +212,8 @@ export class MailboxReader {
   }
 
   /**
-   * Messages that are not on the disk have new positions; `newPosition` returns the one up to which an earlier one
-   * reaches now. What somebody else has put above the last message that was written has to be read.
+   * Messages that are not on the disk have new positions; `newPosition` maps an earlier position to the one that stands
+   * for it now. What somebody else has stored above the last message that was written has to be read.
    */
   onRenumbered(newPosition: (position: number) => number): void {
     this.cursor = newPosition(this.cursor);
@@ -222,12 +223,12 @@ export class MailboxReader {
 
   /** All of the mailbox was written. */
   onAllWritten(): void {
-    this.tellCaughtUp();
+    this.notifyCaughtUp();
     if (this.broadcasts.length === 0) return;
     for (const { broadcast } of this.broadcasts.splice(0)) this.receiver.onBroadcast(broadcast);
   }
 
-  private tellCaughtUp(): void {
+  private notifyCaughtUp(): void {
     if (this.isCaughtUp) return;
     this.isCaughtUp = true;
     this.receiver.onCaughtUp(this.backlogWritten);
@@ -240,7 +241,7 @@ export class MailboxReader {
     }
   }
 
-  private takeOut(messages: readonly HeldMessage[]): void {
+  private removeInFlight(messages: readonly HeldMessage[]): void {
     for (const held of messages) {
       held.inFlight -= 1;
       this.inFlightBytes -= held.bytes;

@@ -49,7 +49,7 @@ export type StoreOutcome =
 export interface StoreRequest {
   readonly mailbox: MailboxKey;
   readonly message: Message;
-  /** Its place in the order. It changes when somebody else has written into the store, so it is read when its turn comes. */
+  /** Its position in the order. It changes when somebody else writes into the store, so it is read at its turn. */
   readonly position: number;
   readonly bytes: number;
   /** Accepted already: no cap applies, and it is tried again until it is stored. Read when its turn comes. */
@@ -73,10 +73,10 @@ export interface FirstPage extends Page {
   readonly pending: number;
 }
 
-/** How a message left the store [protocol 2.3]. */
+/** Why a message was removed from the store [protocol 2.3]. */
 export type RemovalReason = 'confirmed' | 'expired' | 'purged' | 'evicted';
 
-/** How many messages wait, how many of them were found in the store, and how many left it in which way since the start. */
+/** How many messages wait, how many of them were found in the store, and how many were removed for each reason. */
 export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'recovered', number>>;
 
 /**
@@ -84,11 +84,12 @@ export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'recovered
  * may go, is delivery's to decide. Reads reject with STORE_UNAVAILABLE when the disk can't be read.
  */
 export interface MailboxStore {
-  /** A row has left the store; told after the commit. */
+  /** A row was removed; emitted after the commit. */
   readonly removed: Emitter<StoredHeader, RemovalReason>;
   /**
-   * Somebody else has written into the store, between two commits: what is not on the disk needs positions above the
-   * first value. The second is true when it was another server, which was given none of the positions given here.
+   * Somebody else has written into the store; emitted between two commits. What is not on the disk needs positions
+   * above the first value. The second is true when it was another server, which was given none of the positions given
+   * here.
    */
   readonly displaced: Emitter<number, boolean>;
   /** The highest position that was given before the store was opened. */
@@ -99,22 +100,22 @@ export interface MailboxStore {
   whenRoom(callback: () => void): void;
   /** Stores a message in the next commit; its `onSettled` is called after it. */
   store(request: StoreRequest): void;
-  /** Takes a message back whose commit has not begun; returns false when it is too late. */
+  /** Takes back a message whose commit has not begun; returns false when it has. */
   cancel(request: StoreRequest): boolean;
   /** Deletes a row in the next commit. */
   remove(row: StoredHeader, reason: RemovalReason): void;
-  /** The first look at a mailbox: counts what waits, and reads its first messages as `page` does. */
+  /** Counts what waits in a mailbox, and reads its first messages as `page` does. */
   firstPage(mailbox: MailboxKey, upTo: number, limit: number): Promise<FirstPage>;
   /**
-   * The first messages with a position above `after` and up to `upTo`, in order: at most `limit`, and none behind the
-   * one that fills the bytes of a page.
+   * Returns the first messages with a position above `after` and up to `upTo`, in order: at most `limit`, and none
+   * after the one that fills the bytes of a page.
    */
   page(mailbox: MailboxKey, after: number, upTo: number, limit: number): Promise<Page>;
-  /** True for a row that a page has although it has been deleted since, or is about to be. */
-  isLeaving(row: StoredKey): boolean;
-  /** How many messages wait in a mailbox. */
+  /** Returns true for a row of a page that was deleted since the page was read, or is about to be. */
+  isBeingRemoved(row: StoredKey): boolean;
+  /** Returns how many messages wait in a mailbox. */
   count(mailbox: MailboxKey): Promise<number>;
-  /** Resolves when all that was asked for is committed, or could not be. */
+  /** Resolves when everything that was asked for is committed, or could not be. */
   flush(): Promise<void>;
   /** Commits what was asked for, and stops. */
   close(): Promise<void>;

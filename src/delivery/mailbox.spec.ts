@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { Broadcast } from '../connections/broadcast.js';
 import { resolveChatOptions } from '../options/chat.options.js';
 import { Emitter } from '../options/emitter.js';
 import { ChatError } from '../protocol/chat-error.js';
@@ -26,46 +27,72 @@ function slowStore(requests: StoreRequest[]): MailboxStore {
     remove: () => undefined,
     firstPage: () => Promise.resolve(page),
     page: () => Promise.resolve(page),
-    isLeaving: () => false,
+    isBeingRemoved: () => false,
     count: () => Promise.resolve(0),
     flush: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
 }
 
+/** A mailbox whose user is connected, and what was written to them and told to the senders. */
+function openMailbox() {
+  const requests: StoreRequest[] = [];
+  const written: string[] = [];
+  const heard: string[] = [];
+  const receiver = {
+    isOpen: true,
+    onOpened: () => undefined,
+    onMessage: ({ id }: { id: string }, seq: number) => void written.push(`${id} ${seq}`),
+    onBroadcast: () => true,
+    onCaughtUp: () => undefined,
+  };
+  const listener = {
+    onReceipt: ({ id, status }: { id: string; status: string }) => void heard.push(`${id} ${status}`),
+    onRefused: ({ code }: ChatError, id: string) => void heard.push(`${id} ${code}`),
+  };
+  const store = slowStore(requests);
+  const ledger = new Ledger(store);
+  const options = resolveChatOptions({ ackWindow: 2 });
+  const context = new MailboxContext(options, store, ledger, new IdempotencyCache(), () => undefined);
+  const mailbox = new Mailbox(mailboxKeyOf('bob'), context);
+  const reader = mailbox.attach(receiver);
+  const send = (id: string): void => {
+    const message = { id, from: 'alice', to: 'bob', content: 'x', sentAt: 1 };
+    mailbox.accept(message, context.nextPosition(), 1, new PendingReceipt(message, listener));
+  };
+  return { requests, written, heard, receiver, ledger, mailbox, reader, send };
+}
+
 describe('a mailbox', () => {
   it('stores a message again that was refused by the store after it had been written to its recipient', () => {
-    const requests: StoreRequest[] = [];
-    const written: string[] = [];
-    const heard: string[] = [];
-    const options = resolveChatOptions({ ackWindow: 2 });
-    const store = slowStore(requests);
-    const ledger = new Ledger(store);
-    const context = new MailboxContext(options, store, ledger, new IdempotencyCache(), () => undefined);
-    const mailbox = new Mailbox(mailboxKeyOf('bob'), context);
-    const reader = mailbox.attach({
-      isOpen: true,
-      onOpened: () => undefined,
-      onMessage: ({ id }) => void written.push(id),
-      onBroadcast: () => true,
-      onCaughtUp: () => undefined,
-    });
-    const listener = {
-      onReceipt: ({ id, status }: { id: string; status: string }) => void heard.push(`${id} ${status}`),
-      onRefused: ({ code }: ChatError, id: string) => void heard.push(`${id} ${code}`),
-    };
-    for (const id of ['m1', 'm2', 'm3']) {
-      const message = { id, from: 'alice', to: 'bob', content: 'x', sentAt: 1 };
-      mailbox.accept(message, context.nextPosition(), 1, new PendingReceipt(message, listener));
-    }
+    const { requests, written, heard, ledger, mailbox, reader, send } = openMailbox();
+    for (const id of ['m1', 'm2', 'm3']) send(id);
     expect(requests.map(({ message }) => message.id)).toEqual(['m1', 'm2', 'm3']); // The window is full.
     mailbox.confirm(reader, 2);
-    expect(written).toEqual(['m1', 'm2', 'm3']);
+    expect(written).toEqual(['m1 1', 'm2 2', 'm3 3']);
     const third = requests[2]!;
     third.onSettled({ status: 'refused', error: new ChatError('MAILBOX_FULL', 'full') });
     expect(requests.slice(3)).toEqual([third]);
     third.onSettled({ status: 'stored' });
     expect(heard).toEqual(['m1 delivered', 'm2 delivered', 'm3 stored']);
     expect(ledger.totals()).toMatchObject({ accepted: 3, inFlight: 2 });
+  });
+
+  it('writes each message once and in order when a listener sends to the same mailbox', () => {
+    const { written, ledger, send } = openMailbox();
+    ledger.accepted.on(({ id }) => {
+      if (id === 'm1') send('m2');
+    });
+    send('m1');
+    expect(written).toEqual(['m1 1', 'm2 2']);
+    expect(ledger.totals()).toMatchObject({ accepted: 2, inFlight: 2 });
+  });
+
+  it('gives no broadcast to a connection that is closing, and does not count it', () => {
+    const { mailbox, reader, receiver, send } = openMailbox();
+    receiver.isOpen = false;
+    send('m1'); // Finds out that the socket takes no more.
+    expect(reader.state).toBe('detached');
+    expect(mailbox.broadcast(reader, new Broadcast('b1', 'alice', 'x', 1))).toBe(false);
   });
 });

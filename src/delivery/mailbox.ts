@@ -9,21 +9,21 @@ import type { PendingReceipt } from './pending-receipt.js';
 
 /**
  * All that is in flight or pending for one user, in order. It alone decides whether a message is relayed or stored, and
- * when it may leave the store. It exists only while its user is connected or something for it is on its way to the disk.
+ * when it is removed from the store. It exists only while its user is connected, or a message for them is in memory.
  *
  * | its connection is   | a new message                                                                              |
  * | ------------------- | ------------------------------------------------------------------------------------------ |
- * | not there           | is stored                                                                                  |
- * | opening             | stays in memory, as far as a window goes; what exceeds it is stored                        |
+ * | absent              | is stored                                                                                  |
+ * | opening             | stays in memory, up to one window; what exceeds it is stored                               |
  * | draining or reading | is stored, behind the backlog                                                              |
  * | live                | is written at once; is stored when the window is full, or when no confirmation comes       |
  *
  * With several connections each has a state of its own, and a message is stored at once unless all of them have it in
- * flight, or the others are opening.
+ * flight or are opening.
  *
  * A message is in memory from its acceptance until it is confirmed, or stored and in flight to nobody. What is on the
- * disk only lies at or below `diskUpTo`, and each reader knows above which position it has to read there. Pages from the
- * disk and messages from memory are merged by position, so nothing overtakes and nothing is left out.
+ * disk only lies at or below `diskUpTo`, and each reader knows above which position it has to read there. Pages from
+ * the disk and messages from memory are merged by position, so nothing overtakes and nothing is left out.
  *
  * It does not promise that a person saw a confirmed message, nor that a message comes only once.
  */
@@ -56,12 +56,12 @@ export class Mailbox {
     }
     // A socket that is closing takes no more, and its close event may come much later.
     if (hasClosing) for (const reader of this.readers) if (!reader.receiver.isOpen) this.detach(reader);
-    if (held.state !== 'memory') return; // A connection has left, and with that it is on its way to the disk.
+    if (held.state !== 'memory') return; // A connection was detached, which has stored it.
     if (this.mayStayInMemory(held)) ticks.add(this);
     else this.store(held);
   }
 
-  /** Lets a connection read the mailbox from its beginning. It hears first how much waits. */
+  /** Lets a connection read the mailbox from its beginning. The receiver gets the number of waiting messages first. */
   attach(receiver: Receiver): MailboxReader {
     const reader = new MailboxReader(receiver, this.context.ackWindow, this.context.lastPosition);
     this.readers.add(reader);
@@ -81,7 +81,7 @@ export class Mailbox {
       held.isDelayed ||= this.context.persistFirst;
       this.releaseIfStored(held);
     }
-    this.trim();
+    this.cleanUp();
   }
 
   /**
@@ -92,7 +92,7 @@ export class Mailbox {
     const confirmed = reader.confirm(seq);
     if (!confirmed) return null;
     for (const held of confirmed) if (held.isHeld) this.endConfirmed(held); // Another connection may have confirmed it.
-    this.trim();
+    this.cleanUp();
     this.advance(reader);
     return confirmed.length;
   }
@@ -114,9 +114,9 @@ export class Mailbox {
   }
 
   /**
-   * Somebody else has written into the store, up to `above`: what is not there yet goes behind that, and readers look
-   * there. `writtenToo` says whether this is also for what is in flight; otherwise that keeps its position, before what
-   * the others stored.
+   * Somebody else has written into the store, up to `above`. What is not stored yet gets positions above that, and
+   * readers read the disk again. `writtenToo` includes what is in flight; otherwise that keeps its positions, below
+   * what the others stored.
    */
   renumber(above: number, writtenToo: boolean): void {
     const written = writtenToo ? 0 : Math.max(0, ...[...this.readers].map(({ cursor }) => cursor));
@@ -131,7 +131,7 @@ export class Mailbox {
   onRemoved(row: StoredKey): void {
     const held = this.held.at(row.position);
     if (held?.id === row.id && held.from === row.from) this.end(held);
-    this.trim();
+    this.cleanUp();
   }
 
   /** What became of a message that was to be stored. */
@@ -146,7 +146,7 @@ export class Mailbox {
       this.end(held, 'ended');
       held.pendingReceipt?.receipted('stored', outcome.sentAt, true);
     } else if (held.wasRelayed) {
-      // It was written to a connection while the store made up its mind, so it can't be refused any more.
+      // It was written to a connection meanwhile, so it cannot be refused any more.
       held.moveTo('memory');
       this.handedUpTo = Math.min(this.handedUpTo, held.position - 1);
       this.store(held); // At once: younger ones may be stored already.
@@ -155,30 +155,29 @@ export class Mailbox {
       repeats.remove(held.message);
       held.pendingReceipt?.refused(outcome.error);
     }
-    this.trim();
+    this.cleanUp();
   }
 
   private onStored(held: HeldMessage): void {
     const { ledger, store, persistFirst } = this.context;
+    const wasEnding = held.state === 'ending';
+    // Before the ledger calls its listeners, which may send: a stored message is not accepted a second time.
+    held.moveTo(wasEnding ? 'ended' : 'stored');
     if (held.wasRelayed) ledger.movedToStore(held.message);
     else ledger.acceptedStored(held.message);
-    if (held.state === 'ending') {
-      held.moveTo('ended');
-      return store.remove(held, 'confirmed');
-    }
-    held.moveTo('stored');
+    if (wasEnding) return store.remove(held, 'confirmed');
     held.pendingReceipt?.receipted('stored', held.sentAt);
     if (persistFirst) for (const reader of this.readers) this.advance(reader);
     this.releaseIfStored(held);
   }
 
-  /** Connections read the mailbox, and all that they have to get is in memory. */
+  /** At least one connection reads the mailbox, and none needs anything from the disk. */
   private get isLive(): boolean {
     for (const reader of this.readers) if (reader.state !== 'live') return false;
     return this.readers.size > 0;
   }
 
-  /** Every connection has it in flight, or gets it as soon as it is known what comes before. */
+  /** Every connection has it in flight, or gets it as soon as its first page is read. */
   private mayStayInMemory(held: HeldMessage): boolean {
     if (this.readers.size === 0) return false;
     if (held.inFlight === this.readers.size) return true;
@@ -188,7 +187,7 @@ export class Mailbox {
     return held.inFlight + opening === this.readers.size && this.held.fit(this.context.ackWindow, WINDOW_BYTES);
   }
 
-  /** Stores what was kept for a connection that is opening no more, or has left, unless all have it in flight. */
+  /** Stores what was kept for a connection that is no longer opening or is detached, unless all have it in flight. */
   private storeKept(): void {
     for (const held of this.held) if (held.state === 'memory' && !this.mayStayInMemory(held)) this.store(held);
   }
@@ -212,15 +211,17 @@ export class Mailbox {
     this.context.store.store(held);
   }
 
-  /** Writes to a connection what comes next, as far as its window reaches. What is on the disk only is read first. */
+  /** Writes the next messages to a connection, as far as its window allows. What is on the disk only is read first. */
   private advance(reader: MailboxReader): void {
     const { persistFirst, ledger } = this.context;
     while (reader.isReady) {
       const next = this.held.firstAfter(reader.cursor);
       if (next && reader.hasRead(next.position)) {
         if (persistFirst && next.state !== 'stored') return;
-        if (next.relay()) ledger.acceptedLive(next.message);
+        const isAccepted = next.relay();
         reader.write(next);
+        // After the write, because a listener that sends to this mailbox calls this method again.
+        if (isAccepted) ledger.acceptedLive(next.message);
       } else if (reader.state === 'live') {
         return reader.onAllWritten();
       } else if (reader.hasRead(this.diskUpTo)) {
@@ -248,17 +249,17 @@ export class Mailbox {
     const { store, repeats } = this.context;
     const undecided = this.held.undecided();
     for (const row of rows) {
-      // A send that the store has yet to judge may repeat this one: it must not be written as a new message first.
+      // A message that is not stored yet may repeat this one. It must not be written as a new message.
       const repeat = undecided.get(messageKeyOf(row));
       if (repeat) this.end(repeat);
       repeat?.pendingReceipt?.receipted('stored', row.sentAt, true);
       repeats.addStored(row);
-      // What was deleted since the page was read, or is about to be, was confirmed: it must not be written again.
-      if (!store.isLeaving(row)) this.held.insert(HeldMessage.fromDisk(this, row));
+      // What was deleted since the page was read, or is about to be, must not be written again.
+      if (!store.isBeingRemoved(row)) this.held.insert(HeldMessage.fromDisk(this, row));
     }
   }
 
-  /** A message is confirmed: it leaves memory, and the store if it is there. */
+  /** Ends a confirmed message, and removes it from the store if it is there. */
   private endConfirmed(held: HeldMessage): void {
     const { ledger, store } = this.context;
     const wasStored = held.state === 'stored';
@@ -270,23 +271,23 @@ export class Mailbox {
     // Otherwise its commit is under way, and onSettled removes it.
   }
 
-  /** The life of a message is over, and it leaves memory. While its commit is under way that has still to be heard of. */
+  /** Ends the life of a message. While its commit is under way, the outcome is awaited. */
   private end(held: HeldMessage, next: 'ending' | 'ended' = held.state === 'storing' ? 'ending' : 'ended'): void {
     held.moveTo(next);
-    this.held.onLeft();
+    this.held.onNotHeld();
   }
 
-  /** Lets a stored message out of memory when nobody has it in flight. Who has not got it reads it from the disk again. */
+  /** Releases a stored message that nobody has in flight. Readers that have not got it read it from the disk again. */
   private releaseIfStored(held: HeldMessage): void {
     if (held.state !== 'stored' || held.inFlight > 0) return;
     held.moveTo('released');
-    this.held.onLeft();
+    this.held.onNotHeld();
     this.diskUpTo = Math.max(this.diskUpTo, held.position);
     for (const reader of this.readers) if (reader.cursor < held.position) reader.readAgainAfter(held.position - 1);
   }
 
-  private trim(): void {
-    this.held.trim();
+  private cleanUp(): void {
+    this.held.removeNotHeld();
     if (this.readers.size > 0 || this.held.size > 0) return;
     this.context.ticks.remove(this);
     this.context.onIdle(this);

@@ -1,10 +1,10 @@
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Message, Receipt } from '../protocol/message.js';
 
-/** What tells a message from all others [protocol 2.5]. */
+/** Identifies a message [protocol 2.5]. */
 export type MessageIdentity = Pick<Message, 'id' | 'from' | 'to'>;
 
-/** Who is told what became of a message: the connection that sent it, or a REST call. */
+/** Hears the outcome of a message: the connection that sent it, or a REST call. */
 export interface OutcomeListener {
   /** `repeated`: the message had been accepted before, and this is the receipt of the first. */
   onReceipt(receipt: Receipt, repeated: boolean): void;
@@ -12,18 +12,18 @@ export interface OutcomeListener {
 }
 
 /**
- * The receipt of one message, which its sender gets once, or a refusal instead. The sender of a repeat joins and gets the
- * same.
+ * The receipt of one message, which its sender gets once, or a refusal instead. The sender of a repeat joins, and gets
+ * the same.
  */
 export class PendingReceipt implements MessageIdentity {
   readonly id: string;
   readonly from: string;
   readonly to: string;
   private receipt: Receipt | null = null;
-  /** Who waits to be told, the first sender in front; null when all were told. */
+  /** Those who wait for the outcome, the first sender first; null when all have it. */
   private listeners: OutcomeListener[] | null;
 
-  /** It lives longer than the message and its sender are needed, so it keeps neither the content nor a listener that was told. */
+  /** It outlives the message and its sender, so it keeps neither the content nor a listener that has the outcome. */
   constructor({ id, from, to }: MessageIdentity, listener: OutcomeListener | null) {
     this.id = id;
     this.from = from;
@@ -48,14 +48,14 @@ export class PendingReceipt implements MessageIdentity {
     if (this.receipt) return;
     const receipt = { id: this.id, status, sentAt };
     this.receipt = receipt;
-    this.tell((listener, joined) => listener.onReceipt(receipt, repeated || joined));
+    this.notify((listener, joined) => listener.onReceipt(receipt, repeated || joined));
   }
 
   refused(error: ChatError): void {
-    this.tell((listener) => listener.onRefused(error, this.id));
+    this.notify((listener) => listener.onRefused(error, this.id));
   }
 
-  private tell(one: (listener: OutcomeListener, joined: boolean) => void): void {
+  private notify(one: (listener: OutcomeListener, joined: boolean) => void): void {
     const { listeners } = this;
     this.listeners = null;
     listeners?.forEach((listener, index) => one(listener, index > 0));

@@ -1,15 +1,18 @@
 import type { Clock } from '../options/clock.js';
 
-/** Ticks that a message sees before it is stored unconfirmed; so many come in `persistAfterMs`. */
+/** Ticks in one `persistAfterMs`, after which an unconfirmed message is stored. */
 const TICKS_TO_PERSIST = 4;
 
-/** A mailbox, as far as ticks are concerned. */
+/** The part of a mailbox that the ticks need. */
 interface Unstored {
   /** Stores what came at or before that tick; returns whether anything younger is in memory only. */
   persist(upToTick: number): boolean;
 }
 
-/** Has mailboxes store what is in memory only and was not confirmed within `persistAfterMs`. One timer serves all of them. */
+/**
+ * Has mailboxes store what is in memory only and was not confirmed within `persistAfterMs`. One timer serves all of
+ * them.
+ */
 export class PersistTicks {
   /** Ticks so far. */
   count = 0;
@@ -39,7 +42,7 @@ export class PersistTicks {
     return this.clock.after(this.persistAfterMs / TICKS_TO_PERSIST, () => {
       this.count += 1;
       for (const mailbox of this.unstored) {
-        // One more than the ticks of a whole `persistAfterMs`, as the first may have come at once.
+        // One tick more than `persistAfterMs` has, because the first may have come at once.
         if (!mailbox.persist(this.count - TICKS_TO_PERSIST - 1)) this.unstored.delete(mailbox);
       }
       this.cancel = this.unstored.size > 0 ? this.schedule() : null;

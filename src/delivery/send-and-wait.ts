@@ -5,8 +5,9 @@ import type { OutcomeListener } from './pending-receipt.js';
 import type { DeliveryService } from './delivery.service.js';
 
 /**
- * Sends for somebody who waits for the receipt: the application, or a REST call. Rejects with a ChatError. While the disk
- * cannot keep up, it waits before it sends. `repeated`: the message had been accepted before, and this is its receipt.
+ * Sends for somebody who waits for the receipt: the application, or a REST call. Rejects with a ChatError. While the
+ * disk cannot keep up, it waits before it sends. `repeated`: the message had been accepted before, and this is its
+ * receipt.
  */
 export async function sendAndWait(
   delivery: DeliveryService,

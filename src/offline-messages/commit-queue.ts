@@ -22,7 +22,7 @@ export interface QueueDepth {
  * The one way to the table: group commit. What gathers during one round goes into the next. A round is one commit for
  * all inserts and one for all deletes, and then the reads have their turn. Only the queue uses the store's connection.
  *
- * It does not promise that a message offered to it is stored: that is what `onSettled` tells.
+ * It does not promise that a message offered to it is stored: `onSettled` gets the outcome.
  */
 export class CommitQueue {
   private phase: QueuePhase = 'idle';
@@ -60,7 +60,7 @@ export class CommitQueue {
   }
 
   /** Returns whether this row is about to be deleted. */
-  isLeaving(row: StoredKey): boolean {
+  isBeingRemoved(row: StoredKey): boolean {
     return this.writer.deletes.has(row);
   }
 
@@ -120,7 +120,7 @@ export class CommitQueue {
     }
   }
 
-  /** Reads, then commits; returns true when it failed so often that those who wait were told. */
+  /** Reads, then commits; returns true when it failed so often that those who wait were refused. */
   private async round(): Promise<boolean> {
     const { health } = this.writer;
     // Before the commit, which waits for the disk: otherwise every page of a backlog would wait for a commit.

@@ -169,7 +169,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     this.queue.store(request);
   }
 
-  /** Takes a message back whose commit has not begun; returns false when it is too late. */
+  /** Takes back a message whose commit has not begun; returns false when it has. */
   cancel(request: StoreRequest): boolean {
     return this.queue.cancel(request);
   }
@@ -204,9 +204,9 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     return { pending, rows: rows.slice(0, limit), isLast: rows.length <= limit };
   }
 
-  /** Returns true for a row that is in a page although it was deleted since, or is about to be. */
-  isLeaving(row: StoredKey): boolean {
-    return this.queue.isLeaving(row);
+  /** Returns true for a row of a page that was deleted since the page was read, or is about to be. */
+  isBeingRemoved(row: StoredKey): boolean {
+    return this.queue.isBeingRemoved(row);
   }
 
   /** Returns how many messages wait in this mailbox. */

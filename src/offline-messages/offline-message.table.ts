@@ -35,7 +35,9 @@ const PROBE_ROW: StoredMessage = {
   sentAt: 0,
   storedAt: 0,
 };
-/** Leaves out the probe row, whose recipient is NO_MAILBOX. A literal: the test of the SQL allows only constants in it. */
+/**
+ * Leaves out the probe row, whose recipient is NO_MAILBOX. It is a literal, as the test of the SQL allows only those.
+ */
 const IS_MESSAGE = `recipient <> ''`;
 const HEADER = `recipient AS mailbox, recipient AS "to", sender AS "from", id, position, bytes, "sentAt"`;
 const MESSAGE = `recipient, sender, id, content, position, bytes, "sentAt", "storedAt"`;

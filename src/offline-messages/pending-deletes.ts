@@ -97,7 +97,7 @@ export class PendingDeletes {
     return batch;
   }
 
-  /** Tells the callers that wait that the store fails. */
+  /** Calls `onFailed` of everybody who waits. */
   fail(error: ChatError): void {
     for (const removal of this.waiting.values()) {
       const { watchers } = removal;

@@ -20,7 +20,7 @@ export type QueueEvent =
   | 'asked'
   /** Everything that was asked for is committed, and nobody waits. */
   | 'done'
-  /** A round failed and those who wait were told; something is left to commit. */
+  /** A round failed and those who wait were refused; something is left to commit. */
   | 'failed'
   /** The same, and nothing is left to commit. */
   | 'failed-empty'

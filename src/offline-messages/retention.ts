@@ -53,7 +53,8 @@ export class Retention {
   private schedule(longestMs = SWEEP_MS): void {
     const { retentionMs, clock } = this.options;
     if (retentionMs === null || this.isStopped) return;
-    const next = () => this.schedule(); // The store logs its failures itself. The next sweep finds what this one has left.
+    // The store logs its failures itself. The next sweep finds what this one has left.
+    const next = () => this.schedule();
     this.cancel = clock.after(
       Math.min(longestMs, retentionMs / 4),
       () => void this.sweep(retentionMs).then(next, next),

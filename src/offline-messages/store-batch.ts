@@ -27,7 +27,7 @@ export class StoreBatch {
     this.open = new Set(requests);
   }
 
-  /** The requests whose sender was not told an outcome: all of them when the commit failed. */
+  /** The requests without an outcome: all of them when the commit failed. */
   get unsettled(): readonly StoreRequest[] {
     return this.requests.filter((request) => this.open.has(request));
   }

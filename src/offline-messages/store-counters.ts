@@ -1,7 +1,7 @@
 import type { RemovalReason, StoreCounts, StoredHeader } from '../delivery/mailbox-store.js';
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 
-/** Counts the rows of the store, and how many left it in which way since the start. */
+/** Counts the rows of the store, and those that were removed since the start, by reason. */
 export class StoreCounters implements StoreCounts {
   pending = 0;
   /** Content that waits, in bytes. */

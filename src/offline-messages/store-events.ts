@@ -8,11 +8,11 @@ export interface Commit {
   readonly seconds: number;
 }
 
-/** What the store tells, in the order of the commits. */
+/** The events of the store, in the order of the commits. */
 export interface StoreEvents {
   /** A statement was committed. The counters may not include its rows yet. */
   readonly committed: Emitter<Commit>;
-  /** A row has left the store; told after the commit, and after it was counted. */
+  /** A row was removed; emitted after the commit, and after it was counted. */
   readonly removed: Emitter<StoredHeader, RemovalReason>;
   /**
    * Somebody else has written into the store. The first value is the highest position that must not be given any more,

@@ -11,9 +11,9 @@
 export type Fault = 'locked' | 'refused' | 'broken' | 'displaced';
 
 /**
- * How often a group is tried before senders are told, with reads in between. SQLite waits 250 ms for a lock each time,
- * so eight tries are two seconds: a backup, or another process's commit, takes less. If a position is taken again after
- * new positions were given, the other writer is still writing.
+ * How often a group is tried before senders are refused, with reads in between. SQLite waits 250 ms for a lock each
+ * time, so eight tries are two seconds: a backup, or another process's commit, takes less. If a position is taken again
+ * after new positions were given, the other writer is still writing.
  */
 const TRIES: Readonly<Record<Fault, number>> = { locked: 8, displaced: 2, refused: 1, broken: 1 };
 

@@ -1,22 +1,22 @@
 import { Logger } from '@nestjs/common';
 
-/** Whether the store works, as senders, readiness and the log are told. */
+/** Whether the store works, as senders, readiness and the log see it. */
 export class StoreHealth {
   private readonly logger = new Logger('OfflineMessages');
-  /** False from the moment when senders are told of a failure until the next commit succeeds. */
+  /** False from the moment when senders are refused until the next commit succeeds. */
   isHealthy = true;
   /** How many commits, and tries to recover, have failed. */
   failures = 0;
   /** The last failure. */
   cause: unknown = undefined;
 
-  /** A commit failed; it may be tried again before senders are told. */
+  /** A commit failed; it may be tried again before senders are refused. */
   countFailure(cause: unknown): void {
     this.failures += 1;
     this.cause = cause;
   }
 
-  /** Senders are told. The log is told once. */
+  /** Senders are refused from now on. Only the first failure is logged. */
   markFailing(cause: unknown): void {
     if (this.isHealthy) this.logger.error(`The store fails: ${String(cause)}`);
     this.isHealthy = false;

@@ -20,7 +20,7 @@ const DELETE_MS = 250;
  * Writes what waits: one statement for the inserts of a round and one for its deletes, each committed by itself. It
  * opens no transaction. The commit queue decides when a round runs.
  *
- * It calls StoreBatch, the counters and MailboxUsage directly instead of telling them by an event: they have to be
+ * It calls StoreBatch, the counters and MailboxUsage directly, not by an event: they have to be
  * exact before anybody else hears of a commit, and a failure in one of them has to end the round.
  */
 export class StoreWriter {
@@ -95,7 +95,7 @@ export class StoreWriter {
   }
 
   /**
-   * Tells everybody who waits that the store fails. Only messages that were accepted already are kept and tried again.
+   * Refuses everybody who waits. Only messages that were accepted already are kept and tried again.
    */
   refuseWaiting(): void {
     const { cause } = this.health;
@@ -151,7 +151,7 @@ export class StoreWriter {
     try {
       await batch.commit(this.clock, (row) => this.counters.stored(row));
     } catch (cause) {
-      // They may be in the table although their senders are about to be told that they are not.
+      // They may be in the table although their senders are about to be refused.
       if (batch.isInserted || faultOf(cause) === 'broken') this.handle.markBroken(batch.unsettled.map(rowKey));
       const error = errors.notStored(cause);
       for (const request of batch.unsettled) if (request.hasEnded) request.onSettled({ status: 'refused', error });

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
-import { titleOf } from '../../../src/database/given-database.js';
+import { titleOf } from '../../../src/database/database-option.js';
 import { ChatModule, ChatService, jwt, type ChatModuleOptions } from '../../../src/index.js';
 import { IN_MEMORY } from '../../../src/testing/index.js';
 import { HostApp } from '../../support/host-app.js';

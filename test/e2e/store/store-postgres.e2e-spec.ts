@@ -94,8 +94,8 @@ describe.each([
   ['sqlite3:x.sqlite', /begins with 'sqlite3:'; give sqlite:PATH/],
   ['mysql://u:secret@h/d', /begins with 'mysql:'/],
   ['postgres://u:secret@h', /names no database/],
-  ['postgres://u:secret@h:port/d', /no address of Postgres/],
-  ['postgres://u:secret/x@h/d', /no address of Postgres/],
+  ['postgres://u:secret@h:port/d', /not an address of Postgres/],
+  ['postgres://u:secret/x@h/d', /not an address of Postgres/],
   ['postgres://u:1/secret@h/d', /'@' behind its host/],
   ['postgres://u:secret%@h/d', /'%' that is not written as %25/],
 ])('the address %s', (url, problem) => {

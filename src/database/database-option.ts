@@ -6,7 +6,7 @@ import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
 import { DEFAULT_DATABASE_URL, storeOptions } from './store-options.js';
 
 /** The values that an application may give for `database`. */
-export type GivenDatabase = DataSourceOptions | string | null | undefined;
+export type DatabaseOption = DataSourceOptions | string | null | undefined;
 
 /** The options of a data source that are secrets or addresses. */
 const TEXTS = ['url', 'host', 'username', 'password', 'database', 'schema'];
@@ -15,7 +15,7 @@ const TEXTS = ['url', 'host', 'username', 'password', 'database', 'schema'];
  * Returns the options of a data source for what an application gave: options, an address as in DATABASE_URL, or
  * nothing. Throws a ChatOptionsError when they are wrong.
  */
-export function givenDatabase(given: GivenDatabase): DataSourceOptions {
+export function resolveDatabaseOption(given: DatabaseOption): DataSourceOptions {
   if (given === null || given === undefined) return storeOptions();
   if (typeof given === 'string') return ofAddress(given);
   if (typeof given !== 'object' || Array.isArray(given)) {
