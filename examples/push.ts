@@ -22,12 +22,12 @@ export class PushService {
 }
 
 /**
- * Tells people who are away, by other means, that something waits for them: once until they are back, however much
- * comes. A phone that fell silent counts as here until the heartbeat finds out, and is told then.
+ * Tells people who are away, by other means, that something waits for them: once until they are back, however many
+ * messages come. A phone that fell silent counts as online until the heartbeat notices, and is told then.
  */
 @Injectable()
 export class PushNotifications {
-  /** Who was told, and has not been here since. */
+  /** Users who were told and have not connected since. */
   private readonly told = new Set<string>();
 
   constructor(
@@ -42,7 +42,7 @@ export class PushNotifications {
 
   @OnChatEvent('disconnected')
   async onDisconnected({ user, online }: ChatEvents['disconnected']): Promise<void> {
-    // What was stored while it seemed to be here, and was never confirmed.
+    // Messages were stored while it seemed to be online, and were never confirmed.
     if (!online && (await this.chat.pending(user)) > 0 && !this.chat.isOnline(user)) await this.tell(user);
   }
 
