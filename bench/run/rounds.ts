@@ -11,7 +11,7 @@ import type { Results, Row } from './results.js';
 /** No message of these peers may be missing. */
 const LOSSES = ['lost', 'repeated', 'unacknowledged', 'unconfirmed', 'disordered'] as const;
 
-export interface Surroundings {
+export interface RoundsContext {
   readonly folder: string;
   /** Where generator and peers are compiled. */
   readonly code: string;
@@ -24,7 +24,7 @@ export interface Surroundings {
  * Measures a group in rounds: all entrants in turn, then in the opposite order, so that a drift of the machine meets
  * all of them.
  */
-export async function measure(group: Group, rounds: number, results: Results, around: Surroundings): Promise<void> {
+export async function measure(group: Group, rounds: number, results: Results, around: RoundsContext): Promise<void> {
   const rows = group.variants.map((variant) =>
     group.entrants.map(({ peer, rows: count }): Row => {
       const { key, title } = variant;
@@ -51,7 +51,7 @@ async function enter(
   entrant: Entrant,
   rows: Row[],
   results: Results,
-  around: Surroundings,
+  around: RoundsContext,
 ): Promise<void> {
   const folder = await mkdtemp(join(around.folder, 'round-'));
   const measured: (Figures | null)[] = rows.map(() => null);

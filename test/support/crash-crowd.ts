@@ -15,7 +15,7 @@ export type Habit = 'prompt' | 'silent' | 'dropping' | 'text';
 export type Happening = 'attempt' | 'receipt' | 'arrival';
 
 /** What a peer knows of its crowd. */
-export interface Surroundings {
+export interface CrowdContext {
   readonly history: History;
   readonly random: Random;
   readonly recipients: readonly string[];
@@ -37,7 +37,7 @@ abstract class Peer {
 
   constructor(
     readonly user: string,
-    protected readonly crowd: Surroundings,
+    protected readonly crowd: CrowdContext,
     private readonly protocols: string[],
   ) {}
 
@@ -93,7 +93,7 @@ export class Sender extends Peer {
   private sent = 0;
   private readonly outstanding = new Map<string, SentMessage>();
 
-  constructor(user: string, crowd: Surroundings) {
+  constructor(user: string, crowd: CrowdContext) {
     super(user, crowd, ['chat.v1.json']);
   }
 
@@ -159,7 +159,7 @@ export class Recipient extends Peer {
 
   constructor(
     user: string,
-    crowd: Surroundings,
+    crowd: CrowdContext,
     private readonly habit: Habit,
   ) {
     super(user, crowd, habit === 'text' ? [] : ['chat.v1.json']);

@@ -1,4 +1,4 @@
-import { Recipient, Sender, type Habit, type Happening, type Surroundings } from './crash-crowd.js';
+import { Recipient, Sender, type Habit, type Happening, type CrowdContext } from './crash-crowd.js';
 import { balancedTotals } from './crash-server.js';
 import { eventually, withDeadline } from './deadline.js';
 import { History } from './history.js';
@@ -35,7 +35,7 @@ export function randomMoment(random: Random): Moment {
 }
 
 /** Senders and recipients who use one server after the other, and their history. */
-export class CrashRounds implements Surroundings {
+export class CrashRounds implements CrowdContext {
   readonly history = new History();
   readonly recipients = HABITS.map((habit, index) => `${habit}-${index}`);
   readonly random: Random;
