@@ -179,7 +179,7 @@ export class Connection implements ConnectionInfo, Turn {
    * Closes it with a code and a reason. What was written before is sent first, and frames that still come are handled.
    */
   close(code: number, reason: string): void {
-    this.end('closing', code);
+    this.noteClosed('closing', code);
     this.endTurn();
     this.socket.close(code, reason);
     this.reading.releaseAll();
@@ -191,7 +191,7 @@ export class Connection implements ConnectionInfo, Turn {
    */
   revoke(code: number, reason: string): void {
     if (this.state === 'revoked') return;
-    this.end('revoked', code);
+    this.noteClosed('revoked', code);
     this.close(code, reason);
     this.reading.stop(this.context.options.clock);
   }
@@ -199,7 +199,7 @@ export class Connection implements ConnectionInfo, Turn {
   /** Closes it and reads nothing more from it. Frames that were already read are handled. */
   hangUp(code: number, reason: string): void {
     this.close(code, reason);
-    this.end('revoked', code);
+    this.noteClosed('revoked', code);
     this.reading.stop(this.context.options.clock);
   }
 
@@ -232,7 +232,7 @@ export class Connection implements ConnectionInfo, Turn {
    * Every close by this side comes through here. It is counted unless the peer or this side has closed the connection
    * before.
    */
-  private end(state: 'closing' | 'revoked', code: number): void {
+  private noteClosed(state: 'closing' | 'revoked', code: number): void {
     if (this.state === 'open' && this.isOpen) this.context.closedByCode.add(code);
     if (this.state !== 'revoked') this.state = state;
   }

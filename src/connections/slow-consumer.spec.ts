@@ -17,7 +17,7 @@ function slowConsumer() {
 function tell(consumer: SlowConsumer, event: Event, bytes: number): boolean | void {
   if (event === 'write') return consumer.handleWrite(bytes);
   if (event === 'end of turn') return consumer.handleEndOfTurn(bytes);
-  return event === 'heartbeat' ? consumer.handleHeartbeat() : consumer.handleDrain();
+  return event === 'heartbeat' ? consumer.handleHeartbeat() : consumer.handleAllSent();
 }
 
 /** The shortest way into each state. */

@@ -65,7 +65,7 @@ export class SlowConsumer {
   }
 
   /** Notes that everything that was buffered has been sent. */
-  handleDrain(): void {
+  handleAllSent(): void {
     this.state = 'keeping up';
     this.reading.release(Hold.SLOW_CONSUMER);
   }

@@ -131,7 +131,7 @@ export class TurnWriter {
     // Nothing may follow a close frame [RFC 6455 5.5.1]. What is left is unconfirmed, so it will be stored.
     if (frames && this.isOpen) this.stream.write(frames);
     if (this.slowConsumer.handleWrite(this.bufferedBytes)) {
-      this.stream.once('drain', () => this.slowConsumer.handleDrain());
+      this.stream.once('drain', () => this.slowConsumer.handleAllSent());
     }
   }
 }

@@ -8,7 +8,7 @@ export const WINDOW_BYTES = 256 * 1024;
 /** The most messages of one page. More would not make a statement cheaper for each message. */
 const PAGE_ROWS = 1_024;
 /** Broadcasts kept for a connection that is behind. No more are kept, as a broadcast is delivered at most once. */
-const HELD_BROADCASTS = 256;
+const KEPT_BROADCASTS = 256;
 
 /** Receives the messages of a mailbox: a connection. */
 export interface Receiver {
@@ -103,14 +103,14 @@ export class MailboxReader {
   }
 
   /**
-   * Reads the next page up to a position, or the first page while it is opening, and passes the messages to `hold`.
+   * Reads the next page up to a position, or the first page while it is opening, and passes the messages to `keep`.
    * Rejects when the disk cannot be read. After `detach` it does neither.
    */
   async readPage(
     store: MailboxStore,
     mailbox: MailboxKey,
     upTo: number,
-    hold: (rows: readonly StoredMessage[]) => void,
+    keep: (rows: readonly StoredMessage[]) => void,
   ): Promise<void> {
     const after = this.beginPage();
     try {
@@ -118,7 +118,7 @@ export class MailboxReader {
         ? this.readFirstPage(store, mailbox, upTo)
         : store.page(mailbox, after, upTo, this.pageRows));
       if (this.state === 'detached') return;
-      hold(rows);
+      keep(rows);
       // A full page is followed by one of up to twice its size. Pages of large messages are short, and stay so.
       if (!isLast) this.pageRows = Math.min(2 * rows.length, PAGE_ROWS);
       this.endPage(isLast ? upTo : rows.at(-1)!.position);
@@ -206,7 +206,7 @@ export class MailboxReader {
   broadcast(broadcast: Broadcast, after: number, isBehind: boolean): boolean {
     if (this.current === 'detached') return false; // Its socket is closing, and the close event has still to come.
     if (!isBehind && this.broadcasts.length === 0) return this.receiver.onBroadcast(broadcast);
-    if (this.broadcasts.length >= HELD_BROADCASTS) return false;
+    if (this.broadcasts.length >= KEPT_BROADCASTS) return false;
     this.broadcasts.push({ broadcast, after });
     return true;
   }

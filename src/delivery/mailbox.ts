@@ -236,7 +236,7 @@ export class Mailbox {
 
   private async readPage(reader: MailboxReader): Promise<void> {
     try {
-      await reader.readPage(this.context.store, this.key, this.diskUpTo, (rows) => this.hold(rows));
+      await reader.readPage(this.context.store, this.key, this.diskUpTo, (rows) => this.keep(rows));
       this.advance(reader);
     } catch (error) {
       this.context.retryRead(error, () => this.advance(reader));
@@ -245,7 +245,7 @@ export class Mailbox {
   }
 
   /** Puts messages from the disk among those in memory. */
-  private hold(rows: readonly StoredMessage[]): void {
+  private keep(rows: readonly StoredMessage[]): void {
     const { store, repeats } = this.context;
     const undecided = this.held.undecided();
     for (const row of rows) {

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ManualClock } from '../../test/support/manual-clock.js';
 import { HandshakeQueue } from './handshake-queue.js';
 
@@ -14,7 +14,7 @@ describe('HandshakeQueue', () => {
   });
   afterEach(async () => {
     queue.close();
-    await endOfTurn();
+    await nextTurn();
   });
 
   const queueOf = (handshakesPerSecond: number | null) => (queue = new HandshakeQueue({ clock, handshakesPerSecond }));
@@ -37,7 +37,7 @@ describe('HandshakeQueue', () => {
       [32, 8],
       [40, 0],
     ] as const) {
-      await endOfTurn();
+      await nextTurn();
       expect(left).toEqual(withTurns(0, so));
       expect(queue.length).toBe(waiting);
     }
@@ -46,9 +46,9 @@ describe('HandshakeQueue', () => {
   it('lets in again at once when nobody waits any more', async () => {
     queueOf(null);
     enter(1);
-    await endOfTurn();
+    await nextTurn();
     enter(1, 1);
-    await endOfTurn();
+    await nextTurn();
     expect(left).toEqual(['+0', '+1']);
   });
 
@@ -58,7 +58,7 @@ describe('HandshakeQueue', () => {
     for (const socket of sockets.slice(0, 10)) socket.destroy();
     await new Promise((resolve) => sockets[9]!.once('close', resolve));
     expect(left.filter((each) => each.startsWith('-'))).toHaveLength(10);
-    await endOfTurn();
+    await nextTurn();
     expect(left.filter((each) => each.startsWith('+'))).toEqual(withTurns(10, 20));
     expect(sockets[19]!.listenerCount('close')).toBe(new PassThrough().listenerCount('close'));
   });
@@ -66,17 +66,17 @@ describe('HandshakeQueue', () => {
   it('lets in as many a second as it is told, and no more', async () => {
     queueOf(10);
     enter(30);
-    await endOfTurn();
+    await nextTurn();
     expect(left).toEqual(withTurns(0, 10));
     clock.advance(99);
-    await endOfTurn();
+    await nextTurn();
     expect(left).toHaveLength(10);
     clock.advance(1);
-    await endOfTurn();
+    await nextTurn();
     expect(left).toEqual(withTurns(0, 11));
     for (let turn = 0; turn < 10; turn += 1) {
       clock.advance(100);
-      await endOfTurn();
+      await nextTurn();
     }
     expect(left).toEqual(withTurns(0, 21));
     expect(queue.length).toBe(9);
@@ -94,10 +94,10 @@ describe('HandshakeQueue', () => {
     queueOf(null);
     enter(40);
     clock.advance(4_999);
-    await endOfTurn();
+    await nextTurn();
     expect(left).toEqual(withTurns(0, 16));
     clock.advance(1); // A slow machine: three turns would have been needed.
-    await endOfTurn();
+    await nextTurn();
     expect(left.filter((each) => each.startsWith('+'))).toEqual(withTurns(0, 32));
     expect(left.filter((each) => each.startsWith('-'))).toHaveLength(8);
     expect(queue.length).toBe(0);
@@ -108,7 +108,7 @@ describe('HandshakeQueue', () => {
     enter(20);
     queue.close();
     enter(1, 20);
-    await endOfTurn();
+    await nextTurn();
     expect(left.toSorted()).toEqual(Array.from({ length: 21 }, (_, index) => `-${index}`).toSorted());
     expect(queue.length).toBe(0);
     expect(clock.pendingAlarms).toBe(0);

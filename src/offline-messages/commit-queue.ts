@@ -1,4 +1,4 @@
-import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RemovalReason, StoredHeader, StoredKey, StoreRequest } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import { inNoContext } from '../options/no-context.js';
@@ -109,7 +109,7 @@ export class CommitQueue {
   }
 
   private async run(): Promise<void> {
-    await endOfTurn(); // Everything that this turn asks for goes into the same commit.
+    await nextTurn(); // Everything that this turn asks for goes into the same commit.
     this.tries.reset();
     while (isRunning(this.phase)) {
       const hasFailed = await this.round();
@@ -144,7 +144,7 @@ export class CommitQueue {
         resolve();
       };
     });
-    await endOfTurn();
+    await nextTurn();
   }
 
   /**
@@ -160,7 +160,7 @@ export class CommitQueue {
   }
 
   private readFailed(cause: unknown): ChatError {
-    this.writer.noteFailure(cause);
+    this.writer.judge(cause);
     this.writer.health.markFailing(cause);
     return errors.notRead(cause);
   }

@@ -62,7 +62,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
   private readonly retention: Retention;
   private readonly massRemoval: MassRemoval;
   private readonly watch: StoreWatch;
-  private firstPosition = 0;
+  private takenUpTo = 0;
 
   constructor(
     dataSource: DataSource,
@@ -104,7 +104,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
   async open(): Promise<void> {
     await this.ownership.take();
     await this.table.removeProbeRow();
-    this.firstPosition = await this.writer.recount();
+    this.takenUpTo = await this.writer.recount();
     this.retention.start();
     this.watch.start();
   }
@@ -118,7 +118,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
 
   /** The highest position that was given before the store was opened. */
   get lastPosition(): number {
-    return this.firstPosition;
+    return this.takenUpTo;
   }
 
   get counts(): StoreCounts {

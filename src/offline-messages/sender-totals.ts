@@ -1,4 +1,4 @@
-import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { OfflineMessageTable } from './offline-message.table.js';
 
 /**
@@ -24,7 +24,7 @@ export class SenderTotals {
   async load(senders: ReadonlySet<string>): Promise<void> {
     const missing = [...senders].filter((sender) => !this.use(sender));
     for (let at = 0; at < missing.length; at += COUNTED_AT_ONCE) {
-      if (at > 0) await endOfTurn();
+      if (at > 0) await nextTurn();
       const rows = await this.table.storedBytesOf(missing.slice(at, at + COUNTED_AT_ONCE));
       for (const { from, bytes } of rows) this.totals.set(from, bytes);
     }

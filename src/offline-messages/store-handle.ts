@@ -57,7 +57,7 @@ export class StoreHandle {
     this.state = 'displaced';
   }
 
-  private isTrusted(): boolean {
+  private checkTrust(): boolean {
     try {
       if (this.state === 'trusted') this.database.check();
     } catch {
@@ -74,7 +74,7 @@ export class StoreHandle {
    * untrusted.
    */
   async recover(renew: (byServer: boolean) => Promise<void>): Promise<void> {
-    if (this.isTrusted()) return;
+    if (this.checkTrust()) return;
     await this.database.reopen(); // It rejects with the reason when the database cannot be opened.
     if (this.unconfirmed.length > 0) await this.table.remove(this.unconfirmed);
     this.unconfirmed = [];

@@ -81,7 +81,7 @@ export class StoreWriter {
   }
 
   /** Counts a failure, and has the connection recovered before the next round where that is necessary. */
-  noteFailure(cause: unknown): Fault {
+  judge(cause: unknown): Fault {
     const fault = faultOf(cause);
     if (fault === 'broken') this.handle.markBroken();
     if (fault === 'displaced') this.handle.markDisplaced();
@@ -112,7 +112,7 @@ export class StoreWriter {
       return null;
     } catch (cause) {
       this.health.countFailure(cause);
-      return this.noteFailure(cause);
+      return this.judge(cause);
     }
   }
 

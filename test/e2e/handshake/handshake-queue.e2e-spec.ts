@@ -1,4 +1,4 @@
-import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HandshakeService } from '../../../src/handshake/handshake.service.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually, withDeadline } from '../../support/deadline.js';
@@ -62,7 +62,7 @@ describe('the handshake queue', () => {
     for (let second = 1; second <= 5; second += 1) {
       for (let token = 0; token < 50; token += 1) {
         clock.advance(20);
-        await endOfTurn();
+        await nextTurn();
       }
       await eventually(() => chat.connections.count === 50 * (second + 1));
     }
@@ -180,7 +180,7 @@ describe('a connection slot', () => {
 
   /** How many more connections may come. */
   async function slotsLeft(): Promise<number> {
-    await endOfTurn();
+    await nextTurn();
     return 2 - chat.app.get(HandshakeService).slots.count;
   }
 });

@@ -1,4 +1,4 @@
-import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection } from '../../../src/connections/connection.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually, withDeadline } from '../../support/deadline.js';
@@ -24,7 +24,7 @@ const connectionOf = (user: string): Connection => chat.connections.ofUser(user)
 
 /** Lets the sockets be read. What comes by loopback is there after a few turns of the event loop. */
 async function turns(count = 10): Promise<void> {
-  for (let turn = 0; turn < count; turn += 1) await endOfTurn();
+  for (let turn = 0; turn < count; turn += 1) await nextTurn();
 }
 
 /** Advances the clock in small steps, and lets the sockets be read in between, until `until` holds. */

@@ -1,4 +1,4 @@
-import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HandshakeRefusal } from '../../../src/protocol/handshake-refusal.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually, withDeadline } from '../../support/deadline.js';
@@ -28,7 +28,7 @@ describe('a peer that does not read', () => {
     const silent = { onReceipt: () => undefined, onRefused: () => undefined };
     while (!isSlow('late') || !isSlow('never')) {
       chat.delivery.send({ from: 'rest', content: 'x'.repeat(60_000) }, silent);
-      await endOfTurn();
+      await nextTurn();
     }
     expect(await samples('connections_slow')).toEqual({ '': 2 });
     expect((await samples('connections_buffered_bytes'))['']).toBeGreaterThan(128 * 1024);
@@ -42,7 +42,7 @@ describe('a peer that does not read', () => {
           chat.delivery.send({ from: 'rest', to, content: content.repeat(60_000) }, { onReceipt, onRefused }),
         );
         receipts.push(receipt);
-        await endOfTurn();
+        await nextTurn();
       }
     }
     expect((await Promise.all(receipts)).map(({ status }) => status)).toEqual(Array(8).fill('stored'));
@@ -69,8 +69,8 @@ describe('a peer that does not answer', () => {
     await chat.untilOnline('mute');
     for (let beat = 0; beat < 2; beat += 1) {
       clock.advance(HEARTBEAT_MS);
-      await endOfTurn();
-      await endOfTurn();
+      await nextTurn();
+      await nextTurn();
     }
     // Much less than the time that a client has to answer a close frame.
     await eventually(() => chat.connections.count === 0, undefined, 1_000);
