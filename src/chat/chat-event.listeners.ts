@@ -10,8 +10,8 @@ import { listeningMethods, type ListeningMethod } from './listening-methods.js';
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
 /**
- * Finds the methods with `@OnChatEvent` and calls them when their events happen. It calls them at the end of the turn
- * of the event loop, outside of any async context.
+ * Finds the methods with `@OnChatEvent` and calls them when their events happen. It calls them after what handles the
+ * event has returned, outside of any async context.
  */
 @Injectable()
 export class ChatEventListeners implements OnModuleInit {
@@ -98,12 +98,12 @@ export class ChatEventListeners implements OnModuleInit {
   }
 
   private isOnline(user: string): boolean {
-    return this.connections.ofUser(user).length > 0;
+    return this.connections.openOf(user).length > 0;
   }
 
   private emit<Name extends keyof ChatEvents>(name: Name, event: ChatEvents[Name]): void {
     for (const listener of this.listeners.get(name) ?? []) {
-      // Each has a turn of its own, so that a context which one listener enters does not reach the next.
+      // Each has a callback of its own, so that a context which one listener enters does not reach the next.
       inNoContext(() => setImmediate(() => this.tell(listener, event)));
     }
   }

@@ -8,13 +8,14 @@ export type MessageHeader = Omit<Message, 'content'>;
 export interface ChatEvents {
   /** A connection was opened. */
   connected: ConnectionInfo;
-  /** A connection has ended. `online` says whether its user has another one. */
+  /** A connection has ended. `online` says whether its user has another one that is open. */
   disconnected: ConnectionInfo & { readonly online: boolean };
   /** A direct message was accepted: it was relayed to a connection of its recipient, or is on the disk. */
   accepted: Message;
   /**
-   * A direct message was committed to the store. If `online` is false, the recipient has no connection and could be
-   * notified by other means. If it is true, the recipient is connected but did not confirm in time.
+   * A direct message was committed to the store. If `online` is false, the recipient has no open connection and could
+   * be notified by other means. If it is true, the recipient is connected, and the message had to wait or was not
+   * confirmed in time.
    */
   stored: Message & { readonly online: boolean };
   /** A direct message was confirmed by its recipient. */

@@ -248,6 +248,15 @@ describe('listeners of the application', () => {
     expect(diary.lines.filter((line) => line.startsWith('stored'))).toEqual(['stored m1 away']);
   });
 
+  it('hear that a user is away when all connections that are left are closing', async () => {
+    const { diary, chat } = await startWithDiary({ sessions: 'multiple' });
+    const clients = [await host!.connect('bob'), await host!.connect('bob')];
+    chat.disconnect('bob');
+    for (const client of clients) await client.expectClose(4403);
+    await eventually(() => diary.lines.filter((line) => line.startsWith('disconnected')).length === 2);
+    expect(diary.lines.slice(2)).toEqual(['disconnected bob away', 'disconnected bob away']);
+  });
+
   it('hear of every other end under its name', async () => {
     const clock = new ManualClock();
     const { diary, chat } = await startWithDiary({
