@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { ChatOptions } from '../options/chat.options.js';
+import { ChatError } from '../protocol/chat-error.js';
 import type { IdempotencyCache } from './idempotency-cache.js';
 import type { Ledger } from './ledger.js';
 import type { MailboxKey, MailboxStore } from './mailbox-store.js';
@@ -40,9 +41,9 @@ export class MailboxContext {
     return (this.lastPosition += 1);
   }
 
-  /** Logs that a page could not be read, and calls `retry` after a pause. */
+  /** Logs that a page could not be read, or a fault of the server, and calls `retry` after a pause. */
   retryRead(error: unknown, retry: () => void): void {
-    this.logger.error(`The store can't be read: ${String(error)}`);
+    this.logger.error(error instanceof ChatError ? `The store can't be read: ${String(error)}` : error);
     this.options.clock.after(READ_RETRY_MS, retry);
   }
 }
