@@ -28,7 +28,8 @@ export class ChatService {
   }
 
   /**
-   * Writes to everybody who is connected, and stores nothing. The receipt says to how many connections it was written.
+   * Writes to everybody who is connected, and stores nothing. The receipt says to how many connections it was written,
+   * or for how many it is kept behind a backlog.
    */
   async broadcast(request: Omit<SendRequest, 'to'>): Promise<Receipt> {
     return this.submit(() => checkBroadcast(request, checkName(request.from, 'from')));

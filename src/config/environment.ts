@@ -58,7 +58,7 @@ function checkTexts(given: Record<string, string>): void {
 }
 
 /**
- * Reads `LOG_FORMAT`, which comes first so that what is wrong with the rest is logged in this format. Throws an
+ * Reads `LOG_FORMAT` before the rest, so that errors in the rest are logged in this format. Throws an
  * EnvironmentError.
  */
 export function readLogFormat(env: NodeJS.ProcessEnv): LogFormat {

@@ -82,7 +82,7 @@ export class Connection implements ConnectionInfo, Turn {
     return this.writer.bufferedBytes;
   }
 
-  /** Whether its peer does not read what it is sent. Then it gets no broadcasts, and its socket is not read. */
+  /** Whether its peer does not read what it is sent. Then its socket is not read. */
   get isSlowConsumer(): boolean {
     return this.slowConsumer.isSlow;
   }
@@ -196,7 +196,10 @@ export class Connection implements ConnectionInfo, Turn {
     this.reading.stop(this.context.options.clock);
   }
 
-  /** Closes it and reads nothing more from it. Frames that were already read are handled. */
+  /**
+   * Closes it and reads nothing more from it. What waits in the send queue is handed over first, except what waits for
+   * `authorize`.
+   */
   hangUp(code: number, reason: string): void {
     this.close(code, reason);
     this.noteClosed('revoked', code);
@@ -229,8 +232,8 @@ export class Connection implements ConnectionInfo, Turn {
   }
 
   /**
-   * Every close by this side comes through here. It is counted unless the peer or this side has closed the connection
-   * before.
+   * Every close with a code of ours comes through here. It is counted unless the peer or this side has closed the
+   * connection before.
    */
   private noteClosed(state: 'closing' | 'revoked', code: number): void {
     if (this.state === 'open' && this.isOpen) this.context.closedByCode.add(code);

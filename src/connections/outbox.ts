@@ -30,7 +30,7 @@ export class Outbox {
     this.total += headerLength(length) + length;
   }
 
-  /** Adds a frame that is shared with other connections. */
+  /** Adds a complete frame, which is not changed. */
   addFrame(frame: Buffer): void {
     this.parts.push(frame);
     this.lengths.push(frame.length);

@@ -6,7 +6,8 @@ export type BufferLimits = Pick<ChatOptions, 'slowBufferBytes' | 'maxBufferedByt
 
 /**
  * Decides whether the peer of a connection is a slow consumer, which does not read what it is sent. Its socket is not
- * read, and it gets no broadcasts, until everything that is buffered has been sent.
+ * read until everything that is buffered has been sent. It gets no broadcasts while more than `slowBufferBytes` are
+ * buffered.
  *
  * | state                | when                                               | leaves to                       |
  * | -------------------- | -------------------------------------------------- | ------------------------------- |

@@ -10,9 +10,9 @@ import type { SlowConsumer } from './slow-consumer.js';
 const TURN_BYTES = 64 * 1024;
 
 /**
- * Writes to one connection. What is written in one turn of the event loop is sent in one system call. On a text
- * connection it is followed by one ping that asks for confirmation, on a JSON connection by one frame with all
- * receipts.
+ * Writes to one connection. What is written in one turn of the event loop is sent in one system call, unless it is more
+ * than 64 KiB. On a text connection it is followed by one ping that asks for confirmation, on a JSON connection by one
+ * frame with all receipts.
  */
 export class TurnWriter {
   private readonly outbox = new Outbox();

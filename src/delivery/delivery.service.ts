@@ -77,7 +77,10 @@ export class DeliveryService {
     this.mailboxOf(mailboxKeyOf(to)).accept(message, this.context.nextPosition(), bytes, receipt);
   }
 
-  /** Writes a message to everybody who is connected, its sender included; the receipt says to how many connections. */
+  /**
+   * Writes a message to everybody who is connected, its sender included. The receipt says to how many connections it
+   * was written, or for how many it is kept behind a backlog.
+   */
   private broadcast({ from, content, id }: SendRequest, listener: OutcomeListener): void {
     const broadcast = new Broadcast(id ?? newId(), from, content, this.options.clock.now());
     this.ledger.countBroadcast();

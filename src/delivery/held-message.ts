@@ -38,7 +38,7 @@ export class HeldMessage implements StoreRequest, StoredHeader {
   wasRelayed = false;
   /** How many connections have it in flight. */
   inFlight = 0;
-  /** It had to wait for more than its own commit. */
+  /** It had to wait: in the store, or, where everything is stored first, for more than its own commit. */
   isDelayed = false;
   /** The number of persist ticks when it came. It is stored a few ticks later, unless it is confirmed. */
   acceptedAtTick = 0;

@@ -4,9 +4,10 @@ import { PendingReceipt, type MessageIdentity } from './pending-receipt.js';
 const REMEMBERED = 10_000;
 
 /**
- * The receipts of the last messages that had an id of their sender, so that a repeat gets the receipt of the first and
- * is not accepted again [protocol 2.5]. It drops a whole generation at a time, as hashlru does. A Map that loses its
- * oldest entry with every message searches for it among the holes of earlier ones, which cost a fifth of the relay.
+ * The receipts of the last messages that had an id of their sender, or were read from the disk, so that a repeat gets
+ * the receipt of the first and is not accepted again [protocol 2.5]. It drops a whole generation at a time, as hashlru
+ * does. A Map that loses its oldest entry with every message searches for it among the holes of earlier ones, which
+ * cost a fifth of the relay.
  */
 export class IdempotencyCache {
   private recent = new Generation();

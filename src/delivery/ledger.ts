@@ -10,7 +10,7 @@ export interface LedgerTotals {
   /** Direct messages accepted, with those that an earlier run left in the store. */
   readonly accepted: number;
   readonly confirmed: number;
-  /** Committed and waiting, or waiting for a confirmation. */
+  /** In the store: not written yet, or written and not confirmed. */
   readonly pending: number;
   /** Accepted and in memory only: on their way to the recipient or to the disk. */
   readonly inFlight: number;
@@ -25,7 +25,8 @@ export interface LedgerTotals {
 }
 
 /**
- * Counts every direct message that is accepted and every one that ends, and emits an event for each. At any time
+ * Counts every direct message that is accepted and every one that ends. It emits an event when one is accepted, stored
+ * or confirmed; the store tells of the other ends. At any time
  * accepted = confirmed + pending + inFlight + expired + purged + evicted [protocol 2.3].
  */
 export class Ledger {

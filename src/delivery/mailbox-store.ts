@@ -49,14 +49,17 @@ export type StoreOutcome =
 export interface StoreRequest {
   readonly mailbox: MailboxKey;
   readonly message: Message;
-  /** Its position in the order. It changes when somebody else writes into the store, so it is read at its turn. */
+  /** Its position in the order. It changes when somebody else writes into the store; read when its commit begins. */
   readonly position: number;
   readonly bytes: number;
-  /** Accepted already: no cap applies, and it is tried again until it is stored. Read when its turn comes. */
+  /** Accepted already: no cap applies, and it is tried again until it is stored. Read when its commit begins. */
   readonly mustKeep: boolean;
   /** Its life is over, so a commit that failed need not be tried again for it. */
   readonly hasEnded: boolean;
-  /** Called once, after the commit. */
+  /**
+   * Called at most once: after its commit, or when it is refused. Never after `cancel`, nor for what a failing store
+   * loses at `close`.
+   */
   onSettled(outcome: StoreOutcome): void;
 }
 
@@ -80,8 +83,8 @@ export type RemovalReason = 'confirmed' | 'expired' | 'purged' | 'evicted';
 export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'recovered', number>>;
 
 /**
- * The store, as delivery needs it: it keeps messages by mailbox and position. Which messages have to wait, and when one
- * may go, is delivery's to decide. Reads reject with STORE_UNAVAILABLE when the disk can't be read.
+ * The store, as delivery needs it: it keeps messages by mailbox and position. Delivery decides which messages wait,
+ * and when a confirmed one is removed. Reads reject with STORE_UNAVAILABLE when the disk can't be read.
  */
 export interface MailboxStore {
   /** A row was removed; emitted after the commit. */
@@ -92,7 +95,7 @@ export interface MailboxStore {
    * here.
    */
   readonly displaced: Emitter<number, boolean>;
-  /** The highest position that was given before the store was opened. */
+  /** No position up to this may be given any more: it is the highest that was reserved before the store was opened. */
   readonly lastPosition: number;
   readonly counts: StoreCounts;
   /** True when senders should be held up until `whenRoom` calls back. */
@@ -111,7 +114,10 @@ export interface MailboxStore {
    * after the one that fills the bytes of a page.
    */
   page(mailbox: MailboxKey, after: number, upTo: number, limit: number): Promise<Page>;
-  /** Returns true for a row of a page that was deleted since the page was read, or is about to be. */
+  /**
+   * Returns whether this row is about to be deleted. That is enough for a page: reads and commits alternate, so a row
+   * that was deleted before the page was read is not in it, and any later delete is still pending when the page comes.
+   */
   isBeingRemoved(row: StoredKey): boolean;
   /** Returns how many messages wait in a mailbox. */
   count(mailbox: MailboxKey): Promise<number>;

@@ -9,7 +9,8 @@ import type { PendingReceipt } from './pending-receipt.js';
 
 /**
  * All that is in flight or pending for one user, in order. It alone decides whether a message is relayed or stored, and
- * when it is removed from the store. It exists only while its user is connected, or a message for them is in memory.
+ * when a confirmed one is removed from the store. The store itself expires, purges and evicts. It exists only while its
+ * user is connected, or a message for them is in memory.
  *
  * | its connection is   | a new message                                                                              |
  * | ------------------- | ------------------------------------------------------------------------------------------ |
@@ -254,7 +255,7 @@ export class Mailbox {
       if (repeat) this.end(repeat);
       repeat?.pendingReceipt?.receipted('stored', row.sentAt, true);
       repeats.addStored(row);
-      // What was deleted since the page was read, or is about to be, must not be written again.
+      // What is about to be deleted must not be written again.
       if (!store.isBeingRemoved(row)) this.held.insert(HeldMessage.fromDisk(this, row));
     }
   }

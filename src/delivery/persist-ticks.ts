@@ -42,7 +42,7 @@ export class PersistTicks {
     return this.clock.after(this.persistAfterMs / TICKS_TO_PERSIST, () => {
       this.count += 1;
       for (const mailbox of this.unstored) {
-        // One tick more than `persistAfterMs` has, because the first may have come at once.
+        // The first tick may come at once, so a message waits one tick more than `persistAfterMs` has.
         if (!mailbox.persist(this.count - TICKS_TO_PERSIST - 1)) this.unstored.delete(mailbox);
       }
       this.cancel = this.unstored.size > 0 ? this.schedule() : null;

@@ -50,7 +50,7 @@ export function serverOptions(path: string): Record<PropertyKey, unknown> {
     perMessageDeflate: false,
     clientTracking: false, // ConnectionService tracks them.
     closeTimeout: CLOSE_TIMEOUT_MS,
-    autoPong: false, // The gateway replies to pings, in their order among the frames.
+    autoPong: false, // The gateway writes the pong, behind the refusals of the frames before the ping.
     handleProtocols: (offered: Set<string>) => chooseSubprotocol(offered) ?? false,
   };
 }
@@ -164,7 +164,10 @@ export class ChatGateway
     connection.revoke(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
   }
 
-  /** Sends the pong behind the replies to the frames before the ping, except replies that have to wait. */
+  /**
+   * Writes the pong behind the refusals of the frames before the ping, except those that have to wait. Receipts come at
+   * the end of the turn.
+   */
   private handlePing(queue: SendQueue, payload: Buffer): void {
     const { connection } = queue;
     if (connection.isRevoked) return;

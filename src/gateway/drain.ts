@@ -50,7 +50,7 @@ export async function drain(
     const nextStep = isLast ? null : new Promise<void>((resolve) => clock.after(STEP_MS, resolve));
     const flushed = group.map(([socket, queue]) => {
       gone.set(socket, ended(socket));
-      queue.connection.reading.hold(Hold.DRAIN); // A message read during `settle` would get no receipt.
+      queue.connection.reading.hold(Hold.DRAIN); // A message read during `delivery.settle` would get no receipt.
       return queue.flush();
     });
     await Promise.race([Promise.all(flushed).then(() => delivery.settle()), halfOver]);

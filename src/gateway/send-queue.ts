@@ -55,10 +55,7 @@ export class SendQueue implements OutcomeListener {
   private flushed: (() => void)[] | null = null;
   private readonly decide: ((request: SendRequest) => boolean | Promise<boolean>) | null;
 
-  /**
-   * Has to be made in the async context of the upgrade, in which the policy is then always asked, whatever a message
-   * waited for.
-   */
+  /** Make it in the async context of the upgrade: the policy is always asked in that context. */
   constructor(
     readonly connection: Connection,
     private readonly context: SendQueueContext,
@@ -153,7 +150,7 @@ export class SendQueue implements OutcomeListener {
   private take(request: SendRequest): void {
     const { connection } = this;
     try {
-      // A broadcast has a rate limit of its own and is worth nothing later, so it does not wait.
+      // A broadcast has a rate limit of its own and is worth nothing later, so it does not wait for that rate.
       if (request.to === undefined && !this.rateLimits.takeBroadcast()) throw errors.tooManyBroadcasts(request.id);
       const verdict = this.decide === null || this.decide(request);
       if (typeof verdict === 'boolean') return this.settle(request, verdict);

@@ -46,7 +46,7 @@ export class HttpSockets {
     this.room = maxConnections && maxConnections + SPARE_SOCKETS;
   }
 
-  /** How many there are. */
+  /** How many sockets are counted. */
   get count(): number {
     return this.customers.size;
   }

@@ -7,7 +7,7 @@ import { ignoreForeignUpgrades } from './foreign-upgrades.js';
 
 /**
  * Accepts an upgrade, or throws a HandshakeRefusal to respond with HTTP instead. What it returns is passed on as the
- * third argument of `connection`.
+ * third argument of the event `connection`.
  */
 export type UpgradeGuard = (request: IncomingMessage) => unknown;
 

@@ -3,8 +3,8 @@ import { HealthCheck, HealthCheckService, HealthIndicatorService, type HealthChe
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 
 /**
- * The calls of an orchestrator. They reveal nothing about users. They check that the store is still there. For the rest
- * they report its last known state, without a query.
+ * The calls of an orchestrator. They reveal nothing about users. They check that the store is still there; all else is
+ * its last known state, without a query.
  */
 @Controller('health')
 export class HealthController implements OnModuleDestroy {

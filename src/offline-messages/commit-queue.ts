@@ -19,8 +19,9 @@ export interface QueueDepth {
 }
 
 /**
- * The one way to the table: group commit. What gathers during one round goes into the next. A round is one commit for
- * all inserts and one for all deletes, and then the reads have their turn. Only the queue uses the store's connection.
+ * The one way to the table: group commit. What gathers during one round goes into the next. A round serves the reads,
+ * then commits up to one statement of inserts (1,000 rows or 4 MiB) and one of deletes. While the store fails, the
+ * commits come first, and there may be several statements of deletes. Only the queue uses the store's connection.
  *
  * It does not promise that a message offered to it is stored: `onSettled` gets the outcome.
  */

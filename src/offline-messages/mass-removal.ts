@@ -1,7 +1,7 @@
 import type { RemovalReason, StoredHeader } from '../delivery/mailbox-store.js';
 import type { CommitQueue } from './commit-queue.js';
 
-/** Rows that are deleted before others have their turn. */
+/** Rows that are deleted before other work of the queue goes on. */
 export const REMOVED_AT_ONCE = 500;
 
 /** Deletes many messages for a caller who waits for their number. */
@@ -9,8 +9,8 @@ export class MassRemoval {
   constructor(private readonly queue: Pick<CommitQueue, 'read' | 'remove'>) {}
 
   /**
-   * Deletes what `find` returns, until that is less than a full batch; others have their turn in between. Returns how
-   * many this call deleted. Rejects with STORE_UNAVAILABLE when the store fails; what was found is deleted when it
+   * Deletes what `find` returns, until that is less than a full batch; other work goes on in between. Returns how many
+   * this call deleted. Rejects with STORE_UNAVAILABLE when the store fails; what was found is deleted when it
    * works again.
    */
   async removeWhile(find: () => Promise<StoredHeader[]>, reason: RemovalReason): Promise<number> {

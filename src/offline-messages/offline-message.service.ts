@@ -40,8 +40,8 @@ const SHORT_BACKLOGS_AT_ONCE = 16;
 
 /**
  * The messages that wait on the disk. The service commits in groups, keeps the caps of each mailbox, expires messages
- * that were not fetched, and counts every reason of removal. It does not decide which messages wait and when one is
- * removed: delivery does.
+ * that were not fetched, purges and evicts, and counts every reason of removal. Delivery decides which messages wait,
+ * and when a confirmed one is removed.
  */
 @Injectable()
 export class OfflineMessageService implements MailboxStore, StoreEvents, SweptStore {
@@ -99,7 +99,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
 
   /**
    * Takes the store and counts what an earlier run left. Nothing may be stored before, because positions go on from the
-   * highest that was ever given.
+   * highest that was ever reserved.
    */
   async open(): Promise<void> {
     await this.ownership.take();
@@ -116,7 +116,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     await Promise.all([this.lists.close(), this.queue.close()]);
   }
 
-  /** The highest position that was given before the store was opened. */
+  /** No position up to this may be given any more: it is the highest that was reserved before the store was opened. */
   get lastPosition(): number {
     return this.takenUpTo;
   }
@@ -204,7 +204,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     return { pending, rows: rows.slice(0, limit), isLast: rows.length <= limit };
   }
 
-  /** Returns true for a row of a page that was deleted since the page was read, or is about to be. */
+  /** Returns whether this row is about to be deleted. */
   isBeingRemoved(row: StoredKey): boolean {
     return this.queue.isBeingRemoved(row);
   }

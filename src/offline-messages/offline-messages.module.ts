@@ -12,7 +12,7 @@ import type { OpenReader } from './pending-lists.js';
 /** The name of the store's data source within an application. */
 const STORE_NAME = 'holdfast';
 
-/** The database, as this room uses it. */
+/** The database, as this room uses it. `src/database` implements it. */
 export interface StoreDatabase {
   /** Returns the complete options for what the application gave, which may be nothing. */
   options(given: DataSourceOptions | string | undefined): DataSourceOptions;
@@ -23,7 +23,8 @@ export interface StoreDatabase {
   /** Throws an error for the operator when the open database is not the one at the address any more. */
   check(dataSource: DataSource): void;
   /**
-   * Returns how many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when the disk is full.
+   * Returns how many bytes of messages may be inserted in one commit, Infinity where nothing limits them; rejects with
+   * SQLITE_FULL when only deletes may go on.
    */
   roomForInserts(dataSource: DataSource): Promise<number>;
   /** Makes room for a delete, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */

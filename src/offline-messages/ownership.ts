@@ -43,7 +43,8 @@ export class Ownership {
   }
 
   /**
-   * Makes sure that a message may be stored at this position; rejects with Displaced when another server is the owner.
+   * Reserves positions up to this one, and more, if they are not reserved yet. Rejects with Displaced when that finds
+   * another owner.
    */
   async cover(position: number): Promise<void> {
     if (position > this.reserved!) await this.reserve(position + BLOCK);

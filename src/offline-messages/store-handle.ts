@@ -29,11 +29,11 @@ export const IN_MEMORY: HandledDatabase = {
  * The connection of the store, and whether it can be trusted. After an error of the disk or the network it is opened
  * again before it is used. Another server may have had the lock, and so the store, meanwhile.
  *
- * | state     | what is known                                                                | left by      |
- * | --------- | ---------------------------------------------------------------------------- | ------------ |
- * | trusted   | this process wrote all that is in the table                                  | the marks    |
- * | broken    | it is unknown what became of the last statement                              | recover      |
- * | displaced | somebody else has written: the positions in memory and the counts are wrong  | recover      |
+ * | state     | what is known                                                       | left by                   |
+ * | --------- | ------------------------------------------------------------------- | ------------------------- |
+ * | trusted   | this process wrote all that is in the table                         | the marks, a failed check |
+ * | broken    | it is unknown what became of the last statement                     | recover                   |
+ * | displaced | somebody else has written: positions and counts in memory are wrong | recover                   |
  */
 export class StoreHandle {
   private state: 'trusted' | 'broken' | 'displaced' = 'trusted';
@@ -57,6 +57,7 @@ export class StoreHandle {
     this.state = 'displaced';
   }
 
+  /** Checks the database, and returns whether the connection is trusted; after a failed check it is broken. */
   private checkTrust(): boolean {
     try {
       if (this.state === 'trusted') this.database.check();

@@ -80,7 +80,7 @@ export class StoreWriter {
     return this.health.isHealthy ? null : this.attempt(() => this.tryWrite());
   }
 
-  /** Counts a failure, and has the connection recovered before the next round where that is necessary. */
+  /** Returns the fault, and has the connection recovered before the next round where that is necessary. */
   judge(cause: unknown): Fault {
     const fault = faultOf(cause);
     if (fault === 'broken') this.handle.markBroken();

@@ -87,8 +87,9 @@ export interface ChatOptions {
   ackWindow: number;
 
   /**
-   * Bytes buffered for one connection, less than `maxBufferedBytes`. Above this, the server stops reading from the
-   * connection and skips broadcasts to it until the buffer has drained. Range: 1,024 or more.
+   * Bytes buffered for one connection, less than `maxBufferedBytes`. While more are buffered, the server skips
+   * broadcasts to it. The server also stops reading from it, until all that is buffered has been sent. Range: 1,024 or
+   * more.
    * @default 262_144
    */
   slowBufferBytes: number;

@@ -68,8 +68,8 @@ export const OPTION_GROUPS = {
     ackWindow: whole(2, 4_096).default(256).describe(`
       Messages that may be on their way to one connection before it confirms them.`),
     slowBufferBytes: whole(KIB).default(256 * KIB).describe(`
-      Bytes buffered for one connection, less than 'maxBufferedBytes'. Above this, the server stops reading from the
-      connection and skips broadcasts to it until the buffer has drained.`),
+      Bytes buffered for one connection, less than 'maxBufferedBytes'. While more are buffered, the server skips
+      broadcasts to it. The server also stops reading from it, until all that is buffered has been sent.`),
     maxBufferedBytes: whole(KIB + 1).default(MIB).describe(`
       Bytes buffered for one connection. Above this, a connection that already was not reading is closed with 1013. A
       single large write does not count.`),
@@ -123,7 +123,7 @@ export const OPTION_GROUPS = {
   },
 };
 
-/** The schema of all options, without the rules over two of them. */
+/** The schema of all options, without the rules that compare two of them. */
 export const chatOptionsSchema = z.object({
   ...OPTION_GROUPS.Connections,
   ...OPTION_GROUPS['Limits of one connection'],

@@ -1,10 +1,10 @@
 /**
  * Why the server closes a connection, and what a client does then [protocol 5]. After GOING_AWAY, SERVER_ERROR,
  * SLOW_CONSUMER, NO_PONG and TOO_MANY_FRAMES it reconnects. After PROTOCOL_ERROR, ADMINISTRATOR and REPLACED it stops.
- * After EXPIRED it gets new credentials first.
+ * After EXPIRED it gets new credentials first. After BAD_UTF8 it does not send the same frame again.
  */
 export const CloseCode = {
-  /** The server is going away: reconnect in the seconds that the reason says [protocol 9]. */
+  /** The server is going away: reconnect after as many seconds as the reason says [protocol 9]. */
   GOING_AWAY: 1001,
   /** A binary frame is not UTF-8: do not send the same frame again. */
   BAD_UTF8: 1007,

@@ -17,7 +17,7 @@ export interface Receipt {
   readonly status: 'delivered' | 'stored' | 'broadcast';
   /** In milliseconds since 1970. */
   readonly sentAt: number;
-  /** Number of connections that a broadcast was written to. */
+  /** Number of connections to which a broadcast was written, or for which it is kept behind a backlog. */
   readonly recipients?: number;
 }
 

@@ -129,7 +129,7 @@ describe('a recipient that is half open', () => {
     },
   );
 
-  it('leaves books that balance, and nothing behind', async () => {
+  it('leaves a ledger that balances, and nothing behind', async () => {
     const { accepted, confirmed } = await balancedTotals(server);
     expect(confirmed).toBe(accepted);
     expect(accepted).toBeGreaterThanOrEqual(CASES.length * (2 + REST.length));
