@@ -19,7 +19,7 @@ describe('SIGHUP', () => {
       const alice = await TestClient.open(`${server.socketUrl}?user=alice`);
       for (let times = 1; times <= 2; times += 1) {
         process.kill(server.pid, 'SIGHUP');
-        await eventually(() => server.stdout.match(/SIGHUP: goes on/g)?.length === times);
+        await eventually(() => server.stdout.match(/SIGHUP: ignored/g)?.length === times);
       }
       alice.send('alice|still here');
       expect(await alice.next()).toBe('still here');
