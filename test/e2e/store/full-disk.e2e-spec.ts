@@ -84,7 +84,7 @@ it('can be tested where the tests have to be complete', () => {
       await eventually(
         () => chat.delivery.totals.pending === 0,
         () => JSON.stringify(chat.delivery.totals),
-        30_000,
+        90_000,
       );
       await eventually(
         () => store().isHealthy,
@@ -138,7 +138,7 @@ it('can be tested where the tests have to be complete', () => {
         await eventually(
           () => chat.delivery.totals.pending === 0,
           () => JSON.stringify(chat.delivery.totals),
-          30_000,
+          90_000,
         );
         if (perUser === 20) await disk.empty(); // So little was freed that nothing new fits in.
         await expectRecovered();
