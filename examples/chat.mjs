@@ -8,6 +8,10 @@ const socket = new WebSocket(`ws://127.0.0.1:${process.env.PORT ?? 3000}/chat?us
 
 socket.on('message', (data) => console.log(data.toString()));
 socket.on('unexpected-response', (_request, response) => response.pipe(process.stderr));
+socket.on('error', ({ message }) => {
+  console.error(`not connected: ${message}`);
+  process.exitCode = 1;
+});
 socket.on('close', (code, reason) => code > 1000 && console.error(`closed: ${code} ${reason.toString()}`));
 socket.on('open', () => {
   const lines = createInterface({ input: process.stdin });
