@@ -4,14 +4,18 @@ import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { resolveChatOptions } from '../options/chat.options.js';
 import type { ServerCodec } from '../protocol/frames.js';
+import type { Message } from '../protocol/message.js';
 import { Broadcast } from './broadcast.js';
 import { ConnectionContext } from './connection-context.js';
 import { Connection } from './connection.js';
+import type { Turn } from './end-of-turn.js';
 
 const KIB = 1024;
+/** Length of what a ping carries, at the end of its frame. */
+const NONCE_BYTES = 16;
 
 /** A connection for which a test sets how much is buffered. */
-function connectionThatBuffers() {
+function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json') {
   const socket = {
     readyState: WebSocket.OPEN as number,
     bufferedAmount: 0,
@@ -20,10 +24,15 @@ function connectionThatBuffers() {
     terminate: jest.fn(),
     close: jest.fn(() => void (socket.readyState = WebSocket.CLOSING)),
   };
-  const stream = Object.assign(new EventEmitter(), { write: jest.fn(), end: jest.fn(), resume: jest.fn() });
+  const stream = Object.assign(new EventEmitter(), {
+    write: jest.fn((_frames: Buffer) => true),
+    end: jest.fn(),
+    resume: jest.fn(),
+  });
   const codec = {
-    protocol: 'json',
+    protocol,
     welcome: () => null,
+    message: ({ content }: Message) => content,
     caughtUp: () => 'a frame',
     broadcast: () => 'a broadcast',
   } as unknown as ServerCodec;
@@ -94,6 +103,25 @@ describe('what waits to leave to a connection', () => {
   });
 });
 
+describe('the pings that ask for confirmation', () => {
+  it('are eight at most; the ninth is written at the end of the turn in which a pong comes', () => {
+    const { connection, context, stream } = connectionThatBuffers('text');
+    const turns: Turn[] = [];
+    context.turns.add = (turn) => void turns.push(turn);
+    const endTurns = () => turns.splice(0).forEach((turn) => turn.endTurn());
+    for (let seq = 1; seq <= 9; seq += 1) {
+      connection.onMessage({ id: 'm', from: 'alice', to: 'bob', content: 'x', sentAt: 0 }, seq, false);
+      endTurns();
+    }
+    const nonces = () => stream.write.mock.calls.map(([frames]) => frames.subarray(-NONCE_BYTES));
+    const [first, , , , , , , , withoutPing] = nonces();
+    expect(withoutPing).toHaveLength('x'.length + 2);
+    expect(connection.handlePong(first!)).toBe(1);
+    endTurns();
+    expect(connection.handlePong(nonces().at(-1)!)).toBe(9);
+  });
+});
+
 describe('the end of a connection', () => {
   type Step = 'close' | 'revoke' | 'hangUp' | 'abandon' | 'badFrame' | 'peerCloses';
   const steps: Record<Step, (sides: ReturnType<typeof connectionThatBuffers>, code: number) => void> = {
@@ -138,6 +166,14 @@ describe('the end of a connection', () => {
       expect(sides.stream.listenerCount('data')).toBe(state === 'revoked' ? 1 : 0);
     },
   );
+
+  it('lets nothing follow the close frame, whichever side has sent one', () => {
+    const { connection, socket, stream } = connectionThatBuffers();
+    connection.onCaughtUp(0);
+    socket.readyState = WebSocket.CLOSING;
+    connection.endTurn();
+    expect(stream.write).not.toHaveBeenCalled();
+  });
 
   it('handles what was read before it hangs up, and nothing of that when it is revoked', () => {
     for (const [end, wasRevoked] of [

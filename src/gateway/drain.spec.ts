@@ -125,8 +125,8 @@ describe('a drain', () => {
     const crowd = new Crowd(500, true);
     crowd[what] = new Promise(() => undefined);
     await crowd.run(DRAIN_MS);
-    expect(crowd.toldAt).toHaveLength(500);
-    expect(crowd.toldAt[0]).toBe(DRAIN_MS / 2);
+    // All in one step, as no time is left for more.
+    expect(crowd.toldAt).toEqual(Array(500).fill(DRAIN_MS / 2));
     expect(crowd).toMatchObject({ over: true, cutOff: 0 });
   });
 });

@@ -15,33 +15,29 @@ function catchChatError(decode: () => unknown): ChatError {
 
 describe('the text protocol reads', () => {
   it.each([
-    ['bob|hello', { from: 'alice', to: 'bob', content: 'hello' }, 'a direct message'],
-    ['a|b|c', { from: 'alice', to: 'a', content: 'b|c' }, 'only the first bar as the delimiter'],
-    ['bob|ps | grep x', { from: 'alice', to: 'bob', content: 'ps | grep x' }, 'only the first bar as the delimiter'],
-    ['bob||', { from: 'alice', to: 'bob', content: '|' }, 'only the first bar as the delimiter'],
-    ['bob|', { from: 'alice', to: 'bob', content: '' }, 'empty content'],
-    [' bob |x', { from: 'alice', to: 'bob', content: 'x' }, 'the name without the space around it'],
-    ['bob|  x\t', { from: 'alice', to: 'bob', content: '  x\t' }, 'the content with the space around it'],
-    ['bob|one\r\ntwo\n', { from: 'alice', to: 'bob', content: 'one\r\ntwo\n' }, 'line ends as they are'],
-    ['bob|a\0b', { from: 'alice', to: 'bob', content: 'a\0b' }, 'NUL as it is'],
-    ['bob|cafe\u0301', { from: 'alice', to: 'bob', content: 'cafe\u0301' }, 'the content without composing it'],
-    ['cafe\u0301|x', { from: 'alice', to: 'caf\u00e9', content: 'x' }, 'the name composed'],
-    ['Bob|x', { from: 'alice', to: 'Bob', content: 'x' }, 'the case of the name'],
-    ['\ufeffbob|\ufeffx', { from: 'alice', to: 'bob', content: '\ufeffx' }, 'a mark of byte order as content only'],
-    [
-      '\u{1f642}|\u{1f468}\u200d\u{1f469}',
-      { from: 'alice', to: '\u{1f642}', content: '\u{1f468}\u200d\u{1f469}' },
-      'emoji',
-    ],
-    ['__proto__|x', { from: 'alice', to: '__proto__', content: 'x' }, 'the name of a property'],
-    ['hello', { from: 'alice', content: 'hello' }, 'text without a bar as a broadcast'],
-    ['', { from: 'alice', content: '' }, 'an empty frame as an empty broadcast'],
-    [' hello\r\n', { from: 'alice', content: ' hello\r\n' }, 'a broadcast as it is'],
-    ['\ufeffhello', { from: 'alice', content: '\ufeffhello' }, 'a broadcast with its mark of byte order'],
-    ['{"event":"send"}', { from: 'alice', content: '{"event":"send"}' }, 'JSON as a broadcast'],
-    ['\uff5chello', { from: 'alice', content: '\uff5chello' }, 'no other bar as the delimiter'],
-  ])('%j as %j: %s', (frame, command, _what) => {
-    expect(new TextCodec().decode(frame, 'alice')).toEqual(command);
+    ['bob|hello', 'bob', 'hello', 'a direct message'],
+    ['a|b|c', 'a', 'b|c', 'only the first bar as the delimiter'],
+    ['bob|ps | grep x', 'bob', 'ps | grep x', 'only the first bar as the delimiter'],
+    ['bob||', 'bob', '|', 'only the first bar as the delimiter'],
+    ['bob|', 'bob', '', 'empty content'],
+    [' bob |x', 'bob', 'x', 'the name without the space around it'],
+    ['bob|  x\t', 'bob', '  x\t', 'the content with the space around it'],
+    ['bob|one\r\ntwo\n', 'bob', 'one\r\ntwo\n', 'line ends as they are'],
+    ['bob|a\0b', 'bob', 'a\0b', 'NUL as it is'],
+    ['bob|cafe\u0301', 'bob', 'cafe\u0301', 'the content without composing it'],
+    ['cafe\u0301|x', 'caf\u00e9', 'x', 'the name composed'],
+    ['Bob|x', 'Bob', 'x', 'the case of the name'],
+    ['\ufeffbob|\ufeffx', 'bob', '\ufeffx', 'a mark of byte order as content only'],
+    ['\u{1f642}|\u{1f468}\u200d\u{1f469}', '\u{1f642}', '\u{1f468}\u200d\u{1f469}', 'emoji'],
+    ['__proto__|x', '__proto__', 'x', 'the name of a property'],
+    ['hello', undefined, 'hello', 'text without a bar as a broadcast'],
+    ['', undefined, '', 'an empty frame as an empty broadcast'],
+    [' hello\r\n', undefined, ' hello\r\n', 'a broadcast as it is'],
+    ['\ufeffhello', undefined, '\ufeffhello', 'a broadcast with its mark of byte order'],
+    ['{"event":"send"}', undefined, '{"event":"send"}', 'JSON as a broadcast'],
+    ['\uff5chello', undefined, '\uff5chello', 'no other bar as the delimiter'],
+  ])('%j to %j as %j: %s', (frame, to, content, _what) => {
+    expect(new TextCodec().decode(frame, 'alice')).toEqual({ from: 'alice', to, content });
   });
 
   it.each([

@@ -28,6 +28,16 @@ describe('take-overs', () => {
     expect(takeOvers.size).toBe(1);
   });
 
+  it('are forgotten of the name that was taken over longest ago, when there are too many names', () => {
+    const takeOvers = new TakeOvers(new ManualClock());
+    takeOvers.add('bob');
+    for (let n = 1; n < 10_000; n += 1) takeOvers.add(`user-${n}`);
+    for (let n = 0; n < 4; n += 1) takeOvers.add('bob');
+    takeOvers.add('one more');
+    expect(takeOvers.size).toBe(10_000);
+    expect(takeOvers.add('bob')).not.toBeNull();
+  });
+
   it('keep nobody out for longer when the clock is set back', () => {
     const clock = new ManualClock();
     const takeOvers = new TakeOvers(clock);

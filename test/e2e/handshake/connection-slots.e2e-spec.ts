@@ -132,6 +132,20 @@ describe('a user who has as many connections as there may be', () => {
     expect(chat.connections.closedWith(4408)).toBe(1);
   });
 
+  it('gets none from a server that has begun to go away meanwhile', async () => {
+    const silent = [await halfOpen(), await halfOpen(), await halfOpen()];
+    clock.advance(5_000);
+    const asked = jest.spyOn(chat.connections, 'makeRoom');
+    const refused = refusal('bob');
+    await eventually(() => asked.mock.calls.length === 1);
+    const stopped = chat.stop();
+    await silent[0]!.until('going away');
+    clock.advance(1_000);
+    expect(await refused).toMatchObject({ status: 503, body: { code: 'GOING_AWAY' } });
+    for (const peer of silent) peer.reset();
+    await stopped;
+  });
+
   it('gets one more when one of them has left meanwhile', async () => {
     const clients = [await chat.connect('bob'), await chat.connect('bob'), await chat.connect('bob')];
     clock.advance(5_000);

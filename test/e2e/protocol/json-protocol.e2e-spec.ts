@@ -1,4 +1,5 @@
 import { ChatApp } from '../../support/chat-app.js';
+import { eventually } from '../../support/deadline.js';
 import { TestClient } from '../../support/test-client.js';
 
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -172,7 +173,10 @@ describe('the JSON protocol', () => {
     const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
     alice.sendJson('send', { to: 'bob', content: 'x', id: 'm-1' });
     await bob.until('message');
-    for (const connection of chat.connections.ofUser('bob')) connection.beat();
+    const connection = chat.connections.ofUser('bob')[0]!;
+    connection.lastSeenAt = 0;
+    connection.beat();
+    await eventually(() => connection.lastSeenAt > 0); // The pong has come.
     await bob.drop();
     expect((await alice.until('receipts')).data).toMatchObject([{ id: 'm-1', status: 'stored' }]);
   });
