@@ -12,12 +12,12 @@ import type { PendingReceipt } from './pending-receipt.js';
  * when a confirmed one is removed from the store. The store itself expires, purges and evicts. It exists only while its
  * user is connected, or a message for them is in memory.
  *
- * | its connection is   | a new message                                                                              |
- * | ------------------- | ------------------------------------------------------------------------------------------ |
- * | absent              | is stored                                                                                  |
- * | opening             | stays in memory, up to one window; what exceeds it is stored                               |
- * | draining or reading | is stored, behind the backlog                                                              |
- * | live                | is written at once; is stored when the window is full, or when no confirmation comes       |
+ * | its connection is         | a new message                                                                        |
+ * | ------------------------- | ------------------------------------------------------------------------------------ |
+ * | absent                    | is stored                                                                            |
+ * | opening                   | stays in memory, up to one window; what exceeds it is stored                         |
+ * | draining, reading, paused | is stored, behind the backlog                                                        |
+ * | live                      | is written at once; is stored when the window is full, or when no confirmation comes |
  *
  * With several connections each has a state of its own, and a message is stored at once unless all of them have it in
  * flight or are opening.
@@ -240,7 +240,10 @@ export class Mailbox {
       await reader.readPage(this.context.store, this.key, this.diskUpTo, (rows) => this.keep(rows));
       this.advance(reader);
     } catch (error) {
-      this.context.retryRead(error, () => this.advance(reader));
+      this.context.retryRead(error, () => {
+        reader.resume();
+        this.advance(reader);
+      });
     }
     this.storeKept();
   }
