@@ -92,6 +92,17 @@ describe('a mailbox', () => {
     expect(ledger.totals()).toMatchObject({ accepted: 2, inFlight: 2 });
   });
 
+  it('keeps a message when the store removes another one that had its position', () => {
+    const { heard, mailbox, reader, send } = openMailbox();
+    for (const id of ['m1', 'm2', 'm3']) send(id);
+    const row = { mailbox: mailbox.key, from: 'alice', id: 'm1' };
+    mailbox.onRemoved({ ...row, position: 1, id: 'other' });
+    mailbox.onRemoved({ ...row, position: 1, from: 'carol' });
+    mailbox.onRemoved({ ...row, position: 2, id: 'm2' });
+    mailbox.confirm(reader, 2);
+    expect(heard).toEqual(['m1 delivered']);
+  });
+
   it('gives no broadcast to a connection that is closing, and does not count it', () => {
     const { mailbox, reader, receiver, send } = openMailbox();
     receiver.isOpen = false;

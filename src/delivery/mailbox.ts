@@ -149,7 +149,6 @@ export class Mailbox {
     } else if (held.wasRelayed) {
       // It was written to a connection meanwhile, so it cannot be refused any more.
       held.moveTo('memory');
-      this.handedUpTo = Math.min(this.handedUpTo, held.position - 1);
       this.store(held); // At once: younger ones may be stored already.
     } else {
       this.end(held, 'ended');
