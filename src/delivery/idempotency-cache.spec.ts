@@ -39,6 +39,16 @@ describe('IdempotencyCache', () => {
     expect(remembered.find(first)).toBe(first);
   });
 
+  it('removes a message of the older generation', () => {
+    const remembered = new IdempotencyCache();
+    const first = receiptOf('first');
+    remembered.add(first);
+    for (let n = 0; n < REMEMBERED; n += 1) remembered.add(receiptOf(String(n)));
+    expect(remembered.find(first)).toBe(first);
+    remembered.remove(first);
+    expect(remembered.find(first)).toBeUndefined();
+  });
+
   it.each([
     ['ids that are all different', (n: number) => receiptOf(String(n))],
     ['one id for many recipients', (n: number) => receiptOf('same', 'alice', `user${n}`)],

@@ -27,16 +27,18 @@ export interface Receiver {
  * - `opening`: it is not known yet how much waits; the first page is being read
  * - `draining`: some of what it has yet to get may be on the disk only
  * - `reading`: the same, and a page is being read
+ * - `paused`: the same, and a page could not be read; it is tried again after a pause
  * - `live`: everything that it has yet to get is in memory
  * - `detached`: it gets nothing any more
  */
-export type ReaderState = 'opening' | 'draining' | 'reading' | 'live' | 'detached';
+export type ReaderState = 'opening' | 'draining' | 'reading' | 'paused' | 'live' | 'detached';
 
 /** The states that may follow each state. */
 export const READER_MOVES: Readonly<Record<ReaderState, readonly ReaderState[]>> = {
-  opening: ['draining', 'live', 'detached'],
+  opening: ['draining', 'paused', 'live', 'detached'],
   draining: ['reading', 'live', 'detached'],
-  reading: ['draining', 'detached'],
+  reading: ['draining', 'paused', 'detached'],
+  paused: ['draining', 'detached'],
   live: ['draining', 'detached'],
   detached: [],
 };
@@ -104,7 +106,7 @@ export class MailboxReader {
 
   /**
    * Reads the next page up to a position, or the first page while it is opening, and passes the messages to `keep`.
-   * Rejects when the disk cannot be read. After `detach` it does neither.
+   * Rejects when the disk cannot be read, and is paused until `resume`. After `detach` it does neither.
    */
   async readPage(
     store: MailboxStore,
@@ -121,11 +123,11 @@ export class MailboxReader {
       keep(rows);
       // A full page is followed by one of up to twice its size. Pages of large messages are short, and stay so.
       if (!isLast) this.pageRows = Math.min(2 * rows.length, PAGE_ROWS);
-      this.endPage(isLast ? upTo : rows.at(-1)!.position);
+      this.endPage('draining', isLast ? upTo : rows.at(-1)!.position);
     } catch (error) {
       if (this.state === 'detached') return;
       if (this.state === 'opening') this.receiver.onOpened(null);
-      this.endPage(after);
+      this.endPage('paused', after);
       throw error;
     }
   }
@@ -145,9 +147,14 @@ export class MailboxReader {
   }
 
   /** Everything up to this position is in memory, except what was released meanwhile. */
-  private endPage(upTo: number): void {
-    this.moveTo('draining');
+  private endPage(next: 'draining' | 'paused', upTo: number): void {
+    this.moveTo(next);
     this.readAgainAfter(upTo);
+  }
+
+  /** The pause after a failed read is over. */
+  resume(): void {
+    if (this.current === 'paused') this.moveTo('draining');
   }
 
   /** All messages up to this position are in memory, or were written. */

@@ -1,6 +1,8 @@
+import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { ManualClock } from '../../test/support/manual-clock.js';
 import { Broadcast } from '../connections/broadcast.js';
-import { resolveChatOptions } from '../options/chat.options.js';
+import { resolveChatOptions, type ChatOptions } from '../options/chat.options.js';
 import { Emitter } from '../options/emitter.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { IdempotencyCache } from './idempotency-cache.js';
@@ -35,7 +37,7 @@ function slowStore(requests: StoreRequest[]): MailboxStore {
 }
 
 /** A mailbox whose user is connected, and what was written to them and told to the senders. */
-function openMailbox() {
+function openMailbox(ofStore: Partial<MailboxStore> = {}, ofHost: Partial<ChatOptions> = {}) {
   const requests: StoreRequest[] = [];
   const written: string[] = [];
   const heard: string[] = [];
@@ -50,9 +52,9 @@ function openMailbox() {
     onReceipt: ({ id, status }: { id: string; status: string }) => void heard.push(`${id} ${status}`),
     onRefused: ({ code }: ChatError, id: string) => void heard.push(`${id} ${code}`),
   };
-  const store = slowStore(requests);
+  const store = { ...slowStore(requests), ...ofStore };
   const ledger = new Ledger(store);
-  const options = resolveChatOptions({ ackWindow: 2 });
+  const options = resolveChatOptions({ ackWindow: 2, ...ofHost });
   const context = new MailboxContext(options, store, ledger, new IdempotencyCache(), () => undefined);
   const mailbox = new Mailbox(mailboxKeyOf('bob'), context);
   const reader = mailbox.attach(receiver);
@@ -64,6 +66,8 @@ function openMailbox() {
 }
 
 describe('a mailbox', () => {
+  afterEach(() => jest.restoreAllMocks());
+
   it('stores a message again that was refused by the store after it had been written to its recipient', () => {
     const { requests, written, heard, ledger, mailbox, reader, send } = openMailbox();
     for (const id of ['m1', 'm2', 'm3']) send(id);
@@ -88,11 +92,50 @@ describe('a mailbox', () => {
     expect(ledger.totals()).toMatchObject({ accepted: 2, inFlight: 2 });
   });
 
+  it('keeps a message when the store removes another one that had its position', () => {
+    const { heard, mailbox, reader, send } = openMailbox();
+    for (const id of ['m1', 'm2', 'm3']) send(id);
+    const row = { mailbox: mailbox.key, from: 'alice', id: 'm1' };
+    mailbox.onRemoved({ ...row, position: 1, id: 'other' });
+    mailbox.onRemoved({ ...row, position: 1, from: 'carol' });
+    mailbox.onRemoved({ ...row, position: 2, id: 'm2' });
+    mailbox.confirm(reader, 2);
+    expect(heard).toEqual(['m1 delivered']);
+  });
+
   it('gives no broadcast to a connection that is closing, and does not count it', () => {
     const { mailbox, reader, receiver, send } = openMailbox();
     receiver.isOpen = false;
     send('m1'); // Finds out that the socket takes no more.
     expect(reader.state).toBe('detached');
     expect(mailbox.broadcast(reader, new Broadcast('b1', 'alice', 'x', 1))).toBe(false);
+  });
+
+  it('tries a read that failed once after each pause, however many messages come meanwhile', async () => {
+    const clock = new ManualClock();
+    jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
+    let reads = 0;
+    const failing = () => {
+      reads += 1;
+      return Promise.reject(new ChatError('STORE_UNAVAILABLE', 'no disk'));
+    };
+    const store = { lastPosition: 9, firstPage: failing, page: failing };
+    const { reader, mailbox, send } = openMailbox(store, { clock });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    for (let pauses = 0; pauses < 3; pauses += 1) {
+      await turn();
+      expect([reads, reader.state]).toEqual([pauses + 1, 'paused']);
+      for (const id of ['m1', 'm2', 'm3']) {
+        send(`${id} ${pauses}`);
+        await turn();
+      }
+      expect(reads).toBe(pauses + 1);
+      clock.advance(250);
+    }
+    await turn();
+    mailbox.detach(reader);
+    clock.advance(250);
+    await turn();
+    expect([reads, reader.state]).toEqual([4, 'detached']);
   });
 });

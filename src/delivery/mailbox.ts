@@ -12,12 +12,12 @@ import type { PendingReceipt } from './pending-receipt.js';
  * when a confirmed one is removed from the store. The store itself expires, purges and evicts. It exists only while its
  * user is connected, or a message for them is in memory.
  *
- * | its connection is   | a new message                                                                              |
- * | ------------------- | ------------------------------------------------------------------------------------------ |
- * | absent              | is stored                                                                                  |
- * | opening             | stays in memory, up to one window; what exceeds it is stored                               |
- * | draining or reading | is stored, behind the backlog                                                              |
- * | live                | is written at once; is stored when the window is full, or when no confirmation comes       |
+ * | its connection is         | a new message                                                                        |
+ * | ------------------------- | ------------------------------------------------------------------------------------ |
+ * | absent                    | is stored                                                                            |
+ * | opening                   | stays in memory, up to one window; what exceeds it is stored                         |
+ * | draining, reading, paused | is stored, behind the backlog                                                        |
+ * | live                      | is written at once; is stored when the window is full, or when no confirmation comes |
  *
  * With several connections each has a state of its own, and a message is stored at once unless all of them have it in
  * flight or are opening.
@@ -149,7 +149,6 @@ export class Mailbox {
     } else if (held.wasRelayed) {
       // It was written to a connection meanwhile, so it cannot be refused any more.
       held.moveTo('memory');
-      this.handedUpTo = Math.min(this.handedUpTo, held.position - 1);
       this.store(held); // At once: younger ones may be stored already.
     } else {
       this.end(held, 'ended');
@@ -240,7 +239,10 @@ export class Mailbox {
       await reader.readPage(this.context.store, this.key, this.diskUpTo, (rows) => this.keep(rows));
       this.advance(reader);
     } catch (error) {
-      this.context.retryRead(error, () => this.advance(reader));
+      this.context.retryRead(error, () => {
+        reader.resume();
+        this.advance(reader);
+      });
     }
     this.storeKept();
   }

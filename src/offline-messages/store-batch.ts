@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { MailboxKey, StoredHeader, StoredMessage, StoreOutcome, StoreRequest } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
@@ -5,6 +6,8 @@ import { storedBytesOf, type MailboxUsage } from './mailbox-usage.js';
 import type { OfflineMessageTable } from './offline-message.table.js';
 import { Displaced } from './store-fault.js';
 import { messageKey, messageKeyText } from './store-key.js';
+
+const logger = new Logger('OfflineMessages');
 
 /** A group of messages that is inserted in one commit, as far as the caps admit them. */
 export class StoreBatch {
@@ -108,6 +111,18 @@ export class StoreBatch {
 
   private settle(request: StoreRequest, outcome: StoreOutcome): void {
     this.open.delete(request);
+    settle(request, outcome);
+  }
+}
+
+/**
+ * Tells a request its outcome. If it throws, that is logged: it is a fault of the server and not of the disk, so the
+ * others of the commit must not be refused for it.
+ */
+export function settle(request: StoreRequest, outcome: StoreOutcome): void {
+  try {
     request.onSettled(outcome);
+  } catch (error) {
+    logger.error(error);
   }
 }

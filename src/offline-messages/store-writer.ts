@@ -3,7 +3,7 @@ import type { StoredMessage } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import type { MailboxUsage } from './mailbox-usage.js';
 import { PendingDeletes } from './pending-deletes.js';
-import { StoreBatch } from './store-batch.js';
+import { settle, StoreBatch } from './store-batch.js';
 import type { StoreCounters } from './store-counters.js';
 import type { Commit, StoreEvents } from './store-events.js';
 import { faultOf, type Fault } from './store-fault.js';
@@ -101,7 +101,7 @@ export class StoreWriter {
     const { cause } = this.health;
     this.health.markFailing(cause);
     const error = errors.notStored(cause);
-    for (const request of this.stores.takeRefusable()) request.onSettled({ status: 'refused', error });
+    for (const request of this.stores.takeRefusable()) settle(request, { status: 'refused', error });
     this.deletes.fail(errors.notDeletedYet(cause));
     this.callRoomListeners();
   }
@@ -154,7 +154,7 @@ export class StoreWriter {
       // They may be in the table although their senders are about to be refused.
       if (batch.isInserted || faultOf(cause) === 'broken') this.handle.markBroken(batch.unsettled.map(rowKey));
       const error = errors.notStored(cause);
-      for (const request of batch.unsettled) if (request.hasEnded) request.onSettled({ status: 'refused', error });
+      for (const request of batch.unsettled) if (request.hasEnded) settle(request, { status: 'refused', error });
       this.stores.putBack(batch.unsettled.filter((request) => !request.hasEnded));
       throw cause;
     }

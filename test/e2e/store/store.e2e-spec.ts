@@ -1,3 +1,5 @@
+import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -158,6 +160,42 @@ async function idsIn(connection: DataSource): Promise<Set<string>> {
   const rows = (await connection.query('SELECT id FROM holdfast_offline_message')) as { id: string }[];
   return new Set(rows.map(({ id }) => id));
 }
+
+describe('a message that throws at its outcome', () => {
+  afterEach(() => jest.restoreAllMocks());
+
+  it.each([
+    ['stored', () => undefined],
+    ['refused', (service: OfflineMessageService) => void (service['table'].insert = () => Promise.reject(new Error()))],
+  ])('changes nothing for the others, which are %s', async (status, prepare) => {
+    const log = jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
+    const connection = await openStore(storeOptions('sqlite::memory:'));
+    const service = new OfflineMessageService(connection, resolveChatOptions({}));
+    await service.open();
+    prepare(service);
+    const fault = new Error('a fault of the server');
+    const outcomes: string[] = [];
+    for (const position of [1, 2, 3]) {
+      service.store({
+        mailbox: mailboxKeyOf('bob'),
+        message: { id: `m-${position}`, from: 'ann', to: 'bob', content: 'x', sentAt: position },
+        position,
+        bytes: 1,
+        mustKeep: false,
+        hasEnded: false,
+        onSettled: (outcome) => {
+          outcomes.push(outcome.status);
+          if (position === 1) throw fault;
+        },
+      });
+    }
+    await service.flush();
+    expect(outcomes).toEqual([status, status, status]);
+    expect(log).toHaveBeenCalledWith(fault);
+    await service.close();
+    await connection.destroy();
+  });
+});
 
 describe("options of a database that can't be a store", () => {
   /** Throws as the driver does. */
