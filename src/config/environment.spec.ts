@@ -181,6 +181,10 @@ describe('the environment of the server', () => {
     expect(refusal({ [variable]: '/' })).toMatch(/^\w+ is not known; known are [^.]*\.$/),
   );
 
+  it('stops at another variable that has the value of a link', () => {
+    expect(refusal({ CHAT_COLOUR: '/web/chat' })).toMatch(/^CHAT_COLOUR is not known/);
+  });
+
   it.each(['CHAT', 'CHAT_XYZ', 'CHAT_MAX', 'CHAT_1'])(
     'lets be what orchestrators set for a Service or a link of the name that makes %s',
     (name) => {
