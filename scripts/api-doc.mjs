@@ -1,12 +1,10 @@
 // Writes docs/api.md from the doc comments of what the package exports; with --check it only says whether the page is
 // up to date.
-import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { format, resolveConfig } from 'prettier';
 import ts from 'typescript';
+import { writeOrCheck } from './generated-file.mjs';
 
 const ROOT = new URL('../', import.meta.url);
-const PAGE = new URL('docs/api.md', ROOT);
 
 /** The entry points of the package, and the source of each. */
 const ENTRIES = {
@@ -130,13 +128,8 @@ const parts = Object.keys(ENTRIES).map((entry, index) => {
   return [`## \`${entry}\``, ...sections].join('\n\n');
 });
 
-const page = await format(
+await writeOrCheck(
+  'docs/api.md',
   `# API\n\nWhat the package exports, by its doors. This page is made from the doc comments by \`npm run docs:api\`; how it fits together is in [embedding.md](embedding.md).\n\n${parts.join('\n\n')}\n`,
-  { ...(await resolveConfig(PAGE)), parser: 'markdown' },
+  'npm run docs:api',
 );
-
-if (!process.argv.includes('--check')) writeFileSync(PAGE, page);
-else if (readFileSync(PAGE, 'utf8') !== page) {
-  console.error('docs/api.md is not up to date: run npm run docs:api');
-  process.exitCode = 1;
-}

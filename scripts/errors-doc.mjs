@@ -1,13 +1,10 @@
 // Writes docs/errors.md from the tables in src/protocol; with --check it only says whether the page is up to date.
 import '@swc-node/register/esm-register';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { format, resolveConfig } from 'prettier';
+import { writeOrCheck } from './generated-file.mjs';
 
 const { ERROR_CODES } = await import('../src/protocol/chat-error.ts');
 const { CLOSE_CODES } = await import('../src/protocol/close-code.ts');
 const { HANDSHAKE_REFUSALS } = await import('../src/protocol/handshake-code.ts');
-
-const PAGE = new URL('../docs/errors.md', import.meta.url);
 
 function table(heads, rows) {
   const lines = [heads, heads.map(() => '---'), ...rows];
@@ -28,7 +25,8 @@ const refusals = Object.entries(HANDSHAKE_REFUSALS).map(([code, { status, meanin
   meaning,
 ]);
 
-const page = await format(
+await writeOrCheck(
+  'docs/errors.md',
   `# Errors
 
 Every refusal says what happened and what to do.
@@ -67,11 +65,5 @@ Use them, or try again after \`Retry-After\`.
 
 An authenticator of the application may have refusals of its own, with a status from 400 to 599 ([protocol 8.5](protocol.md#85-authenticators-of-the-application)).
 `,
-  { ...(await resolveConfig(PAGE)), parser: 'markdown' },
+  'npm run docs:errors',
 );
-
-if (!process.argv.includes('--check')) writeFileSync(PAGE, page);
-else if (readFileSync(PAGE, 'utf8') !== page) {
-  console.error('docs/errors.md is not up to date: run npm run docs:errors');
-  process.exitCode = 1;
-}

@@ -1,10 +1,8 @@
 // Writes src/protocol/joining-letters.ts from the tables of Unicode that the package tr46 has; with --check it only
 // says whether the file is up to date.
-import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { format, resolveConfig } from 'prettier';
+import { writeOrCheck } from './generated-file.mjs';
 
-const FILE = new URL('../src/protocol/joining-letters.ts', import.meta.url);
 const require = createRequire(import.meta.url);
 const { validZWNJ, combiningClassVirama } = require('tr46/lib/regexes.js');
 const { version, unicodeVersion } = require('tr46/package.json');
@@ -33,7 +31,8 @@ function escaped(code) {
 
 const table = (doc, name, pattern) => `/** ${doc} */\nexport const ${name} = String.raw\`${pattern}\`;\n`;
 const inBraces = (ranges) => ranges.replace(/\\u([0-9A-F]{4})/g, '\\u{$1}');
-const source = await format(
+await writeOrCheck(
+  'src/protocol/joining-letters.ts',
   `// Made by scripts/joining-letters.mjs from Unicode ${unicodeVersion} (DerivedJoiningType.txt and
 // DerivedCombiningClass.txt), by way of tr46 ${version}.
 
@@ -42,11 +41,5 @@ ${table('Letters that join the one before (Joining_Type R and D).', 'JOIN_PREVIO
 /** Marks that remove the vowel of a letter (Canonical_Combining_Class 9), by the block of their script. */
 export const VIRAMAS: readonly (readonly [letters: string, marks: string])[] = [${viramaTable.join(',')}];
 `,
-  { ...(await resolveConfig(FILE)), parser: 'typescript' },
+  'npm run tables:joining',
 );
-
-if (!process.argv.includes('--check')) writeFileSync(FILE, source);
-else if (readFileSync(FILE, 'utf8') !== source) {
-  console.error('src/protocol/joining-letters.ts is not up to date: run npm run tables:joining');
-  process.exitCode = 1;
-}

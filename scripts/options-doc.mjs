@@ -1,9 +1,9 @@
 // Writes the interface ChatOptions, and its part of docs/options.md, from the schema of the options; with --check it
 // only says whether both are up to date.
 import '@swc-node/register/esm-register';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { format, resolveConfig } from 'prettier';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { writeOrCheck } from './generated-file.mjs';
 
 const { chatOptionsSchema, COMMON_OPTIONS, OPTION_GROUPS } = await import('../src/options/chat-options.schema.ts');
 const { unitsOf, VARIABLES } = await import('../src/config/variables.ts');
@@ -120,19 +120,9 @@ The defaults of the others fit nearly everybody. They are marked _for experts_.
 ${groups.join('\n\n')}
 `;
 
-for (const [path, text, parser] of [
-  [
-    'docs/options.md',
-    page.replace(/(?<=<!-- Written by .*-->\n).*(?=\n<!-- Written until here -->)/s, () => written),
-    'markdown',
-  ],
-  ['src/options/chat-options.interface.ts', types, 'typescript'],
-]) {
-  const file = new URL(`../${path}`, import.meta.url);
-  const formatted = await format(text, { ...(await resolveConfig(file)), parser });
-  if (!process.argv.includes('--check')) writeFileSync(file, formatted);
-  else if (readFileSync(file, 'utf8') !== formatted) {
-    console.error(`${path} is not up to date: run npm run docs:options`);
-    process.exitCode = 1;
-  }
-}
+await writeOrCheck(
+  'docs/options.md',
+  page.replace(/(?<=<!-- Written by .*-->\n).*(?=\n<!-- Written until here -->)/s, () => written),
+  'npm run docs:options',
+);
+await writeOrCheck('src/options/chat-options.interface.ts', types, 'npm run docs:options');
