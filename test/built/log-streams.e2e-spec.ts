@@ -5,13 +5,15 @@ import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { withDeadline } from '../support/deadline.js';
+import { eventually, withDeadline } from '../support/deadline.js';
 import { ServerProcess } from '../support/server-process.js';
 import { TestClient } from '../support/test-client.js';
 
 const run = promisify(execFile);
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
 const MEMORY = { DATABASE_URL: 'sqlite::memory:' };
+/** How long the server may take to listen, in milliseconds. */
+const START_MS = 20_000;
 
 let folder: string;
 let child: ChildProcess | undefined;
@@ -55,7 +57,7 @@ describe('the server', () => {
     expect((await fetch(`${url}/chat/pending/bob`, { method: 'DELETE' })).status).toBe(200);
     child.kill('SIGTERM');
     await alice.expectClose(1001);
-    expect((await ended)[0]).toBe(0);
+    expect((await withDeadline(ended, () => 'the server ends'))[0]).toBe(0);
   });
 
   it('says with its exit code that it does not start, also to a reader that never reads', async () => {
@@ -146,13 +148,18 @@ describe.each([
 
 /** The port on which a process listens, once it does. */
 async function portOf(pid: number): Promise<number> {
-  for (;;) {
-    const files = await Promise.all((await readdir(`/proc/${pid}/fd`)).map(linkOf(pid)));
+  let port: number | null = null;
+  let files: string[] = [];
+  const listens = async () => {
+    files = await Promise.all((await readdir(`/proc/${pid}/fd`)).map(linkOf(pid)));
     const sockets = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/));
     const own = sockets.find(([, , , state, , , , , , inode]) => state === '0A' && files.includes(`socket:[${inode}]`));
-    if (own) return parseInt(own[1]!.split(':')[1]!, 16);
-  }
+    if (own) port = parseInt(own[1]!.split(':')[1]!, 16);
+    return port !== null;
+  };
+  await eventually(listens, () => `process ${pid} listens; it has open ${files.join(' ')}`, START_MS);
+  return port!;
 }
 
-/** Returns what an open file of a process is; undefined when the process has just closed it. */
+/** Returns what an open file of a process is; empty when the process has just closed it. */
 const linkOf = (pid: number) => (file: string) => readlink(`/proc/${pid}/fd/${file}`).catch(() => '');
