@@ -1,11 +1,12 @@
 import type { ChatOptions } from '../options/chat.options.js';
 import { Counter } from './counter.js';
 import { EndOfTurn } from './end-of-turn.js';
+import { LatePings } from './late-pings.js';
 
 /** The options that a connection needs: the clock, the limits of its buffer, and what its welcome says. */
 export type ConnectionOptions = Pick<
   ChatOptions,
-  'clock' | 'slowBufferBytes' | 'maxBufferedBytes' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs'
+  'clock' | 'slowBufferBytes' | 'maxBufferedBytes' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs' | 'persistAfterMs'
 >;
 
 /** What all connections share: the options, the end of a turn, and the counters over all of them. */
@@ -16,5 +17,9 @@ export class ConnectionContext {
   /** Broadcasts that were not written to a slow consumer. */
   broadcastsSkipped = 0;
 
-  constructor(readonly options: ConnectionOptions) {}
+  readonly latePings: LatePings;
+
+  constructor(readonly options: ConnectionOptions) {
+    this.latePings = new LatePings(options.clock);
+  }
 }

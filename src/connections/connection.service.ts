@@ -128,6 +128,7 @@ export class ConnectionService implements OnModuleDestroy {
 
   onModuleDestroy(): void {
     this.cancelHeartbeat?.();
+    this.context.latePings.stop();
   }
 
   private scheduleHeartbeat(): () => void {

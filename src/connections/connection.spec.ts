@@ -2,7 +2,9 @@ import { jest } from '@jest/globals';
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
+import { ManualClock } from '../../test/support/manual-clock.js';
 import { resolveChatOptions } from '../options/chat.options.js';
+import { systemClock, type Clock } from '../options/clock.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import type { Message } from '../protocol/message.js';
 import { Broadcast } from './broadcast.js';
@@ -15,7 +17,7 @@ const KIB = 1024;
 const NONCE_BYTES = 16;
 
 /** A connection for which a test sets how much is buffered. */
-function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json') {
+function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json', clock: Clock = systemClock) {
   const socket = {
     readyState: WebSocket.OPEN as number,
     bufferedAmount: 0,
@@ -36,7 +38,7 @@ function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json') {
     caughtUp: () => 'a frame',
     broadcast: () => 'a broadcast',
   } as unknown as ServerCodec;
-  const context = new ConnectionContext(resolveChatOptions());
+  const context = new ConnectionContext(resolveChatOptions({ clock }));
   const closedByCode: number[] = [];
   context.closedByCode.add = (code) => void closedByCode.push(code);
   const connection = new Connection(
@@ -110,7 +112,7 @@ describe('the pings that ask for confirmation', () => {
     context.turns.add = (turn) => void turns.push(turn);
     const endTurns = () => turns.splice(0).forEach((turn) => turn.endTurn());
     for (let seq = 1; seq <= 9; seq += 1) {
-      connection.onMessage({ id: 'm', from: 'alice', to: 'bob', content: 'x', sentAt: 0 }, seq, false);
+      connection.onMessage({ id: 'm', from: 'alice', to: 'bob', content: 'x', sentAt: 0 }, seq, false, true);
       endTurns();
     }
     const nonces = () => stream.write.mock.calls.map(([frames]) => frames.subarray(-NONCE_BYTES));
@@ -119,6 +121,104 @@ describe('the pings that ask for confirmation', () => {
     expect(connection.handlePong(first!)).toBe(1);
     endTurns();
     expect(connection.handlePong(nonces().at(-1)!)).toBe(9);
+  });
+});
+
+describe('a text connection that is near', () => {
+  /** Opens one whose first message was confirmed after this round trip. `write` returns whether a ping was written. */
+  function nearConnection(roundTripMs = 0) {
+    const clock = new ManualClock();
+    const sides = connectionThatBuffers('text', clock);
+    const { connection, context, stream } = sides;
+    const turns: Turn[] = [];
+    context.turns.add = (turn) => void turns.push(turn);
+    const endTurns = () => turns.splice(0).forEach((turn) => turn.endTurn());
+    let seq = 0;
+    const lastFrames = () => stream.write.mock.calls.at(-1)![0];
+    const hasPing = () => lastFrames().length > NONCE_BYTES;
+    const write = (isAwaited = false) => {
+      seq += 1;
+      connection.onMessage({ id: 'm', from: 'alice', to: 'bob', content: 'x', sentAt: 0 }, seq, false, isAwaited);
+      endTurns();
+      return hasPing();
+    };
+    const pong = (afterMs: number) => {
+      const nonce = lastFrames().subarray(-NONCE_BYTES);
+      clock.advance(afterMs);
+      const confirmed = connection.handlePong(nonce);
+      endTurns();
+      return confirmed;
+    };
+    expect(write()).toBe(true);
+    expect(pong(roundTripMs)).toBe(1);
+    clock.advance(1_000);
+    stream.write.mockClear();
+    return { ...sides, clock, write, pong, endTurns, hasPing, writes: () => stream.write.mock.calls.length };
+  }
+
+  it('is pinged with a message after a pause, and then for all messages of 40 ms together', () => {
+    const { clock, write, pong } = nearConnection();
+    expect(write()).toBe(true);
+    for (let n = 0; n < 3; n += 1) {
+      clock.advance(13);
+      expect(write()).toBe(false);
+    }
+    clock.advance(1);
+    expect(write()).toBe(true);
+    expect(pong(0)).toBe(6);
+  });
+
+  it('is pinged within 50 ms when no later message brings a ping, and only once', () => {
+    const { clock, write, pong, endTurns, hasPing, writes } = nearConnection();
+    write();
+    expect(write()).toBe(false);
+    clock.advance(20);
+    expect(write()).toBe(false);
+    clock.advance(24);
+    endTurns();
+    expect(writes()).toBe(3);
+    clock.advance(6);
+    endTurns();
+    expect([writes(), hasPing()]).toEqual([4, true]);
+    expect(pong(0)).toBe(4);
+    clock.advance(1_000);
+    endTurns();
+    expect(writes()).toBe(4);
+  });
+
+  it('is pinged at once when somebody waits for the confirmation', () => {
+    const { write } = nearConnection();
+    write();
+    expect(write()).toBe(false);
+    expect(write(true)).toBe(true);
+    expect(write()).toBe(false);
+  });
+
+  it('is pinged for sixteen messages at the latest', () => {
+    const { write } = nearConnection();
+    write();
+    for (let n = 1; n < 16; n += 1) expect(write()).toBe(false);
+    expect(write()).toBe(true);
+  });
+
+  it('is pinged before it is closed', () => {
+    const { connection, write, hasPing, writes } = nearConnection();
+    write();
+    write();
+    connection.close(1001, '');
+    expect([writes(), hasPing()]).toEqual([3, true]);
+  });
+
+  it.each([
+    ['took more than half of persistAfterMs', 126],
+    ['does not come', 0],
+  ])('counts as far away when its last pong %s, and is pinged with every message', (_what, roundTripMs) => {
+    const { clock, write } = nearConnection(roundTripMs);
+    expect(write()).toBe(true);
+    if (roundTripMs === 0) expect(write()).toBe(false);
+    clock.advance(roundTripMs === 0 ? 126 : 1);
+    expect(write()).toBe(true);
+    expect(write()).toBe(true);
   });
 });
 

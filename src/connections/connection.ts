@@ -10,6 +10,7 @@ import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
 import type { Turn } from './end-of-turn.js';
 import { Heartbeat } from './heartbeat.js';
 import { pongFrame } from './outbox.js';
+import { PongConfirmation } from './pong-confirmation.js';
 import { Hold, Reading } from './reading.js';
 import { SlowConsumer } from './slow-consumer.js';
 import { TurnWriter } from './turn-writer.js';
@@ -43,6 +44,7 @@ export class Connection implements ConnectionInfo, Turn {
   private state: 'open' | 'closing' | 'revoked' = 'open';
   private readonly heartbeat: Heartbeat;
   private readonly slowConsumer: SlowConsumer;
+  private readonly pongs: PongConfirmation;
   private readonly writer: TurnWriter;
 
   constructor(
@@ -59,7 +61,8 @@ export class Connection implements ConnectionInfo, Turn {
     this.reading = new Reading(socket, stream);
     this.heartbeat = new Heartbeat(this.reading);
     this.slowConsumer = new SlowConsumer(this.reading, context.options);
-    this.writer = new TurnWriter(socket, stream, codec, this.slowConsumer);
+    this.pongs = new PongConfirmation(context.options);
+    this.writer = new TurnWriter(socket, stream, codec, this.slowConsumer, this.pongs);
     // The welcome has to be the first frame of a JSON connection, so the client is not read until it is written.
     if (this.protocol === 'json') this.reading.hold(Hold.OPENING);
   }
@@ -104,9 +107,9 @@ export class Connection implements ConnectionInfo, Turn {
     this.reading.release(Hold.OPENING);
   }
 
-  onMessage(message: Message, seq: number, delayed: boolean): void {
+  onMessage(message: Message, seq: number, delayed: boolean, isAwaited: boolean): void {
     this.sent += 1;
-    if (this.isOpen) this.inTurn().writeMessage(this.codec.message(message, seq, delayed), seq);
+    if (this.isOpen) this.inTurn().writeMessage(this.codec.message(message, seq, delayed), seq, isAwaited);
   }
 
   onBroadcast(broadcast: Broadcast): boolean {
@@ -158,10 +161,15 @@ export class Connection implements ConnectionInfo, Turn {
   handlePong(payload: Buffer): number | null {
     this.handleSignOfLife();
     this.heartbeat.handlePong();
-    const seq = this.writer.confirmedBy(payload);
-    // One fewer is outstanding, so the missing ping can be written at the end of this turn.
-    if (this.writer.owesPing) this.inTurn();
+    const seq = this.pongs.confirmedBy(payload);
+    // One fewer is outstanding, so a ping that is due can be written at the end of this turn.
+    if (this.owesPing) this.inTurn();
     return seq;
+  }
+
+  /** Asks the peer to confirm the message with this seq, unless a ping does already. */
+  askFor(seq: number): void {
+    if (this.isOpen && this.pongs.hurry(seq)) this.inTurn();
   }
 
   /** Pings the peer, or closes the connection if the peer seems dead. */
@@ -180,6 +188,7 @@ export class Connection implements ConnectionInfo, Turn {
    */
   close(code: number, reason: string): void {
     this.noteClosed('closing', code);
+    if (this.owesPing) this.askFor(this.pongs.writtenSeq);
     this.endTurn();
     this.socket.close(code, reason);
     this.reading.releaseAll();
@@ -226,6 +235,8 @@ export class Connection implements ConnectionInfo, Turn {
   /** Ends the turn: what was written in it is sent. Closes the connection with 1013 if too much is buffered. */
   endTurn(): void {
     if (!this.writer.endTurn()) return;
+    const late = this.protocol === 'text' ? this.pongs.takeLate() : null;
+    if (late !== null) this.context.latePings.add(this, late);
     if (!this.slowConsumer.handleEndOfTurn(this.bufferedBytes) || !this.isOpen) return;
     // What waits is freed when the close times out. Unconfirmed messages in it are in the store, or will be.
     this.revoke(CloseCode.SLOW_CONSUMER, 'too much waits to be read; reconnect later');
@@ -238,6 +249,11 @@ export class Connection implements ConnectionInfo, Turn {
   private noteClosed(state: 'closing' | 'revoked', code: number): void {
     if (this.state === 'open' && this.isOpen) this.context.closedByCode.add(code);
     if (this.state !== 'revoked') this.state = state;
+  }
+
+  /** Only a text connection confirms by pongs. */
+  private get owesPing(): boolean {
+    return this.protocol === 'text' && this.pongs.owesPing;
   }
 
   private now(): number {

@@ -1,9 +1,18 @@
+import { systemClock } from '../options/clock.js';
 import { PongConfirmation } from './pong-confirmation.js';
+
+const newPongs = () => new PongConfirmation({ clock: systemClock, persistAfterMs: 250 });
+
+/** Returns the nonce of a ping behind the message with this seq; null if too many are outstanding. */
+function ask(pongs: PongConfirmation, seq: number): Buffer | null {
+  pongs.wrote(seq, true);
+  return pongs.ask();
+}
 
 describe('PongConfirmation', () => {
   it('confirms everything up to the ping that a pong answers', () => {
-    const pongs = new PongConfirmation();
-    const [first, second, third] = [pongs.ask(3)!, pongs.ask(5)!, pongs.ask(9)!];
+    const pongs = newPongs();
+    const [first, second, third] = [ask(pongs, 3)!, ask(pongs, 5)!, ask(pongs, 9)!];
     expect(pongs.confirmedBy(second)).toBe(5);
     expect(pongs.confirmedBy(first)).toBeNull(); // Confirmed already, with the second.
     expect(pongs.confirmedBy(third)).toBe(9);
@@ -11,9 +20,9 @@ describe('PongConfirmation', () => {
   });
 
   it('takes no nonce but its own', () => {
-    const pongs = new PongConfirmation();
-    const nonce = pongs.ask(1)!;
-    const other = new PongConfirmation().ask(1)!;
+    const pongs = newPongs();
+    const nonce = ask(pongs, 1)!;
+    const other = ask(newPongs(), 1)!;
     const guesses = [...nonce.keys()].map((index) => {
       const guess = Buffer.from(nonce);
       guess[index]! ^= 1;
@@ -26,19 +35,19 @@ describe('PongConfirmation', () => {
   });
 
   it('asks no more while eight are without an answer', () => {
-    const pongs = new PongConfirmation();
-    const nonces = Array.from({ length: 8 }, (_, seq) => pongs.ask(seq)!);
-    expect(pongs.ask(8)).toBeNull();
+    const pongs = newPongs();
+    const nonces = Array.from({ length: 8 }, (_, seq) => ask(pongs, seq)!);
+    expect(ask(pongs, 8)).toBeNull();
     expect(pongs.confirmedBy(nonces[0]!)).toBe(0);
-    expect(pongs.ask(8)).not.toBeNull();
-    expect(pongs.ask(9)).toBeNull();
+    expect(ask(pongs, 8)).not.toBeNull();
+    expect(ask(pongs, 9)).toBeNull();
   });
 
   it('never gives the same nonce twice', () => {
-    const pongs = new PongConfirmation();
+    const pongs = newPongs();
     const seen = new Set<string>();
     for (let n = 0; n < 1_000; n += 1) {
-      const nonce = pongs.ask(n)!;
+      const nonce = ask(pongs, n)!;
       seen.add(nonce.toString('hex'));
       pongs.confirmedBy(nonce);
     }

@@ -3,7 +3,7 @@ import { WebSocket } from 'ws';
 import type { ServerCodec } from '../protocol/frames.js';
 import type { Receipt } from '../protocol/message.js';
 import { Outbox, pingFrame } from './outbox.js';
-import { PongConfirmation } from './pong-confirmation.js';
+import type { PongConfirmation } from './pong-confirmation.js';
 import type { SlowConsumer } from './slow-consumer.js';
 
 /** Bytes above which a turn sends what it has gathered without waiting for its end. */
@@ -11,39 +11,26 @@ const TURN_BYTES = 64 * 1024;
 
 /**
  * Writes to one connection. What is written in one turn of the event loop is sent in one system call, unless it is more
- * than 64 KiB. On a text connection it is followed by one ping that asks for confirmation, on a JSON connection by one
- * frame with all receipts.
+ * than 64 KiB. On a JSON connection it is followed by one frame with all receipts, on a text connection by a ping that
+ * asks for confirmation, unless a later one is to ask.
  */
 export class TurnWriter {
   private readonly outbox = new Outbox();
-  private readonly pongs = new PongConfirmation();
   private isTurnOpen = false;
   /** Receipts of this turn; null until there is one, as most connections are idle. */
   private receipts: Receipt[] | null = null;
-  /**
-   * The seq of the last message that was written, and of the last one that a ping at the end of a turn asked to
-   * confirm.
-   */
-  private writtenSeq = 0;
-  private askedSeq = 0;
 
   constructor(
     private readonly socket: WebSocket,
     private readonly stream: Duplex,
     private readonly codec: ServerCodec,
     private readonly slowConsumer: SlowConsumer,
+    private readonly pongs: PongConfirmation,
   ) {}
 
   /** Bytes that are buffered, in this turn and in the socket. */
   get bufferedBytes(): number {
     return this.socket.bufferedAmount + this.outbox.bytes;
-  }
-
-  /**
-   * Whether a text connection has got a message that no ping could ask about yet, as too many pings were outstanding.
-   */
-  get owesPing(): boolean {
-    return this.codec.protocol === 'text' && this.askedSeq < this.writtenSeq;
   }
 
   /** Opens the turn, before something is written. Returns false if it is already open. */
@@ -63,8 +50,8 @@ export class TurnWriter {
     this.boundTurn();
   }
 
-  writeMessage(text: string, seq: number): void {
-    this.writtenSeq = seq;
+  writeMessage(text: string, seq: number, isAwaited: boolean): void {
+    this.pongs.wrote(seq, isAwaited);
     this.writeText(text);
   }
 
@@ -79,22 +66,15 @@ export class TurnWriter {
    * outstanding: the pong of one of those serves as well.
    */
   writePing(): void {
-    const nonce = this.pongs.ask(this.writtenSeq);
+    const nonce = this.pongs.ask();
     if (nonce) this.writeFrame(pingFrame(nonce));
-  }
-
-  /**
-   * Returns the seq that this pong confirms, with everything before it; null if it does not belong to one of our pings.
-   */
-  confirmedBy(pong: Buffer): number | null {
-    return this.pongs.confirmedBy(pong);
   }
 
   /** Sends what was gathered. Returns false if nothing was written since the last turn ended. */
   endTurn(): boolean {
     if (!this.isTurnOpen) return false;
     if (this.receipts) this.writeReceipts(this.receipts);
-    if (this.owesPing && this.isOpen) this.askAtEndOfTurn();
+    if (this.codec.protocol === 'text') this.askAtEndOfTurn();
     this.isTurnOpen = false;
     this.flush();
     return true;
@@ -111,10 +91,9 @@ export class TurnWriter {
   }
 
   private askAtEndOfTurn(): void {
-    const nonce = this.pongs.ask(this.writtenSeq);
-    if (!nonce) return;
-    this.askedSeq = this.writtenSeq;
-    this.outbox.addFrame(pingFrame(nonce));
+    if (!this.pongs.isDue || !this.isOpen) return;
+    const nonce = this.pongs.ask();
+    if (nonce) this.outbox.addFrame(pingFrame(nonce));
   }
 
   /**

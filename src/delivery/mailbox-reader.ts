@@ -15,8 +15,11 @@ export interface Receiver {
   readonly isOpen: boolean;
   /** Called first. `pending` messages wait in the store; null when the disk could not be read. */
   onOpened(pending: number | null): void;
-  /** `delayed`: the message had to wait, in the store or behind others. */
-  onMessage(message: Message, seq: number, delayed: boolean): void;
+  /**
+   * `delayed`: the message had to wait, in the store or behind others. `isAwaited`: its confirmation is needed soon, as
+   * its sender waits for the receipt, it is in the store, or the window is half full.
+   */
+  onMessage(message: Message, seq: number, delayed: boolean, isAwaited: boolean): void;
   /** Returns false when it takes no more broadcasts for now. */
   onBroadcast(broadcast: Broadcast): boolean;
   onCaughtUp(delivered: number): void;
@@ -92,6 +95,10 @@ export class MailboxReader {
   /** A page is worth its statement when there is room for half a window. */
   get hasRoomForPage(): boolean {
     return this.room * 2 >= this.window;
+  }
+
+  private get isHalfFull(): boolean {
+    return this.inFlight.length * 2 >= this.window || this.inFlightBytes * 2 >= WINDOW_BYTES;
   }
 
   get inFlightCount(): number {
@@ -188,7 +195,9 @@ export class MailboxReader {
     held.inFlight += 1;
     this.inFlight.push(held);
     this.inFlightBytes += held.bytes;
-    this.receiver.onMessage(held.message, this.nextSeq++, held.isDelayed || !wasThere);
+    const isDelayed = held.isDelayed || !wasThere;
+    const isAwaited = isDelayed || this.isHalfFull || (held.pendingReceipt?.isAwaited ?? false);
+    this.receiver.onMessage(held.message, this.nextSeq++, isDelayed, isAwaited);
   }
 
   /** Removes and returns all that is in flight up to this seq; returns null when no message with it was written. */

@@ -6,6 +6,8 @@ export type MessageIdentity = Pick<Message, 'id' | 'from' | 'to'>;
 
 /** Hears the outcome of a message: the connection that sent it, or a REST call. */
 export interface OutcomeListener {
+  /** False for a sender that is told refusals only, so that nobody waits for the confirmation; true unless given. */
+  readonly awaitsReceipt?: boolean;
   /** `repeated`: the message had been accepted before, and this is the receipt of the first. */
   onReceipt(receipt: Receipt, repeated: boolean): void;
   onRefused(error: ChatError, id: string): void;
@@ -36,6 +38,11 @@ export class PendingReceipt implements MessageIdentity {
     const pending = new PendingReceipt(message, null);
     pending.receipted('stored', sentAt);
     return pending;
+  }
+
+  /** Somebody is told the receipt as soon as there is one. */
+  get isAwaited(): boolean {
+    return this.listeners !== null && this.listeners[0]!.awaitsReceipt !== false;
   }
 
   join(listener: OutcomeListener): void {

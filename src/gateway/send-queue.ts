@@ -84,6 +84,10 @@ export class SendQueue implements OutcomeListener {
     });
   }
 
+  get awaitsReceipt(): boolean {
+    return this.connection.protocol === 'json';
+  }
+
   onReceipt(receipt: Receipt): void {
     this.connection.writeReceipt(receipt);
   }

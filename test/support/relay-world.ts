@@ -98,8 +98,8 @@ export class RelayWorld {
     this.peers.set(user, [...peers, { socket, connection, read: 0 }]);
     if (this.sabotage === 'delete-on-write') {
       const write = connection.onMessage.bind(connection);
-      connection.onMessage = (message, seq, delayed) => {
-        write(message, seq, delayed);
+      connection.onMessage = (message, seq, ...rest) => {
+        write(message, seq, ...rest);
         queueMicrotask(() => this.delivery.confirm(connection, seq));
       };
     }
