@@ -145,5 +145,5 @@ function parseArguments() {
 
 main().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message.trimEnd() : String(error)}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  process.exit(error instanceof UsageError ? 2 : 1); // Other measurements may be under way.
 });

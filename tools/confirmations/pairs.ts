@@ -9,7 +9,7 @@ import { SlowLink } from './slow-link.js';
 const STAYING_PAIRS = 50;
 /** Pairs of which the recipients leave and come again. */
 const LEAVING_PAIRS = 10;
-/** The silence before a burst, in milliseconds. It is also the time in which messages come again. */
+/** The silence before a burst, in milliseconds. */
 const SILENCE_MS = 500;
 /** Milliseconds between two messages of a burst. */
 const GAP_MS = 10;
@@ -90,7 +90,7 @@ export async function countRepeated(
   let counted = 0;
   const leave = (socket: WebSocket) => (leaving === 'closes' ? socket.close() : socket.terminate());
 
-  /** Connects, and leaves after that message has come. */
+  /** Connects, and leaves after that message has come; stays if there is none. */
   const visit = (user: string, last: string | null): Promise<WebSocket> =>
     open(link.url, user, [], (frame, socket) => {
       const content = frame.slice(frame.lastIndexOf(':') + 1); // A delayed one has its time before it.
@@ -104,25 +104,27 @@ export async function countRepeated(
 
   const sockets = await Promise.all(
     Array.from({ length: LEAVING_PAIRS }, async (_, pair) => {
-      const [from, to] = [`${prefix}-${pair}-a`, `${prefix}-${pair}-b`];
+      const from = `${prefix}-${pair}-a`;
       const sender = await open(server.socketUrl, from, protocol === 'json' ? ['chat.v1.json'] : []);
+      const opened = [sender];
       await delay(Math.random() * SILENCE_MS); // Not all pairs at once.
-      let sent = 0;
-      while (performance.now() < end) {
-        const recipient = await visit(to, `${to}-${sent + burst}`);
+      for (let visits = 1; performance.now() < end; visits += 1) {
+        const to = `${prefix}-${pair}-b${visits}`; // One name may not be taken over so often.
+        const recipient = await visit(to, `${to}-${burst}`);
         const closed = once(recipient, 'close');
         await delay(SILENCE_MS);
         for (let number = 1; number <= burst; number += 1) {
           if (number > 1) await delay(GAP_MS);
-          const content = `${to}-${++sent}`;
+          const content = `${to}-${number}`;
           sender.send(
             protocol === 'json' ? JSON.stringify({ event: 'send', data: { to, content } }) : `${to}|${content}`,
           );
         }
-        await withDeadline(closed, () => `${to} leaves; it waits for message ${sent}`);
+        messages += burst;
+        await withDeadline(closed, () => `${to} gets its messages and leaves`);
+        opened.push(await visit(to, null));
       }
-      messages += sent;
-      return [sender, await visit(to, null)];
+      return opened;
     }),
   );
   await settled(server);
