@@ -44,7 +44,7 @@ export interface Series {
 
 /** Lines over sizes, which stand at equal distances, with a whisker from least to most at each point. */
 export function lines(title: string, unit: string, sizes: readonly number[], series: readonly Series[]): string {
-  const [left, right, top, bottom, height] = [60, 150, 50, 40, 280];
+  const [left, right, top, bottom, height] = [60, 190, 50, 40, 280];
   const all = series.flatMap(({ points }) => points.map(([, spread]) => spread.most));
   const steps = ticks(Math.max(...all));
   const most = steps.at(-1)!;
@@ -78,7 +78,7 @@ export interface Dots {
 
 /** Panels beside each other over the same rows and the same scale: a dot for each series, ours first and on top. */
 export function dots(title: string, rows: readonly string[], panels: readonly (readonly Dots[])[]): string {
-  const [width, left, gap, top, step] = [880, 330, 40, 96, 26];
+  const [width, left, gap, top, step] = [930, 375, 40, 96, 26];
   const panelWidth = (width - left - 12 - gap * (panels.length - 1)) / panels.length;
   const spreads = panels.flat().flatMap((one) => one.spreads.filter((spread) => spread !== null));
   const steps = ticks(Math.max(...spreads.map(({ most }) => most)));

@@ -129,13 +129,13 @@ export function planOf(scale: Scale): Group[] {
   const loads: Variant[] = [
     {
       key: 'H-all',
-      title: `${thousands(talking)} connections, ${thousands(rate)} messages/s in all, ${BYTES} B`,
+      title: `${thousands(talking)} connections, ${thousands(rate)} messages/s, ${BYTES} B`,
       ...open(talking, talking, 0),
       peers: RELAYS,
     },
     {
       key: 'H-channel',
-      title: `${thousands(channel)} connections, a tenth talks, ${thousands(rate)} messages/s in all`,
+      title: `${thousands(channel)} connections, a tenth talks, ${thousands(rate)} messages/s`,
       ...open(channel, Math.ceil(channel / 10), 1),
       peers: RIVALS,
     },
