@@ -1,23 +1,28 @@
 import { parseArgs } from 'node:util';
-import { PEERS, REFERENCE, type PeerName } from './peers/peers.js';
+import { PEERS, type PeerName } from './peers/peers.js';
 import { FULL, QUICK, type Scale } from './run/plan.js';
 
 const SHORT: Readonly<Record<string, PeerName>> = { text: 'holdfast-text', json: 'holdfast-json' };
 
-const USAGE = `Measures the built server beside others, in turn, on this machine.
+export const USAGE = `Measures the built server beside others, in turn, on this machine.
 
   npm run bench                        everything, and writes docs/benchmarks.md from it
   npm run bench -- --quick             the same with one short round: orders of magnitude
-  npm run bench -- A text              one scenario (A relay, B broadcast, C idle, D store, E drain, F reconnect, G growth), one peer
+  npm run bench -- A text              one scenario, one peer and what it is compared with
   npm run bench -- --docs              writes docs/benchmarks.md again, from the last full run
 
-  peers        ${Object.keys(PEERS).join(', ')}; text and json are ours. ${REFERENCE} is measured whenever others are
+  scenarios    A relay, B broadcast, C idle, D store, E drain, F reconnect, G growth, H open load
+  peers        ${Object.keys(PEERS).join(', ')}; text and json are ours.
+               What ours are compared with is measured too, unless a peer is named beside them
   --out        file for the results; bench/results/last.json unless everything was measured
+  --from       with --docs: the results to read; the page is written beside them
   --profile    folder for CPU profiles of the servers in Node
 
-Sizes, with what they are in a full run: ${Object.entries(FULL)
-  .map(([name, value]) => `--${kebab(name)} ${String(value)}`)
-  .join(', ')}
+Shapes of A are pairs x messages outstanding for each x bytes; stores of D, senders x outstanding x users who are away.
+Sizes, with what they are in a full run:
+${Object.entries(FULL)
+  .map(([name, value]) => `  --${kebab(name)} ${String(value)}`)
+  .join('\n')}
 `;
 
 /** A mistake in the command line. Its message is for the user. */
@@ -28,46 +33,52 @@ export interface BenchArguments {
   /** Letters of scenarios, and peers; empty for all. */
   readonly letters: readonly string[];
   readonly peers: readonly PeerName[];
+  readonly help: boolean;
   readonly onlyDocs: boolean;
+  readonly from: string | undefined;
   readonly out: string | undefined;
   readonly profileFolder: string | undefined;
 }
 
 export function readArguments(): BenchArguments {
   const { values, positionals } = parse();
-  const letters = positionals.filter((name) => /^[A-G]$/.test(name));
+  const letters = positionals.filter((name) => /^[A-H]$/.test(name));
   const peers = positionals.filter((name) => !letters.includes(name)).map((name) => SHORT[name] ?? name);
   for (const peer of peers) {
     if (!Object.hasOwn(PEERS, peer)) throw new UsageError(`'${peer}' is no scenario and no peer\n\n${USAGE}`);
   }
   const base = values['quick'] ? QUICK : FULL;
-  const sizes = Object.entries(base).map(([name, value]) => [
+  const sizes = Object.entries(base).map(([name, usual]) => [
     name,
-    sizeOf(kebab(name), values[kebab(name)], value as number),
+    sizeOf(kebab(name), values[kebab(name)], usual as Size),
   ]);
   return {
     scale: Object.fromEntries(sizes) as Scale,
     letters,
     peers: peers as PeerName[],
+    help: values['help'] === true,
     onlyDocs: values['docs'] === true,
+    from: values['from'] as string | undefined,
     out: values['out'] as string | undefined,
     profileFolder: values['profile'] as string | undefined,
   };
 }
 
-function sizeOf(
-  name: string,
-  given: string | boolean | undefined,
-  usual: number | readonly number[],
-): number | number[] {
-  if (given === undefined) return usual as number;
-  const list = String(given).split(',').map(Number);
-  if (list.some((value) => !(value >= 0)) || given === '' || (list.length > 1 && !Array.isArray(usual))) {
-    throw new UsageError(
-      `--${name} is '${String(given)}'; give ${Array.isArray(usual) ? 'numbers, divided by commas' : 'a number'}`,
-    );
+type Size = Scale[keyof Scale];
+
+function sizeOf(name: string, given: string | boolean | undefined, usual: Size): Size {
+  if (given === undefined) return usual;
+  const parts = String(given).split(',');
+  const wrong = (wanted: string) => new UsageError(`--${name} is '${String(given)}'; give ${wanted}`);
+  if (Array.isArray(usual) && typeof usual[0] === 'string') {
+    if (!parts.every((part) => /^[1-9]\d*x[1-9]\d*x[1-9]\d*$/.test(part)))
+      throw wrong(`sizes like ${usual[0]}, divided by commas`);
+    return parts;
   }
-  return Array.isArray(usual) ? list : list[0]!;
+  const numbers = parts.map((part) => (part === '' ? NaN : Number(part)));
+  if (numbers.some((value) => !(value >= 0)) || (numbers.length > 1 && !Array.isArray(usual)))
+    throw wrong(Array.isArray(usual) ? 'numbers, divided by commas' : 'a number');
+  return Array.isArray(usual) ? numbers : numbers[0]!;
 }
 
 function kebab(name: string): string {
@@ -75,10 +86,10 @@ function kebab(name: string): string {
 }
 
 function parse(): { values: Record<string, string | boolean | undefined>; positionals: string[] } {
-  const strings = ['out', 'profile', ...Object.keys(FULL).map(kebab)].map(
+  const strings = ['out', 'from', 'profile', ...Object.keys(FULL).map(kebab)].map(
     (name) => [name, { type: 'string' }] as const,
   );
-  const booleans = ['quick', 'docs'].map((name) => [name, { type: 'boolean' }] as const);
+  const booleans = ['help', 'quick', 'docs'].map((name) => [name, { type: 'boolean' }] as const);
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,

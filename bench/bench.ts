@@ -1,24 +1,27 @@
 import { access, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { readArguments, UsageError, type BenchArguments } from './bench-arguments.js';
-import { REFERENCE } from './peers/peers.js';
+import { dirname, join } from 'node:path';
+import { readArguments, USAGE, UsageError, type BenchArguments } from './bench-arguments.js';
+import { isOurs, type PeerName } from './peers/peers.js';
 import { writeDocs } from './report/docs.js';
-import { headline } from './report/columns.js';
+import { COMPARISONS, headline, isCompared } from './report/columns.js';
 import { compileInto } from './run/compiled.js';
 import { CORES } from './run/cores.js';
 import { FilledDatabases } from './run/filled-database.js';
 import { ROOT } from './run/measured-server.js';
-import { planOf, type Group } from './run/plan.js';
+import { planOf, variantsOf, type Group, type Variant } from './run/plan.js';
 import { emptyResults, readResults, writeResults, type Results } from './run/results.js';
 import { measure } from './run/rounds.js';
 
 const FULL_RESULTS = join(ROOT, 'bench/results/full.json');
+const DOCS = join(ROOT, 'docs');
 const LAST_RESULTS = join(ROOT, 'bench/results/last.json');
 
 async function main(): Promise<void> {
   const given = readArguments();
-  if (given.onlyDocs) return writeDocs(await readResults(FULL_RESULTS));
+  if (given.help) return void process.stdout.write(USAGE);
+  if (given.onlyDocs)
+    return writeDocs(await readResults(given.from ?? FULL_RESULTS), given.from ? dirname(given.from) : DOCS);
   if (process.platform !== 'linux')
     throw new UsageError('CPU time and memory are read from /proc: the benchmark needs Linux');
   await access(join(ROOT, 'dist/main.js')).catch(() => {
@@ -28,7 +31,7 @@ async function main(): Promise<void> {
   const isFull = given.letters.length === 0 && given.peers.length === 0;
   const path = given.out ?? (isFull ? FULL_RESULTS : LAST_RESULTS);
   await writeResults(path, results);
-  if (isFull && !given.out) await writeDocs(await readResults(FULL_RESULTS));
+  if (isFull && !given.out) await writeDocs(await readResults(FULL_RESULTS), DOCS);
   process.stderr.write(`\n${results.minutes.toFixed(1)} minutes; the results are in ${path}\n`);
   for (const { text } of results.faults) process.stderr.write(`${text}\n`);
   if (results.faults.some((fault) => fault.isOurs)) {
@@ -47,7 +50,7 @@ async function run(given: BenchArguments): Promise<Results> {
   await compileInto(code);
   if (given.profileFolder) await mkdir(given.profileFolder, { recursive: true });
   const groups = chosen(planOf(scale), given);
-  const total = groups.reduce((sum, group) => sum + group.entrants.length * group.variants.length * scale.rounds, 0);
+  const total = groups.reduce((sum, group) => sum + runsOf(group) * scale.rounds, 0);
   const startedAt = performance.now();
   let done = 0;
   const around = {
@@ -60,7 +63,7 @@ async function run(given: BenchArguments): Promise<Results> {
       const minutes = (performance.now() - startedAt) / 60_000;
       const table = row.rows > 0 ? `, ${row.rows.toLocaleString('en')} rows of others` : '';
       process.stderr.write(
-        `${done}/${total}, ${minutes.toFixed(1)} min  ${row.variant.padEnd(8)} ${row.peer}${table}: ${headline(figures)}\n`,
+        `${done}/${total}, ${minutes.toFixed(1)} min  ${row.variant.padEnd(12)} ${row.peer}${table}: ${headline(figures)}\n`,
       );
     },
   };
@@ -73,15 +76,26 @@ async function run(given: BenchArguments): Promise<Results> {
   return results;
 }
 
-/** The groups and entrants that were asked for; with any peer comes what it is compared with. */
+/** The groups and peers that were asked for. Where ours are asked for alone, what they are compared with comes along. */
 function chosen(groups: readonly Group[], { letters, peers }: BenchArguments): Group[] {
+  const isWanted = (peer: PeerName, { scenario }: Variant) =>
+    peers.length === 0 ||
+    peers.includes(peer) ||
+    (peers.every(isOurs) &&
+      COMPARISONS[scenario].some(({ peer: other }) => other === peer && peers.some((own) => isCompared(own, peer))));
   return groups
-    .filter((group) => letters.length === 0 || letters.includes(group.letter))
+    .filter(({ letter }) => letters.length === 0 || letters.includes(letter))
     .map((group) => {
-      const isAsked = (peer: string) => peers.length === 0 || peers.some((name) => name === peer);
-      const entrants = group.entrants.filter(({ peer }) => isAsked(peer) || peer === REFERENCE);
-      return { ...group, entrants: entrants.some(({ peer }) => isAsked(peer)) ? entrants : [] };
+      const variants = group.variants
+        .filter((variant) => peers.length === 0 || variant.peers.some((peer) => peers.includes(peer)))
+        .map((variant) => ({ ...variant, peers: variant.peers.filter((peer) => isWanted(peer, variant)) }));
+      const kept = { ...group, variants };
+      return { ...kept, entrants: group.entrants.filter((entrant) => variantsOf(kept, entrant).length > 0) };
     });
+}
+
+function runsOf(group: Group): number {
+  return group.entrants.reduce((sum, entrant) => sum + variantsOf(group, entrant).length, 0);
 }
 
 main().catch((error: unknown) => {

@@ -1,6 +1,6 @@
 import type { LanguageName } from '../wire/languages.js';
 
-export type ScenarioName = 'relay' | 'broadcast' | 'idle' | 'store' | 'drain' | 'reconnect';
+export type ScenarioName = 'relay' | 'open' | 'broadcast' | 'idle' | 'store' | 'drain' | 'reconnect';
 
 /** One of the things that the generator is told to do, as a list in JSON, its only argument. */
 export interface Job {

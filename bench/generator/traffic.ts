@@ -1,6 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { KEY_MASK, nowUs, type FrameTemplate } from '../wire/frame-template.js';
 import type { Link, LinkEvents } from '../wire/link.js';
+import type { Figures } from './job.js';
 import { Latencies } from './latencies.js';
 
 /** One sender, and the frames that it sends in turn. */
@@ -47,6 +48,8 @@ export class Traffic implements LinkEvents {
   delivered = 0;
   readonly deliveryTimes = new Latencies();
   readonly ackTimes = new Latencies();
+  /** How much later than due messages were written. */
+  readonly lateness = new Latencies();
   /** The reason, when a connection ended during the run. */
   fault: string | null = null;
   private flows: readonly Flow[] = [];
@@ -71,16 +74,21 @@ export class Traffic implements LinkEvents {
     this.onChunkEnd();
   }
 
-  /** Sends at this rate per second, all senders in turn, and does not wait for acknowledgements. */
-  async pace(flows: readonly Flow[], perSecond: number, seconds: number): Promise<void> {
+  /**
+   * Sends `count` messages as people do who know nothing of each other (Poisson arrivals): after random gaps, `perSecond`
+   * on the average, each from the sender at the index that `draw` returns. Nobody waits for acknowledgements.
+   */
+  async arrive(flows: readonly Flow[], perSecond: number, count: number, draw: () => number): Promise<void> {
     this.use(flows);
-    const startedAt = performance.now();
-    const total = this.sent + Math.round(perSecond * seconds);
-    const first = this.sent;
-    while (this.sent < total && !this.fault) {
-      const due = Math.min(total, first + Math.floor(((performance.now() - startedAt) * perSecond) / 1_000));
-      while (this.sent < due) this.sendOf(flows[this.nextFlow++ % flows.length]!, 1, nowUs());
-      await delay(1);
+    let dueUs = nowUs();
+    for (let left = count; left > 0 && !this.fault; left -= 1) {
+      dueUs += (-Math.log(1 - Math.random()) * 1e6) / perSecond;
+      // A timer would bring what is due within a millisecond together, and the server would share its work.
+      do await nextTurn();
+      while (nowUs() < dueUs);
+      const time = nowUs();
+      this.sendOf(flows[draw()]!, 1, time);
+      this.lateness.add(time - dueUs);
     }
   }
 
@@ -149,6 +157,20 @@ export class Traffic implements LinkEvents {
   /** Throws when a connection was lost, because what follows would not be comparable. */
   check(): void {
     if (this.fault) throw new Error(this.fault);
+  }
+
+  /** What every round is checked by: what was sent beside what came back. */
+  account(links: readonly Link[]): Figures {
+    const due = this.sent * this.recipients;
+    return {
+      sent: this.sent,
+      delivered: this.delivered,
+      acked: this.acked,
+      lost: Math.max(0, due - this.delivered),
+      repeated: Math.max(0, this.delivered - due),
+      unacknowledged: this.rules.awaits === 'deliveries' ? 0 : this.sent - this.acked,
+      disordered: links.reduce((sum, link) => sum + link.disordered, 0),
+    };
   }
 
   private use(flows: readonly Flow[]): void {

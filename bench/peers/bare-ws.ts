@@ -3,7 +3,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { listen } from './listen.js';
 import { userOf } from './user-of.js';
 
-// The least that a relay can do: no checks, no receipts, no store. The others are compared with it.
+// The least that a relay can do: no checks, no receipts, no store.
 const server = createServer();
 const users = new Map<string, WebSocket>();
 new WebSocketServer({ server }).on('connection', (socket, request) => {

@@ -22,7 +22,7 @@ export const PEERS = {
     title: 'bare `ws` relay',
     language: 'text',
     file: 'bare-ws.js',
-    note: 'what all are compared with: no checks, no acknowledgement, no store',
+    note: 'no checks, no acknowledgement, no store: the least that a relay can do',
   },
   'json-acks': {
     title: '`ws` relay, JSON with acks',
@@ -57,9 +57,6 @@ export const PEERS = {
 } as const satisfies Record<string, Peer>;
 
 export type PeerName = keyof typeof PEERS;
-
-/** The peer that all others are compared with. */
-export const REFERENCE: PeerName = 'bare-ws';
 
 /** A loss of one of these fails the run. */
 export function isOurs(peer: PeerName): boolean {

@@ -1,4 +1,5 @@
 import type { Figures, ScenarioName } from '../generator/job.js';
+import { isOurs, PEERS, type PeerName } from '../peers/peers.js';
 
 /** A column of a table. */
 export interface Column {
@@ -17,12 +18,14 @@ const LATENCY: readonly Column[] = [
   { figure: 'p99Ms', title: 'p99 ms', digits: 1 },
 ];
 
+/** The columns of each scenario. The first is what the rows are sorted by. */
 export const COLUMNS: Readonly<Record<ScenarioName, readonly Column[]>> = {
   relay: [CPU, RATE, ...LATENCY],
+  open: [CPU, ...LATENCY, RATE, { figure: 'lateP99Ms', title: 'written late p99 ms', digits: 2 }],
   broadcast: [CPU, { ...RATE, title: 'deliveries/s' }, ...LATENCY],
   idle: [
-    { figure: 'kibPerConnection', title: 'KiB each', digits: 1, hasSpread: true },
     { figure: 'cpuMsPerConnect', title: 'CPU ms per connect', digits: 2, hasSpread: true },
+    { figure: 'kibPerConnection', title: 'KiB each', digits: 1, hasSpread: true },
     { figure: 'connectsPerSecond', title: 'connects/s', digits: 0 },
   ],
   store: [
@@ -33,28 +36,53 @@ export const COLUMNS: Readonly<Record<ScenarioName, readonly Column[]>> = {
     { figure: 'loopLateP99Ms', title: 'event loop late p99 ms', digits: 1 },
   ],
   drain: [
+    { figure: 'cpuMs', title: 'CPU ms', digits: 0 },
     { figure: 'firstMs', title: 'first ms', digits: 0 },
     { figure: 'lastMs', title: 'last ms', digits: 0, hasSpread: true },
-    { figure: 'cpuMs', title: 'CPU ms', digits: 0 },
     { figure: 'peakMib', title: 'MiB more at the peak', digits: 1 },
   ],
   reconnect: [
+    { figure: 'cpuMs', title: 'CPU ms', digits: 0, hasSpread: true },
     { figure: 'allServedMs', title: 'all served ms', digits: 0, hasSpread: true },
     { figure: 'servedP50Ms', title: 'half served ms', digits: 0 },
-    { figure: 'cpuMs', title: 'CPU ms', digits: 0, hasSpread: true },
     { figure: 'refused', title: 'refused', digits: 0 },
   ],
 };
 
-/** The figure that peers are compared by. */
-export const COMPARED: Readonly<Record<ScenarioName, string>> = {
-  relay: 'cpuPerMillion',
-  broadcast: 'cpuPerMillion',
-  idle: 'cpuMsPerConnect',
-  store: 'cpuPerMillion',
-  drain: 'cpuMs',
-  reconnect: 'cpuMs',
+/** A figure of ours divided by that of a peer. */
+export interface Comparison {
+  readonly figure: string;
+  readonly peer: PeerName;
+  readonly title: string;
+}
+
+const SHORT = { 'bare-ws': 'bare `ws`', 'json-acks': '`ws` with acks', 'socket-io': 'Socket.IO', aedes: 'aedes' };
+const cpuTo = (figure: string, ...peers: (keyof typeof SHORT)[]): Comparison[] =>
+  peers.map((peer) => ({ figure, peer, title: `CPU ÷ ${SHORT[peer]}` }));
+
+const RELAYED = cpuTo('cpuPerMillion', 'bare-ws', 'json-acks', 'socket-io');
+
+export const COMPARISONS: Readonly<Record<ScenarioName, readonly Comparison[]>> = {
+  relay: RELAYED,
+  open: [
+    ...RELAYED,
+    { figure: 'p99Ms', peer: 'bare-ws', title: 'p99 ÷ bare `ws`' },
+    { figure: 'p99Ms', peer: 'json-acks', title: 'p99 ÷ `ws` with acks' },
+  ],
+  broadcast: RELAYED,
+  idle: [
+    ...cpuTo('cpuMsPerConnect', 'bare-ws', 'socket-io'),
+    { figure: 'connectsPerSecond', peer: 'bare-ws', title: 'connects/s ÷ bare `ws`' },
+  ],
+  store: [...cpuTo('cpuPerMillion', 'aedes'), { figure: 'perSecond', peer: 'aedes', title: 'acknowledged/s ÷ aedes' }],
+  drain: cpuTo('cpuMs', 'aedes'),
+  reconnect: cpuTo('cpuMs', 'bare-ws', 'socket-io', 'aedes'),
 };
+
+/** Whether a row of `own` is compared with one of `peer`: what is ours, and text with text alone. */
+export function isCompared(own: PeerName, peer: PeerName): boolean {
+  return isOurs(own) && (PEERS[own].language !== 'text' || PEERS[peer].language === 'text');
+}
 
 export function show(value: number | undefined, digits: number): string {
   if (value === undefined || value === null || Number.isNaN(value)) return '–';

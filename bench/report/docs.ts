@@ -1,39 +1,36 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
-import { PEERS, type PeerName } from '../peers/peers.js';
 import { ROOT } from '../run/measured-server.js';
 import type { Results, Row } from '../run/results.js';
+import { glancePlot } from './glance.js';
 import { pageOf } from './page.js';
 import { bars, lines, type Bar, type Series } from './plot.js';
-import { ratioOf, spreadOf } from './statistics.js';
-import { scenarioOf } from './tables.js';
+import { spreadOf } from './statistics.js';
 
-const PAGE = join(ROOT, 'docs/benchmarks.md');
-const PLOTS = join(ROOT, 'docs/images/benchmarks');
-
-/** Writes docs/benchmarks.md and its plots. */
-export async function writeDocs(results: Results): Promise<void> {
-  await mkdir(PLOTS, { recursive: true });
+/** Writes benchmarks.md and its plots into a folder. */
+export async function writeDocs(results: Results, folder: string): Promise<void> {
+  if (results.rows.some(({ scenario }) => !scenario))
+    throw new Error('the results are of an older benchmark: run it again');
+  const [file, images] = [join(folder, 'benchmarks.md'), join(folder, 'images/benchmarks')];
+  const page = await format(pageOf(results), {
+    ...(await resolveConfig(join(ROOT, 'docs/benchmarks.md'))),
+    parser: 'markdown',
+  });
+  await mkdir(images, { recursive: true });
   // The plot of a variant that is not measured any more would stay for ever.
-  for (const name of await readdir(PLOTS)) await rm(join(PLOTS, name));
-  for (const [name, plot] of Object.entries(plotsOf(results))) await writeFile(join(PLOTS, `${name}.svg`), plot);
-  const page = await format(pageOf(results), { ...(await resolveConfig(PAGE)), parser: 'markdown' });
-  await writeFile(PAGE, page);
+  for (const name of await readdir(images)) await rm(join(images, name));
+  for (const [name, plot] of Object.entries(plotsOf(results)))
+    if (page.includes(`${name}.svg`)) await writeFile(join(images, `${name}.svg`), plot);
+  await writeFile(file, page);
 }
 
 function plotsOf(results: Results): Record<string, string> {
   const of = (variant: string) => results.rows.filter((row) => row.variant === variant);
-  const ratioBars = (variant: string, title: string) =>
-    bars(
-      title,
-      'times as cheap as bare ws, by CPU time; longer is better',
-      barsOf(of(variant), (row) => ratioOf(row, scenarioOf(variant, results), results)),
-    );
   const cpu = (row: Row) => spreadOf(row, 'cpuPerMillion');
-  const { growth, tables } = results.scale;
-  const series = (['holdfast-json', 'holdfast-text', 'bare-ws'] as const).map((peer): Series => ({
-    label: plain(peer),
+  const { growth, tables, stores } = results.scale;
+  const series = (['holdfast-json', 'holdfast-text', 'bare-ws', 'json-acks'] as const).map((peer): Series => ({
+    peer,
     points: growth.flatMap((size) => {
       const spread = of(`G-${size}`)
         .filter((row) => row.peer === peer)
@@ -48,18 +45,21 @@ function plotsOf(results: Results): Record<string, string> {
     return spread ? [[rows, spread] as const] : [];
   });
   return {
-    'relay-16': ratioBars('A-16', 'Relay, 16 messages outstanding for each pair'),
-    'relay-1': ratioBars('A-1', 'Relay, 1 message outstanding for each pair'),
-    store: bars('Messages for users who are away', 'CPU seconds per million; shorter is better', barsOf(of('D'), cpu)),
-    connections: lines(
-      'CPU time by number of connections',
-      'CPU seconds per million messages',
-      growth,
-      series.filter(({ points }) => points.length > 0),
+    glance: glancePlot(results),
+    store: bars(
+      'Messages for users who are away',
+      'CPU seconds per million; shorter is better',
+      barsOf(of(`D-${stores[0]}`), cpu),
     ),
+    connections: lines('CPU time by number of connections', 'CPU seconds per million messages', growth, series),
     table: lines('CPU time to store a message, by rows in the table', 'CPU seconds per million messages', tables, [
-      { label: plain('holdfast-json'), points: stored },
+      { peer: 'holdfast-json', points: stored },
     ]),
+    open: bars(
+      `From written to delivered, ${of('H-all')[0]?.title}`,
+      'p99 in ms; shorter is better',
+      barsOf(of('H-all'), (row) => spreadOf(row, 'p99Ms')),
+    ),
   };
 }
 
@@ -67,11 +67,7 @@ function barsOf(rows: readonly Row[], spreadFor: (row: Row) => Bar['spread'] | n
   return rows
     .flatMap((row) => {
       const spread = spreadFor(row);
-      return spread ? [{ label: plain(row.peer), spread, isOurs: row.peer.startsWith('holdfast') }] : [];
+      return spread ? [{ peer: row.peer, spread }] : [];
     })
-    .toSorted((a, b) => b.spread.median - a.spread.median);
-}
-
-function plain(peer: PeerName): string {
-  return PEERS[peer].title.replaceAll('`', '');
+    .toSorted((a, b) => a.spread.median - b.spread.median);
 }

@@ -1,5 +1,6 @@
 import { PEERS } from '../peers/peers.js';
 import type { Results } from '../run/results.js';
+import { glanceSection } from './glance.js';
 import { variantTable } from './tables.js';
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -10,19 +11,20 @@ const NAMES: Readonly<Record<string, string>> = {
   E: 'E. Drain',
   F: 'F. Reconnect',
   G: 'G. Growth',
+  H: 'H. Open load',
 };
 
 const PLOTS: Readonly<Record<string, readonly string[]>> = {
-  A: ['relay-16', 'relay-1'],
   D: ['store'],
   G: ['connections', 'table'],
+  H: ['open'],
 };
 
 const WORDS: Readonly<Record<string, string>> = {
   A: `Half of the users write to the other half.
 A message is over when its sender knows that it was accepted; where nobody tells the sender, when it came.
-With many outstanding, frames and receipts can share a write.
-With one outstanding there is nothing to share, and every acknowledgement costs its own.`,
+With few outstanding there is nothing to share, and every acknowledgement costs its own; that is how people write.
+With many, as in the last tables, frames and receipts share writes.`,
   B: `Deliveries are counted: one broadcast makes as many as there are connections.
 MQTT delivers them with QoS 0.`,
   C: `Resident memory once all are open, less what it was before.
@@ -36,14 +38,25 @@ aedes and Mosquitto have it in memory.`,
 A client is served when it is connected and has all that waited.
 A refused client tries again after 100 ms.`,
   G: `The same few messages are outstanding, whatever the number of connections, and all connections take part in turn.
-Then scenario D, with messages of other users already in the table.
+Then the first of D, with messages of other users already in the table.
 Flat is good.`,
+  H: `Senders do not wait for answers: messages are due at random moments (Poisson arrivals), from senders drawn at random.
+"Written late" is how much later than due the generator wrote: where that is not far below the p99 of delivery, the p99 says little of the server.
+Everybody talks in the first table, equally much.
+In the second a tenth does, with lengths and shares measured in one log of a public channel (1,103 messages by 113 people): half of the messages have at most 43 bytes, one in twenty more than 169, and a twentieth of the people write a third of them.
+A message of the benchmark has 20 bytes at least.`,
 };
 
 /** docs/benchmarks.md, before it is formatted. */
 export function pageOf(results: Results): string {
   const letters = Object.keys(NAMES).filter((letter) => results.rows.some((row) => row.letter === letter));
-  return [HEAD(results), ...letters.map((letter) => section(letter, results)), TAIL(results)].join('\n\n');
+  return [
+    HEAD(results),
+    glanceSection(results),
+    READING(results),
+    ...letters.map((letter) => section(letter, results)),
+    TAIL(results),
+  ].join('\n\n');
 }
 
 function section(letter: string, results: Results): string {
@@ -53,21 +66,23 @@ function section(letter: string, results: Results): string {
   return [`## ${NAMES[letter]}`, WORDS[letter], ...plots, ...tables].join('\n\n');
 }
 
-function HEAD({ measuredAt, node, processor, cores, isPinned, scale, minutes }: Results): string {
+function HEAD({ measuredAt, node, processor, cores, scale, minutes }: Results): string {
   const { rounds, seconds } = scale;
   return `# Benchmarks
 
 \`npm run bench\` writes this page from its last full run (\`bench/results/full.json\`).
 That was on ${measuredAt.slice(0, 10)}, with Node ${node}, ${processor}, ${cores} cores: ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, ${Math.round(minutes)} minutes in all.
-Do not edit it: run it again.
+Do not edit it: run it again.`;
+}
 
-## How not to read this
+function READING({ isPinned, scale: { rounds } }: Results): string {
+  return `## How not to read this
 
 - **Compare CPU time, not messages per second.**
   CPU seconds per million messages are user and system time of the server's process with all its threads.
   Messages per second depend on everything else that the machine did; so do all times in milliseconds, p99 above all.
 - **Ratios are of the same round.**
-  Each is the bare \`ws\` relay's CPU time divided by that of the row, measured minutes apart on the same machine: 0.5 is twice the CPU time.
+  Each is ours divided by the peer that stands behind the ÷, measured minutes apart on the same machine: 0.5 is half of the peer's, 2 twice as much.
   Shown are the median and, in parentheses, the least and the most of the rounds.
   Where two ranges overlap, no difference was shown.
 ${rounds < 5 ? `- **This run had ${rounds === 1 ? 'one round' : `${rounds} rounds`}.**\n  It shows orders of magnitude, no more.\n  A difference needs five rounds or more on a quiet machine.\n` : ''}- **The rows do different things.**
@@ -83,7 +98,7 @@ ${rounds < 5 ? `- **This run had ${rounds === 1 ? 'one round' : `${rounds} round
 - The kernel counts CPU time in steps of 10 ms: figures of less than about 200 ms are coarse.`;
 }
 
-function TAIL({ scale, faults }: Results): string {
+function TAIL({ faults }: Results): string {
   const others = faults.filter(({ isOurs }) => !isOurs).map(({ text }) => `- ${text.split(';')[0]!.slice(0, 160)}`);
   const ours = faults.filter(({ isOurs }) => isOurs).map(({ text }) => `- **${text.split(';')[0]!.slice(0, 160)}**`);
   const lost = [...ours, ...others];
@@ -110,9 +125,9 @@ Mosquitto is measured where it is installed; ejabberd is not.
 
 \`\`\`console
 $ npm run build
-$ npm run bench                  # all of it, and this page: about 30 minutes
-$ npm run bench -- --quick       # one short round of all: about 5
-$ npm run bench -- A text        # one scenario, one peer, and the bare relay
-$ npm run bench -- D json --rounds 7 --seconds 5 --senders ${scale.senders}
+$ npm run bench                  # all of it, and this page: about an hour
+$ npm run bench -- --quick       # one short round of all: about 6 minutes
+$ npm run bench -- A text        # one scenario, one peer, and what it is compared with
+$ npm run bench -- A D json aedes --rounds 9 --seconds 5 --shapes 400x3x150,40x2x64 --stores 30x2x2000
 \`\`\``;
 }

@@ -1,7 +1,6 @@
-import type { Figures, ScenarioName } from '../generator/job.js';
-import { REFERENCE } from '../peers/peers.js';
+import type { Figures } from '../generator/job.js';
 import type { Results, Row } from '../run/results.js';
-import { COMPARED } from './columns.js';
+import { isCompared, type Comparison } from './columns.js';
 
 /** A round is marked above this CPU use of other processes, in per cent of one core. */
 const NOISE_PERCENT = 20;
@@ -20,15 +19,17 @@ export function spreadOf(row: Row, figure: string): Spread | null {
 }
 
 /**
- * How many times cheaper than the reference. Each round is compared with the reference in the same round, when the
- * state of the machine is the same.
+ * A figure of ours divided by that of a peer. Each round is compared with the peer's same round, when the state of the
+ * machine is the same. Null where the two are not compared.
  */
-export function ratioOf(row: Row, scenario: ScenarioName, results: Results): Spread | null {
-  const figure = COMPARED[scenario];
-  const reference = results.rows.find(
-    ({ variant, peer, rows }) => variant === row.variant && peer === REFERENCE && rows === 0,
-  );
-  return spread(row.rounds.map((round, index) => divide(reference?.rounds[index]?.[figure], round?.[figure])));
+export function ratioOf(
+  row: Row,
+  { figure, peer }: Pick<Comparison, 'figure' | 'peer'>,
+  results: Results,
+): Spread | null {
+  const other = results.rows.find((one) => one.variant === row.variant && one.peer === peer);
+  if (!other || !isCompared(row.peer, peer)) return null;
+  return spread(row.rounds.map((round, index) => divide(round?.[figure], other.rounds[index]?.[figure])));
 }
 
 export function noisyRounds(row: Row): number {
@@ -43,8 +44,8 @@ function count(row: Row, figure: string, above: number): number {
   return row.rounds.filter((round: Figures | null) => (round?.[figure] ?? 0) > above).length;
 }
 
-function divide(reference: number | undefined, own: number | undefined): number | undefined {
-  return reference && own ? reference / own : undefined;
+function divide(own: number | undefined, other: number | undefined): number | undefined {
+  return own && other ? own / other : undefined;
 }
 
 // JSON has no NaN: it is null when it is read again.

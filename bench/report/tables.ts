@@ -1,49 +1,40 @@
-import type { ScenarioName } from '../generator/job.js';
-import { PEERS } from '../peers/peers.js';
-import { planOf } from '../run/plan.js';
+import { isOurs, PEERS } from '../peers/peers.js';
 import type { Results, Row } from '../run/results.js';
-import { COLUMNS, COMPARED, show, type Column } from './columns.js';
-import { noisyRounds, ratioOf, roundsAtLimit, spreadOf } from './statistics.js';
+import { COLUMNS, COMPARISONS, show, type Column } from './columns.js';
+import { noisyRounds, ratioOf, roundsAtLimit, spreadOf, type Spread } from './statistics.js';
 
 /** The table of one variant, cheapest first, with notes on its rows. */
 export function variantTable(variant: string, results: Results): string {
   const rows = results.rows.filter((row) => row.variant === variant);
-  const scenario = scenarioOf(variant, results);
-  const columns = COLUMNS[scenario].filter(({ figure }) => rows.some((row) => spreadOf(row, figure)));
-  const ratios = rows.map((row) => ratioOf(row, scenario, results));
-  const hasRatio = ratios.some((ratio) => ratio !== null);
-  const head = [
-    'server',
-    ...(hasRatio ? ['times as cheap as bare `ws`'] : []),
-    ...columns.map(({ title }) => title),
-    '',
-  ];
-  const cost = (row: Row) => spreadOf(row, COMPARED[scenario])?.median ?? Infinity;
+  const { scenario } = rows[0]!;
+  const [cost, ...others] = COLUMNS[scenario].filter(({ figure }) => rows.some((row) => spreadOf(row, figure)));
+  const ratios = COMPARISONS[scenario].filter((comparison) => rows.some((row) => ratioOf(row, comparison, results)));
+  const head = ['server', cost!.title, ...[...ratios, ...others].map(({ title }) => title), ''];
+  const costOf = (row: Row) => spreadOf(row, cost!.figure)?.median ?? Infinity;
   const body = rows
-    .map((row, index) => ({ row, ratio: ratios[index] ?? null }))
-    .toSorted((a, b) => cost(a.row) - cost(b.row))
-    .map(({ row, ratio }) => [
+    .toSorted((a, b) => costOf(a) - costOf(b))
+    .map((row) => [
       nameOf(row),
-      ...(hasRatio ? [ratio ? `${show(ratio.median, 2)} (${show(ratio.least, 2)}–${show(ratio.most, 2)})` : '–'] : []),
-      ...columns.map((column) => cell(row, column)),
+      cell(row, cost!),
+      ...ratios.map((comparison) => ratioCell(ratioOf(row, comparison, results))),
+      ...others.map((column) => cell(row, column)),
       remarks(row, results),
     ]);
-  return [head, head.map((_, index) => (index === 0 || index === head.length - 1 ? '---' : '---:')), ...body]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
+  return tableOf(head, body);
 }
 
-export function scenarioOf(variant: string, results: Results): ScenarioName {
-  const found = planOf(results.scale)
-    .flatMap(({ variants }) => variants)
-    .find(({ key }) => key === variant);
-  if (!found)
-    throw new Error(`the results have the scenario ${variant}, which there is no more; run the benchmark again`);
-  return found.scenario;
+/** A table in Markdown. All but the first column and the one without a title are numbers. */
+export function tableOf(head: readonly string[], body: readonly (readonly string[])[]): string {
+  const rule = head.map((title, index) => (index === 0 || title === '' ? '---' : '---:'));
+  return [head, rule, ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+export function ratioCell(ratio: Spread | null): string {
+  return ratio ? `${show(ratio.median, 2)} (${show(ratio.least, 2)}–${show(ratio.most, 2)})` : '';
 }
 
 function nameOf({ peer, rows }: Row): string {
-  const name = peer.startsWith('holdfast') ? `**${PEERS[peer].title}**` : PEERS[peer].title;
+  const name = isOurs(peer) ? `**${PEERS[peer].title}**` : PEERS[peer].title;
   return rows > 0 ? `${name}, ${show(rows, 0)} rows of others` : name;
 }
 

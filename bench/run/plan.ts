@@ -8,13 +8,19 @@ export interface Scale {
   readonly seconds: number;
   readonly warmSeconds: number;
   readonly settleSeconds: number;
-  readonly pairs: number;
-  /** Messages per second, in the open loop of A. */
+  /** Of A: pairs x messages outstanding for each x bytes. */
+  readonly shapes: readonly string[];
+  /** Messages per second in H, where the load is open: senders do not wait for answers. */
   readonly rate: number;
+  readonly openSeconds: number;
+  /** Connections in H that all talk. */
+  readonly talking: number;
+  /** Connections in H of which a tenth talks, as in a channel. */
+  readonly channel: number;
   readonly receivers: number;
   readonly idle: number;
-  readonly senders: number;
-  readonly away: number;
+  /** Of D: senders x messages outstanding for each x users who are away. */
+  readonly stores: readonly string[];
   readonly pending: number;
   readonly clients: number;
   /** Messages of others in the table, in another round of E; 0 leaves it out. */
@@ -24,16 +30,18 @@ export interface Scale {
 }
 
 export const FULL: Scale = {
-  rounds: 5,
+  rounds: 7,
   seconds: 2,
   warmSeconds: 0.7,
   settleSeconds: 1,
-  pairs: 50,
+  shapes: ['1000x2x64', '30x1x200', '50x4x64', '200x16x64', '120x8x200', '50x16x64', '50x16x1024'],
   rate: 5_000,
+  openSeconds: 4,
+  talking: 1_000,
+  channel: 10_000,
   receivers: 1_000,
   idle: 10_000,
-  senders: 50,
-  away: 1_000,
+  stores: ['20x4x5000', '50x8x1000'],
   pending: 10_000,
   clients: 5_000,
   others: 0,
@@ -45,8 +53,10 @@ export const QUICK: Scale = {
   ...FULL,
   rounds: 1,
   seconds: 1,
+  openSeconds: 1,
   warmSeconds: 0.5,
   settleSeconds: 0.5,
+  channel: 5_000,
   idle: 5_000,
   pending: 5_000,
   clients: 1_000,
@@ -54,12 +64,14 @@ export const QUICK: Scale = {
 };
 
 /** One way to run a scenario. */
-interface Variant {
+export interface Variant {
   /** Its name in the results. */
   readonly key: string;
   readonly title: string;
   readonly scenario: ScenarioName;
   readonly parameters: Readonly<Record<string, number>>;
+  /** Who runs it, of the group's entrants. */
+  readonly peers: readonly PeerName[];
 }
 
 /** What is measured: a peer, and the number of messages of others in its table. */
@@ -68,114 +80,147 @@ export interface Entrant {
   readonly rows: number;
 }
 
-/** Variants that are run one after the other on each entrant's server. */
+/** Variants that are run one after the other on each entrant's server, as far as it takes part in them. */
 export interface Group {
   readonly letter: string;
+  /** Is run before, and not counted: a server that has run for a while has its code compiled, also for the first variant. */
+  readonly warmUp?: Pick<Variant, 'scenario' | 'parameters'>;
   readonly variants: readonly Variant[];
   readonly entrants: readonly Entrant[];
 }
 
 const BYTES = 64;
 const MQTT: readonly PeerName[] = spawnSync('mosquitto', ['-h']).error ? ['aedes'] : ['aedes', 'mosquitto'];
-const RELAYS: readonly PeerName[] = [
-  'holdfast-text',
-  'holdfast-json',
-  'bare-ws',
-  'json-acks',
-  'nest-gateway',
-  'socket-io',
-  ...MQTT,
-];
+/** Ours and what they are compared with. */
+const RIVALS: readonly PeerName[] = ['holdfast-text', 'holdfast-json', 'bare-ws', 'json-acks', 'socket-io'];
+const RELAYS: readonly PeerName[] = [...RIVALS, 'nest-gateway', ...MQTT];
 /** Without acknowledgements, the peer differs from the bare relay by its JSON alone. */
 const CROWDS = RELAYS.filter((peer) => peer !== 'json-acks');
 const STORES: readonly PeerName[] = ['holdfast-json', 'nest-gateway', ...MQTT];
-const OURS: readonly PeerName[] = ['holdfast-json'];
+const GROWING: readonly PeerName[] = ['holdfast-text', 'holdfast-json', 'bare-ws', 'json-acks'];
 
-/** All that a full run measures. */
+/** All that a full run measures. In the first of several sizes are all peers, in the others ours and their rivals. */
 export function planOf(scale: Scale): Group[] {
-  const { seconds, warmSeconds, pairs, rate, senders, away: recipients } = scale;
-  const closed = { pairs, seconds, warmSeconds, perSecond: 0, spread: 0, window: 16, bytes: BYTES };
-  const relay = (key: string, title: string, parameters: object): Variant => ({
-    key,
-    title,
-    scenario: 'relay',
-    parameters: { ...closed, ...parameters },
+  const { seconds, warmSeconds, rate, talking, channel } = scale;
+  const relay = (parameters: object) => ({
+    scenario: 'relay' as const,
+    parameters: { seconds, warmSeconds, spread: 0, window: 1, bytes: BYTES, ...parameters },
   });
-  const store: Variant = {
-    key: 'D',
-    title: `${senders} senders write to ${thousands(recipients)} users who are away, 8 outstanding each, ${BYTES} B`,
-    scenario: 'store',
-    parameters: { senders, recipients, window: 8, bytes: BYTES, seconds, warmSeconds },
-  };
+  const warmUp = relay({ pairs: 50, window: 16, seconds: 2 * warmSeconds });
+  const open = (connections: number, talkers: number, mix: 0 | 1) => ({
+    scenario: 'open' as const,
+    parameters: { connections, talkers, mix, perSecond: rate, bytes: BYTES, seconds: scale.openSeconds, warmSeconds },
+  });
+  const shapes = scale.shapes.map((shape, index): Variant => {
+    const [pairs, window, bytes] = numbersIn(shape);
+    const title = `${thousands(pairs)} pairs, ${window} outstanding each, ${size(bytes)}`;
+    return { key: `A-${shape}`, title, ...relay({ pairs, window, bytes }), peers: index === 0 ? RELAYS : RIVALS };
+  });
+  const stores = scale.stores.map((sizes, index): Variant => {
+    const [senders, window, recipients] = numbersIn(sizes);
+    return {
+      key: `D-${sizes}`,
+      title: `${thousands(senders)} senders with ${window} outstanding each write to ${thousands(recipients)} users who are away, ${BYTES} B`,
+      scenario: 'store',
+      parameters: { senders, recipients, window, bytes: BYTES, seconds, warmSeconds },
+      peers: index === 0 ? STORES : ['holdfast-json', 'aedes'],
+    };
+  });
+  const loads: Variant[] = [
+    {
+      key: 'H-all',
+      title: `${thousands(talking)} connections, ${thousands(rate)} messages/s, ${BYTES} B`,
+      ...open(talking, talking, 0),
+      peers: RELAYS,
+    },
+    {
+      key: 'H-channel',
+      title: `${thousands(channel)} connections, a tenth talks, ${thousands(rate)} messages/s`,
+      ...open(channel, Math.ceil(channel / 10), 1),
+      peers: RIVALS,
+    },
+  ];
+  const reconnect = (key: string, title: string, pending: number, peers: readonly PeerName[]): Variant => ({
+    key,
+    title: `${thousands(scale.clients)} clients reconnect at once${title}`,
+    scenario: 'reconnect',
+    parameters: { clients: scale.clients, pending, bytes: BYTES },
+    peers,
+  });
   const drain: Variant = {
     key: 'E',
     title: `${thousands(scale.pending)} pending messages are fetched by one user`,
     scenario: 'drain',
     parameters: { pending: scale.pending, bytes: BYTES },
+    peers: STORES,
   };
-  const reconnect = (key: string, title: string, pending: number): Variant => ({
-    key,
-    title: `${thousands(scale.clients)} clients reconnect at once${title}`,
-    scenario: 'reconnect',
-    parameters: { clients: scale.clients, pending, bytes: BYTES },
-  });
+  const filled = (rows: number): Entrant => ({ peer: 'holdfast-json', rows });
   return [
-    group('A', RELAYS, [
-      relay('A-16', `${pairs} pairs, 16 outstanding each, ${BYTES} B`, {}),
-      relay('A-1', `${pairs} pairs, 1 outstanding each, ${BYTES} B`, { window: 1 }),
-      relay('A-1KiB', `${pairs} pairs, 16 outstanding each, 1 KiB`, { bytes: 1_024 }),
-      relay('A-rate', `${pairs} pairs, ${thousands(rate)} messages/s in all, ${BYTES} B`, { perSecond: rate }),
-    ]),
-    group('B', CROWDS, [
+    { ...group('A', shapes), warmUp },
+    group('B', [
       {
         key: 'B',
         title: `one of ${thousands(scale.receivers)} connections writes to all, 4 outstanding, ${BYTES} B`,
         scenario: 'broadcast',
         parameters: { connections: scale.receivers, window: 4, bytes: BYTES, seconds, warmSeconds },
+        peers: CROWDS,
       },
     ]),
-    group('C', CROWDS, [
+    group('C', [
       {
         key: 'C',
         title: `${thousands(scale.idle)} connections that do nothing`,
         scenario: 'idle',
         parameters: { connections: scale.idle, settleSeconds: scale.settleSeconds },
+        peers: CROWDS,
       },
     ]),
-    group('D', STORES, [store]),
-    {
-      ...group('E', STORES, [drain]),
-      entrants: [
-        ...entrants(STORES),
-        ...(scale.others > 0 ? [{ peer: 'holdfast-json' as const, rows: scale.others }] : []),
-      ],
-    },
-    group('F', ['holdfast-json', 'bare-ws', 'nest-gateway', 'socket-io', ...MQTT], [reconnect('F-0', '', 0)]),
-    group('F', STORES, [reconnect('F-4', ', 4 messages wait for each', 4)]),
+    // Each on a server of its own: what the first has stored would wait in the second.
+    ...stores.map((store) => group('D', [store])),
+    group('E', [drain], scale.others > 0 ? [filled(scale.others)] : []),
+    group('F', [reconnect('F-0', '', 0, ['holdfast-json', 'bare-ws', 'nest-gateway', 'socket-io', ...MQTT])]),
+    group('F', [reconnect('F-4', ', 4 messages wait for each', 4, STORES)]),
     group(
       'G',
-      ['holdfast-text', 'holdfast-json', 'bare-ws'],
-      scale.growth.map((connections) =>
-        relay(`G-${connections}`, `${thousands(connections)} connections, 5 messages outstanding in all`, {
-          pairs: connections / 2,
-          window: 5,
-          spread: 1,
-        }),
-      ),
+      scale.growth.map((connections) => ({
+        key: `G-${connections}`,
+        title: `${thousands(connections)} connections, 5 messages outstanding in all`,
+        ...relay({ pairs: connections / 2, window: 5, spread: 1 }),
+        peers: GROWING,
+      })),
     ),
     {
-      ...group('G', OURS, [{ ...store, key: 'G-table', title: `D, with messages of others in the table` }]),
-      entrants: scale.tables.map((rows) => ({ peer: 'holdfast-json', rows })),
+      letter: 'G',
+      variants: stores.slice(0, 1).map((first) => ({
+        ...first,
+        key: 'G-table',
+        title: 'the first of D, with messages of others in the table',
+        peers: ['holdfast-json'],
+      })),
+      entrants: scale.tables.map(filled),
     },
+    { ...group('H', loads), warmUp },
   ];
 }
 
-function group(letter: string, peers: readonly PeerName[], variants: readonly Variant[]): Group {
-  return { letter, variants, entrants: entrants(peers) };
+/** The peers that have a variant to run, and `others`. */
+function group(letter: string, variants: readonly Variant[], others: readonly Entrant[] = []): Group {
+  const peers = new Set(variants.flatMap((variant) => variant.peers));
+  return { letter, variants, entrants: [...[...peers].map((peer) => ({ peer, rows: 0 })), ...others] };
 }
 
-function entrants(peers: readonly PeerName[]): Entrant[] {
-  return peers.map((peer) => ({ peer, rows: 0 }));
+/** The variants that an entrant runs. */
+export function variantsOf({ variants }: Group, { peer }: Entrant): Variant[] {
+  return variants.filter(({ peers }) => peers.includes(peer));
+}
+
+/** `1000x2x64` */
+function numbersIn(sizes: string): [number, number, number] {
+  return sizes.split('x').map(Number) as [number, number, number];
+}
+
+function size(bytes: number): string {
+  return bytes % 1_024 === 0 ? `${bytes / 1_024} KiB` : `${bytes} B`;
 }
 
 function thousands(value: number): string {

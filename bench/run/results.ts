@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Figures } from '../generator/job.js';
+import type { Figures, ScenarioName } from '../generator/job.js';
 import type { PeerName } from '../peers/peers.js';
 import { CORES } from './cores.js';
 import type { Scale } from './plan.js';
@@ -10,6 +10,7 @@ import type { Scale } from './plan.js';
 export interface Row {
   readonly letter: string;
   readonly variant: string;
+  readonly scenario: ScenarioName;
   readonly title: string;
   readonly peer: PeerName;
   /** Messages of others in the table. */

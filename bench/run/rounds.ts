@@ -5,7 +5,7 @@ import { isOurs, PEERS } from '../peers/peers.js';
 import type { FilledDatabases } from './filled-database.js';
 import { generate } from './generate.js';
 import { MeasuredServer } from './measured-server.js';
-import type { Entrant, Group } from './plan.js';
+import { variantsOf, type Entrant, type Group } from './plan.js';
 import type { Results, Row } from './results.js';
 
 /** No message of these peers may be missing. */
@@ -25,23 +25,19 @@ export interface RoundsContext {
  * all of them.
  */
 export async function measure(group: Group, rounds: number, results: Results, around: RoundsContext): Promise<void> {
-  const rows = group.variants.map((variant) =>
-    group.entrants.map(({ peer, rows: count }): Row => {
-      const { key, title } = variant;
-      return { letter: group.letter, variant: key, title, peer, rows: count, rounds: [] };
-    }),
+  const rowsOf = new Map(
+    group.entrants.map((entrant) => [
+      entrant,
+      variantsOf(group, entrant).map(({ key, scenario, title }): Row => {
+        return { letter: group.letter, variant: key, scenario, title, ...entrant, rounds: [] };
+      }),
+    ]),
   );
-  results.rows.push(...rows.flat());
+  results.rows.push(...[...rowsOf.values()].flat());
   for (let round = 0; round < rounds; round += 1) {
-    const order = [...group.entrants.keys()];
-    for (const index of round % 2 === 0 ? order : order.reverse()) {
-      await enter(
-        group,
-        group.entrants[index]!,
-        rows.map((row) => row[index]!),
-        results,
-        around,
-      );
+    const order = [...rowsOf];
+    for (const [entrant, rows] of round % 2 === 0 ? order : order.reverse()) {
+      await enter(group, entrant, rows, results, around);
     }
   }
 }
@@ -59,7 +55,10 @@ async function enter(
   try {
     await around.databases.putInto(folder, entrant.rows);
     server = await MeasuredServer.start(entrant.peer, folder, around.code, around.profileFolder);
-    await generate(around.code, jobsOf(group, entrant, server), (figures, index) => {
+    const first = group.warmUp ? 1 : 0;
+    await generate(around.code, jobsOf(group, entrant, server), (figures, job) => {
+      const index = job - first;
+      if (index < 0) return;
       measured[index] = figures;
       note(rows[index]!, figures, results);
       around.onMeasured(rows[index]!, figures);
@@ -79,7 +78,8 @@ async function enter(
 
 function jobsOf(group: Group, entrant: Entrant, server: MeasuredServer): Job[] {
   const { language } = PEERS[entrant.peer];
-  return group.variants.map(({ scenario, parameters }) => ({
+  const warmUp = group.warmUp ? [group.warmUp] : [];
+  return [...warmUp, ...variantsOf(group, entrant)].map(({ scenario, parameters }) => ({
     scenario,
     language,
     port: server.port,

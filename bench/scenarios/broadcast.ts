@@ -39,11 +39,6 @@ export async function broadcast(job: Job): Promise<Figures> {
     p99Ms,
     perSecond: messages / usage.seconds,
     cpuPerMillion: (usage.serverCpuSeconds / messages) * 1e6,
-    sent: traffic.sent,
-    delivered: traffic.delivered,
-    acked: traffic.acked,
-    lost: Math.max(0, traffic.sent * connections - traffic.delivered),
-    repeated: Math.max(0, traffic.delivered - traffic.sent * connections),
-    disordered: links.reduce((sum, link) => sum + link.disordered, 0),
+    ...traffic.account(links),
   };
 }

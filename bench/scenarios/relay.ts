@@ -10,11 +10,11 @@ const SETTLE_MS = 20_000;
 
 /**
  * A: pairs of users, one of whom writes to the other. `window` messages are outstanding in each pair, or in all pairs
- * together with `spread`. With `perSecond` they are sent at that rate in all. A message is complete when its sender has
- * the acknowledgement, or when it came if the peer does not acknowledge.
+ * together with `spread`. A message is complete when its sender has the acknowledgement, or when it came if the peer does
+ * not acknowledge.
  */
 export async function relay(job: Job): Promise<Figures> {
-  const [pairs, seconds, perSecond] = [parameter(job, 'pairs'), parameter(job, 'seconds'), parameter(job, 'perSecond')];
+  const pairs = parameter(job, 'pairs');
   const language = LANGUAGES[job.language];
   const spread = parameter(job, 'spread') === 1;
   const traffic = new Traffic(
@@ -31,19 +31,14 @@ export async function relay(job: Job): Promise<Figures> {
     linkOf.get(recipient)!.flow = index;
     return new Flow(linkOf.get(user)!, [language.direct(recipient, content)]);
   });
-  const warmSeconds = parameter(job, 'warmSeconds');
-  if (perSecond > 0) await traffic.pace(flows, perSecond, warmSeconds);
-  else {
-    traffic.start(flows, parameter(job, 'window'));
-    await delay(warmSeconds * 1_000);
-    await traffic.everybodySent(SETTLE_MS);
-  }
+  traffic.start(flows, parameter(job, 'window'));
+  await delay(parameter(job, 'warmSeconds') * 1_000);
+  await traffic.everybodySent(SETTLE_MS);
   traffic.check();
   traffic.deliveryTimes.clear();
   const before = traffic.delivered;
   const meter = new Meter(job.pid);
-  if (perSecond > 0) await traffic.pace(flows, perSecond, seconds);
-  else await delay(seconds * 1_000);
+  await delay(parameter(job, 'seconds') * 1_000);
   const usage = meter.read();
   const messages = traffic.delivered - before;
   const [p50Ms, p99Ms] = [traffic.deliveryTimes.quantileMs(0.5), traffic.deliveryTimes.quantileMs(0.99)];
@@ -56,12 +51,6 @@ export async function relay(job: Job): Promise<Figures> {
     p99Ms,
     perSecond: messages / usage.seconds,
     cpuPerMillion: (usage.serverCpuSeconds / messages) * 1e6,
-    sent: traffic.sent,
-    delivered: traffic.delivered,
-    acked: traffic.acked,
-    lost: Math.max(0, traffic.sent - traffic.delivered),
-    repeated: Math.max(0, traffic.delivered - traffic.sent),
-    unacknowledged: language.acknowledges ? traffic.sent - traffic.acked : 0,
-    disordered: links.reduce((sum, link) => sum + link.disordered, 0),
+    ...traffic.account(links),
   };
 }

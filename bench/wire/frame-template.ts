@@ -2,13 +2,15 @@
 export const MARK = Buffer.from('~@');
 const TIME_DIGITS = 10;
 const SEQ_DIGITS = 8;
+/** How many numbers there are. */
+export const NUMBERS = 10 ** SEQ_DIGITS;
 const TIME_MARK = '\u0001';
 const SEQ_MARK = '\u0002';
 
 /** Marks where a frame carries its number, such as in an id. */
 export const SEQ = SEQ_MARK.repeat(SEQ_DIGITS);
 
-/** Returns a content of `bytes` bytes, with room for time and number. */
+/** Returns a content of `bytes` bytes with room for time and number, which take 20. */
 export function contentOf(bytes: number): string {
   return (MARK.toString() + TIME_MARK.repeat(TIME_DIGITS) + SEQ).padEnd(bytes, 'x');
 }

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CHANNEL_MIX, drawTalker } from '../../bench/generator/channel-mix.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -19,8 +20,9 @@ interface Results {
 
 /** Small enough to be quick: the figures do not matter here. */
 const TINY =
-  '--rounds 1 --seconds 0.2 --warm-seconds 0.05 --settle-seconds 0 --pairs 3 --rate 500 --receivers 20 --idle 30 --senders 4 ' +
-  '--away 10 --pending 300 --clients 20 --others 200 --growth 4,20 --tables 0,200';
+  '--rounds 1 --seconds 0.2 --warm-seconds 0.05 --settle-seconds 0 --shapes 3x16x64,3x1x1024 --rate 500 ' +
+  '--open-seconds 0.2 --talking 20 --channel 60 --receivers 20 --idle 30 --stores 4x2x10,2x8x5 --pending 300 ' +
+  '--clients 20 --others 200 --growth 4,20 --tables 0,200';
 
 describe('the benchmark', () => {
   let folder: string;
@@ -60,38 +62,106 @@ describe('the benchmark', () => {
     const results = await measured('json', 'bare-ws');
     expectNothingLost(results);
     const ran = results.rows.map(({ variant, peer, rows }) => `${variant} ${peer}${rows > 0 ? ` ${rows}` : ''}`);
-    const both = ['A-16', 'A-1', 'A-1KiB', 'A-rate', 'B', 'C', 'F-0', 'G-4', 'G-20'];
+    const both = ['A-3x16x64', 'A-3x1x1024', 'B', 'C', 'F-0', 'G-4', 'G-20', 'H-all', 'H-channel'];
     expect(ran.sort()).toEqual(
       [
         ...both.flatMap((variant) => [`${variant} bare-ws`, `${variant} holdfast-json`]),
-        ...['D', 'E', 'E', 'F-4', 'G-table', 'G-table'].map((variant) => `${variant} holdfast-json`),
+        ...['D-4x2x10', 'D-2x8x5', 'E', 'E', 'F-4', 'G-table', 'G-table'].map((variant) => `${variant} holdfast-json`),
       ]
         .map((row, index, all) => (all.indexOf(row) < index ? `${row} 200` : row))
         .sort(),
     );
-    const relayed = results.rows.find(({ variant, peer }) => variant === 'A-16' && peer === 'holdfast-json')!
+    const relayed = results.rows.find(({ variant, peer }) => variant === 'A-3x16x64' && peer === 'holdfast-json')!
       .rounds[0]!;
     expect(relayed).toMatchObject({ unacknowledged: 0, repeated: 0, disordered: 0 });
     expect(relayed['delivered']).toBe(relayed['sent']);
+    // One from each talker, 0.05 s to get warm and 0.2 s that count, at 500/s, whatever the answers do.
+    const sentOf = (name: string) =>
+      results.rows.filter(({ variant }) => variant === name).map(({ rounds }) => rounds[0]!['sent']);
+    expect(sentOf('H-all')).toEqual([20 + 25 + 100, 20 + 25 + 100]);
+    expect(sentOf('H-channel')).toEqual([6 + 25 + 100, 6 + 25 + 100]);
     expect(Object.keys(relayed)).toEqual(
       expect.arrayContaining(['cpuPerMillion', 'perSecond', 'p50Ms', 'p99Ms', 'generatorPercent', 'otherPercent']),
     );
   }, 180_000);
 
-  it('runs one scenario with one peer and what it is compared with', async () => {
-    const results = await measured('A', 'text');
-    expectNothingLost(results);
-    expect([...new Set(results.rows.map(({ peer }) => peer))].sort()).toEqual(['bare-ws', 'holdfast-text']);
+  it('draws who talks as unequally as in the channel: a twentieth of the people write a third', () => {
+    let drawn = 0;
+    // Evenly spread instead of random, so that the shares are exact.
+    const talkers = Array.from({ length: 998 }, () => {
+      const part = (drawn++ + 0.5) / 998;
+      return drawTalker(CHANNEL_MIX, 1_000, () => part);
+    });
+    expect(talkers.filter((talker) => talker < 50).length).toBe(324);
+    expect(talkers.filter((talker) => talker >= 950).length).toBe(5);
+    expect(Math.max(...talkers)).toBeLessThan(1_000);
+  });
+
+  it.each([
+    ['A', 'text', ['bare-ws', 'holdfast-text']],
+    ['H', 'json', ['bare-ws', 'holdfast-json', 'json-acks', 'socket-io']],
+    ['D', 'json', ['aedes', 'holdfast-json']],
+  ])(
+    'runs %s with %s and what it is compared with',
+    async (letter, peer, peers) => {
+      const results = await measured(letter, peer);
+      expectNothingLost(results);
+      expect([...new Set(results.rows.map((row) => row.peer))].sort()).toEqual(peers);
+    },
+    60_000,
+  );
+
+  it('begins its page with our CPU time divided by that of the peers, shape by shape', async () => {
+    const row = (variant: string, peer: string, ...cpuPerMillion: number[]) => ({
+      letter: variant[0],
+      variant,
+      scenario: variant.startsWith('H') ? 'open' : 'relay',
+      title: `shape ${variant}`,
+      peer,
+      rows: 0,
+      rounds: cpuPerMillion.map((cpu) => ({ cpuPerMillion: cpu, perSecond: 1_000, p50Ms: 1, p99Ms: cpu })),
+    });
+    const results = {
+      measuredAt: '2026-01-01T00:00:00.000Z',
+      scale: { rounds: 3, seconds: 1, growth: [], tables: [], stores: [] },
+      faults: [],
+      rows: [
+        row('A-1', 'holdfast-text', 10, 10, 30),
+        row('A-1', 'bare-ws', 20, 10, 10),
+        row('A-1', 'holdfast-json', 30, 10, 10),
+        row('A-1', 'json-acks', 20, 20, 20),
+        row('H-all', 'holdfast-json', 5, 5, 5),
+        row('H-all', 'socket-io', 10, 10, 20),
+      ],
+    };
+    const from = join(folder, 'results.json');
+    await writeFile(from, JSON.stringify(results));
+    expect(await bench('--docs', '--from', from)).toEqual({ output: '', exitCode: 0 });
+    const page = (await readFile(join(folder, 'benchmarks.md'), 'utf8')).replaceAll(/ +/g, ' ');
+    expect(page.slice(0, page.indexOf('## How'))).toContain(
+      [
+        '| shape | text ÷ bare `ws` | JSON ÷ `ws` with acks | JSON ÷ Socket.IO |',
+        '| ----------- | ---------------: | --------------------: | ---------------: |',
+        '| shape H-all | | | 0.50 (0.25–0.50) |',
+        '| shape A-1 | 1.00 (0.50–3.00) | 0.50 (0.50–1.50) | |',
+      ].join('\n'),
+    );
+    expect(await readFile(join(folder, 'images/benchmarks/glance.svg'), 'utf8')).toContain('>shape A-1</text>');
   }, 60_000);
 
   it('knows nothing but its scenarios, peers and sizes', async () => {
-    expect(await bench('H')).toEqual({
+    expect(await bench('I')).toEqual({
       exitCode: 2,
-      output: expect.stringContaining("'H' is no scenario and no peer"),
+      output: expect.stringContaining("'I' is no scenario and no peer"),
     });
     expect(await bench('--rounds', 'many')).toEqual({
       exitCode: 2,
       output: expect.stringContaining("--rounds is 'many'; give a number"),
     });
-  });
+    expect(await bench('--shapes', '50x16')).toEqual({
+      exitCode: 2,
+      output: expect.stringContaining("--shapes is '50x16'; give sizes like 1000x2x64, divided by commas"),
+    });
+    expect(await bench('--help')).toEqual({ exitCode: 0, output: expect.stringContaining('--shapes 1000x2x64') });
+  }, 90_000);
 });
