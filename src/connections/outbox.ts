@@ -7,14 +7,25 @@ const PONG = 0x8a;
 const SHORT = 125;
 const MEDIUM = 0xffff;
 
+/** A text, or a complete frame, and its length in bytes. */
+interface Part {
+  readonly content: string | Buffer;
+  readonly length: number;
+  next: Part | null;
+}
+
 /**
  * Gathers what a connection sends in a turn, and returns it as one buffer. The frames of a server are not masked, so a
  * frame is just its length and its text. `ws` would write two pieces for each frame, which took a third of the cost of
  * the relay.
+ *
+ * The parts are a chain that is made anew in each turn. An array that waits for the next turn becomes old, and what an
+ * old array gets is kept by the garbage collector for long, even when the array is dropped at once: that took a TODO of
+ * a message whose connection talks seldom.
  */
 export class Outbox {
-  private parts: (string | Buffer)[] = [];
-  private lengths: number[] = [];
+  private first: Part | null = null;
+  private last: Part | null = null;
   private total = 0;
 
   /** Bytes that wait for the end of the turn. */
@@ -25,33 +36,36 @@ export class Outbox {
   /** Adds a text, in a frame of its own. */
   add(text: string): void {
     const length = Buffer.byteLength(text);
-    this.parts.push(text);
-    this.lengths.push(length);
+    this.append({ content: text, length, next: null });
     this.total += headerLength(length) + length;
   }
 
   /** Adds a complete frame, which is not changed. */
   addFrame(frame: Buffer): void {
-    this.parts.push(frame);
-    this.lengths.push(frame.length);
+    this.append({ content: frame, length: frame.length, next: null });
     this.total += frame.length;
   }
 
   /** Removes and returns everything that was added, in order; null if there is nothing. */
   take(): Buffer | null {
-    const { parts, lengths, total } = this;
-    if (parts.length === 0) return null;
-    this.parts = [];
-    this.lengths = [];
+    const { first, total } = this;
+    if (first === null) return null;
+    this.first = this.last = null;
     this.total = 0;
-    if (parts.length === 1 && typeof parts[0] !== 'string') return parts[0]!;
+    if (first.next === null && typeof first.content !== 'string') return first.content;
     const buffer = Buffer.allocUnsafe(total);
     let offset = 0;
-    for (let index = 0; index < parts.length; index += 1) {
-      const part = parts[index]!;
-      offset += typeof part === 'string' ? writeText(buffer, offset, part, lengths[index]!) : part.copy(buffer, offset);
+    for (let part: Part | null = first; part !== null; part = part.next) {
+      const { content, length } = part;
+      offset += typeof content === 'string' ? writeText(buffer, offset, content, length) : content.copy(buffer, offset);
     }
     return buffer;
+  }
+
+  private append(part: Part): void {
+    if (this.last === null) this.first = part;
+    else this.last.next = part;
+    this.last = part;
   }
 }
 
