@@ -69,12 +69,9 @@ export class DeliveryService {
     const { from, to, content, id } = request;
     const bytes = checkSize(request, this.options.maxContentBytes);
     if (to === undefined) return this.broadcast(request, listener);
-    const repeated = id === undefined ? undefined : this.repeats.find({ id, from, to });
-    if (repeated) return repeated.join(listener);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
-    const receipt = new PendingReceipt(message, listener);
-    if (id !== undefined) this.repeats.add(receipt);
-    this.mailboxOf(mailboxKeyOf(to)).accept(message, this.context.nextPosition(), bytes, receipt);
+    const receipt = id === undefined ? new PendingReceipt(message, listener) : this.repeats.accept(message, listener);
+    if (receipt) this.mailboxOf(mailboxKeyOf(to)).accept(message, this.context.nextPosition(), bytes, receipt);
   }
 
   /**

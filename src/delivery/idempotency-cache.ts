@@ -1,74 +1,101 @@
-import { PendingReceipt, type MessageIdentity } from './pending-receipt.js';
+import { PendingReceipt, type MessageIdentity, type OutcomeListener } from './pending-receipt.js';
+import { ReceiptGeneration } from './receipt-generation.js';
 
-/** At least this many messages are remembered, and at most twice as many. */
+/** At least this many messages with an outcome are remembered, and at most twice as many. */
 const REMEMBERED = 10_000;
 
 /**
- * The receipts of the last messages that had an id of their sender, or were read from the disk, so that a repeat gets
- * the receipt of the first and is not accepted again [protocol 2.5]. It drops a whole generation at a time, as hashlru
- * does. A Map that loses its oldest entry with every message searches for it among the holes of earlier ones, which
- * cost a fifth of the relay.
+ * Remembers the last messages that had an id of their sender, or were read from the disk, so that a repeat gets the
+ * receipt of the first and is not accepted again [protocol 2.5]. Only a message without an outcome is an object. Then it
+ * is a few numbers of a generation, and a whole generation is dropped at a time, so that nothing is taken out of one.
  */
 export class IdempotencyCache {
-  private recent = new Generation();
-  private older = new Generation();
+  private recent: ReceiptGeneration;
+  private older: ReceiptGeneration;
+  /** The messages without an outcome, by hash; those with the same hash follow each other. */
+  private readonly open = new Map<number, PendingReceipt>();
 
-  find(message: MessageIdentity): PendingReceipt | undefined {
-    return this.recent.find(message) ?? this.older.find(message);
+  /** The hash only says where to look: messages are compared by their whole identity. */
+  constructor(
+    remembered = REMEMBERED,
+    private readonly hashOf: (message: MessageIdentity) => number = seededHashOf,
+  ) {
+    this.recent = new ReceiptGeneration(remembered);
+    this.older = new ReceiptGeneration(remembered);
   }
 
-  /** Adds a receipt that `find` does not find. */
-  add(receipt: PendingReceipt): void {
-    if (this.recent.size >= REMEMBERED) {
-      this.older = this.recent;
-      this.recent = new Generation();
+  /** Adds a message and returns its receipt; null if it is a repeat, whose sender then hears what the first one does. */
+  accept(message: MessageIdentity, listener: OutcomeListener): PendingReceipt | null {
+    const hash = this.hashOf(message);
+    const receipt = this.recent.find(message, hash) ?? this.older.find(message, hash);
+    if (receipt) {
+      listener.onReceipt(receipt, true);
+      return null;
     }
-    this.recent.add(receipt);
+    const first = this.findOpen(message, hash);
+    if (first) {
+      first.join(listener);
+      return null;
+    }
+    const added = new PendingReceipt(message, listener, this, hash);
+    added.next = this.open.get(hash) ?? null;
+    this.open.set(hash, added);
+    return added;
   }
 
   /** Adds a message that was read from the disk, so that a repeat of it is found. */
   addStored(message: MessageIdentity & { readonly sentAt: number }): void {
-    if (!this.find(message)) this.add(PendingReceipt.ofStored(message, message.sentAt));
+    const hash = this.hashOf(message);
+    const isKnown = this.recent.find(message, hash) ?? this.older.find(message, hash) ?? this.findOpen(message, hash);
+    if (!isKnown) this.remember(message, hash, 'stored', message.sentAt);
   }
 
-  remove(message: MessageIdentity): void {
-    this.recent.remove(message);
-    this.older.remove(message);
-  }
-}
-
-/**
- * One generation, by ids. Most ids are used once, so the id alone is the key: building a key from id and users, and
- * hashing it, cost a twentieth of the relay. Messages with the same id are distinguished by their users.
- */
-class Generation {
-  size = 0;
-  private readonly byId = new Map<string, PendingReceipt | Map<string, PendingReceipt>>();
-
-  find(message: MessageIdentity): PendingReceipt | undefined {
-    const found = this.byId.get(message.id);
-    if (found instanceof Map) return found.get(usersOf(message));
-    return found?.from === message.from && found.to === message.to ? found : undefined;
+  onReceipt(pending: PendingReceipt, status: 'delivered' | 'stored', sentAt: number): void {
+    this.removeOpen(pending);
+    this.remember(pending.message, pending.hash, status, sentAt);
   }
 
-  add(receipt: PendingReceipt): void {
-    this.size += 1;
-    const found = this.byId.get(receipt.id);
-    if (!found) this.byId.set(receipt.id, receipt);
-    else if (found instanceof Map) found.set(usersOf(receipt), receipt);
-    else this.byId.set(receipt.id, new Map([found, receipt].map((each) => [usersOf(each), each])));
+  onRefused(pending: PendingReceipt): void {
+    this.removeOpen(pending);
   }
 
-  remove(message: MessageIdentity): void {
-    if (!this.find(message)) return;
-    this.size -= 1;
-    const found = this.byId.get(message.id);
-    if (found instanceof Map) found.delete(usersOf(message));
-    else this.byId.delete(message.id);
+  private remember(message: MessageIdentity, hash: number, status: 'delivered' | 'stored', sentAt: number): void {
+    if (this.recent.isFull) {
+      [this.recent, this.older] = [this.older, this.recent];
+      this.recent.clear();
+    }
+    this.recent.add(message, hash, status, sentAt);
+  }
+
+  private findOpen({ id, from, to }: MessageIdentity, hash: number): PendingReceipt | null {
+    let each = this.open.get(hash) ?? null;
+    while (each && (each.message.id !== id || each.message.from !== from || each.message.to !== to)) each = each.next;
+    return each;
+  }
+
+  private removeOpen(pending: PendingReceipt): void {
+    let before = this.open.get(pending.hash);
+    if (before !== pending) {
+      while (before && before.next !== pending) before = before.next ?? undefined;
+      if (before) before.next = pending.next;
+    } else if (pending.next) this.open.set(pending.hash, pending.next);
+    else this.open.delete(pending.hash);
   }
 }
 
-/** Sender and recipient in one string. User names contain no line feed. */
-function usersOf({ from, to }: MessageIdentity): string {
-  return `${from}\n${to}`;
+const { imul } = Math;
+
+/** Senders choose their ids, and nobody can choose some that meet in one place without knowing this. */
+const [SEED = 0] = crypto.getRandomValues(new Int32Array(1));
+
+/** FNV-1a over id and users, with its bits mixed at the end, because the low ones choose the place. */
+function seededHashOf({ id, from, to }: MessageIdentity): number {
+  const hash = hashed(hashed(hashed(SEED, id), from), to);
+  return imul(hash ^ (hash >>> 15), 0x2c1b3c6d) ^ (hash >>> 12);
+}
+
+function hashed(start: number, text: string): number {
+  let hash = start;
+  for (let index = 0; index < text.length; index += 1) hash = imul(hash ^ text.charCodeAt(index), 0x01000193);
+  return imul(hash ^ text.length, 0x01000193);
 }

@@ -137,7 +137,7 @@ export class Mailbox {
 
   /** What became of a message that was to be stored. */
   onSettled(held: HeldMessage, outcome: StoreOutcome): void {
-    const { ledger, repeats } = this.context;
+    const { ledger } = this.context;
     if (outcome.status === 'stored') this.onStored(held);
     else if (held.state === 'ending') {
       held.moveTo('ended');
@@ -152,7 +152,6 @@ export class Mailbox {
       this.store(held); // At once: younger ones may be stored already.
     } else {
       this.end(held, 'ended');
-      repeats.remove(held.message);
       held.pendingReceipt?.refused(outcome.error);
     }
     this.cleanUp();

@@ -13,32 +13,30 @@ export interface OutcomeListener {
   onRefused(error: ChatError, id: string): void;
 }
 
+/** Remembers messages whose ids are their senders', so that repeats of them are found. */
+interface Remembering {
+  onReceipt(pending: PendingReceipt, status: 'delivered' | 'stored', sentAt: number): void;
+  onRefused(pending: PendingReceipt): void;
+}
+
 /**
  * The receipt of one message, which its sender gets once, or a refusal instead. The sender of a repeat joins, and gets
  * the same.
  */
-export class PendingReceipt implements MessageIdentity {
-  readonly id: string;
-  readonly from: string;
-  readonly to: string;
-  private receipt: Receipt | null = null;
-  /** Those who wait for the outcome, the first sender first; null when all have it. */
-  private listeners: OutcomeListener[] | null;
+export class PendingReceipt {
+  /** Those who sent a repeat. Nearly every message is sent once, so there is no list until somebody joins. */
+  private joined: OutcomeListener[] | null = null;
+  /** Another one with the same hash, where these are remembered. */
+  next: PendingReceipt | null = null;
 
-  /** It outlives the message and its sender, so it keeps neither the content nor a listener that has the outcome. */
-  constructor({ id, from, to }: MessageIdentity, listener: OutcomeListener | null) {
-    this.id = id;
-    this.from = from;
-    this.to = to;
-    this.listeners = listener && [listener];
-  }
-
-  /** The receipt of a message that was stored before, perhaps by an earlier run. */
-  static ofStored(message: MessageIdentity, sentAt: number): PendingReceipt {
-    const pending = new PendingReceipt(message, null);
-    pending.receipted('stored', sentAt);
-    return pending;
-  }
+  constructor(
+    readonly message: MessageIdentity,
+    /** The first sender; null when all have the outcome. */
+    private listener: OutcomeListener | null,
+    /** Hears the outcome before the senders, who may send again at once; null for a message that nobody can repeat. */
+    private readonly remembering: Remembering | null = null,
+    readonly hash = 0,
+  ) {}
 
   /** Somebody is told the receipt as soon as there is one. */
   get isAwaited(): boolean {
@@ -46,25 +44,33 @@ export class PendingReceipt implements MessageIdentity {
   }
 
   join(listener: OutcomeListener): void {
-    if (this.receipt) listener.onReceipt(this.receipt, true);
-    else this.listeners?.push(listener);
+    (this.joined ??= []).push(listener);
   }
 
   /** The first receipt stands: a message that was stored and is confirmed later gets no second one. */
   receipted(status: 'delivered' | 'stored', sentAt: number, repeated = false): void {
-    if (this.receipt) return;
-    const receipt = { id: this.id, status, sentAt };
-    this.receipt = receipt;
-    this.notify((listener, joined) => listener.onReceipt(receipt, repeated || joined));
+    const { listener, joined } = this;
+    if (!listener) return;
+    this.end();
+    this.remembering?.onReceipt(this, status, sentAt);
+    const receipt = { id: this.message.id, status, sentAt };
+    listener.onReceipt(receipt, repeated);
+    if (joined) for (const each of joined) each.onReceipt(receipt, true);
   }
 
   refused(error: ChatError): void {
-    this.notify((listener) => listener.onRefused(error, this.id));
+    const { listener, joined } = this;
+    if (!listener) return;
+    this.end();
+    this.remembering?.onRefused(this);
+    const { id } = this.message;
+    listener.onRefused(error, id);
+    if (joined) for (const each of joined) each.onRefused(error, id);
   }
 
-  private notify(one: (listener: OutcomeListener, joined: boolean) => void): void {
-    const { listeners } = this;
-    this.listeners = null;
-    listeners?.forEach((listener, index) => one(listener, index > 0));
+  /** A message outlives its sender, so no listener is kept that has the outcome. */
+  private end(): void {
+    this.listener = null;
+    this.joined = null;
   }
 }
