@@ -40,7 +40,7 @@ export class PendingReceipt {
 
   /** Somebody is told the receipt as soon as there is one. */
   get isAwaited(): boolean {
-    return this.listeners !== null && this.listeners[0]!.awaitsReceipt !== false;
+    return this.listener !== null && this.listener.awaitsReceipt !== false;
   }
 
   join(listener: OutcomeListener): void {
