@@ -5,6 +5,7 @@ import {
   type OnGatewayDisconnect,
   type OnGatewayInit,
 } from '@nestjs/websockets';
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.js';
@@ -141,11 +142,12 @@ export class ChatGateway
     const { connection } = queue;
     if (connection.isRevoked) return;
     connection.handleFrame();
-    const text = isBinary ? decodeUtf8(data as Buffer) : (data as Buffer).toString();
-    if (text === null) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
+    const bytes = data as Buffer;
+    // `ws` checks text frames.
+    if (isBinary && !isUtf8(bytes)) return connection.revoke(CloseCode.BAD_UTF8, 'a binary frame has to be UTF-8');
     let frame: ClientFrame;
     try {
-      frame = codec.decode(text, connection.user);
+      frame = codec.decode(bytes, connection.user);
     } catch (error) {
       if (takeOverhead(queue)) queue.fail(error);
       return;
@@ -194,14 +196,4 @@ function takeOverhead({ connection, rateLimits }: SendQueue): boolean {
 
 function handleBadFrame(connection: Connection, error: NodeJS.ErrnoException): void {
   if (error.code?.startsWith('WS_ERR_')) connection.handleBadFrame(FRAME_ERRORS[error.code] ?? BROKEN_FRAME);
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function decodeUtf8(data: Buffer): string | null {
-  try {
-    return utf8.decode(data);
-  } catch {
-    return null; // The only possible error: the bytes are not UTF-8.
-  }
 }

@@ -37,7 +37,7 @@ describe('the text protocol reads', () => {
     ['{"event":"send"}', undefined, '{"event":"send"}', 'JSON as a broadcast'],
     ['\uff5chello', undefined, '\uff5chello', 'no other bar as the delimiter'],
   ])('%j to %j as %j: %s', (frame, to, content, _what) => {
-    expect(new TextCodec().decode(frame, 'alice')).toEqual({ from: 'alice', to, content });
+    expect(new TextCodec().decode(Buffer.from(frame), 'alice')).toEqual({ from: 'alice', to, content });
   });
 
   it.each([
@@ -49,23 +49,26 @@ describe('the text protocol reads', () => {
     ['b\nob|hello', 'BAD_RECIPIENT', 'no name with a line feed'],
     [`${'x'.repeat(129)}|hello`, 'BAD_RECIPIENT', 'no name of 129 bytes'],
   ])('%j with %s: %s', (frame, code, _what) => {
-    expect(catchChatError(() => new TextCodec().decode(frame, 'alice'))).toMatchObject({ code, temporary: false });
+    expect(catchChatError(() => new TextCodec().decode(Buffer.from(frame), 'alice'))).toMatchObject({
+      code,
+      temporary: false,
+    });
   });
 
   it('`|content` for the last one it has sent to', () => {
     const codec = new TextCodec();
-    expect(codec.decode('bob|1', 'alice')).toMatchObject({ to: 'bob' });
-    expect(codec.decode('to everybody', 'alice')).toMatchObject({ to: undefined });
-    expect(codec.decode('|2', 'alice')).toEqual({ from: 'alice', to: 'bob', content: '2' });
-    expect(codec.decode(' | 3|4', 'alice')).toEqual({ from: 'alice', to: 'bob', content: ' 3|4' });
-    expect(codec.decode('|', 'alice')).toEqual({ from: 'alice', to: 'bob', content: '' });
-    expect(codec.decode(' carol|5', 'alice')).toMatchObject({ to: 'carol' });
-    expect(codec.decode('|6', 'alice')).toEqual({ from: 'alice', to: 'carol', content: '6' });
+    expect(codec.decode(Buffer.from('bob|1'), 'alice')).toMatchObject({ to: 'bob' });
+    expect(codec.decode(Buffer.from('to everybody'), 'alice')).toMatchObject({ to: undefined });
+    expect(codec.decode(Buffer.from('|2'), 'alice')).toEqual({ from: 'alice', to: 'bob', content: '2' });
+    expect(codec.decode(Buffer.from(' | 3|4'), 'alice')).toEqual({ from: 'alice', to: 'bob', content: ' 3|4' });
+    expect(codec.decode(Buffer.from('|'), 'alice')).toEqual({ from: 'alice', to: 'bob', content: '' });
+    expect(codec.decode(Buffer.from(' carol|5'), 'alice')).toMatchObject({ to: 'carol' });
+    expect(codec.decode(Buffer.from('|6'), 'alice')).toEqual({ from: 'alice', to: 'carol', content: '6' });
   });
 
   it('`|content` for the last one of this connection only', () => {
-    new TextCodec().decode('bob|1', 'alice');
-    expect(catchChatError(() => new TextCodec().decode('|2', 'alice')).code).toBe('NO_RECIPIENT');
+    new TextCodec().decode(Buffer.from('bob|1'), 'alice');
+    expect(catchChatError(() => new TextCodec().decode(Buffer.from('|2'), 'alice')).code).toBe('NO_RECIPIENT');
   });
 });
 
@@ -84,7 +87,7 @@ describe('the text protocol writes', () => {
       ['|secret', 'NO_RECIPIENT'],
       ['sec\u200bret|secret', 'BAD_RECIPIENT'],
     ] as const) {
-      const refusal = catchChatError(() => codec.decode(frame, 'alice'));
+      const refusal = catchChatError(() => codec.decode(Buffer.from(frame), 'alice'));
       expect(codec.exception(refusal)).toMatch(new RegExp(`^error: ${code}: .{20,}; .{10,}`));
       expect(codec.exception(refusal)).not.toMatch(/sec|ret/);
     }

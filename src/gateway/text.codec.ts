@@ -16,10 +16,11 @@ export class TextCodec implements ServerCodec {
    * Reads a frame of this user: `to|content`, `|content` for the last recipient, or a broadcast. Throws a ChatError.
    * The frame came as UTF-8, so it has no half characters.
    */
-  decode(frame: string, user: string): SendRequest {
-    const bar = frame.indexOf('|');
-    if (bar < 0) return { from: user, to: undefined, content: frame, id: undefined };
-    return { from: user, to: this.recipient(frame.slice(0, bar)), content: frame.slice(bar + 1), id: undefined };
+  decode(frame: Buffer, user: string): SendRequest {
+    const text = frame.toString();
+    const bar = text.indexOf('|');
+    if (bar < 0) return { from: user, to: undefined, content: text, id: undefined };
+    return { from: user, to: this.recipient(text.slice(0, bar)), content: text.slice(bar + 1), id: undefined };
   }
 
   private recipient(written: string): string {
