@@ -118,7 +118,18 @@ export class CommitQueue {
       if (hasFailed) this.move(this.writer.hasWork ? 'failed' : 'failed-empty');
       else if (this.isDone && !this.isAsked) this.move('done');
       if (isPaused(this.phase)) await this.pause();
+      else if (isRunning(this.phase)) await this.gather();
     }
+  }
+
+  /**
+   * Lets the receipts of the last commit be written in one turn, and what has arrived be read in the next. Otherwise 80
+   * outstanding messages would go in two groups, of which one always waits for the other: 40 rows in a commit instead
+   * of 65, and a row costs SQLite a sixth more CPU time.
+   */
+  private async gather(): Promise<void> {
+    await nextTurn();
+    await nextTurn();
   }
 
   /** Reads, then commits; returns true when it failed so often that those who wait were refused. */
