@@ -113,12 +113,12 @@ export class CommitQueue {
     await nextTurn(); // Everything that this turn asks for goes into the same commit.
     this.tries.reset();
     while (isRunning(this.phase)) {
+      await this.gather();
       const hasFailed = await this.round();
       if (hasFailed || this.isDone) this.callFlushListeners();
       if (hasFailed) this.move(this.writer.hasWork ? 'failed' : 'failed-empty');
       else if (this.isDone && !this.isAsked) this.move('done');
       if (isPaused(this.phase)) await this.pause();
-      else if (isRunning(this.phase)) await this.gather();
     }
   }
 
