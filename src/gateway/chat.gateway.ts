@@ -8,7 +8,6 @@ import {
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
-import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { HandshakeService, type AcceptedHandshake } from '../handshake/handshake.service.js';
@@ -21,7 +20,7 @@ import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js
 import type { ClientFrame } from '../protocol/frames.js';
 import { ADAPTER_MISSING } from './adapter-check.js';
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
-import { ChatSocket } from './chat.socket.js';
+import { ChatSocket, type SocketHandler } from './chat.socket.js';
 import { drain } from './drain.js';
 import { JsonCodec } from './json.codec.js';
 import { AUTHORIZE, Policy, type Authorize } from './policy.js';
@@ -63,7 +62,13 @@ export function serverOptions(path: string): Record<PropertyKey, unknown> {
  */
 @WebSocketGateway(serverOptions('/chat'))
 export class ChatGateway
-  implements OnGatewayInit, OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, BeforeApplicationShutdown
+  implements
+    SocketHandler,
+    OnGatewayInit,
+    OnGatewayConnection,
+    OnGatewayDisconnect,
+    OnApplicationBootstrap,
+    BeforeApplicationShutdown
 {
   private readonly logger = new Logger('ChatGateway');
   /** The send queue, and with it the connection, of each open WebSocket. */
@@ -101,19 +106,12 @@ export class ChatGateway
   /**
    * Opens the connection of an accepted client and starts its delivery. It never throws: that would end the process.
    */
-  handleConnection(socket: WebSocket, request: IncomingMessage, { origin, protocol }: AcceptedHandshake): void {
+  handleConnection(socket: ChatSocket, request: IncomingMessage, { origin, protocol }: AcceptedHandshake): void {
     const codec = protocol === 'json' ? jsonCodec : new TextCodec();
     const connection = this.connections.open(socket, request.socket, codec, origin);
     const queue = new SendQueue(connection, this.queueContext);
     this.queues.set(socket, queue);
-    socket.on('closing', () => {
-      void queue.flush(); // What was read is handed over, whichever side closes first.
-      connection.endTurn();
-    });
-    socket.on('message', (data, isBinary) => this.handleFrame(queue, codec, data, isBinary));
-    socket.on('error', (error) => handleBadFrame(connection, error));
-    socket.on('ping', (payload) => this.handlePing(queue, payload));
-    socket.on('pong', (payload) => this.handlePong(queue, payload));
+    socket.serve({ handler: this, queue, codec });
     this.delivery.attach(connection);
     connection.endTurn(); // The welcome and the first messages are sent together with the response to the handshake.
   }
@@ -138,7 +136,7 @@ export class ChatGateway
     await this.delivery.close();
   }
 
-  private handleFrame(queue: SendQueue, codec: JsonCodec | TextCodec, data: RawData, isBinary: boolean): void {
+  handleFrame(queue: SendQueue, codec: JsonCodec | TextCodec, data: RawData, isBinary: boolean): void {
     const { connection } = queue;
     if (connection.isRevoked) return;
     connection.handleFrame();
@@ -170,20 +168,30 @@ export class ChatGateway
    * Writes the pong behind the refusals of the frames before the ping, except those that have to wait. Receipts come at
    * the end of the turn.
    */
-  private handlePing(queue: SendQueue, payload: Buffer): void {
+  handlePing(queue: SendQueue, payload: Buffer): void {
     const { connection } = queue;
     if (connection.isRevoked) return;
     connection.handleSignOfLife();
     if (takeOverhead(queue)) connection.writePong(payload);
   }
 
-  private handlePong(queue: SendQueue, payload: Buffer): void {
+  handlePong(queue: SendQueue, payload: Buffer): void {
     const { connection } = queue;
     if (connection.isRevoked) return;
     const seq = connection.handlePong(payload);
     if (seq === null) takeOverhead(queue);
     // Only a text connection confirms this way [protocol 3.2].
     else if (connection.protocol === 'text') this.delivery.confirm(connection, seq);
+  }
+
+  handleError({ connection }: SendQueue, { code }: NodeJS.ErrnoException): void {
+    if (code?.startsWith('WS_ERR_')) connection.handleBadFrame(FRAME_ERRORS[code] ?? BROKEN_FRAME);
+  }
+
+  /** What was read is handed over, and what was written is sent, whichever side closes first. */
+  handleClosing(queue: SendQueue): void {
+    void queue.flush();
+    queue.connection.endTurn();
   }
 }
 
@@ -192,8 +200,4 @@ function takeOverhead({ connection, rateLimits }: SendQueue): boolean {
   if (rateLimits.takeOverhead()) return true;
   connection.revoke(CloseCode.TOO_MANY_FRAMES, 'too many pings, pongs, unreadable frames or acks that confirm nothing');
   return false;
-}
-
-function handleBadFrame(connection: Connection, error: NodeJS.ErrnoException): void {
-  if (error.code?.startsWith('WS_ERR_')) connection.handleBadFrame(FRAME_ERRORS[error.code] ?? BROKEN_FRAME);
 }

@@ -67,7 +67,7 @@ export class UpgradeRouter {
 
   private readonly onUpgrade: UpgradeListener = (request, socket, head) => {
     // This has to be first: a reset by the peer is an 'error' event, which ends the process if nobody listens.
-    socket.on('error', () => socket.destroy());
+    socket.on('error', destroy);
     const server = this.servers.get(pathOf(request));
     if (server) return void this.upgrade(server, request, socket, head);
     for (const listener of this.otherListeners) listener.call(this.httpServer, request, socket, head);
@@ -89,6 +89,11 @@ export class UpgradeRouter {
       server.emit('refused', refuse(socket, error));
     }
   }
+}
+
+/** One listener for all sockets, because it stays as long as the connection. */
+function destroy(this: Duplex): void {
+  this.destroy();
 }
 
 /** Checks what RFC 6455 4.2.1 asks of a handshake, except the key, which `ws` checks. */

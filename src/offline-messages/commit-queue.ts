@@ -113,12 +113,23 @@ export class CommitQueue {
     await nextTurn(); // Everything that this turn asks for goes into the same commit.
     this.tries.reset();
     while (isRunning(this.phase)) {
+      await this.gather();
       const hasFailed = await this.round();
       if (hasFailed || this.isDone) this.callFlushListeners();
       if (hasFailed) this.move(this.writer.hasWork ? 'failed' : 'failed-empty');
       else if (this.isDone && !this.isAsked) this.move('done');
       if (isPaused(this.phase)) await this.pause();
     }
+  }
+
+  /**
+   * Lets the receipts of the last commit be written in one turn, and what has arrived be read in the next. Otherwise 80
+   * outstanding messages would go in two groups, of which one always waits for the other: 38 rows in a commit instead
+   * of 78, and a row costs SQLite a fifth more CPU time.
+   */
+  private async gather(): Promise<void> {
+    await nextTurn();
+    await nextTurn();
   }
 
   /** Reads, then commits; returns true when it failed so often that those who wait were refused. */
