@@ -19,9 +19,8 @@ interface Part {
  * frame is just its length and its text. `ws` would write two pieces for each frame, which took a third of the cost of
  * the relay.
  *
- * The parts are a chain that is made anew in each turn. An array that waits for the next turn becomes old, and what an
- * old array gets is kept by the garbage collector for long, even when the array is dropped at once: that took a TODO of
- * a message whose connection talks seldom.
+ * The parts are a chain that is made anew in each turn. An array that stays for the next turn grows old, and what is
+ * put into an old object outlives two collections of the nursery, even if that object was dropped long before.
  */
 export class Outbox {
   private first: Part | null = null;
