@@ -12,9 +12,8 @@ export const LATE_PING_MS = 50;
  * which costs more than the ping.
  */
 const SHARED_BY = 16;
-/** The part of `persistAfterMs` that a round trip may take, and how many late pings have to fit into the whole. */
-const FAR_AWAY = 1 / 2;
-const LATE_PINGS = 4;
+/** With a shorter `persistAfterMs` no message waits for a ping: the wait would be a large part of that time. */
+const LEAST_PERSIST_AFTER_MS = 4 * LATE_PING_MS;
 /** Eight bytes for the secret of this connection, and eight for the number of the ping. */
 const NONCE_BYTES = 16;
 const TWO_32 = 0x1_0000_0000;
@@ -125,10 +124,10 @@ export class PongConfirmation {
 
   private isFarAway(now: number): boolean {
     const { persistAfterMs } = this.options;
-    if (this.roundTripMs === null || persistAfterMs < LATE_PINGS * LATE_PING_MS) return true;
+    if (this.roundTripMs === null || persistAfterMs < LEAST_PERSIST_AFTER_MS) return true;
     const [oldest] = this.outstanding;
     const roundTripMs = oldest ? Math.max(this.roundTripMs, now - oldest.askedAt) : this.roundTripMs;
-    return roundTripMs > FAR_AWAY * persistAfterMs;
+    return roundTripMs > persistAfterMs / 2;
   }
 }
 
