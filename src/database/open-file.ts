@@ -73,8 +73,13 @@ export class OpenFile {
       // The files at these paths belong to another state of the database, and SQLite would take them for the newest.
       if (lostLog) for (const file of this.watch.logFiles) rmSync(file, { force: true });
     }
-    await connect();
-    this.watch.noteLogs();
+    try {
+      await connect();
+    } finally {
+      // Also when it fails halfway: the next try must not take the log that this one has opened for a foreign one, and
+      // delete it under another process that reads it.
+      this.watch.noteLogs();
+    }
     this.check();
   }
 

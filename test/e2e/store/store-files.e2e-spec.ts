@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { Inject, Injectable, Module, type ModuleMetadata, type OnModuleInit } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { copyFile, link, mkdir, mkdtemp, readdir, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { ChatModule } from '../../../src/chat/chat.module.js';
 import type { ChatModuleOptions } from '../../../src/chat/chat-module.options.js';
 import { ChatService } from '../../../src/chat/chat.service.js';
 import { ChatWsAdapter } from '../../../src/gateway/chat-ws.adapter.js';
-import { openStore } from '../../../src/database/store-data-source.js';
+import { openStore, readerOf, reopenStore } from '../../../src/database/store-data-source.js';
 import { storeOptions } from '../../../src/database/store-options.js';
 import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
 import { runBeside } from '../../support/beside.js';
@@ -17,6 +17,7 @@ import { ChatApp } from '../../support/chat-app.js';
 import { eventually } from '../../support/deadline.js';
 import { LockHolder } from '../../support/lock-holder.js';
 import { catchLogLines } from '../../support/log-lines.js';
+import { interceptStatements } from '../../support/statements.js';
 
 const OTHER = { sqlite: 'better-sqlite3', 'better-sqlite3': 'sqlite' } as const;
 const LOGS = ['-wal', '-shm'];
@@ -321,6 +322,29 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
       }
       expect((await chat!.rest('GET', '/health/ready')).status).toBe(200);
     });
+  });
+
+  it('keeps its log under a connection that reads it, although it could not be opened again at once', async () => {
+    const dataSource = await openStore(storeOptions(`${driver}:${file}`));
+    // With a second name the old log keeps its inode, so that the new one has another.
+    for (const suffix of LOGS) await link(file + suffix, join(folder, `old${suffix}`));
+    let failing = true;
+    interceptStatements(dataSource, (sql, run) =>
+      failing && sql.includes('secure_delete') ? Promise.reject(new Error('SQLITE_IOERR')) : run(),
+    );
+    await expect(reopenStore(dataSource)).rejects.toThrow('SQLITE_IOERR');
+    failing = false;
+    const reader = await readerOf(dataSource)!();
+    try {
+      await reader.query('SELECT * FROM holdfast_offline_message');
+      const logs = () => LOGS.map((suffix) => statSync(file + suffix, { bigint: true }).ino);
+      const before = logs();
+      await reopenStore(dataSource);
+      expect(logs()).toEqual(before);
+    } finally {
+      await reader.destroy();
+      await dataSource.destroy();
+    }
   });
 
   describe('is given free when the application does not start, as', () => {
