@@ -163,7 +163,7 @@ export class Connection implements ConnectionInfo, Turn {
     this.heartbeat.handlePong();
     const seq = this.pongs.confirmedBy(payload);
     // One fewer is outstanding, so a ping that is due can be written at the end of this turn.
-    if (this.owesPing) this.inTurn();
+    if (this.owesPing && this.pongs.isDue) this.inTurn();
     return seq;
   }
 
