@@ -3,6 +3,12 @@ import type { Language } from '../wire/languages.js';
 import type { Link, LinkEvents } from '../wire/link.js';
 import { openFiles } from './process-figures.js';
 
+/**
+ * How long a crowd stays after its last message, in milliseconds. A text client that leaves within 50 ms may get the
+ * last ones again, and would count them in the next scenario.
+ */
+const LAST_PINGS_MS = 100;
+
 const ABSENT_MS = 60_000;
 
 /** Names of equal length: `r000042`. Those that start with `o` are away when they are written to. */
@@ -42,6 +48,7 @@ export function connectCrowd(
 
 /** Resets the connections (RST), and waits until the server has noticed. */
 export async function dropCrowd(links: readonly Link[], pid: number): Promise<void> {
+  await delay(LAST_PINGS_MS);
   const before = openFiles(pid);
   for (const link of links) link.drop();
   const deadline = performance.now() + ABSENT_MS;
