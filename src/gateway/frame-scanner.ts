@@ -4,8 +4,8 @@ const ID = Buffer.from('"id":"');
 const TO = Buffer.from('"to":"');
 const CONTENT = Buffer.from('"content":"');
 
-/** The longest frame that is scanned. JSON.parse is as fast with frames of this length, and faster with longer ones. */
-const MAX_SCANNED_BYTES = 512;
+/** The longest frame that is scanned: with longer ones JSON.parse is faster. */
+const MAX_SCANNED_BYTES = 200;
 /** The longest number that is scanned: longer ones may not be exact. */
 const MAX_DIGITS = 15;
 
@@ -25,8 +25,8 @@ export type ScannedFrame =
 /**
  * Reads the two frames that clients send all the time as they write them: an ack, and a message whose fields are plain
  * strings, without blanks between the parts. It returns what JSON.parse would return, or null for any other frame,
- * which JSON.parse then reads. The bytes have to be UTF-8. Making no string of the whole frame, it takes a tenth of the
- * time for an ack and two thirds for a message.
+ * which JSON.parse then reads. The bytes have to be UTF-8. As it makes no string of the whole frame, it takes a tenth of
+ * the time for an ack, and three quarters for a message of 64 bytes.
  */
 export function scanFrame(bytes: Buffer): ScannedFrame | null {
   if (bytes.length > MAX_SCANNED_BYTES) return null;
