@@ -1,12 +1,10 @@
 import { CHANNEL_MIX, drawTalker, type Mix } from '../generator/channel-mix.js';
-import { connectCrowd, dropCrowd, names } from '../generator/crowd.js';
+import { connectCrowd, names } from '../generator/crowd.js';
 import { parameter, type Figures, type Job } from '../generator/job.js';
-import { Meter } from '../generator/meter.js';
+import { measured } from '../generator/measured.js';
 import { Flow, Traffic } from '../generator/traffic.js';
 import { contentOf } from '../wire/frame-template.js';
 import { LANGUAGES } from '../wire/languages.js';
-
-const SETTLE_MS = 20_000;
 
 /**
  * H: `talkers` of the `connections` write, `perSecond` messages in all, whether earlier ones were answered or not. Each
@@ -29,27 +27,8 @@ export async function open(job: Job): Promise<Figures> {
   await traffic.arrive(flows, perSecond, talkers, () => turn++);
   const draw = () => drawTalker(mix, talkers);
   await traffic.arrive(flows, perSecond, Math.round(perSecond * parameter(job, 'warmSeconds')), draw);
-  traffic.check();
-  traffic.deliveryTimes.clear();
-  traffic.lateness.clear();
-  const before = traffic.delivered;
-  const meter = new Meter(job.pid);
-  await traffic.arrive(flows, perSecond, Math.round(perSecond * parameter(job, 'seconds')), draw);
+  const run = () => traffic.arrive(flows, perSecond, Math.round(perSecond * parameter(job, 'seconds')), draw);
   // The generator spins until the next message is due, so its CPU time says nothing. How late it wrote does.
-  const { generatorPercent: _, ...usage } = meter.read();
-  const messages = traffic.delivered - before;
-  const [p50Ms, p99Ms] = [traffic.deliveryTimes.quantileMs(0.5), traffic.deliveryTimes.quantileMs(0.99)];
-  const lateP99Ms = traffic.lateness.quantileMs(0.99);
-  await traffic.settle(SETTLE_MS);
-  traffic.check();
-  await dropCrowd(links, job.pid);
-  return {
-    ...usage,
-    p50Ms,
-    p99Ms,
-    lateP99Ms,
-    perSecond: messages / usage.seconds,
-    cpuPerMillion: (usage.serverCpuSeconds / messages) * 1e6,
-    ...traffic.account(links),
-  };
+  const { generatorPercent: _, ...figures } = await measured(job, traffic, links, run);
+  return { ...figures, lateP99Ms: traffic.lateness.quantileMs(0.99) };
 }

@@ -1,12 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectCrowd, dropCrowd, names } from '../generator/crowd.js';
+import { connectCrowd, names } from '../generator/crowd.js';
 import { parameter, type Figures, type Job } from '../generator/job.js';
-import { Meter } from '../generator/meter.js';
+import { measured, SETTLE_MS } from '../generator/measured.js';
 import { Flow, Traffic } from '../generator/traffic.js';
 import { contentOf } from '../wire/frame-template.js';
 import { LANGUAGES } from '../wire/languages.js';
-
-const SETTLE_MS = 20_000;
 
 /**
  * A: pairs of users, one of whom writes to the other. `window` messages are outstanding in each pair, or in all pairs
@@ -34,23 +32,5 @@ export async function relay(job: Job): Promise<Figures> {
   traffic.start(flows, parameter(job, 'window'));
   await delay(parameter(job, 'warmSeconds') * 1_000);
   await traffic.everybodySent(SETTLE_MS);
-  traffic.check();
-  traffic.deliveryTimes.clear();
-  const before = traffic.delivered;
-  const meter = new Meter(job.pid);
-  await delay(parameter(job, 'seconds') * 1_000);
-  const usage = meter.read();
-  const messages = traffic.delivered - before;
-  const [p50Ms, p99Ms] = [traffic.deliveryTimes.quantileMs(0.5), traffic.deliveryTimes.quantileMs(0.99)];
-  await traffic.settle(SETTLE_MS);
-  traffic.check();
-  await dropCrowd(links, job.pid);
-  return {
-    ...usage,
-    p50Ms,
-    p99Ms,
-    perSecond: messages / usage.seconds,
-    cpuPerMillion: (usage.serverCpuSeconds / messages) * 1e6,
-    ...traffic.account(links),
-  };
+  return measured(job, traffic, links, () => delay(parameter(job, 'seconds') * 1_000));
 }
