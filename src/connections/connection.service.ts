@@ -128,7 +128,6 @@ export class ConnectionService implements OnModuleDestroy {
 
   onModuleDestroy(): void {
     this.cancelHeartbeat?.();
-    this.context.latePings.stop();
   }
 
   private scheduleHeartbeat(): () => void {

@@ -39,9 +39,11 @@ export class PongConfirmation {
   private secret: { readonly high: number; readonly low: number } | null = null;
   private counter = 0;
   private readonly outstanding: { counter: number; seq: number; askedAt: number }[] = [];
-  /** The seq of the last message that was written, of the last that a ping asks about, and of the last with a late one. */
+  /** The seq of the last message that was written. */
   writtenSeq = 0;
+  /** The seq of the last message that a ping asks about. */
   private askedSeq = 0;
+  /** The seq of the last message that a late ping was scheduled for. */
   private lateSeq = 0;
   /** When the last ping was written, by the monotonic clock. */
   private askedAt = 0;
