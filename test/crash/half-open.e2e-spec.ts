@@ -7,7 +7,8 @@ import { connectReader, ReaderProcess, type Protocol } from '../support/crash-re
 import { balancedTotals, connectionsOf, pendingOf } from '../support/crash-server.js';
 import { eventually } from '../support/deadline.js';
 import { ServerProcess } from '../support/server-process.js';
-import { SwallowingProxy, type Direction } from '../support/swallowing-proxy.js';
+import { SwallowingProxy } from '../support/swallowing-proxy.js';
+import type { Direction } from '../support/tcp-relay.js';
 import { TestClient } from '../support/test-client.js';
 
 const HEARTBEAT_MS = 1_000;
