@@ -3,8 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { ManualClock } from '../../test/support/manual-clock.js';
-import { resolveChatOptions } from '../options/chat.options.js';
-import { systemClock, type Clock } from '../options/clock.js';
+import { resolveChatOptions, type ChatOptions } from '../options/chat.options.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import type { Message } from '../protocol/message.js';
 import { Broadcast } from './broadcast.js';
@@ -17,7 +16,7 @@ const KIB = 1024;
 const NONCE_BYTES = 16;
 
 /** A connection for which a test sets how much is buffered. */
-function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json', clock: Clock = systemClock) {
+function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json', options: Partial<ChatOptions> = {}) {
   const socket = {
     readyState: WebSocket.OPEN as number,
     bufferedAmount: 0,
@@ -38,7 +37,7 @@ function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json', clock
     caughtUp: () => 'a frame',
     broadcast: () => 'a broadcast',
   } as unknown as ServerCodec;
-  const context = new ConnectionContext(resolveChatOptions({ clock }));
+  const context = new ConnectionContext(resolveChatOptions(options));
   const closedByCode: number[] = [];
   context.closedByCode.add = (code) => void closedByCode.push(code);
   const connection = new Connection(
@@ -126,9 +125,9 @@ describe('the pings that ask for confirmation', () => {
 
 describe('a text connection that is near', () => {
   /** Opens one whose first message was confirmed after this round trip. `write` returns whether a ping was written. */
-  function nearConnection(roundTripMs = 0) {
+  function nearConnection(roundTripMs = 0, persistAfterMs = 250) {
     const clock = new ManualClock();
-    const sides = connectionThatBuffers('text', clock);
+    const sides = connectionThatBuffers('text', { clock, persistAfterMs });
     const { connection, context, stream } = sides;
     const turns: Turn[] = [];
     context.turns.add = (turn) => void turns.push(turn);
@@ -192,6 +191,21 @@ describe('a text connection that is near', () => {
     expect(write()).toBe(false);
     expect(write(true)).toBe(true);
     expect(write()).toBe(false);
+  });
+
+  it.each([
+    [199, [true, true]],
+    [200, [true, false]],
+  ])('waits for no ping where persistAfterMs is less than 200: %i', (persistAfterMs, pinged) => {
+    const { write } = nearConnection(0, persistAfterMs);
+    expect([write(), write()]).toEqual(pinged);
+  });
+
+  it('has one late ping to come, however many messages wait for it', () => {
+    const { context, write } = nearConnection();
+    const add = jest.spyOn(context.latePings, 'add');
+    for (let n = 0; n < 5; n += 1) write();
+    expect(add).toHaveBeenCalledTimes(1);
   });
 
   it('is pinged for sixteen messages at the latest', () => {

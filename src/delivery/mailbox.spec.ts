@@ -40,11 +40,15 @@ function slowStore(requests: StoreRequest[]): MailboxStore {
 function openMailbox(ofStore: Partial<MailboxStore> = {}, ofHost: Partial<ChatOptions> = {}) {
   const requests: StoreRequest[] = [];
   const written: string[] = [];
+  const awaited: string[] = [];
   const heard: string[] = [];
   const receiver = {
     isOpen: true,
     onOpened: () => undefined,
-    onMessage: ({ id }: { id: string }, seq: number) => void written.push(`${id} ${seq}`),
+    onMessage: ({ id }: { id: string }, seq: number, _delayed: boolean, isAwaited: boolean) => {
+      written.push(`${id} ${seq}`);
+      if (isAwaited) awaited.push(id);
+    },
     onBroadcast: () => true,
     onCaughtUp: () => undefined,
   };
@@ -58,15 +62,27 @@ function openMailbox(ofStore: Partial<MailboxStore> = {}, ofHost: Partial<ChatOp
   const context = new MailboxContext(options, store, ledger, new IdempotencyCache(), () => undefined);
   const mailbox = new Mailbox(mailboxKeyOf('bob'), context);
   const reader = mailbox.attach(receiver);
-  const send = (id: string): void => {
+  const send = (id: string, awaitsReceipt = true): void => {
     const message = { id, from: 'alice', to: 'bob', content: 'x', sentAt: 1 };
-    mailbox.accept(message, context.nextPosition(), 1, new PendingReceipt(message, listener));
+    mailbox.accept(message, context.nextPosition(), 1, new PendingReceipt(message, { ...listener, awaitsReceipt }));
   };
-  return { requests, written, heard, receiver, ledger, mailbox, reader, send };
+  return { requests, written, awaited, heard, receiver, ledger, mailbox, reader, send };
 }
 
 describe('a mailbox', () => {
   afterEach(() => jest.restoreAllMocks());
+
+  it('needs a confirmation soon where the sender is told the receipt, and when half of the window is in flight', () => {
+    const { awaited, mailbox, reader, send } = openMailbox({}, { ackWindow: 6 });
+    send('m1', false);
+    send('m2');
+    expect(awaited).toEqual(['m2']);
+    for (const id of ['m3', 'm4']) send(id, false);
+    expect(awaited).toEqual(['m2', 'm3', 'm4']);
+    mailbox.confirm(reader, 4);
+    send('m5', false);
+    expect(awaited).toHaveLength(3);
+  });
 
   it('stores a message again that was refused by the store after it had been written to its recipient', () => {
     const { requests, written, heard, ledger, mailbox, reader, send } = openMailbox();

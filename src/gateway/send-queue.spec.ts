@@ -1,12 +1,22 @@
 import { Logger } from '@nestjs/common';
 import { FakeSocket } from '../../test/support/fake-socket.js';
 import { ManualClock } from '../../test/support/manual-clock.js';
+import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import { resolveChatOptions } from '../options/chat.options.js';
 import type { SendRequest } from '../protocol/send-request.js';
 import { Policy } from './policy.js';
 import { SendQueue } from './send-queue.js';
+
+it.each([
+  ['json', true],
+  ['text', false],
+] as const)('a send queue is told receipts where its protocol has any: %s %p', (protocol, awaitsReceipt) => {
+  const options = resolveChatOptions({ clock: new ManualClock() });
+  const context = { options, delivery: {} as DeliveryService, policy: null, logger: new Logger('test') };
+  expect(new SendQueue({ protocol } as Connection, context).awaitsReceipt).toBe(awaitsReceipt);
+});
 
 describe('a send queue whose policy has yet to decide', () => {
   it.each([
