@@ -324,14 +324,20 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
     });
   });
 
-  it('keeps its log under a connection that reads it, although it could not be opened again at once', async () => {
+  it.each([
+    ['at its first statement', 'synchronous = FULL'],
+    ['at one of the others', 'secure_delete = ON'],
+    ['at its last statement', 'busy_timeout'],
+    ['before it is open', null],
+  ])('keeps its log under a connection that reads it, after an opening that failed %s', async (_when, statement) => {
     const dataSource = await openStore(storeOptions(`${driver}:${file}`));
     // With a second name the old log keeps its inode, so that the new one has another.
     for (const suffix of LOGS) await link(file + suffix, join(folder, `old${suffix}`));
     let failing = true;
     interceptStatements(dataSource, (sql, run) =>
-      failing && sql.includes('secure_delete') ? Promise.reject(new Error('SQLITE_IOERR')) : run(),
+      failing && statement !== null && sql.includes(statement) ? Promise.reject(new Error('SQLITE_IOERR')) : run(),
     );
+    if (statement === null) jest.spyOn(dataSource, 'initialize').mockRejectedValueOnce(new Error('SQLITE_IOERR'));
     await expect(reopenStore(dataSource)).rejects.toThrow('SQLITE_IOERR');
     failing = false;
     const reader = await readerOf(dataSource)!();
