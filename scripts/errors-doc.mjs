@@ -52,7 +52,7 @@ ${table(['code', 'meaning', 'what to do'], closeCodes)}
 ## Before the upgrade
 
 These are HTTP responses with the body \`{ statusCode, code, message }\`.
-A browser shows all of them as close code 1006.
+A browser shows all of them as close code 1006; a page asks for the reason with a plain \`GET\` ([protocol 7.3](protocol.md#73-why-a-handshake-is-refused)).
 
 ${table(['status', 'code', 'meaning'], refusals)}
 

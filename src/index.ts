@@ -20,7 +20,7 @@ export type { ConnectionInfo } from './connections/connection-info.js';
 export { OfflineMessage } from './offline-messages/offline-message.entity.js';
 export { ChatOptionsError, type ChatOptions } from './options/chat.options.js';
 export type { Clock } from './options/clock.js';
-export type { ErrorCode, QuotaScope } from './protocol/chat-error.js';
 export { CloseCode } from './protocol/close-code.js';
 export type { Message, Receipt } from './protocol/message.js';
 export type { SendRequest } from './protocol/send-request.js';
+export type { ErrorCode, QuotaScope } from './protocol/wire.js';

@@ -11,7 +11,9 @@ import { fileURLToPath } from 'node:url';
 import { AdministratorGuard, isKnown } from './admin/administrator.guard.js';
 import { describeApi } from './admin/calls.js';
 import { describeCalls } from './admin/describe-api.js';
-import { bodyLimitOf, RestEntry } from './admin/rest-entry.js';
+import { describeSocket } from './admin/describe-socket.js';
+import { PageAccess } from './admin/page-access.js';
+import { bodyLimitOf } from './admin/rest-entry.js';
 import { AppModule } from './app.module.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
 import { trusted } from './authentication/trusted.authenticator.js';
@@ -44,8 +46,11 @@ const KEEP_ALIVE_MS = 65_000;
 
 const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 
-/** The paths of the OpenAPI document in all its forms; everything below them belongs to it. */
-const DOCS = ['/docs', '/docs-json', '/docs-yaml'];
+/** The path of the AsyncAPI document. */
+const SOCKET_DOCS = '/docs-asyncapi';
+
+/** The paths of that and of the OpenAPI document in all its forms; everything below them belongs to it. */
+const DOCS = ['/docs', '/docs-json', '/docs-yaml', SOCKET_DOCS];
 
 /** The health calls, which a probe may make with any host name. */
 const HEALTH = /^\/health\/(live|ready)$/;
@@ -184,10 +189,10 @@ function addressOf({ authentication: { authenticate } }: Settings): string {
  * Adds to an application what the standalone server has besides the chat: the adapter, JSON bodies, the web page with
  * its settings, and the OpenAPI document.
  */
-export function equip(app: NestExpressApplication, { path, chat, authentication: { authenticate } }: Settings): void {
+export function equip(app: NestExpressApplication, { path, chat, userClaim }: Settings): void {
   const guard = app.get(AdministratorGuard);
   const handshakes = app.get(HandshakeService);
-  const entry = app.get(RestEntry);
+  const pages = app.get(PageAccess);
   const authentication = app.get(AuthenticationService);
   const server = app.getHttpServer() as Server;
   server.on('connection', (socket) => handshakes.addSocket(socket));
@@ -204,12 +209,12 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     if (request.httpVersionMajor !== 1) throw refusals.notHttp1();
     // A probe may use any host name, and the response reveals nothing about users.
     if (!HEALTH.test(request.url!)) authentication.checkHost(request);
-    if (!entry.allowPage(request, response)) next();
+    if (!pages.allow(request, response)) next();
   });
   // The caller is identified before the body is read, so that strangers cannot make the server parse bodies.
   app.use(path, (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
     response.setHeader('Cache-Control', 'no-store'); // Pending messages must not be stored by browsers.
-    // The path of the socket needs no credentials: plain HTTP is refused there.
+    // The path of the socket needs no credentials: plain HTTP is refused there, and told why a handshake would be.
     if (/^\/?(\?|$)/.test(request.url!)) return next();
     guard.check(request, true).then(() => next(), next);
   });
@@ -218,29 +223,37 @@ export function equip(app: NestExpressApplication, { path, chat, authentication:
     // Only JSON is parsed: every page that the operator visits could post a form here.
     type: (request) => isKnown(request) && JSON_TYPE.test(request.headers['content-type'] ?? ''),
   });
-  app.use('/settings.json', (_request: IncomingMessage, response: ServerResponse) => {
-    response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
-    response.end(JSON.stringify({ path, users: authenticate === trusted ? 'trusted' : 'token' }));
-  });
+  const settings = { path, ...(userClaim === null ? { users: 'trusted' } : { users: 'token', userClaim }) };
+  app.use('/settings.json', (_request: IncomingMessage, response: ServerResponse) => sendJson(response, settings));
   app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)));
   app.use(DOCS, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {
     guard.check(request).then(() => next(), next);
   });
   swagger.SwaggerModule.setup('docs', app, () => documentOf(app));
+  app.use(SOCKET_DOCS, (_request: IncomingMessage, response: ServerResponse) =>
+    sendJson(response, describeSocket({ path, version: packageVersion() })),
+  );
+}
+
+function sendJson(response: ServerResponse, body: object): void {
+  response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
+  response.end(JSON.stringify(body));
 }
 
 /** Returns the OpenAPI document of the server, for `/docs` and for generators of clients. */
 export function documentOf(app: INestApplication): swagger.OpenAPIObject {
   describeApi(swagger);
   describeCalls(swagger, OBSERVABILITY_CALLS);
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
   const description = new swagger.DocumentBuilder()
     .setTitle('Holdfast')
     .setDescription('Connections, pending messages and counters of the chat.')
-    .setVersion(version)
+    .setVersion(packageVersion())
     .addBearerAuth()
     .build();
   return swagger.SwaggerModule.createDocument(app, description);
+}
+
+function packageVersion(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }

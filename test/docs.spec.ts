@@ -44,13 +44,40 @@ describe('docs/embedding.md', () => {
   });
 });
 
+describe('client/README.md', () => {
+  const client = join(import.meta.dirname, '../client');
+  const readme = readFileSync(join(client, 'README.md'), 'utf8');
+  const read = (path: string) => readFileSync(join(client, path), 'utf8');
+
+  /** The first cells of the table below this heading. */
+  function rowsOf(heading: string): string[] {
+    const section = readme.split(/^## /m).find((text) => text.startsWith(`${heading}\n`))!;
+    return [...section.matchAll(/^\| `(\w+)/gm)].map(([, name]) => name!);
+  }
+
+  it.each([
+    ['Options', 'ClientOptions'],
+    ['Events', 'ClientEvents'],
+  ])('has all of them in the table of %s, in the order of %s', (heading, type) => {
+    const declared = new RegExp(`^export interface ${type} {\n(.*?)^}`, 'ms').exec(read('src/api.ts'))![1]!;
+    expect(rowsOf(heading)).toEqual([...declared.matchAll(/^  (?:readonly )?(\w+)\??:/gm)].map(([, name]) => name));
+  });
+
+  it('has every hook', () => {
+    const hooks = [...read('src/react.ts').matchAll(/^export function (use\w+)/gm)].map(([, name]) => name!);
+    expect(rowsOf('In React').toSorted()).toEqual(hooks.toSorted());
+  });
+});
+
 describe('docs/internals.md', () => {
   const root = join(import.meta.dirname, '..');
   const internals = readFileSync(join(root, 'docs/internals.md'), 'utf8');
   const named = [...internals.matchAll(/`([^`\n]+)`/g)].map(([, code]) => code!);
-  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'))
-    .map((path) => readFileSync(join(root, 'src', path), 'utf8'));
+  const sources = ['src', 'client/src'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'))
+      .map((path) => readFileSync(join(root, folder, path), 'utf8')),
+  );
 
   const isInCode = (pattern: string) => sources.some((source) => new RegExp(pattern, 'm').test(source));
 
@@ -95,7 +122,7 @@ describe('docs/internals.md', () => {
 
 describe('the pages', () => {
   const root = join(import.meta.dirname, '..');
-  const names = ['.', 'docs'].flatMap(pagesIn);
+  const names = ['.', 'docs', 'client'].flatMap(pagesIn);
   const pages = new Map(names.map((name) => [name, prose(readFileSync(join(root, name), 'utf8'))]));
 
   function pagesIn(folder: string): string[] {

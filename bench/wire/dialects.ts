@@ -48,7 +48,7 @@ export const holdfastJson: Dialect = {
       deliver(link, bytes, start, end);
     } else if (event === LETTER_R) acknowledgements(link, bytes, start, end);
     else if (bytes.toString('latin1', start, start + 17) === '{"event":"welcome') link.ready();
-    else if (bytes.toString('latin1', start, start + 19) !== '{"event":"caught-up') link.refused(bytes, start, end);
+    else if (bytes.toString('latin1', start, start + 19) === '{"event":"exception') link.refused(bytes, start, end);
   },
   acknowledge(link) {
     link.say(`{"event":"ack","data":{"seq":${link.unacknowledged}}}`);

@@ -5,7 +5,9 @@ import { AdministratorGuard } from './administrator.guard.js';
 import { ConnectionsController } from './connections.controller.js';
 import { MessagesController } from './messages.controller.js';
 import { PendingController } from './pending.controller.js';
-import { REST_PATH, RestEntry } from './rest-entry.js';
+import { PageAccess } from './page-access.js';
+import { RestEntry } from './rest-entry.js';
+import { REST_PATH, RestPaths } from './rest-paths.js';
 import { SocketPathController } from './socket-path.controller.js';
 import { StatsController } from './stats.controller.js';
 import { TicketsController } from './tickets.controller.js';
@@ -27,7 +29,7 @@ export class AdminModule {
         TicketsController,
         SocketPathController,
       ],
-      providers: [AdministratorGuard, RestEntry, { provide: REST_PATH, useValue: path }],
+      providers: [AdministratorGuard, PageAccess, RestEntry, RestPaths, { provide: REST_PATH, useValue: path }],
     };
   }
 }

@@ -17,9 +17,9 @@ const callers = new WeakMap<object, Caller>();
 /** Allows a call to every user with valid credentials, not only to administrators. */
 export const AllowUsers = (): CustomDecorator => SetMetadata(ALLOW_USERS, true);
 
-/** Returns Node's request, which Fastify wraps. The caller was identified for that one. */
-function rawOf(request: object): object {
-  return (request as { raw?: object }).raw ?? request;
+/** Returns Node's request or response, which Fastify wraps. The caller was identified for Node's request. */
+export function rawOf<Wrapped extends object>(wrapped: Wrapped): Wrapped {
+  return (wrapped as { raw?: Wrapped }).raw ?? wrapped;
 }
 
 /** Returns who makes a call that the guard has allowed. */

@@ -1,7 +1,8 @@
 import { Catch, HttpException, HttpStatus, Logger, type ArgumentsHost } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
-import { ChatError, statusOf, type QuotaScope } from '../protocol/chat-error.js';
+import { ChatError, statusOf } from '../protocol/chat-error.js';
 import { HandshakeRefusal } from '../protocol/handshake-refusal.js';
+import type { QuotaScope } from '../protocol/wire.js';
 
 /** Replaces the messages of the framework and the body parser, which quote the address and the body. */
 const MESSAGES: Partial<Record<HttpStatus, string>> = {

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { within } from '../options/clock.js';
 import { RareLog } from '../options/rare-log.js';
@@ -8,7 +9,7 @@ import { refusals } from '../protocol/handshake-refusal.js';
 import { principalOf, refusalOf } from './authenticator-result.js';
 import { AUTHENTICATION_OPTIONS, type AuthenticationOptions } from './authentication.options.js';
 import type { ProvenPrincipal } from './authenticator.js';
-import { bearerOf, queryOf, userNamedBy } from './credentials.js';
+import { bearerOf, queryOf, requestWith, userNamedBy } from './credentials.js';
 import { asksForOwnMachine, cameByLoopback } from './own-machine.js';
 import { ReportedRefusal } from './reported-refusal.js';
 import { Tickets } from './tickets.js';
@@ -47,19 +48,31 @@ export class AuthenticationService implements OnApplicationBootstrap {
     this.logger.warn('INSECURE: whoever reaches this server is its administrator; set an administrator token.');
   }
 
-  /** Returns who opens a connection; throws a HandshakeRefusal. */
-  async authenticate(request: IncomingMessage): Promise<ProvenPrincipal> {
+  /**
+   * Returns who opens a connection; throws a HandshakeRefusal. A ticket of the request is `used`, or `kept` for a later
+   * handshake.
+   */
+  async authenticate(request: IncomingMessage, ticketIs: 'used' | 'kept' = 'used'): Promise<ProvenPrincipal> {
     const query = queryOf(request);
     const ticket = query.get('ticket');
-    const principal = ticket === null ? await this.ask(request) : this.tickets.redeem(ticket);
+    const ofTicket = (text: string) => (ticketIs === 'used' ? this.tickets.redeem(text) : this.tickets.find(text));
+    const principal = ticket === null ? await this.ask(request) : ofTicket(ticket);
     const named = userNamedBy(query);
     if (named !== null && named !== principal.user) {
       throw refusals.otherUser();
     }
-    // An expired token still passes within the tolerance of the clocks. The connection would be closed as it opens.
-    if (principal.expiresAt !== undefined && principal.expiresAt <= this.chat.clock.now())
-      throw refusals.unauthorized();
-    return principal;
+    return this.unexpired(principal);
+  }
+
+  /**
+   * Returns who brings this bearer token over a connection that is open; throws a HandshakeRefusal. The authenticator
+   * gets a request with nothing but the token.
+   */
+  async verify(token: string, socket: Socket): Promise<ProvenPrincipal> {
+    const request = requestWith(token, socket);
+    // A name that is believed has no token. What cannot stand in a header was not issued for one.
+    if (this.provesNothing || bearerOf(request) !== token) throw refusals.unauthorized();
+    return this.unexpired(await this.ask(request));
   }
 
   /** Returns who makes a REST call; throws a HandshakeRefusal if the caller cannot be identified. */
@@ -108,6 +121,13 @@ export class AuthenticationService implements OnApplicationBootstrap {
       }
       throw refusal;
     }
+  }
+
+  /** An expired token still passes within the tolerance of the clocks. Its connection would be closed at once. */
+  private unexpired(principal: ProvenPrincipal): ProvenPrincipal {
+    const { expiresAt } = principal;
+    if (expiresAt !== undefined && expiresAt <= this.chat.clock.now()) throw refusals.unauthorized();
+    return principal;
   }
 
   /** Throws a HandshakeRefusal if users prove nothing and the request asks for a host other than the own machine. */

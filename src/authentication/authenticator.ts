@@ -22,7 +22,9 @@ export type ProvenPrincipal = Principal & { readonly expiresAt?: number };
 
 /**
  * Returns who makes a request, or null for an unknown user, which is refused with 401. It is called before every
- * upgrade, and for every REST call with a bearer token other than the administrator's. It is not called for `?ticket=`.
+ * upgrade, for every REST call with a bearer token other than the administrator's, when a page asks why its handshake
+ * was refused, and for a new token of an open connection, with a request that has nothing but that bearer token. It is
+ * not called for `?ticket=`.
  *
  * To choose the response, throw a HandshakeRefusal or one of Nest's HttpExceptions. An error of a token library becomes
  * 401. Any other error, an invalid result, or one that takes longer than `handshakeMs` (10 s) becomes 503 and is

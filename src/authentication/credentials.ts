@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { refusals } from '../protocol/handshake-refusal.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
@@ -17,6 +18,21 @@ export function queryOf(request: IncomingMessage): URLSearchParams {
  */
 export function bearerOf(request: IncomingMessage): string | null {
   return BEARER.exec(request.headers.authorization ?? '')?.[1] ?? null;
+}
+
+/** Returns a request that has come over this socket with nothing but a bearer token. */
+export function requestWith(token: string, socket: Socket): IncomingMessage {
+  const request = new IncomingMessage(socket);
+  const authorization = `Bearer ${token}`;
+  // Reading its body would read the socket, which belongs to a connection.
+  request.push(null);
+  return Object.assign(request, {
+    method: 'GET',
+    url: '/',
+    complete: true,
+    headers: { authorization },
+    rawHeaders: ['Authorization', authorization],
+  });
 }
 
 /** Returns every token of a handshake: from the `Authorization` header, and from the subprotocols `bearer.TOKEN`. */

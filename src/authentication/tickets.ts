@@ -66,6 +66,13 @@ export class Tickets {
     return found.principal;
   }
 
+  /** Returns whose ticket this is, which stays as it was. Refused with 401 if it is unknown or has expired. */
+  find(ticket: string): ProvenPrincipal {
+    const found = this.waiting.get(hashOf(ticket));
+    if (!found || found.expiresAt <= this.options.clock.now()) throw refusals.unauthorized();
+    return found.principal;
+  }
+
   private takeOut(hash: string) {
     const found = this.waiting.get(hash);
     if (!found) return undefined;

@@ -1,5 +1,6 @@
 import { HttpException } from '@nestjs/common';
-import { ERROR_CODES, statusOf, type ChatError, type ErrorCode, type QuotaScope } from '../protocol/chat-error.js';
+import { ERROR_CODES, statusOf, type ChatError } from '../protocol/chat-error.js';
+import type { ErrorCode, QuotaScope } from '../protocol/wire.js';
 
 /**
  * A refusal by ChatService. The message says what happened and what to do, and never repeats what was sent; the cause

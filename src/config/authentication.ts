@@ -50,6 +50,11 @@ export function readAuthentication(
   }
 }
 
+/** Returns the claim that holds the user's name; null where no tokens are checked. */
+export function readUserClaim(given: Readonly<Record<string, string>>): string | null {
+  return given['CHAT_AUTH'] === 'jwt' ? (given[JWT_VARIABLES.userClaim] ?? 'sub') : null;
+}
+
 function authenticator(given: Readonly<Record<string, string>>): Authenticator {
   const auth = given['CHAT_AUTH'] ?? 'trusted';
   if (auth === 'jwt') {

@@ -21,6 +21,7 @@ describe('the environment of the server', () => {
       path: '/chat',
       chat: resolveChatOptions(),
       authentication: { authenticate: trusted, adminToken: null, insecure: false },
+      userClaim: null,
     });
   });
 

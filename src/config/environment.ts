@@ -4,7 +4,7 @@ import { ChatOptionsError, resolveChatOptions, type ChatOptions } from '../optio
 import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
 import { isSocketPath } from '../options/socket-path.js';
 import { DEFAULT_DATABASE_URL } from '../database/store-options.js';
-import { AUTHENTICATION_VARIABLES, readAuthentication } from './authentication.js';
+import { AUTHENTICATION_VARIABLES, readAuthentication, readUserClaim } from './authentication.js';
 import { closest } from './closest.js';
 import { EnvironmentError } from './environment-error.js';
 import { isForeign } from './foreign.js';
@@ -19,6 +19,8 @@ export interface Settings {
   readonly path: string;
   readonly chat: Readonly<ChatOptions>;
   readonly authentication: Readonly<AuthenticationOptions>;
+  /** The claim of a token that holds the user's name; null where no tokens are checked. */
+  readonly userClaim: string | null;
 }
 
 /** How the standalone server writes its log: for people, or as one JSON object a line. */
@@ -45,6 +47,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
     path,
     chat: chatOptions(given),
     authentication: readAuthentication(given, host),
+    userClaim: readUserClaim(given),
   };
 }
 

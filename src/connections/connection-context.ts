@@ -6,7 +6,16 @@ import { LatePings } from './late-pings.js';
 /** The options that a connection needs: the clock, the limits of its buffer, and what its welcome says. */
 export type ConnectionOptions = Pick<
   ChatOptions,
-  'clock' | 'slowBufferBytes' | 'maxBufferedBytes' | 'ackWindow' | 'maxContentBytes' | 'heartbeatMs' | 'persistAfterMs'
+  | 'clock'
+  | 'slowBufferBytes'
+  | 'maxBufferedBytes'
+  | 'ackWindow'
+  | 'maxContentBytes'
+  | 'heartbeatMs'
+  | 'persistAfterMs'
+  | 'framesPerSecond'
+  | 'frameBurst'
+  | 'broadcastsPerSecond'
 >;
 
 /** What all connections share: the options, the end of a turn, and the counters over all of them. */

@@ -6,7 +6,7 @@ export interface ConnectionInfo {
   readonly remoteAddress: string;
   /** In milliseconds since 1970. */
   readonly connectedAt: number;
-  /** What `authenticate` returned for it. */
+  /** What `authenticate` returned for it: at its handshake, or for a newer token that it brought since. */
   readonly principal: unknown;
 }
 

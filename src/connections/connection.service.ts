@@ -64,6 +64,14 @@ export class ConnectionService implements OnModuleDestroy {
     this.probe.handleRemoved(connection);
   }
 
+  /** Replaces the credentials of a connection by newer ones of the same user, with which it then ends. */
+  renew(connection: Connection, principal: Pick<ConnectionOrigin, 'expiresAt'>): void {
+    if (!this.connections.has(connection.id)) return;
+    connection.principal = principal;
+    this.expiry.remove(connection);
+    if (principal.expiresAt !== undefined) this.expiry.add(connection, principal.expiresAt);
+  }
+
   /**
    * Closes the oldest connection of this user that does not reply to a ping within a second, if there is one. A new
    * connection needs its slot.
@@ -105,6 +113,11 @@ export class ConnectionService implements OnModuleDestroy {
 
   all(): Iterable<Connection> {
     return this.connections.values();
+  }
+
+  /** Whether this user has a connection, even one that is closing. */
+  isConnected(user: string): boolean {
+    return this.byUser.has(user);
   }
 
   /** Returns the connections of a user, oldest first, including those that are closing. */

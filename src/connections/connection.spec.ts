@@ -10,6 +10,7 @@ import { Broadcast } from './broadcast.js';
 import { ConnectionContext } from './connection-context.js';
 import { Connection } from './connection.js';
 import type { Turn } from './end-of-turn.js';
+import { Hold } from './reading.js';
 
 const KIB = 1024;
 /** Length of what a ping carries, at the end of its frame. */
@@ -35,6 +36,8 @@ function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json', optio
     welcome: () => null,
     message: ({ content }: Message) => content,
     caughtUp: () => 'a frame',
+    receipts: () => 'receipts',
+    endings: (endings: readonly unknown[]) => `${endings.length} endings`,
     broadcast: () => 'a broadcast',
   } as unknown as ServerCodec;
   const context = new ConnectionContext(resolveChatOptions(options));
@@ -57,6 +60,38 @@ function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json', optio
   };
   return { connection, context, socket, stream, closedByCode, turn, drain: () => stream.emit('drain') };
 }
+
+describe('what became of stored messages', () => {
+  const ENDINGS = [{ id: 'm1', to: 'carol', end: 'delivered' }] as const;
+
+  it('is written behind the receipts of the same turn', () => {
+    const { connection, stream } = connectionThatBuffers();
+    connection.writeEndings(ENDINGS);
+    connection.writeReceipt({ id: 'm1', status: 'stored', sentAt: 0 });
+    connection.writeEndings(ENDINGS);
+    connection.endTurn();
+    const text = stream.write.mock.calls.map(([frames]) => frames.toString()).join('');
+    expect(text.match(/receipts|1 endings/g)).toEqual(['1 endings', 'receipts', '1 endings']);
+  });
+
+  it('is not told to a peer that does not read, nor before the welcome', () => {
+    const { connection, stream, turn, drain } = connectionThatBuffers();
+    turn(257);
+    stream.write.mockClear();
+    connection.writeEndings(ENDINGS);
+    connection.endTurn();
+    expect(stream.write).not.toHaveBeenCalled();
+    drain();
+    connection.reading.hold(Hold.OPENING);
+    connection.writeEndings(ENDINGS);
+    connection.endTurn();
+    expect(stream.write).not.toHaveBeenCalled();
+    connection.reading.release(Hold.OPENING);
+    connection.writeEndings(ENDINGS);
+    connection.endTurn();
+    expect(stream.write).toHaveBeenCalledTimes(1);
+  });
+});
 
 describe('what waits to leave to a connection', () => {
   it('is no matter up to 256 KiB; beyond, the peer is not listened to and gets no broadcasts until all has left', () => {

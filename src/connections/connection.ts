@@ -4,6 +4,7 @@ import type { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
+import type { WireEnding } from '../protocol/wire.js';
 import type { Broadcast } from './broadcast.js';
 import type { ConnectionContext } from './connection-context.js';
 import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
@@ -32,7 +33,7 @@ export class Connection implements ConnectionInfo, Turn {
   readonly user: string;
   readonly remoteAddress: string;
   readonly connectedAt: number;
-  readonly principal: unknown;
+  principal: unknown;
   /** When the last frame, ping or pong came, in milliseconds since 1970. */
   lastSeenAt: number;
   /** Messages and broadcasts written to it. */
@@ -49,7 +50,7 @@ export class Connection implements ConnectionInfo, Turn {
 
   constructor(
     private readonly socket: WebSocket,
-    stream: Duplex,
+    readonly stream: Duplex,
     private readonly codec: ServerCodec,
     origin: ConnectionOrigin,
     private readonly context: ConnectionContext,
@@ -100,10 +101,9 @@ export class Connection implements ConnectionInfo, Turn {
     if (this.protocol === 'text') return;
     const { user, id: connectionId } = this;
     const { ackWindow, maxContentBytes, heartbeatMs } = this.context.options;
-    const serverTime = this.now();
-    this.write(
-      this.codec.welcome({ user, connectionId, pending, ackWindow, maxContentBytes, heartbeatMs, serverTime }),
-    );
+    const { framesPerSecond, frameBurst, broadcastsPerSecond } = this.context.options;
+    const limits = { ackWindow, maxContentBytes, heartbeatMs, framesPerSecond, frameBurst, broadcastsPerSecond };
+    this.write(this.codec.welcome({ user, connectionId, pending, ...limits, serverTime: this.now() }));
     this.reading.release(Hold.OPENING);
   }
 
@@ -131,12 +131,26 @@ export class Connection implements ConnectionInfo, Turn {
     if (this.protocol === 'json') this.inTurn().addReceipt(receipt);
   }
 
+  /** Tells what became of stored messages, unless the peer does not read. */
+  writeEndings(endings: readonly WireEnding[]): void {
+    // The welcome has to be the first frame.
+    if (this.reading.isHeldFor(Hold.OPENING) || this.isSlowConsumer || !this.isOpen) return;
+    const text = this.codec.endings(endings);
+    if (text !== null) this.inTurn().writeEndings(text);
+  }
+
+  writeRenewed(expiresAt: number | null): void {
+    this.write(this.codec.renewed(expiresAt));
+  }
+
   writeRefusal(error: ChatError, id: string | undefined): void {
     this.write(this.codec.exception(error, id));
   }
 
-  writePong(payload: Buffer): void {
-    if (this.isOpen) this.inTurn().writeFrame(pongFrame(payload));
+  /** Writes a pong: the frame of WebSocket for a ping with this payload, or that of the JSON protocol. */
+  writePong(payload?: Buffer): void {
+    if (payload === undefined) this.write(this.codec.pong());
+    else if (this.isOpen) this.inTurn().writeFrame(pongFrame(payload));
   }
 
   writePing(): void {

@@ -62,6 +62,11 @@ export class Reading {
     return this.holds !== 0;
   }
 
+  /** Whether this reason holds. */
+  isHeldFor(why: Hold): boolean {
+    return (this.holds & why) !== 0;
+  }
+
   /** Whether another reason than this one holds. */
   isHeldBut(why: Hold): boolean {
     return (this.holds & ~why) !== 0;

@@ -61,6 +61,12 @@ export class TurnWriter {
     else this.receipts = [receipt];
   }
 
+  /** Writes what became of stored messages, behind the receipts of this turn: those messages may be among them. */
+  writeEndings(text: string): void {
+    if (this.receipts) this.writeReceipts(this.receipts);
+    this.writeText(text);
+  }
+
   /**
    * Writes a ping behind what the turn has gathered, which its pong then confirms. Writes nothing if too many pings are
    * outstanding: the pong of one of those serves as well.

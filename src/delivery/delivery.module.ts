@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ConnectionsModule } from '../connections/connections.module.js';
 import { DeliveryService } from './delivery.service.js';
+import { Endings } from './endings.js';
 
 @Module({})
 export class DeliveryModule {
@@ -9,7 +10,7 @@ export class DeliveryModule {
     return {
       module: DeliveryModule,
       imports: [ConnectionsModule, store],
-      providers: [DeliveryService],
+      providers: [DeliveryService, Endings],
       exports: [DeliveryService, ConnectionsModule, store],
     };
   }

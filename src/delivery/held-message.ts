@@ -115,6 +115,12 @@ export class HeldMessage implements StoreRequest, StoredHeader {
     return this.current === 'ending' || this.current === 'ended';
   }
 
+  /** Returns its row if it was confirmed while it was being stored: its sender was told `delivered` already. */
+  deliveredRow(): StoredHeader {
+    const { mailbox, position, from, id, to, bytes, sentAt } = this;
+    return { mailbox, position, from, id, to, bytes, sentAt, wasDeliveredFirst: true };
+  }
+
   onSettled(outcome: StoreOutcome): void {
     this.owner.onSettled(this, outcome);
   }

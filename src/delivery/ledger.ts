@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import type { Clock } from '../options/clock.js';
 import { Emitter } from '../options/emitter.js';
-import type { ErrorCode } from '../protocol/chat-error.js';
 import type { Message } from '../protocol/message.js';
+import type { ErrorCode } from '../protocol/wire.js';
 import type { MailboxStore } from './mailbox-store.js';
 
 /** The counters of the promise, as `/chat/stats` shows them. */

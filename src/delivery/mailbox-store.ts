@@ -30,6 +30,8 @@ export interface StoredHeader extends StoredKey {
   readonly bytes: number;
   /** In milliseconds since 1970. */
   readonly sentAt: number;
+  /** True if it was confirmed while it was being stored, so that its sender got the receipt `delivered`. */
+  readonly wasDeliveredFirst?: boolean;
 }
 
 /** A stored row. */

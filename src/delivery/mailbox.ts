@@ -164,7 +164,7 @@ export class Mailbox {
     held.moveTo(wasEnding ? 'ended' : 'stored');
     if (held.wasRelayed) ledger.movedToStore(held.message);
     else ledger.acceptedStored(held.message);
-    if (wasEnding) return store.remove(held, 'confirmed');
+    if (wasEnding) return store.remove(held.deliveredRow(), 'confirmed');
     held.pendingReceipt?.receipted('stored', held.sentAt);
     if (persistFirst) for (const reader of this.readers) this.advance(reader);
     this.releaseIfStored(held);

@@ -17,7 +17,7 @@ import { OF_CHAT } from '../host-gateways/gateway-hooks.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { errors } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
-import type { ClientFrame } from '../protocol/frames.js';
+import type { ClientFrame, ControlFrame } from '../protocol/frames.js';
 import { ADAPTER_MISSING } from './adapter-check.js';
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
 import { ChatSocket, type SocketHandler } from './chat.socket.js';
@@ -151,7 +151,24 @@ export class ChatGateway
       return;
     }
     if ('seq' in frame) this.acknowledge(queue, frame.seq);
+    else if ('event' in frame) this.control(queue, frame);
     else queue.push(frame);
+  }
+
+  /** Handles a frame that waits for none of the messages that were sent before it. */
+  private control(queue: SendQueue, frame: ControlFrame): void {
+    if (!takeOverhead(queue)) return;
+    if (frame.event === 'ping') queue.connection.writePong();
+    else void this.renew(queue, frame.token);
+  }
+
+  private async renew(queue: SendQueue, token: string): Promise<void> {
+    const { connection } = queue;
+    try {
+      connection.writeRenewed(await this.handshakes.renewals.renew(connection, token));
+    } catch (error) {
+      if (!connection.isRevoked) queue.fail(error);
+    }
   }
 
   private acknowledge(queue: SendQueue, seq: number): void {

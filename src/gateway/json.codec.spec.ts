@@ -39,6 +39,9 @@ describe('the JSON protocol reads', () => {
     ['{"event":"broadcast","data":{"content":"x","id":"b1"}}', { from: 'alice', content: 'x', id: 'b1' }],
     ['{"event":"ack","data":{"seq":42}}', { seq: 42 }],
     ['{"event":"ack","data":{"seq":0}}', { seq: 0 }],
+    ['{"event":"ping","data":{}}', { event: 'ping' }],
+    ['{"event":"ping","data":{"token":1,"seq":7}}', { event: 'ping' }],
+    ['{"event":"renew","data":{"token":"a.b.c"}}', { event: 'renew', token: 'a.b.c' }],
     [' \r\n{ "data" : {"seq":1}, "event":"ack" } ', { seq: 1 }],
   ])('%s', (frame, command) => {
     expect(codec.decode(Buffer.from(frame), 'alice')).toEqual(command);
@@ -113,6 +116,9 @@ describe('the JSON protocol refuses', () => {
     ['{"event":"broadcast","data":{"content":"\\ud800secret"}}', 'half a character in a broadcast'],
     ['{"event":"broadcast","data":{"to":"secret"}}', 'a broadcast without content'],
     ['{"event":"broadcast","data":{"content":"secret","id":1}}', 'a broadcast with an id that is a number'],
+    ['{"event":"ping"}', 'a ping without data'],
+    ['{"event":"renew","data":{}}', 'no token'],
+    ['{"event":"renew","data":{"token":["secret"]}}', 'a token that is a list'],
     ['{"event":"ack","data":{}}', 'no seq'],
     ['{"event":"ack","data":{"seq":"1"}}', 'a seq that is a string'],
     ['{"event":"ack","data":{"seq":-1}}', 'a seq below 0'],
@@ -168,7 +174,7 @@ describe('the JSON protocol refuses', () => {
       fc.property(frame, (text) => {
         try {
           const read = codec.decode(Buffer.from(text), 'alice');
-          expect('seq' in read || read.from === 'alice').toBe(true);
+          expect('seq' in read || 'event' in read || read.from === 'alice').toBe(true);
         } catch (error) {
           if (!(error instanceof ChatError)) throw error;
         }
@@ -233,10 +239,25 @@ describe('the JSON protocol writes', () => {
       ackWindow: 256,
       maxContentBytes: 65_536,
       heartbeatMs: 25_000,
+      framesPerSecond: 20,
+      frameBurst: 60,
+      broadcastsPerSecond: null,
       serverTime: SENT_AT,
     };
     expect(JSON.parse(codec.welcome(welcome))).toEqual({ event: 'welcome', data: { ...welcome, serverTime: TIME } });
     expect(JSON.parse(codec.caughtUp(5))).toEqual({ event: 'caught-up', data: { delivered: 5 } });
+  });
+
+  it('a pong, the ends of stored messages, and when the connection ends now', () => {
+    expect(JSON.parse(codec.pong())).toEqual({ event: 'pong', data: {} });
+    const endings = [
+      { id: 'm1', to: 'a "b"', end: 'delivered' },
+      { id: 'm2', to: 'bob', end: 'evicted' },
+    ] as const;
+    expect(JSON.parse(codec.endings(endings))).toEqual({ event: 'endings', data: endings });
+    expect(JSON.parse(codec.renewed(SENT_AT))).toEqual({ event: 'renewed', data: { expiresAt: TIME } });
+    expect(JSON.parse(codec.renewed(null))).toEqual({ event: 'renewed', data: { expiresAt: null } });
+    expect(JSON.parse(codec.renewed(1e20)).data.expiresAt).toBe('+275760-09-13T00:00:00.000Z');
   });
 
   it('an exception with its code, whether it is temporary, and the id if there is one', () => {

@@ -2,6 +2,7 @@ import { errors, type ChatError } from '../protocol/chat-error.js';
 import type { ClientFrame, ServerCodec, Welcome } from '../protocol/frames.js';
 import { isMessageId, toIsoTime, type Message, type Receipt } from '../protocol/message.js';
 import { checkBroadcast, checkSend, type WrittenRequest } from '../protocol/send-request.js';
+import type { ServerEvents, WireEnding } from '../protocol/wire.js';
 import { scanFrame } from './frame-scanner.js';
 
 /**
@@ -21,6 +22,10 @@ export class JsonCodec implements ServerCodec {
         return checkBroadcast(data, user);
       case 'ack':
         return { seq: seqOf(data) };
+      case 'ping':
+        return { event: 'ping' };
+      case 'renew':
+        return { event: 'renew', token: tokenOf(data) };
       default:
         throw errors.unknownEvent(readableId(data));
     }
@@ -47,6 +52,10 @@ export class JsonCodec implements ServerCodec {
     return `{"event":"receipts","data":[${data}]}`;
   }
 
+  endings(endings: readonly WireEnding[]): string {
+    return frameOf('endings', endings);
+  }
+
   welcome(welcome: Welcome): string {
     return frameOf('welcome', { ...welcome, serverTime: toIsoTime(welcome.serverTime) });
   }
@@ -55,17 +64,28 @@ export class JsonCodec implements ServerCodec {
     return frameOf('caught-up', { delivered });
   }
 
+  pong(): string {
+    return frameOf('pong', {});
+  }
+
+  renewed(expiresAt: number | null): string {
+    return frameOf('renewed', { expiresAt: expiresAt === null ? null : toIsoTime(Math.min(expiresAt, LAST_TIME_MS)) });
+  }
+
   exception({ code, message, temporary, scope }: ChatError, id: string | undefined): string {
     return frameOf('exception', { status: 'error', code, message, temporary, scope, id });
   }
 }
 
-type Data = WrittenRequest & Partial<Record<'seq', unknown>>;
+type Data = WrittenRequest & Partial<Record<'seq' | 'token', unknown>>;
 
 interface Frame {
   readonly event: string;
   readonly data: Data;
 }
+
+/** The last time that a Date can hold. A token may name any number. */
+const LAST_TIME_MS = 8_640_000_000_000_000;
 
 /** What JSON.stringify writes as an escape, and the halves of characters, of which it escapes those that are alone. */
 const ESCAPED = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
@@ -75,7 +95,7 @@ function quote(text: string): string {
   return ESCAPED.test(text) ? JSON.stringify(text) : `"${text}"`;
 }
 
-function frameOf(event: string, data: unknown): string {
+function frameOf<Event extends keyof ServerEvents>(event: Event, data: ServerEvents[Event]): string {
   return JSON.stringify({ event, data });
 }
 
@@ -95,6 +115,11 @@ function seqOf(data: Data): number {
   const { seq } = data;
   if (Number.isSafeInteger(seq) && (seq as number) >= 0) return seq as number;
   throw errors.badField('seq', 'has to be a whole number');
+}
+
+function tokenOf({ token }: Data): string {
+  if (typeof token === 'string') return token;
+  throw errors.badField('token', 'has to be a string');
 }
 
 function readableId(data: Data): string | undefined {

@@ -42,8 +42,8 @@ export class RateLimits {
   }
 
   /**
-   * Counts one frame that sends nothing: a ping, an unsolicited pong, an ack that confirms nothing, or a frame that
-   * cannot be decoded. Returns false if there are too many.
+   * Counts one frame that sends nothing: a ping, an unsolicited pong, an ack that confirms nothing, a new token, or a
+   * frame that cannot be decoded. Returns false if there are too many.
    */
   takeOverhead(): boolean {
     const { clock, framesPerSecond, frameBurst } = this.options;

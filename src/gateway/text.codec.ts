@@ -54,7 +54,19 @@ export class TextCodec implements ServerCodec {
     return null;
   }
 
+  endings(): null {
+    return null;
+  }
+
   caughtUp(): null {
+    return null;
+  }
+
+  pong(): null {
+    return null;
+  }
+
+  renewed(): null {
     return null;
   }
 }

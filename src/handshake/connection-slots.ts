@@ -9,6 +9,9 @@ export type SlotLimits = Pick<
   'sessions' | 'connectionsPerUser' | 'connectionsPerAddress' | 'maxConnections'
 >;
 
+/** The limit that leaves no slot: that of the server, or that of the peer's address. */
+export type ReachedLimit = 'server' | 'address';
+
 /** A slot among the connections that may be open. */
 export interface ConnectionSlot {
   /** Gives the slot to this user, once it is known who connects. Returns false if the user has as many as allowed. */
@@ -36,11 +39,10 @@ export class ConnectionSlots {
    * Takes a slot for a peer at this address, until its socket is closed. Returns which limit is reached instead, if one
    * is. A peer without an address is limited only by the slots of the server.
    */
-  take(remoteAddress: string, socket: Duplex): ConnectionSlot | 'server' | 'address' {
-    const { connectionsPerAddress, maxConnections } = this.limits;
-    if (isReached(this.taken, maxConnections)) return 'server';
+  take(remoteAddress: string, socket: Duplex): ConnectionSlot | ReachedLimit {
     const customer = customerOf(remoteAddress);
-    if (customer !== '' && isReached(this.byCustomer.of(customer), connectionsPerAddress)) return 'address';
+    const reached = this.reachedFor(remoteAddress);
+    if (reached !== null) return reached;
     let owner: string | null = null;
     this.taken += 1;
     this.byCustomer.add(customer);
@@ -60,12 +62,21 @@ export class ConnectionSlots {
     };
   }
 
+  /** Returns which limit keeps a peer at this address from a slot; null if none does. */
+  reachedFor(remoteAddress: string): ReachedLimit | null {
+    const { connectionsPerAddress, maxConnections } = this.limits;
+    if (isReached(this.taken, maxConnections)) return 'server';
+    const customer = customerOf(remoteAddress);
+    return customer !== '' && isReached(this.byCustomer.of(customer), connectionsPerAddress) ? 'address' : null;
+  }
+
   /** How many slots this user has. */
   of(user: string): number {
     return this.byUser.of(user);
   }
 
-  private isFullFor(user: string): boolean {
+  /** Whether this user has as many slots as allowed. */
+  isFullFor(user: string): boolean {
     const { sessions, connectionsPerUser } = this.limits;
     return sessions === 'multiple' && isReached(this.byUser.of(user), connectionsPerUser);
   }

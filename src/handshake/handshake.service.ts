@@ -11,12 +11,13 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { RareLog } from '../options/rare-log.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { HANDSHAKE_CODES } from '../protocol/handshake-code.js';
-import { refusals } from '../protocol/handshake-refusal.js';
+import { refusals, type HandshakeRefusal } from '../protocol/handshake-refusal.js';
 import { ClientAddress } from './client-address.js';
-import { ConnectionSlots, type ConnectionSlot } from './connection-slots.js';
+import { ConnectionSlots, type ConnectionSlot, type ReachedLimit } from './connection-slots.js';
 import { HandshakeQueue } from './handshake-queue.js';
 import { HttpSockets } from './http-sockets.js';
 import { isOriginAllowed } from './origin.js';
+import { Renewals } from './renewals.js';
 import { protocolOf } from './subprotocol.js';
 import { TakeOvers } from './take-overs.js';
 
@@ -46,6 +47,7 @@ export class HandshakeService {
   readonly queue: HandshakeQueue;
   readonly slots: ConnectionSlots;
   readonly httpSockets: HttpSockets;
+  readonly renewals: Renewals;
   private readonly takeOvers: TakeOvers;
   private readonly refused = new Counter<string>();
   private readonly log: RareLog;
@@ -60,6 +62,7 @@ export class HandshakeService {
     this.queue = new HandshakeQueue(options);
     this.slots = new ConnectionSlots(options);
     this.httpSockets = new HttpSockets(options, this.slots);
+    this.renewals = new Renewals(options.clock, authentication, connections);
     this.takeOvers = new TakeOvers(options.clock);
     this.log = new RareLog(new Logger('Handshake'), options.clock);
   }
@@ -77,6 +80,32 @@ export class HandshakeService {
     const protocol = protocolOf(request);
     await this.assign(slot, user, request.socket);
     return { origin: { user, remoteAddress, principal, ...(expiresAt === undefined ? {} : { expiresAt }) }, protocol };
+  }
+
+  /**
+   * Throws the HandshakeRefusal that a handshake with the query and the headers of this request would get; returns when
+   * it would be accepted. It waits in the same queue, but takes no slot, uses no ticket, counts no take-over, and pings no
+   * older connection.
+   */
+  async check(request: IncomingMessage): Promise<void> {
+    this.checkOpen();
+    this.checkOrigin(request);
+    const reached = this.slots.reachedFor(this.clientAddress.of(request));
+    if (reached !== null) throw noSlot(reached);
+    await this.waitForTurn(request.socket);
+    const { user } = await this.authentication.authenticate(request, 'kept');
+    this.checkOpen();
+    protocolOf(request);
+    if (this.slots.isFullFor(user)) throw refusals.tooManyConnections('user');
+    if (!this.takesOver(user)) return;
+    const waitMs = this.takeOvers.waitMs(user);
+    if (waitMs !== null) throw refusals.tooManyTakeOvers(waitMs);
+  }
+
+  /** Whether the page that makes a request may connect; true for a request that is not of a page. */
+  isPageAllowed(request: IncomingMessage): boolean {
+    const { allowedOrigins = this.authentication.provesNothing ? null : undefined } = this.options;
+    return isOriginAllowed(request, allowedOrigins);
   }
 
   /** Refuses every handshake from here on, those in the queue included. */
@@ -105,14 +134,12 @@ export class HandshakeService {
   }
 
   private checkOrigin(request: IncomingMessage): void {
-    const { allowedOrigins = this.authentication.provesNothing ? null : undefined } = this.options;
-    if (!isOriginAllowed(request, allowedOrigins)) throw refusals.originNotAllowed();
+    if (!this.isPageAllowed(request)) throw refusals.originNotAllowed();
   }
 
   private takeSlot(remoteAddress: string, socket: Duplex): ConnectionSlot {
     const slot = this.slots.take(remoteAddress, socket);
-    if (slot === 'server') throw refusals.serverFull();
-    if (slot === 'address') throw refusals.tooManyConnections('address');
+    if (typeof slot === 'string') throw noSlot(slot);
     this.httpSockets.remove(socket);
     return slot;
   }
@@ -128,11 +155,16 @@ export class HandshakeService {
    * all are alive, or if connections of this user replace each other again and again.
    */
   private async assign(slot: ConnectionSlot, user: string, socket: Duplex): Promise<void> {
-    if (this.options.sessions === 'replace' && this.slots.of(user) > 0) this.countTakeOver(user);
+    if (this.takesOver(user)) this.countTakeOver(user);
     if (slot.assign(user)) return;
     if (!socket.destroyed) await this.connections.makeRoom(user);
     this.checkOpen();
     if (!slot.assign(user)) throw refusals.tooManyConnections('user');
+  }
+
+  /** Whether a new connection of this user would replace an older one. */
+  private takesOver(user: string): boolean {
+    return this.options.sessions === 'replace' && this.slots.of(user) > 0;
   }
 
   private countTakeOver(user: string): void {
@@ -145,4 +177,8 @@ export class HandshakeService {
     );
     throw refusals.tooManyTakeOvers(waitMs);
   }
+}
+
+function noSlot(reached: ReachedLimit): HandshakeRefusal {
+  return reached === 'server' ? refusals.serverFull() : refusals.tooManyConnections('address');
 }

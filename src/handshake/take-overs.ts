@@ -23,21 +23,36 @@ export class TakeOvers {
    * allowed.
    */
   add(user: string): number | null {
+    const waitMs = this.waitMs(user);
+    if (waitMs !== null) return waitMs;
     const now = this.clock.now();
-    const isRecent = (at: number) => at <= now && now - at < WITHIN_MS;
-    const recent = (this.byUser.get(user) ?? []).filter(isRecent);
-    if (recent.length >= MAX_TAKE_OVERS) return recent[0]! + WITHIN_MS - now;
+    const recent = this.recentOf(user, now);
     this.byUser.delete(user);
     this.byUser.set(user, [...recent, now]);
     for (const [name, times] of this.byUser) {
-      if (isRecent(times.at(-1)!) && this.byUser.size <= MAX_NAMES) break;
+      if (isRecent(times.at(-1)!, now) && this.byUser.size <= MAX_NAMES) break;
       this.byUser.delete(name);
     }
     return null;
+  }
+
+  /** Returns the milliseconds until the next take-over of this name is allowed; null if it is now. */
+  waitMs(user: string): number | null {
+    const now = this.clock.now();
+    const recent = this.recentOf(user, now);
+    return recent.length >= MAX_TAKE_OVERS ? recent[0]! + WITHIN_MS - now : null;
   }
 
   /** How many names are remembered. */
   get size(): number {
     return this.byUser.size;
   }
+
+  private recentOf(user: string, now: number): readonly number[] {
+    return (this.byUser.get(user) ?? []).filter((at) => isRecent(at, now));
+  }
+}
+
+function isRecent(at: number, now: number): boolean {
+  return at <= now && now - at < WITHIN_MS;
 }

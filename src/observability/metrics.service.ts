@@ -6,8 +6,9 @@ import { HandshakeService } from '../handshake/handshake.service.js';
 import { SOCKET_ENDINGS } from '../handshake/http-sockets.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
-import { ERROR_CODES, type ErrorCode } from '../protocol/chat-error.js';
+import { ERROR_CODES } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
+import type { ErrorCode } from '../protocol/wire.js';
 import { processMetrics } from './process-metrics.js';
 
 const COMMIT_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];

@@ -1,4 +1,5 @@
 import { explainUserName } from './user-name.js';
+import type { ErrorCode, QuotaScope } from './wire.js';
 
 /** What docs/errors.md says about one code. */
 interface ErrorDescription {
@@ -21,7 +22,7 @@ export const ERROR_CODES = {
   UNKNOWN_EVENT: {
     temporary: false,
     meaning: 'There is no such event.',
-    remedy: 'Send `send`, `broadcast` or `ack`.',
+    remedy: 'Send `send`, `broadcast`, `ack`, `ping` or `renew`.',
   },
   BAD_RECIPIENT: {
     temporary: false,
@@ -63,7 +64,9 @@ export const ERROR_CODES = {
   },
   RATE_LIMITED: {
     temporary: true,
-    meaning: 'More broadcasts than `broadcastsPerSecond`. Direct messages are never refused with this code.',
+    meaning:
+      'More broadcasts than `broadcastsPerSecond`; or more than one `renew` in 5 s (3 at once), or one while another is ' +
+      'checked. Direct messages are never refused with this code.',
     remedy: 'Send it again, more slowly.',
   },
   STORE_UNAVAILABLE: {
@@ -78,13 +81,19 @@ export const ERROR_CODES = {
     meaning: "The application's `authorize` did not allow it.",
     remedy: 'Do not send it again.',
   },
-} as const satisfies Record<string, ErrorDescription>;
-
-/** Why a request was refused, as a word that programs can compare; docs/errors.md says what to do about each. */
-export type ErrorCode = keyof typeof ERROR_CODES;
-
-/** What a SENDER_QUOTA is about: the sender's messages that wait in one mailbox, or in all mailboxes. */
-export type QuotaScope = 'mailbox' | 'sender';
+  BAD_TOKEN: {
+    temporary: false,
+    meaning:
+      'The token of a `renew` is not valid, or not of the user of this connection; or the server believes names ' +
+      '(`trusted`), so that there is nothing to renew.',
+    remedy: 'Get a new token. The connection stays open until its own credentials expire.',
+  },
+  AUTHENTICATION_UNAVAILABLE: {
+    temporary: true,
+    meaning: 'The token of a `renew` cannot be checked. It means the same as this code before the upgrade.',
+    remedy: 'Keep the token, and send it again after some seconds. The connection stays open meanwhile.',
+  },
+} as const satisfies Record<ErrorCode, ErrorDescription>;
 
 /** The HTTP status of a refusal with this code. */
 export function statusOf(code: ErrorCode): number {
@@ -127,7 +136,7 @@ export const errors = {
     new ChatError('BAD_FRAME', 'the frame needs an "event" and an object as "data"', { id }),
 
   unknownEvent: (id: string | undefined) =>
-    new ChatError('UNKNOWN_EVENT', 'there is no such event; send one of send, broadcast, ack', { id }),
+    new ChatError('UNKNOWN_EVENT', 'there is no such event; send one of send, broadcast, ack, ping, renew', { id }),
 
   /** `rule` says what the field has to be. */
   badField: (field: string, rule: string, id?: string) => new ChatError('BAD_FRAME', `"${field}" ${rule}`, { id }),
@@ -182,4 +191,18 @@ export const errors = {
 
   notAllowed: (id: string | undefined) =>
     new ChatError('NOT_ALLOWED', 'the application does not allow it; do not send it again', { id }),
+
+  badToken: () => new ChatError('BAD_TOKEN', 'the token is not a valid one of this user; get a new one'),
+
+  tokenUnchecked: (cause: unknown) =>
+    new ChatError(
+      'AUTHENTICATION_UNAVAILABLE',
+      'the token cannot be checked at the moment; try again in a few seconds',
+      {
+        cause,
+      },
+    ),
+
+  tooManyRenewals: () =>
+    new ChatError('RATE_LIMITED', 'too many tokens in a short time; wait for the reply, and some seconds'),
 } as const;

@@ -1,24 +1,21 @@
 import type { ChatError } from './chat-error.js';
 import type { Message, Receipt } from './message.js';
 import type { SendRequest } from './send-request.js';
+import type { WireEnding, WireWelcome } from './wire.js';
 
 /** The client confirms everything up to this `seq`. */
 interface Ack {
   readonly seq: number;
 }
 
+/** A frame that neither sends nor confirms anything: the client asks for a pong, or brings a new token. */
+export type ControlFrame = { readonly event: 'ping' } | { readonly event: 'renew'; readonly token: string };
+
 /** What a client sends, in either protocol. */
-export type ClientFrame = SendRequest | Ack;
+export type ClientFrame = SendRequest | Ack | ControlFrame;
 
 /** The first frame of a JSON connection. */
-export interface Welcome {
-  readonly user: string;
-  readonly connectionId: string;
-  /** Messages that wait for this user in the store; null if the store cannot be read. */
-  readonly pending: number | null;
-  readonly ackWindow: number;
-  readonly maxContentBytes: number;
-  readonly heartbeatMs: number;
+export interface Welcome extends Omit<WireWelcome, 'serverTime'> {
   /** In milliseconds since 1970. */
   readonly serverTime: number;
 }
@@ -34,6 +31,10 @@ export interface ServerCodec {
   message(message: Message, seq: number, delayed: boolean): string;
   broadcast(message: Omit<Message, 'to'>): string;
   receipts(receipts: readonly Receipt[]): string | null;
+  endings(endings: readonly WireEnding[]): string | null;
   caughtUp(delivered: number): string | null;
+  pong(): string | null;
+  /** When the connection ends, in milliseconds since 1970; null when it does not. */
+  renewed(expiresAt: number | null): string | null;
   exception(error: ChatError, id: string | undefined): string;
 }

@@ -52,7 +52,11 @@ export const HANDSHAKE_REFUSALS = {
       'standalone server.',
   },
   BAD_VERSION: { status: 426, meaning: 'The server supports only version 13 of WebSocket.' },
-  UPGRADE_REQUIRED: { status: 426, meaning: 'Plain HTTP at the path of the socket.' },
+  UPGRADE_REQUIRED: {
+    status: 426,
+    meaning:
+      'Plain HTTP at the path of the socket. After a `GET`: a handshake with this query and these headers is good.',
+  },
   TOO_MANY_CONNECTIONS: {
     status: 429,
     meaning:

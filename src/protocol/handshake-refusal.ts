@@ -95,7 +95,12 @@ export const refusals = {
       'Sec-WebSocket-Version': '13',
     }),
 
-  upgradeRequired: () => refusal('UPGRADE_REQUIRED', 'this is the path of the WebSocket', { Upgrade: 'websocket' }),
+  upgradeRequired: () =>
+    refusal(
+      'UPGRADE_REQUIRED',
+      'this is the path of the WebSocket; connect to it with ws://…?user=NAME, or with a token',
+      { Upgrade: 'websocket' },
+    ),
 
   requestTimeout: () => refusal('REQUEST_TIMEOUT', 'the request took too long; send it at once'),
 

@@ -21,7 +21,8 @@ export interface Receipt {
   readonly recipients?: number;
 }
 
-const MESSAGE_ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** What a message id is. */
+export const MESSAGE_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** What a message id has to be, for error texts. */
 export const MESSAGE_ID_RULE = 'has to be 1 to 64 of A-Z a-z 0-9 _ -';

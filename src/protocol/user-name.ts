@@ -69,12 +69,33 @@ export const USER_NAME_RULE =
  * quotes the name.
  */
 export function explainUserName(raw: unknown): string {
-  if (typeof raw !== 'string' || raw.length > MAX_USER_NAME_BYTES * 4) return USER_NAME_RULE;
+  const flaw = typeof raw === 'string' ? findNameFlaw(raw) : null;
+  return flaw?.kind === 'character' ? `${USER_NAME_RULE}; this one has ${codeOf(flaw.character)}` : USER_NAME_RULE;
+}
+
+/** The code of a character, such as `U+200B`. */
+export function codeOf(character: string): string {
+  return `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
+}
+
+/** Why a text is not a user name. */
+export type NameFlaw =
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'folder' }
+  /** `bytes` is null where the text is so long that nobody counts. */
+  | { readonly kind: 'too-long'; readonly bytes: number | null }
+  | { readonly kind: 'character'; readonly character: string };
+
+/** Returns what is wrong with this name; null if it is valid. */
+export function findNameFlaw(raw: string): NameFlaw | null {
+  if (raw.length > MAX_USER_NAME_BYTES * 4) return { kind: 'too-long', bytes: null };
   const name = spelled(raw);
-  const forbidden = isShort(name) ? forbiddenIn(name) : null;
-  if (forbidden === null) return USER_NAME_RULE;
-  const code = forbidden.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0');
-  return `${USER_NAME_RULE}; this one has U+${code}`;
+  if (name === '') return { kind: 'empty' };
+  const bytes = byteLength(name);
+  if (bytes > MAX_USER_NAME_BYTES) return { kind: 'too-long', bytes };
+  if (isFolder(name)) return { kind: 'folder' };
+  const character = forbiddenIn(name);
+  return character === null ? null : { kind: 'character', character };
 }
 
 function spelled(raw: string): string {
@@ -83,7 +104,14 @@ function spelled(raw: string): string {
 }
 
 function isShort(name: string): boolean {
-  return name !== '' && Buffer.byteLength(name) <= MAX_USER_NAME_BYTES;
+  return name !== '' && byteLength(name) <= MAX_USER_NAME_BYTES;
+}
+
+const encoder = new TextEncoder();
+
+/** The page at `/` checks names with this file too, and browsers have no Buffer. */
+function byteLength(name: string): number {
+  return encoder.encode(name).length;
 }
 
 function isFolder(name: string): boolean {

@@ -2,29 +2,13 @@ import type { INestApplication } from '@nestjs/common';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, type ClientOptions } from 'ws';
+import type { ServerEvents as JsonData } from '../protocol/wire.js';
 import { withDeadline } from './deadline.js';
 
 /** How a connection ended: the close code and the reason that the server gave. */
 export interface Closed {
   readonly code: number;
   readonly reason: string;
-}
-
-/** The data of each frame of the JSON protocol, by its event. Times are ISO 8601. */
-export interface JsonData {
-  welcome: {
-    user: string;
-    connectionId: string;
-    pending: number | null;
-    ackWindow: number;
-    maxContentBytes: number;
-    heartbeatMs: number;
-    serverTime: string;
-  };
-  message: { seq?: number; id: string; from: string; to: string; content: string; sentAt: string; stored: boolean };
-  receipts: { id: string; status: 'delivered' | 'stored' | 'broadcast'; sentAt: string; recipients?: number }[];
-  'caught-up': { delivered: number };
-  exception: { status: 'error'; code: string; message: string; temporary: boolean; scope?: string; id?: string };
 }
 
 /** A frame of the JSON protocol. */
@@ -59,7 +43,7 @@ export class TestClient {
   private seenCount = 0;
   private readonly waiting: ((frame: string) => void)[] = [];
 
-  private constructor(readonly socket: WebSocket) {
+  protected constructor(readonly socket: WebSocket) {
     socket.on('message', (data: Buffer) => {
       const frame = data.toString();
       this.note(frame);
@@ -85,8 +69,8 @@ export class TestClient {
     const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
     const url = `ws://127.0.0.1:${port}${path}?user=${encodeURIComponent(user)}`;
     const options = token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } };
-    if (protocol === 'text') return TestClient.open(url, [], options);
-    const client = await TestClient.open(url, ['chat.v1.json'], options);
+    if (protocol === 'text') return this.open(url, [], options);
+    const client = await this.open(url, ['chat.v1.json'], options);
     await client.nextJson('welcome');
     return client;
   }
@@ -94,7 +78,7 @@ export class TestClient {
   /** Opens a connection; rejects with Refused if the server refuses the upgrade. */
   static async open(url: string, protocols: string[] = [], options: ClientOptions = {}): Promise<TestClient> {
     const socket = new WebSocket(url, protocols, options);
-    const client = new TestClient(socket);
+    const client = new this(socket);
     const opened = new Promise<void>((resolve, reject) => {
       socket.once('open', resolve);
       socket.once('unexpected-response', (_request, response) => {

@@ -167,6 +167,7 @@ class Trial {
       await victim.fallSilent();
       const before = victim.frames().length;
       const silentAt = performance.now();
+      const lastBefore = this.lastId;
       const told = [await this.send(FIRST)];
       const firstToldAfterMs = performance.now() - silentAt;
       for (const content of REST) told.push(await this.send(content));
@@ -182,6 +183,7 @@ class Trial {
         .some((frame) => frame.includes(FIRST));
       const closeCode = await victim.closeCode;
       const cameAgain = await this.readAgain();
+      await this.untilTold(lastBefore, told.filter((status) => status === 'stored').length);
       await this.alice.expectNothingElse(this.sender); // The first receipt stands.
       this.alice.sendJson('ack', { seq: 1 });
       await this.alice.close();
@@ -222,9 +224,17 @@ class Trial {
   private async send(content: string): Promise<string> {
     const id = `m-${(this.lastId += 1)}`;
     this.alice.sendJson('send', { to: this.recipient, content, id });
-    const { data } = await this.alice.nextJson('receipts');
+    const { data } = await this.alice.until('receipts');
     if (data.length === 1 && data[0]!.id === id) return data[0]!.status;
     throw new Error(`expected one receipt for ${id}, got ${JSON.stringify(data)}`);
+  }
+
+  /** Reads what became of so many stored messages behind the one with this number. Nothing else may come. */
+  private async untilTold(lastBefore: number, count: number): Promise<void> {
+    for (let told = 0; told < count;) {
+      const { data } = await this.alice.nextJson('endings');
+      told += data.filter(({ id, end }) => end === 'delivered' && Number(id.slice('m-'.length)) > lastBefore).length;
+    }
   }
 
   /** Connects as the recipient, without a proxy, and reads until nothing waits; returns what came. */

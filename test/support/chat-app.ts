@@ -54,6 +54,7 @@ export class ChatApp {
       databaseUrl: databaseUrl ?? `sqlite:${join(home, 'holdfast.sqlite')}`,
       chat: resolveChatOptions({ ...UNLIMITED, ...chat }),
       authentication: resolveAuthenticationOptions({ authenticate, adminToken, insecure }),
+      userClaim: null,
     };
     const module = await Test.createTestingModule({ imports: [AppModule.forRoot(settings)] }).compile();
     const app = module.createNestApplication<NestExpressApplication>(

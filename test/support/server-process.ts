@@ -8,6 +8,7 @@ const START_MS = 20_000;
 const STOP_MS = 20_000;
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
+const CHECKOUT = [process.execPath, '--enable-source-maps', MAIN];
 const LISTENING = /listening on (http:\/\/\S+)/;
 const SOCKET = /connect to (ws:\/\/[^?\s]+)/;
 
@@ -42,8 +43,8 @@ export class ServerProcess {
   readonly exited: Promise<Exit>;
   private readonly child: ChildProcess;
 
-  private constructor(env: NodeJS.ProcessEnv, wrapper: readonly string[] = []) {
-    const command = [...wrapper, process.execPath, '--enable-source-maps', MAIN];
+  private constructor(env: NodeJS.ProcessEnv, wrapper: readonly string[] = [], program: readonly string[] = CHECKOUT) {
+    const command = [...wrapper, ...program];
     this.child = spawn(command[0]!, command.slice(1), {
       env: { PATH: process.env['PATH'], NO_COLOR: '1', PORT: '0', ...UNLIMITED, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -65,13 +66,14 @@ export class ServerProcess {
 
   /**
    * Starts it, by this command if one is given, and waits until it listens; rejects with its output when it ends
-   * before. `DATABASE_URL` is required.
+   * before. `DATABASE_URL` is required. `program` starts another server than the one of this checkout.
    */
   static async start(
     env: NodeJS.ProcessEnv & { readonly DATABASE_URL: string },
     wrapper?: readonly string[],
+    program?: readonly string[],
   ): Promise<ServerProcess> {
-    const server = new ServerProcess(env, wrapper);
+    const server = new ServerProcess(env, wrapper, program);
     try {
       await withDeadline(server.listening(), () => `the server listens; it wrote ${server.output}`, START_MS);
       return server;

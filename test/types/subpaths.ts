@@ -3,7 +3,7 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import * as swagger from '@nestjs/swagger';
 import { ChatModule } from 'holdfast';
 import { ObservabilityModule } from 'holdfast/observability';
-import { describeApi } from 'holdfast/openapi';
+import { describeApi, describeSocket, type AsyncApiDocument } from 'holdfast/openapi';
 import { IN_MEMORY, inMemory, TestClient } from 'holdfast/testing';
 // @ts-expect-error
 import { Mailbox } from 'holdfast/dist/delivery/mailbox.js';
@@ -17,6 +17,9 @@ ObservabilityModule.register({});
 describeApi(swagger);
 // @ts-expect-error
 describeApi({});
+export const socket: AsyncApiDocument = describeSocket({ path: '/talk' });
+// @ts-expect-error
+describeSocket({ paths: '/talk' });
 
 export const module: Promise<TestingModule> = inMemory(Test.createTestingModule({ imports: [chat] })).compile();
 inMemory(Test.createTestingModule({}), { ackWindow: 2 }).overrideProvider('clock');

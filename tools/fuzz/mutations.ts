@@ -9,6 +9,8 @@ const JSON_PAYLOADS = [
   '{"event":"send","data":{"to":"fuzz-2","content":"\\ud83d\\ude42 \\u0000"}}',
   '{"event":"broadcast","data":{"content":"to all"}}',
   '{"event":"ack","data":{"seq":1}}',
+  '{"event":"ping","data":{}}',
+  '{"event":"renew","data":{"token":"a.b.c"}}',
   '{"event":"send","data":{"to":"__proto__","content":"\\ud800"}}',
   '[[[[{"event":"send"}]]]]',
 ];

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { TokenBucket } from '../../src/connections/token-bucket.js';
+import type { FrameOf, ServerEvents } from '../../src/protocol/wire.js';
 import { withDeadline } from '../../test/support/deadline.js';
 import type { Sighting } from './check.js';
-import type { JsonMessage, SentMessage } from './matching.js';
+import type { SentMessage } from './matching.js';
 
 /** Longest wait for an answer of the server, in milliseconds. */
 export const ANSWER_MS = 10_000;
@@ -170,12 +171,6 @@ class TextClient extends ReplayClient {
   }
 }
 
-type JsonFrame =
-  | { readonly event: 'welcome' | 'caught-up' }
-  | { readonly event: 'message'; readonly data: JsonMessage }
-  | { readonly event: 'receipts'; readonly data: readonly { readonly id: string; readonly status: string }[] }
-  | { readonly event: 'exception'; readonly data: { readonly id?: string } };
-
 /** A nick that acknowledges what it has, and does not leave before it knows the outcome of what it sent. */
 class JsonClient extends ReplayClient {
   private readonly welcomed: Promise<void>;
@@ -221,11 +216,12 @@ class JsonClient extends ReplayClient {
 
   protected override onFrame(text: string): void {
     const { user, number, record } = this.visit;
-    const frame = JSON.parse(text) as JsonFrame;
+    const frame = JSON.parse(text) as FrameOf<ServerEvents>;
     switch (frame.event) {
       case 'welcome':
         return this.onWelcome();
       case 'caught-up':
+      case 'endings':
         return;
       case 'message':
         record({ type: 'json', user, visit: number, message: frame.data });

@@ -36,7 +36,9 @@ describe('the promise', () => {
     expect((await alice.until('receipts')).data).toMatchObject([{ id: 'm-1', status: 'stored' }]);
     bob.sendJson('ack', { seq: 1 });
     await chat.untilPending('bob', 0);
-    await alice.expectNothingElse('alice'); // The first receipt stands.
+    // The first receipt stands.
+    expect((await alice.nextJson('endings')).data).toEqual([{ id: 'm-1', to: 'bob', end: 'delivered' }]);
+    await alice.expectNothingElse('alice');
     expect(chat.delivery.totals.confirmed).toBe(1);
   });
 

@@ -41,7 +41,8 @@ describe('a crowd that comes back at once', () => {
       chat.delivery.confirm(connection, backlog);
     }
     // One query for all counts, one for every 16 short backlogs, and pages only for the 40 who have more.
-    const reads = statements.filter((sql) => sql.startsWith('SELECT'));
+    // Not those by which the store looks now and then whether it is still its own.
+    const reads = statements.filter((sql) => sql.startsWith('SELECT') && sql.includes('holdfast_offline_message'));
     expect(reads.filter((sql) => sql.includes('COUNT'))).toHaveLength(1);
     expect(reads.filter((sql) => sql.includes('LIMIT')).length).toBeLessThanOrEqual(3 * 20);
     expect(reads.length).toBeLessThanOrEqual(1 + Math.ceil(60 / 16) + 3 * 20);

@@ -262,7 +262,7 @@ describe('the handshake', () => {
 
     it('with the REST calls on its own path', async () => {
       await chat.connect('alice');
-      expect((await chat.rest('GET', '/chat')).status).toBe(426);
+      expect((await chat.rest('GET', '/chat?user=alice')).status).toBe(426);
       expect((await chat.rest('GET', '/chat/users/alice')).body.online).toBe(true);
     });
   });

@@ -52,7 +52,7 @@ describe.each([
   it.each([
     ['a call', [get('/chat/users/bob', H2C)], ['200']],
     ['a call to nothing', [get('/nothing', H2C)], ['404']],
-    ['the path of the socket', [get('/chat', H2C)], ['426 UPGRADE_REQUIRED']],
+    ['the path of the socket', [get('/chat?user=eve', H2C)], ['426 UPGRADE_REQUIRED']],
     ['two protocols', [get('/chat/users/bob', 'Connection: upgrade\r\nUpgrade: h2c, TLS/1.0\r\n')], ['200']],
     ['HTTP/1.0', [get('/chat/users/bob', H2C).replace('/1.1', '/1.0')], ['200']],
     ['an empty one', [get('/chat/users/bob', 'Connection: upgrade\r\nUpgrade: \r\n')], ['200']],

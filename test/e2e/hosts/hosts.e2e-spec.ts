@@ -96,7 +96,8 @@ describe.each([
       status: 400,
       body: { code: 'BAD_REQUEST' },
     });
-    expect(await call('GET', '/chat')).toMatchObject({ status: 426, body: { code: 'UPGRADE_REQUIRED' } });
+    expect(await call('GET', '/chat?user=eve')).toMatchObject({ status: 426, body: { code: 'UPGRADE_REQUIRED' } });
+    expect(await call('GET', '/chat')).toMatchObject({ status: 400, body: { code: 'NO_USER' } });
     expect(await call('DELETE', '/chat/pending/carol')).toMatchObject({ status: 200, body: { purged: 0 } });
     expect((await call('POST', '/chat/tickets', { body: '{"user":"carol"}' })).headers.get('cache-control')).toBe(
       'no-store',

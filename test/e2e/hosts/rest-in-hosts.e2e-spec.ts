@@ -199,12 +199,40 @@ describe.each(KINDS)('a host with %s', (kind, http) => {
       expect((await preflight('/chat/tickets', PAGE, 'DELETE')).status).toBe(404);
     });
 
-    it('lets none ask when none is named, and any when all are', async () => {
-      await start(http(), { adminToken: TOKEN });
-      expect((await preflight('/chat/tickets', PAGE)).headers.get('access-control-allow-origin')).toBeNull();
-      await app.close();
-      await start(http(), { adminToken: TOKEN, allowedOrigins: null });
-      expect((await preflight('/chat/tickets', PAGE)).headers.get('access-control-allow-origin')).toBe(PAGE);
+    it.each<[string, ChatModuleOptions, string | null]>([
+      ['none when none is named', { authenticate: () => null }, null],
+      ['any when all are', { authenticate: () => null, allowedOrigins: null }, PAGE],
+      ['any where names are believed', { adminToken: TOKEN }, PAGE],
+      ['none but those named where names are believed', { allowedOrigins: ['https://other.example'] }, null],
+    ])('lets those ask that may connect: %s', async (_title, options, allowed) => {
+      await start(http(), options);
+      expect((await preflight('/chat/tickets', PAGE)).headers.get('access-control-allow-origin')).toBe(allowed);
+      const { status } = await call('GET', '/chat?user=bob', { Origin: PAGE, Authorization: 'Bearer x' });
+      expect(status).toBe(allowed === null ? 403 : options.authenticate ? 401 : 426);
+    });
+
+    it('lets any ask, with a token, why it may not connect', async () => {
+      await start(http(), { authenticate: () => null, allowedOrigins: [PAGE] });
+      for (const origin of [PAGE, 'https://evil.example', 'null']) {
+        const asked = await preflight('/chat?user=bob', origin, 'GET');
+        expect([asked.status, Object.fromEntries(asked.headers)]).toMatchObject([
+          204,
+          {
+            'access-control-allow-origin': origin,
+            'access-control-allow-methods': 'GET',
+            'access-control-allow-headers': 'Authorization, Content-Type',
+            'access-control-expose-headers': 'Retry-After',
+            vary: 'Origin',
+          },
+        ]);
+        const { status, headers, body } = await call('GET', '/chat', { Origin: origin, Authorization: 'Bearer x' });
+        expect([status, body.code]).toEqual(origin === PAGE ? [401, 'UNAUTHORIZED'] : [403, 'ORIGIN_NOT_ALLOWED']);
+        expect([headers.get('access-control-allow-origin'), headers.get('cache-control')]).toEqual([
+          origin,
+          'no-store',
+        ]);
+      }
+      expect((await preflight('/chat', PAGE, 'POST')).headers.get('access-control-allow-methods')).toBeNull();
     });
 
     it('says nothing twice where the application has CORS of its own', async () => {

@@ -88,7 +88,8 @@ describe('hostile JSON', () => {
 
   async function exceptionTo(frame: string): Promise<Record<string, unknown>> {
     alice.send(frame);
-    return (await alice.nextJson('exception')).data as Record<string, unknown>;
+    // Before it may come the ends of messages that a test has purged.
+    return (await alice.until('exception')).data as unknown as Record<string, unknown>;
   }
 
   /** Removes what waits for carol; returns it as it was in the file. */
@@ -129,6 +130,7 @@ describe('hostile JSON', () => {
         expect((await exceptionTo(`{"event":"broadcast","data":{${broadcast}}}`))['code']).toBe('BAD_FRAME');
       }
       expect((await exceptionTo(`{"event":${json},"data":{"to":"carol","content":"x"}}`))['code']).toBe('BAD_FRAME');
+      expect((await exceptionTo(`{"event":"renew","data":{"token":${json}}}`))['code']).toBe('BAD_FRAME');
       if (json !== '1') expect((await exceptionTo(`{"event":"ack","data":{"seq":${json}}}`))['code']).toBe('BAD_FRAME');
       expect(await takeFromCarol()).toEqual([]);
     });
@@ -156,7 +158,7 @@ describe('hostile JSON', () => {
         `{"data":{"to":"carol","content":"x",${members}},${members},"event":"send"}`,
       ]) {
         alice.send(frame);
-        expect((await alice.nextJson('receipts')).data).toMatchObject([{ status: 'stored' }]);
+        expect((await alice.until('receipts')).data).toMatchObject([{ status: 'stored' }]);
       }
       const row = { recipient: 'carol', sender: 'alice', content: 'x' };
       expect(await takeFromCarol()).toEqual([row, row]);
@@ -176,7 +178,7 @@ describe('hostile JSON', () => {
     const members = '"content":"first","to":"eve","to":"carol","content":"last"';
     expect((await post('messages', `{"from":"eve","from":"alice",${members}}`)).status).toBe(201);
     alice.send(`{"event":"broadcast","event":"send","data":{},"data":{${members}}}`);
-    await alice.nextJson('receipts');
+    await alice.until('receipts');
     const row = { recipient: 'carol', sender: 'alice', content: 'last' };
     expect(await takeFromCarol()).toEqual([row, row]);
   });

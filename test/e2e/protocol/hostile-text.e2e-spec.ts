@@ -208,6 +208,7 @@ describe('hostile text', () => {
         const { status, body } = await chat.rest('DELETE', `/chat/pending/carol/${from}/${part(id)}`);
         expect([id, status, body.purged]).toEqual([id, ...(taken ? [200, 1] : [400, undefined])]);
       }
+      if (taken) await dave.until('endings');
       for (const method of ['GET', 'DELETE'])
         expect([id, (await chat.rest(method, `/chat/connections/${part(id)}`)).status]).toEqual([id, 404]);
       expect(await rowsOf(chat)).toEqual(before);

@@ -23,6 +23,9 @@ describe('the JSON protocol', () => {
       ackWindow: 256,
       maxContentBytes: 65_536,
       heartbeatMs: 25_000,
+      framesPerSecond: null,
+      frameBurst: 60,
+      broadcastsPerSecond: null,
       serverTime: expect.stringMatching(ISO),
     });
     for (const [index, content] of ['one', 'two', 'three'].entries()) {
@@ -39,6 +42,14 @@ describe('the JSON protocol', () => {
     expect((await bob.nextJson('caught-up')).data).toEqual({ delivered: 3 });
     alice.send('bob|live');
     expect((await bob.nextJson('message')).data).toMatchObject({ seq: 4, content: 'live', stored: false });
+  });
+
+  it('says in the welcome how fast a client may send', async () => {
+    await chat.dispose();
+    const rates = { framesPerSecond: 5, frameBurst: 7, broadcastsPerSecond: 2 };
+    chat = await ChatApp.start(rates);
+    const alice = chat.keep(await TestClient.open(chat.url('alice'), ['chat.v1.json']));
+    expect((await alice.nextJson('welcome')).data).toMatchObject(rates);
   });
 
   it('gives a receipt when the recipient has confirmed, and not before', async () => {

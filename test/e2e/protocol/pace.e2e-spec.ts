@@ -179,6 +179,19 @@ describe('messages over the rate', () => {
     await chat.untilTotals({ pending: 8, inFlight: 0 });
   });
 
+  it('do not hold up the pong for a ping frame, which is a sign of life', async () => {
+    chat = await ChatApp.start({ clock, framesPerSecond: 1, frameBurst: 1 });
+    const alice = await chat.connectJson('alice');
+    await alice.nextJson('caught-up');
+    clock.advance(5_000);
+    for (const id of ['1', '2', '3']) alice.sendJson('send', { to: 'bob', content: 'x', id });
+    alice.sendJson('ping', {});
+    expect((await alice.until('pong')).data).toEqual({});
+    expect(connectionOf('alice').lastSeenAt).toBe(clock.now());
+    await chat.untilTotals({ pending: 1 });
+    expect(connectionOf('alice').isOpen).toBe(true);
+  });
+
   it('keep broadcasts behind them, and are kept behind those', async () => {
     chat = await ChatApp.start({ clock, framesPerSecond: 1, frameBurst: 2 });
     const [alice, bob] = [await chat.connect('alice'), await chat.connect('bob')];
@@ -372,6 +385,7 @@ describe('frames that bring nothing to send', () => {
     ['messages to nobody', 'chat', () => RawClient.frame(Buffer.from('b\u200bob|x'))],
     ['frames that are no JSON', 'chat.v1.json', () => RawClient.frame(Buffer.from('?'))],
     ['acks of nothing', 'chat.v1.json', ack],
+    ['ping frames', 'chat.v1.json', () => RawClient.frame(Buffer.from('{"event":"ping","data":{}}'))],
   ])(
     'end a connection with 4429 when they are %s and come too fast, and then cost nothing',
     async (_, protocol, one) => {

@@ -72,14 +72,15 @@ describe('every call that the router serves', () => {
     expect(all).toEqual(
       expect.arrayContaining([...OPEN, ...METHODS.map((method) => `${method.toUpperCase()} ${SOCKET}`)]),
     );
-    for (const token of [undefined, 'garbage', await issuer.token('bob'), ADMIN_TOKEN]) {
+    const bob = await issuer.token('bob');
+    for (const token of [undefined, 'garbage', bob, ADMIN_TOKEN]) {
       for (const method of METHODS) {
         const { status, text } = await answer(method.toUpperCase(), SOCKET, token);
+        const wouldConnect = method !== 'get' || token === bob;
         expect([method, token, status, JSON.parse(text)]).toMatchObject([
           method,
           token,
-          426,
-          { code: 'UPGRADE_REQUIRED' },
+          ...(wouldConnect ? [426, { code: 'UPGRADE_REQUIRED' }] : [401, { code: 'UNAUTHORIZED' }]),
         ]);
       }
     }
@@ -323,7 +324,10 @@ describe('the standalone server', () => {
     const { jwksUrl, issuer: iss, audience } = issuer.jwt;
     const jwtOnly = { CHAT_AUTH: 'jwt', CHAT_JWKS_URL: jwksUrl, CHAT_JWT_ISSUER: iss, CHAT_JWT_AUDIENCE: audience };
     await launch({ CHAT_PATH: '/team/chat', CHAT_ADMIN_TOKEN: ADMIN_TOKEN, ...jwtOnly });
-    expect(await settings()).toEqual({ path: '/team/chat', users: 'token' });
+    expect(await settings()).toEqual({ path: '/team/chat', users: 'token', userClaim: 'sub' });
+    await server!.close();
+    await launch({ CHAT_JWT_USER_CLAIM: 'login', ...jwtOnly });
+    expect(await settings()).toEqual({ path: '/chat', users: 'token', userClaim: 'login' });
   });
 
   it('needs no such word where tokens are checked', async () => {

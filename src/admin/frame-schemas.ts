@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { ERROR_CODES } from '../protocol/chat-error.js';
+import { MESSAGE_ID } from '../protocol/message.js';
+import { MAX_USER_NAME_BYTES } from '../protocol/user-name.js';
+import type { ClientEvents, ErrorCode, ServerEvents } from '../protocol/wire.js';
+
+// The data of each frame of the JSON protocol, for the AsyncAPI document. The server itself checks frames by hand; the
+// tests hold every frame that it writes against these schemas, and the types of both against those of wire.ts.
+
+const user = z.string().min(1).max(MAX_USER_NAME_BYTES).describe('A user name, of at most 128 bytes of UTF-8.');
+const id = z.string().regex(MESSAGE_ID).describe('The id of a message: the one of its sender, or one of the server.');
+const ownId = id.describe('Left out, the server makes one. A repeat with the same id is not accepted twice.');
+const content = z.string().describe('At most `maxContentBytes` in UTF-8, which `welcome` says.');
+const time = z.string().meta({ format: 'date-time', examples: ['2026-11-23T09:30:00.000Z'] });
+const count = z.int().min(0);
+const rate = z.number().positive().nullable().describe('In a second; null when there is no limit.');
+
+/** What a client sends, by event. */
+export const CLIENT_DATA = {
+  send: z.object({ to: user, content, id: ownId.optional() }).describe('Sends a message to one user.'),
+  broadcast: z.object({ content, id: ownId.optional() }).describe('Sends to everybody who is connected now.'),
+  ack: z.object({ seq: count }).describe('Confirms every message of this connection up to this `seq`.'),
+  ping: z.object({}).describe('Asks whether the server is there.'),
+  renew: z.object({ token: z.string() }).describe('Brings a new bearer token of the same user.'),
+} satisfies Record<keyof ClientEvents, z.ZodType>;
+
+/** What the server sends, by event. */
+export const SERVER_DATA = {
+  welcome: z
+    .object({
+      user,
+      connectionId: z.string(),
+      pending: count.nullable().describe('Messages that wait for this user; null if the store cannot be read.'),
+      ackWindow: count.describe('How many messages are written before one has to be confirmed.'),
+      maxContentBytes: count,
+      heartbeatMs: count,
+      framesPerSecond: rate,
+      frameBurst: count.describe('How many messages may be sent at once.'),
+      broadcastsPerSecond: rate,
+      serverTime: time,
+    })
+    .describe('The first frame: who is connected, and the limits of the server.'),
+  message: z
+    .object({
+      seq: count.optional().describe('Counts the direct messages of this connection; a broadcast has none.'),
+      id,
+      from: user,
+      to: user.describe('The user, or `*` of a broadcast.'),
+      content: z.string(),
+      sentAt: time,
+      stored: z.boolean().describe('Whether it had to wait, in the store or behind others.'),
+    })
+    .describe('A message to this user, or a broadcast.'),
+  receipts: z
+    .array(
+      z.object({
+        id,
+        status: z.enum(['delivered', 'stored', 'broadcast']),
+        sentAt: time,
+        recipients: count.optional().describe('Only of a broadcast: to how many connections it went.'),
+      }),
+    )
+    .describe('What was accepted of what this connection has sent.'),
+  endings: z
+    .array(z.object({ id, to: user, end: z.enum(['delivered', 'expired', 'purged', 'evicted']) }))
+    .describe('What became of messages of this user that were `stored`: a hint, at most once.'),
+  'caught-up': z
+    .object({ delivered: count })
+    .describe('All that waited at the connect was written; what follows is new.'),
+  pong: z.object({}).describe('The reply to a `ping`.'),
+  renewed: z
+    .object({ expiresAt: time.nullable().describe('When the connection ends now; null when it does not.') })
+    .describe('The new token is good.'),
+  exception: z
+    .object({
+      status: z.literal('error'),
+      code: z.enum(Object.keys(ERROR_CODES) as ErrorCode[]),
+      message: z.string().describe('What happened, and what to do.'),
+      temporary: z.boolean().describe('Whether the same frame may succeed later.'),
+      scope: z.enum(['mailbox', 'sender']).optional().describe('Only of SENDER_QUOTA.'),
+      id: id.optional(),
+    })
+    .describe('Why a frame was refused.'),
+} satisfies Record<keyof ServerEvents, z.ZodType>;

@@ -1,0 +1,112 @@
+/**
+ * The JSON protocol, `chat.v1.json`, as it is on the wire [protocol 4]. Types only, and no other import: the server, the
+ * client library and the description of the socket are all made from this file.
+ */
+
+/** The codes with which a frame or a REST call is refused. docs/errors.md says what to do about each. */
+export type ErrorCode =
+  | 'BAD_FRAME'
+  | 'UNKNOWN_EVENT'
+  | 'BAD_RECIPIENT'
+  | 'NO_RECIPIENT'
+  | 'CONTENT_TOO_LARGE'
+  | 'MAILBOX_FULL'
+  | 'SENDER_QUOTA'
+  | 'STORE_FULL'
+  | 'RATE_LIMITED'
+  | 'STORE_UNAVAILABLE'
+  | 'NOT_ALLOWED'
+  | 'BAD_TOKEN'
+  | 'AUTHENTICATION_UNAVAILABLE';
+
+/** What a SENDER_QUOTA is about: the sender's messages that wait in one mailbox, or in all mailboxes. */
+export type QuotaScope = 'mailbox' | 'sender';
+
+/** What a client sends, by event. */
+export interface ClientEvents {
+  send: { readonly to: string; readonly content: string; readonly id?: string };
+  broadcast: { readonly content: string; readonly id?: string };
+  /** Confirms every message up to this `seq`. */
+  ack: { readonly seq: number };
+  /** Asks whether the server is there. Pages cannot see the pings of the WebSocket protocol. */
+  ping: Readonly<Record<string, never>>;
+  /** A new token of the same user, before the one of this connection expires. */
+  renew: { readonly token: string };
+}
+
+/** What the server sends, by event. Clients ignore events and fields that they do not know. */
+export interface ServerEvents {
+  welcome: WireWelcome;
+  message: WireMessage;
+  receipts: readonly WireReceipt[];
+  endings: readonly WireEnding[];
+  /** All that waited at the connect was written, so many messages; what follows is new. */
+  'caught-up': { readonly delivered: number };
+  pong: Readonly<Record<string, never>>;
+  /** When the connection ends now (ISO 8601); null when it does not. */
+  renewed: { readonly expiresAt: string | null };
+  exception: WireException;
+}
+
+/** The first frame of a connection: who is connected, and the limits of the server. */
+export interface WireWelcome {
+  readonly user: string;
+  readonly connectionId: string;
+  /** Messages that wait for this user in the store; null if the store cannot be read. */
+  readonly pending: number | null;
+  readonly ackWindow: number;
+  readonly maxContentBytes: number;
+  readonly heartbeatMs: number;
+  /** Messages that may be sent in a second; null when there is no limit. */
+  readonly framesPerSecond: number | null;
+  /** Messages that may be sent at once. */
+  readonly frameBurst: number;
+  /** Broadcasts that may be sent in a second, ten times as many at once; null when there is no limit. */
+  readonly broadcastsPerSecond: number | null;
+  /** ISO 8601. */
+  readonly serverTime: string;
+}
+
+/** A direct message, or a broadcast, which has `to: "*"` and no `seq`. */
+export interface WireMessage {
+  readonly seq?: number;
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly content: string;
+  /** ISO 8601. */
+  readonly sentAt: string;
+  /** Whether the message had to wait, in the store or behind others. */
+  readonly stored: boolean;
+}
+
+/** What a sender is told of its message. */
+export interface WireReceipt {
+  readonly id: string;
+  readonly status: 'delivered' | 'stored' | 'broadcast';
+  /** ISO 8601. */
+  readonly sentAt: string;
+  /** Only of a broadcast: to how many connections it went. */
+  readonly recipients?: number;
+}
+
+/** What became of a message that was stored: a hint for its sender, at most once. */
+export interface WireEnding {
+  readonly id: string;
+  readonly to: string;
+  readonly end: 'delivered' | 'expired' | 'purged' | 'evicted';
+}
+
+/** Why a frame was refused. It never repeats what the client wrote. */
+export interface WireException {
+  readonly status: 'error';
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Whether the same frame may succeed later. */
+  readonly temporary: boolean;
+  readonly scope?: QuotaScope;
+  readonly id?: string;
+}
+
+/** A frame of either direction. */
+export type FrameOf<Events> = { [E in keyof Events]: { readonly event: E; readonly data: Events[E] } }[keyof Events];
