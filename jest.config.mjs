@@ -1,36 +1,44 @@
+const compile = (parser, transform) => [
+  '@swc/jest',
+  {
+    sourceMaps: 'inline',
+    module: { type: 'es6' },
+    jsc: { target: 'es2023', keepClassNames: true, parser: { syntax: 'typescript', ...parser }, transform },
+  },
+];
+
+// A pattern for the files of the client.
+const client = `^${import.meta.dirname.replaceAll(/[^\w/]/g, '\\$&')}/client/.+`;
+
 const project = (displayName, testMatch) => ({
   displayName,
   testMatch,
   rootDir: import.meta.dirname,
-  modulePathIgnorePatterns: ['<rootDir>/test/consumers/'],
+  modulePathIgnorePatterns: ['<rootDir>/test/consumers/', '<rootDir>/client/dist/'],
   testEnvironment: 'node',
-  extensionsToTreatAsEsm: ['.ts'],
+  extensionsToTreatAsEsm: ['.ts', '.tsx'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^holdfast$': '<rootDir>/src/index.ts',
     '^holdfast/testing$': '<rootDir>/src/testing/index.ts',
+    '^holdfast-client$': '<rootDir>/client/src/index.ts',
   },
   setupFilesAfterEnv: ['<rootDir>/test/support/setup.ts'],
   transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      {
-        sourceMaps: 'inline',
-        module: { type: 'es6' },
-        jsc: {
-          target: 'es2023',
-          keepClassNames: true,
-          parser: { syntax: 'typescript', decorators: true },
-          transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
-        },
-      },
-    ],
+    // Its fields are those of the language, as its tsconfig.json says; those of the server are not.
+    [`${client}\\.tsx$`]: compile({ tsx: true }, { useDefineForClassFields: true, react: { runtime: 'automatic' } }),
+    [`${client}\\.ts$`]: compile({}, { useDefineForClassFields: true }),
+    '^.+\\.ts$': compile(
+      { decorators: true },
+      { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
+    ),
   },
 });
 
 export default {
   projects: [
-    project('unit', ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/*.spec.ts']),
+    project('unit', ['<rootDir>/{src,page}/**/*.spec.ts', '<rootDir>/test/*.spec.ts']),
+    project('client', ['<rootDir>/client/{src,test}/**/*.spec.{ts,tsx}']),
     project('e2e', ['<rootDir>/test/e2e/**/*.e2e-spec.ts']),
     project('built', ['<rootDir>/test/built/*.e2e-spec.ts']),
     project('browser', ['<rootDir>/test/browser/*.e2e-spec.ts']),

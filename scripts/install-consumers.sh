@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
-# Packs Holdfast and installs the tarball into the applications of test/consumers, as their tests may not ask a registry.
-# What is there already is left alone. With --lock it writes their lock files anew.
+# Packs Holdfast, its client and its server package, and installs the tarballs into the applications of test/consumers,
+# as their tests may not ask a registry. What is there already is left alone. With --lock it writes their lock files anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-consumers=(nest-12-express nest-11-commonjs starter)
+consumers=(nest-12-express nest-11-commonjs starter client-in-browser client-in-node server)
 packed=$root/test/consumers/.packed
 
 mkdir -p "$packed"
-# The scripts of the package are for who publishes: dist/ is built.
-tarball=$(npm pack --silent --ignore-scripts --pack-destination "$packed")
-mv "$packed/$tarball" "$packed/holdfast.tgz"
+pack() {
+  local tarball
+  # The scripts of the package are for who publishes: dist/ is built.
+  tarball=$(npm pack "$1" --silent --ignore-scripts --pack-destination "$packed")
+  mv "$packed/$tarball" "$packed/$2.tgz"
+}
+pack . holdfast
+pack ./client holdfast-client
+pack ./server holdfast-server
 
 # What is compiled once for this machine is not compiled again for every application.
 lend_driver() {
@@ -52,16 +58,17 @@ install() {
     node -e "
       const { readFileSync, writeFileSync } = require('node:fs');
       const lock = JSON.parse(readFileSync('package-lock.json', 'utf8'));
-      delete lock.packages['node_modules/holdfast'].integrity;
+      for (const [path, { resolved }] of Object.entries(lock.packages))
+        if (resolved?.startsWith('file:')) delete lock.packages[path].integrity;
       writeFileSync('package-lock.json', JSON.stringify(lock, null, 2) + '\n');"
   fi
   local key
-  key=$(cat package.json package-lock.json "$packed/holdfast.tgz" "$root/scripts/install-consumers.sh" | sha256sum)
+  key=$(cat package.json package-lock.json "$packed"/*.tgz "$root/scripts/install-consumers.sh" | sha256sum)
   if [ "$(cat node_modules/.installed 2>/dev/null)" = "$key" ]; then
     return 0
   fi
-  # It would take the tarball of the last time for this one.
-  rm -rf node_modules/holdfast node_modules/.package-lock.json node_modules/.installed
+  # It would take the tarballs of the last time for these.
+  rm -rf node_modules/holdfast{,-client,-server} node_modules/.package-lock.json node_modules/.installed
   # Not `npm ci`, which wants the binaries of every platform in the lock file. Once more, as registries fail at times.
   install_packages --prefer-offline || install_packages
   lend_driver better-sqlite3 "$1"

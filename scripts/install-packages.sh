@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the packages of the folders that are given: test, tools and bench have a package.json and a lock file of their
-# own, so that `npm ci` does not bring them to people who only run the server. What is installed already is left alone.
-# With --lock it writes their lock files anew.
+# Installs the packages of the folders that are given: test, tools, bench and client have a package.json and a lock file
+# of their own, so that `npm ci` does not bring them to people who only run the server. What is installed already is left
+# alone. With --lock it writes their lock files anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,6 +43,7 @@ for folder in "$@"; do
 done
 if [ -d test/node_modules ]; then
   link ../.. test/node_modules/holdfast
+  link ../../client test/node_modules/holdfast-client
   link ../test/node_modules examples/node_modules
   # TypeORM looks for its drivers beside itself.
   link ../test/node_modules/better-sqlite3 node_modules/better-sqlite3

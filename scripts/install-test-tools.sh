@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Installs what tests drive and npm does not bring: Chromium for the page, strace to see every fsync, Postgres. A machine
-# that can't have them is told what it does not test; CI fails.
+# Installs what tests drive and npm does not bring: Chromium, Firefox and WebKitGTK, strace to see every fsync, Postgres. A
+# machine that can't have them is told what it does not test; CI fails.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
+command -v firefox-esr >/dev/null || missing+=(firefox-esr)
+command -v WebKitWebDriver >/dev/null || missing+=(webkit2gtk-driver)
+command -v xvfb-run >/dev/null || missing+=(xvfb xauth)
 command -v strace >/dev/null || missing+=(strace)
 # Debian keeps the server out of the PATH, in a folder of its version.
 if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
@@ -38,6 +41,8 @@ cat >&2 <<MESSAGE
 
   *** Not there: ${missing[*]}. $reason.
   *** NOT TESTED without chromium: the chat page (public/) and the promises of test/browser.
+  *** NOT TESTED without firefox-esr, webkit2gtk-driver and xvfb: the chat page and the client library in Firefox and
+  *** WebKitGTK.
   *** NOT TESTED without strace: that a receipt comes after its fsync (test/crash/durability).
   *** FAILS without postgresql: that the store keeps its promises on Postgres (test/e2e/store, test/built/migrations).
   *** Install them by hand so that the commands are found, then run the tests again.

@@ -7,11 +7,16 @@ import { startServer } from '../../src/server.js';
 
 /** The standalone server, which serves the page, on a free port and with its own store. */
 export class Site {
+  /** Stays the same when it is stopped and started again. */
+  readonly port: number;
+
   private constructor(
     private app: NestExpressApplication,
     private readonly folder: string,
     private readonly env: NodeJS.ProcessEnv,
-  ) {}
+  ) {
+    this.port = (app.getHttpServer().address() as AddressInfo).port;
+  }
 
   static async start(env: NodeJS.ProcessEnv = {}): Promise<Site> {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-page-'));
@@ -25,10 +30,6 @@ export class Site {
       DATABASE_URL: `sqlite:${join(folder, 'holdfast.sqlite')}`,
       CHAT_PERSIST_AFTER_MS: '10000', // On a busy machine a page may take its time, and `delivered` is still to be seen.
     });
-  }
-
-  get port(): number {
-    return (this.app.getHttpServer().address() as AddressInfo).port;
   }
 
   get origin(): string {

@@ -1,0 +1,183 @@
+import type { ErrorCode, WireMessage } from '../../src/protocol/wire.js';
+import type { Store } from './store.js';
+
+/** Why a token is asked for: at a connect, because the last one expired or soon will, or because it was refused. */
+export type TokenReason = 'connect' | 'expired' | 'refused';
+
+/** What `createClient` takes. Only `url` is required. */
+export interface ClientOptions {
+  /** Address of the socket: `ws:`, `wss:`, `http:` or `https:`. A function is asked at every connect. */
+  readonly url: string | URL | (() => string | URL | Promise<string | URL>);
+  /** Asked at every connect. Null connects without one. */
+  readonly token?: (about: { readonly reason: TokenReason }) => string | null | Promise<string | null>;
+  /** The user name, where the server believes names. It also names the store, so that users do not share one. */
+  readonly user?: string;
+  /**
+   * Where the outbox and what came in are kept. `auto` is IndexedDB in browsers and the memory elsewhere. What is in
+   * the memory ends with the page or the process.
+   * @default 'auto'
+   */
+  readonly store?: Store | 'auto' | 'memory';
+  /**
+   * `shared`: all tabs of one user have one connection. It needs Web Locks, BroadcastChannel and IndexedDB; where one
+   * of them is missing, each tab has its own.
+   * @default 'shared'
+   */
+  readonly tabs?: 'shared' | 'separate';
+  /** The pause before a reconnect is random: up to `minDelayMs` at first, twice as much after each failure. */
+  readonly reconnect?: { readonly minDelayMs?: number; readonly maxDelayMs?: number };
+  /**
+   * After so much silence the server is asked whether it is there.
+   * @default 25_000
+   */
+  readonly heartbeatMs?: number;
+  /** Limits of the outbox: 1,000 messages, 8 MiB of content, 7 days. What is above is refused with OUTBOX_FULL. */
+  readonly outbox?: { readonly maxMessages?: number; readonly maxBytes?: number; readonly maxAgeMs?: number };
+  /** The WebSocket to use, for Node below 22, where there is no global one (`ws`). */
+  readonly WebSocket?: new (url: string, protocols: string[]) => unknown;
+}
+
+/** A message that came in. */
+export interface ReceivedMessage extends Omit<WireMessage, 'seq'> {
+  /** True when this may have been handed to the handlers before: the page ended before they were done. */
+  readonly redelivered: boolean;
+}
+
+/** Whether there is a connection, and what comes next if there is none. */
+export type ConnectionState =
+  /** `connect` was not called yet, or `disconnect` was. */
+  | 'idle'
+  /** A connection is being opened, or it is being checked whether it still works. */
+  | 'connecting'
+  | 'online'
+  /** There is none. It is tried again at `retryAt`. */
+  | 'waiting'
+  /** The server does not want this client back, as `why` says. Only `connect` tries again. */
+  | 'stopped';
+
+/** The state of the connection, and why it is so. */
+export interface StateChange {
+  readonly state: ConnectionState;
+  /** Why, in plain words for people; empty while online or idle. */
+  readonly why: string;
+  /** The close code, or the HTTP status of a refused handshake; null when there is none. */
+  readonly code: number | null;
+  /** Only while waiting: when the next try is made, in milliseconds since 1970. */
+  readonly retryAt: number | null;
+}
+
+/** Why a message was not accepted: by the server (its codes), or by this client. */
+export type RefusalCode =
+  | ErrorCode
+  /** `outbox` limits. */
+  | 'OUTBOX_FULL'
+  /** It waited longer than `outbox.maxAgeMs`. */
+  | 'TOO_OLD'
+  | 'CANCELLED'
+  /** A broadcast that may have gone out: the connection was lost before its receipt came. */
+  | 'UNKNOWN'
+  /** The client was closed or cleared. */
+  | 'CLOSED';
+
+/**
+ * What became of a sent message. First `delivered` (its recipient confirmed it), `stored` (it waits on the server's
+ * disk), `broadcast` or `refused`. What was stored may later be `delivered`, `expired`, `purged` or `evicted`.
+ */
+export interface ReceiptEvent {
+  readonly id: string;
+  /** Null for a broadcast. */
+  readonly to: string | null;
+  readonly status: 'delivered' | 'stored' | 'broadcast' | 'refused' | 'expired' | 'purged' | 'evicted';
+  /** When the server accepted it (ISO 8601); only in the first receipt. */
+  readonly sentAt?: string;
+  /** Only of a broadcast: to how many connections it went. */
+  readonly recipients?: number;
+  /** Only when refused. */
+  readonly code?: RefusalCode;
+  readonly message?: string;
+}
+
+/** The receipt of a message that was accepted. */
+export type Receipt = ReceiptEvent & { readonly status: 'delivered' | 'stored' | 'broadcast' };
+
+/** A message was not accepted and will not be. Those that may be later are tried again by the client itself. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+
+  constructor(
+    readonly code: RefusalCode,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** A message that waits in the outbox: it has no receipt yet. */
+export interface PendingMessage {
+  readonly id: string;
+  /** Null for a broadcast. */
+  readonly to: string | null;
+  readonly content: string;
+  /** When `send` was called, in milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** What `send` returns at once. */
+export interface SentMessage extends PendingMessage {
+  /** Resolves when the message is in the outbox; `persistent` says whether it survives the page or the process. */
+  readonly kept: Promise<{ readonly persistent: boolean }>;
+  /** Resolves with the first receipt; rejects with a RefusedError. Nobody has to listen. */
+  readonly settled: Promise<Receipt>;
+}
+
+/** What the handlers of each event get. */
+export interface ClientEvents {
+  /**
+   * A message came. It is marked when the promises of all handlers have resolved, and the next one is handed then. A
+   * handler that fails five times goes to `error`, and the message is marked.
+   */
+  message: ReceivedMessage;
+  state: StateChange;
+  /** For the messages of every tab. */
+  receipt: ReceiptEvent;
+  /** A message was written: in this tab or in another one. */
+  sent: PendingMessage;
+  /** All that waited on the server was handed; what follows is new. */
+  caughtUp: { readonly delivered: number };
+  /** A frame went over the wire: `direction` is `in` or `out`. Only in the tab that has the connection. */
+  frame: { readonly direction: 'in' | 'out'; readonly text: string };
+  /**
+   * What failed: a handler, the store, a frame that cannot be read, or `token`, `url` and `WebSocket` at a connect.
+   * Without a handler it goes to `console.error`.
+   */
+  error: { readonly error: unknown; readonly about: 'handler' | 'store' | 'frame' | 'connect' };
+}
+
+/** The client of one user: it sends, receives and stays connected. */
+export interface HoldfastClient {
+  /** Who is online; null until the server has said it. */
+  readonly user: string | null;
+  readonly state: StateChange;
+  /** What has no receipt, of all tabs, in order. */
+  readonly pending: readonly PendingMessage[];
+  /** The server's time, in milliseconds since 1970, as well as it is known. */
+  readonly now: number;
+  /** Longest content the server takes, in bytes of UTF-8; null until it has said so. */
+  readonly maxContentBytes: number | null;
+  /** Calls the handler on every such event; returns the function that ends that. */
+  on<E extends keyof ClientEvents>(event: E, handler: (data: ClientEvents[E]) => unknown): () => void;
+  /** Sends a direct message. It may be called in any state. `id` is made if left out. */
+  send(to: string, content: string, id?: string): SentMessage;
+  /** Sends to everybody who is connected then. It is written once at most, and does not survive the page. */
+  broadcast(content: string, id?: string): SentMessage;
+  /** Takes a message back that was not written to the server yet; `settled` rejects with CANCELLED if it was in time. */
+  cancel(id: string): void;
+  /** Goes online and stays so: also after failures, and at once when it waits. */
+  connect(): void;
+  /** Goes offline, in all tabs if they share the connection. Messages are kept. */
+  disconnect(): void;
+  /** Removes outbox, inbox and what was seen: for a sign-out. Goes offline. */
+  clear(): Promise<void>;
+  /** Ends this client, and waits until what it has begun is written. Other tabs go on. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,47 @@
+import { jest } from '@jest/globals';
+import type { ClientOptions, ReceivedMessage, ReceiptEvent, StateChange } from '../src/api.js';
+import { createClient } from '../src/index.js';
+import { FakeServer } from './fake-server.js';
+
+/** A client of a fake server, on fake timers, with what it told. */
+export function stage(options: Partial<ClientOptions> = {}) {
+  const server = new FakeServer();
+  const client = createClient({ url: 'ws://chat.test/chat', user: 'alice', WebSocket: server.WebSocket, ...options });
+  const states: StateChange[] = [];
+  const receipts: ReceiptEvent[] = [];
+  const errors: { error: unknown; about: string }[] = [];
+  const messages: ReceivedMessage[] = [];
+  client.on('state', (state) => states.push(state));
+  client.on('receipt', (receipt) => receipts.push(receipt));
+  client.on('error', (error) => errors.push(error));
+  return {
+    server,
+    client,
+    states,
+    receipts,
+    errors,
+    messages,
+    /** Listens to messages, and keeps them. */
+    listen: () => client.on('message', (message) => void messages.push(message)),
+    /** Connects, and is welcomed. */
+    online: async (welcome: Parameters<FakeServer['last']['welcome']>[0] = {}) => {
+      client.connect();
+      await settle();
+      server.last.welcome(welcome);
+      await settle();
+      return server.last;
+    },
+    statuses: () => receipts.map(({ id, status, code }) => [id, code ?? status].join(' ')),
+  };
+}
+
+/** Lets promises settle, without time passing. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await jest.advanceTimersByTimeAsync(0);
+}
+
+/** Lets time pass. */
+export async function pass(ms: number): Promise<void> {
+  await jest.advanceTimersByTimeAsync(ms);
+  await settle();
+}

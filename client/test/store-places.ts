@@ -1,0 +1,25 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileStore } from '../src/file-store.js';
+import type { StorePlace } from '../src/testing.js';
+
+/** A folder of its own, with the path of a store that is not there yet. */
+export interface FilePlace extends StorePlace {
+  readonly folder: string;
+  readonly path: string;
+  /** As a person does, or another process. */
+  removeLock(): Promise<void>;
+}
+
+export async function filePlace(): Promise<FilePlace> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-store-'));
+  const path = join(folder, 'alice.log');
+  return {
+    folder,
+    path,
+    open: () => fileStore(path),
+    removeLock: () => rm(`${path}.lock`),
+    remove: () => rm(folder, { recursive: true }),
+  };
+}

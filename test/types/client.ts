@@ -1,0 +1,35 @@
+import { createClient, MemoryStore, type HoldfastClient, type ReceiptEvent, type Store } from 'holdfast-client';
+import { HoldfastProvider, usePending } from 'holdfast-client/react';
+// @ts-expect-error
+import { Outbox } from 'holdfast-client/dist/client/src/outbox.js';
+import { WebSocket } from 'ws';
+
+const store: Store = new MemoryStore();
+const client: HoldfastClient = createClient({
+  url: async () => new URL('wss://chat.example.com/chat'),
+  token: ({ reason }) => (reason === 'refused' ? null : 'token'),
+  store,
+  WebSocket,
+});
+// @ts-expect-error
+createClient({ user: 'alice' });
+// @ts-expect-error
+createClient({ url: '/chat', store: 'disk' });
+
+client.on('message', async ({ from, redelivered }) => [from, redelivered]);
+client.on('receipt', ({ status }: ReceiptEvent) => status);
+// @ts-expect-error
+client.on('letter', () => undefined);
+// @ts-expect-error
+client.on('message', ({ seq }) => seq);
+// @ts-expect-error
+client.state.state = 'online';
+
+export async function talk(): Promise<Outbox> {
+  const { kept, settled } = client.send('bob', 'see you at noon');
+  const { persistent } = await kept;
+  const { status } = await settled;
+  // @ts-expect-error
+  const isRefused = status === 'refused';
+  return [persistent, isRefused, HoldfastProvider({ client }), usePending()[0]?.at];
+}
