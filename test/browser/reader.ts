@@ -11,26 +11,57 @@ export class Reader {
     return this.page.locator('#status');
   }
 
+  /** The messages of the open conversation. */
   get rows(): Locator {
-    return this.page.getByRole('log', { name: 'Messages' }).getByRole('listitem');
+    return this.page.locator('#rows .message');
+  }
+
+  get field(): Locator {
+    return this.page.locator('#content');
+  }
+
+  button(name: string): Locator {
+    return this.page.getByRole('button', { name, exact: true });
   }
 
   async connect(): Promise<void> {
     await this.page.getByLabel('Your name').fill(this.name);
-    await this.page.getByRole('button', { name: 'Connect' }).click();
+    await this.button('Connect').click();
   }
 
   async connectWith(token: string): Promise<void> {
     await this.page.getByLabel('Your token').fill(token);
-    await this.page.getByRole('button', { name: 'Connect' }).click();
+    await this.page.locator('#join').getByRole('button', { name: 'Connect' }).click();
+  }
+
+  /** Its entry in the list of conversations; null is everyone's. */
+  person(name: string | null): Locator {
+    const who = this.page.locator('.who').getByText(name ?? 'Everyone', { exact: true });
+    return this.page.locator('.person').filter({ has: who });
+  }
+
+  /** Waits until this conversation is in the list, and opens it. */
+  async opens(name: string | null): Promise<void> {
+    await this.person(name).click();
+    await this.page
+      .locator('#title')
+      .getByText(name ?? 'Everyone', { exact: true })
+      .waitFor();
+  }
+
+  /** Begins a conversation, or opens the one that there is. */
+  async begins(name: string): Promise<void> {
+    const field = this.page.getByLabel('New conversation with');
+    await field.fill(name);
+    await field.press('Enter');
   }
 
   async write(to: string | null, content: string): Promise<void> {
-    if (to === null) await this.page.getByLabel('To everyone').check();
-    else await this.page.getByLabel('Name of the recipient').fill(to);
-    const field = this.page.getByRole('textbox', { name: 'Message', exact: true });
-    await field.fill(content);
-    await field.press('Enter');
+    const title = await this.page.locator('#title').textContent();
+    if (to === null) await this.opens(null);
+    else if (title !== to) await this.begins(to);
+    await this.field.fill(content);
+    await this.field.press('Enter');
   }
 
   async untilStatus(text: string | RegExp): Promise<void> {
@@ -45,6 +76,18 @@ export class Reader {
   }
 
   async contents(): Promise<string[]> {
-    return this.page.locator('.content').allTextContents();
+    return this.page.locator('#rows .content').allTextContents();
+  }
+
+  async disconnect(): Promise<void> {
+    await this.button('Disconnect').click();
+    await this.untilStatus('offline: you disconnected');
+  }
+
+  /** Another tab of the same browser, with this page in it. */
+  async openTab(): Promise<Reader> {
+    const page = await this.page.context().newPage();
+    await page.goto(this.page.url());
+    return new Reader(page, this.name);
   }
 }

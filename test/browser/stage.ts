@@ -1,16 +1,19 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContextOptions } from 'playwright-core';
 import { DEADLINE_MS } from '../support/deadline.js';
 import { Reader } from './reader.js';
 import { Site } from './site.js';
 
-const executablePath = (process.env['PATH'] ?? '')
+export const executablePath = (process.env['PATH'] ?? '')
   .split(delimiter)
   .map((folder) => join(folder, 'chromium'))
   .find((path) => existsSync(path));
 
-const SWITCHES = [
+const PAGE = fileURLToPath(new URL('../../public/app/page/main.js', import.meta.url));
+
+export const SWITCHES = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -28,6 +31,7 @@ export class Stage {
 
   async launch(): Promise<void> {
     if (!executablePath) throw new Error('there is no chromium, and CI has to test the pages');
+    if (!existsSync(PAGE)) throw new Error('the page is not built; run npm run build');
     this.browser = await chromium.launch({ executablePath, args: SWITCHES });
   }
 

@@ -1,0 +1,200 @@
+import type { Conversation } from './conversations.js';
+import { at, element } from './dom.js';
+import type { Line } from './line.js';
+import { continues, rowOf, showState, type LineActions } from './line-row.js';
+import { dayOf, TEXTS } from './texts.js';
+
+/** So many lines are drawn when a conversation is opened, and so many more each time that somebody asks. */
+const SHOWN_AT_ONCE = 200;
+/** More are not drawn while the reader follows the conversation. */
+const MAX_SHOWN = 600;
+/** A reader who is within this distance of the end, in pixels, follows the conversation. */
+const NEAR_END = 40;
+
+/** The lines of the open conversation. The newest is in sight unless the reader has scrolled up. */
+export class LinesView {
+  private conversation: Conversation | null = null;
+  private readonly rows = new Map<string, HTMLLIElement>();
+  private last: Line | undefined;
+  private pinned = true;
+  private scrolling = false;
+  /** What came while the reader was scrolled up. */
+  private below = 0;
+
+  constructor(
+    private readonly actions: LineActions,
+    /** The reader has the newest line in sight. */
+    private readonly onRead: () => void,
+  ) {
+    at('log').addEventListener('scroll', () => this.onScrolled());
+    at('log').addEventListener('keydown', (event) => this.onKey(event));
+    at('rows').addEventListener('focusin', (event) => setTools(event, 0));
+    at('rows').addEventListener('focusout', (event) => setTools(event, -1));
+    at('newest').addEventListener('click', () => this.toEnd());
+    at('earlier').addEventListener('click', () => this.showEarlier());
+    // The keyboard of a phone takes half of the height.
+    new ResizeObserver(() => this.pinned && this.toEnd()).observe(at('log'));
+  }
+
+  /** Whether somebody who looks at this page sees the newest line. */
+  get isRead(): boolean {
+    return this.pinned && !document.hidden;
+  }
+
+  open(conversation: Conversation | null): void {
+    this.conversation = conversation;
+    this.below = 0;
+    const unread = conversation?.unread ?? 0;
+    this.draw(Math.max(SHOWN_AT_ONCE, Math.min(MAX_SHOWN, unread + 20)), unread);
+    const mark = at('rows').querySelector('.new');
+    // Somebody who comes back begins to read at the first line that is new.
+    this.pinned = mark === null;
+    if (mark) mark.scrollIntoView({ block: 'start' });
+    else this.toEnd();
+    this.onScrolled();
+  }
+
+  add(line: Line): void {
+    if (line.conversation !== this.conversation?.name) return;
+    if (line.state === 'pending') this.pinned = true;
+    this.append(line);
+    if (!this.pinned && line.state === null) this.below += 1;
+    if (this.pinned) this.dropFirst();
+    at('nothing').hidden = true;
+    this.follow();
+    this.showBelow();
+  }
+
+  change(line: Line): void {
+    const row = this.rows.get(line.key);
+    if (!row) return;
+    const time = row.querySelector('time');
+    if (time && time.dateTime !== new Date(line.at).toISOString()) {
+      row.querySelector('.about')?.replaceWith(rowOf(line, false, this.actions).querySelector('.about')!);
+    }
+    showState(row, line, this.actions);
+    if (this.last?.key === line.key) this.last = line;
+    this.follow();
+  }
+
+  /** Its neighbours may begin a group now, or a day. */
+  remove(line: Line): void {
+    const first = this.rows.keys().next().value;
+    if (!this.rows.has(line.key)) return;
+    if (line.key === first) this.dropRow(line.key);
+    else this.draw(this.rows.size, 0);
+  }
+
+  /** The connection came or went: what waits says so. */
+  showProgress(): void {
+    for (const line of this.conversation?.lines ?? []) {
+      const row = line.state === 'pending' ? this.rows.get(line.key) : undefined;
+      if (row) showState(row, line, this.actions);
+    }
+  }
+
+  private draw(count: number, unread: number): void {
+    const lines = this.conversation?.lines ?? [];
+    this.rows.clear();
+    this.last = undefined;
+    at('rows').replaceChildren();
+    const shown = lines.slice(-count);
+    let firstUnread: Line | undefined;
+    if (unread > 0) firstUnread = lines.filter(({ state }) => state === null).at(-unread);
+    for (const line of shown) {
+      if (line === firstUnread) {
+        at('rows').append(separator('new', TEXTS.newLine(unread)));
+        this.last = undefined;
+      }
+      this.append(line);
+    }
+    at('earlier').hidden = shown.length === lines.length;
+    at('nothing').hidden = lines.length > 0;
+    this.showBelow();
+  }
+
+  private append(line: Line): void {
+    const before = this.last;
+    const day = dayOf(line.at, Date.now());
+    if (!before || dayOf(before.at, Date.now()) !== day) at('rows').append(separator('day', day));
+    const row = rowOf(line, continues(line, before), this.actions);
+    this.rows.set(line.key, row);
+    this.last = line;
+    at('rows').append(row);
+  }
+
+  private dropFirst(): void {
+    while (this.rows.size > MAX_SHOWN) {
+      this.dropRow(this.rows.keys().next().value!);
+      at('earlier').hidden = false;
+    }
+  }
+
+  private dropRow(key: string): void {
+    const row = this.rows.get(key);
+    this.rows.delete(key);
+    while (row && at('rows').firstElementChild !== row) at('rows').firstElementChild!.remove();
+    row?.remove();
+  }
+
+  private showEarlier(): void {
+    const log = at('log');
+    const fromEnd = log.scrollHeight - log.scrollTop;
+    this.pinned = false;
+    this.draw(this.rows.size + SHOWN_AT_ONCE, 0);
+    log.scrollTop = log.scrollHeight - fromEnd;
+    log.focus();
+  }
+
+  private follow(): void {
+    if (!this.pinned || this.scrolling) return;
+    this.scrolling = true; // One layout for all that comes before the next frame is painted.
+    requestAnimationFrame(() => this.toEnd());
+  }
+
+  private toEnd(): void {
+    this.scrolling = false;
+    this.pinned = true;
+    at('log').scrollTop = at('log').scrollHeight;
+    this.below = 0;
+    this.showBelow();
+    this.onRead();
+  }
+
+  private onScrolled(): void {
+    if (this.scrolling || this.conversation === null) return;
+    const { scrollHeight, scrollTop, clientHeight } = at('log');
+    this.pinned = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    if (!this.pinned) return;
+    this.below = 0;
+    this.showBelow();
+    this.onRead();
+  }
+
+  private showBelow(): void {
+    at('newest').hidden = this.below === 0;
+    at('newest').textContent = TEXTS.newBelow(this.below);
+  }
+
+  /** Arrow keys go from message to message; Tab then reaches its buttons. */
+  private onKey(event: KeyboardEvent): void {
+    const step = event.key === 'ArrowUp' ? -1 : event.key === 'ArrowDown' ? 1 : 0;
+    if (step === 0 || event.altKey || event.ctrlKey || event.metaKey) return;
+    const rows = [...this.rows.values()];
+    const current = rows.findIndex((row) => row.contains(document.activeElement));
+    const next = current < 0 ? rows.at(-1) : rows[current + step];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+    next.scrollIntoView({ block: 'nearest' });
+  }
+}
+
+function setTools({ target }: FocusEvent, tabIndex: number): void {
+  const row = target instanceof Element ? target.closest('.message') : null;
+  for (const button of row?.querySelectorAll<HTMLElement>('.copy') ?? []) button.tabIndex = tabIndex;
+}
+
+function separator(kind: 'day' | 'new', text: string): HTMLLIElement {
+  return element('li', { className: `separator ${kind}` }, element('span', { textContent: text }));
+}
