@@ -30,6 +30,8 @@ describe('the README', () => {
       'tsconfig.json',
       'tsconfig.build.json',
       'src',
+      'page',
+      'client/src',
       'public',
       'examples',
     ]) {
