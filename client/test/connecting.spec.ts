@@ -1,18 +1,9 @@
 import { jest } from '@jest/globals';
 import { createClient } from '../src/index.js';
 import { FakeServer } from './fake-server.js';
-import { pass, settle, stage } from './stage.js';
+import { jwt, onFakeTime, pass, settle, stage } from './stage.js';
 
-beforeEach(() => {
-  jest.useFakeTimers();
-  jest.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('fetch failed'));
-});
-afterEach(() => {
-  jest.restoreAllMocks();
-  jest.useRealTimers();
-});
-
-const jwt = (exp: number) => `e30.${btoa(JSON.stringify({ exp }))}.sig`;
+onFakeTime();
 
 describe('connecting', () => {
   it('does nothing before it is asked to', async () => {

@@ -1,23 +1,12 @@
 import * as fileSystem from 'node:fs/promises';
 import type { Files } from '../src/log-file.js';
 import { LogStore } from '../src/log-store.js';
-import { keyOf, type InboxMessage, type OutboxEntry } from '../src/store.js';
+import { keyOf } from '../src/store.js';
 import { SmallDisk } from '../../test/support/small-disk.js';
-import { filePlace } from './store-places.js';
+import { entry, filePlace, idsOf, message } from './store-places.js';
 
 /** How far a call of the file system gets before it fails. */
 type Fault = 'before' | 'half' | 'after';
-
-const entry = (id: string, content = id): OutboxEntry => ({ id, to: 'bob', content, at: 1_000 });
-const message = (id: string): InboxMessage => ({
-  id,
-  from: 'bob',
-  to: 'alice',
-  content: 'hi',
-  sentAt: '2026-11-23T09:30:00.000Z',
-  stored: true,
-});
-const idsOf = (items: readonly { readonly id: string }[]) => items.map(({ id }) => id);
 
 /** A file system whose n-th call fails. */
 class FaultyFiles {

@@ -5,19 +5,9 @@ import { join } from 'node:path';
 import { fileStore } from '../src/file-store.js';
 import { MemoryStore } from '../src/memory-store.js';
 import { storeCases } from '../src/testing.js';
-import type { InboxMessage, OutboxEntry, Store } from '../src/store.js';
-import { filePlace, type FilePlace } from './store-places.js';
+import type { Store } from '../src/store.js';
+import { entry, filePlace, idsOf, message, type FilePlace } from './store-places.js';
 
-const entry = (id: string, content = 'hi'): OutboxEntry => ({ id, to: 'bob', content, at: 1_000 });
-const message = (id: string): InboxMessage => ({
-  id,
-  from: 'bob',
-  to: 'alice',
-  content: 'hi',
-  sentAt: '2026-11-23T09:30:00.000Z',
-  stored: true,
-});
-const idsOf = (items: readonly { readonly id: string }[]) => items.map(({ id }) => id);
 /** The id of a process that was there, and is not any more. */
 const deadProcess = () => spawnSync(process.execPath, ['-e', '']).pid;
 

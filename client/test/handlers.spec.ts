@@ -1,14 +1,6 @@
-import { jest } from '@jest/globals';
-import { pass, stage } from './stage.js';
+import { onFakeTime, pass, stage } from './stage.js';
 
-beforeEach(() => {
-  jest.useFakeTimers();
-  jest.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('fetch failed'));
-});
-afterEach(() => {
-  jest.restoreAllMocks();
-  jest.useRealTimers();
-});
+onFakeTime();
 
 describe('a handler', () => {
   it.each(['connecting', 'online', 'waiting'])('that disconnects when it hears %s is obeyed', async (name) => {

@@ -1,9 +1,7 @@
-import { jest } from '@jest/globals';
 import { MemoryStore } from '../src/index.js';
-import { pass, settle, stage } from './stage.js';
+import { onFakeTime, pass, settle, stage } from './stage.js';
 
-beforeEach(() => void jest.useFakeTimers());
-afterEach(() => void jest.useRealTimers());
+onFakeTime();
 
 /** A store that says it outlives the page, as IndexedDB does. */
 class LastingStore extends MemoryStore {

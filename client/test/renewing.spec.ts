@@ -1,10 +1,6 @@
-import { jest } from '@jest/globals';
-import { pass, stage } from './stage.js';
+import { jwt, onFakeTime, pass, stage } from './stage.js';
 
-beforeEach(() => jest.useFakeTimers());
-afterEach(() => jest.useRealTimers());
-
-const jwt = (exp: number) => `e30.${btoa(JSON.stringify({ exp }))}.sig`;
+onFakeTime();
 
 describe('renewing a token', () => {
   it('goes by the clock of the server, however wrong that of the device is', async () => {

@@ -1,9 +1,7 @@
-import { jest } from '@jest/globals';
 import { MemoryStore, RefusedError } from '../src/index.js';
-import { pass, settle, stage } from './stage.js';
+import { onFakeTime, pass, settle, stage } from './stage.js';
 
-beforeEach(() => void jest.useFakeTimers());
-afterEach(() => void jest.useRealTimers());
+onFakeTime();
 
 const ids = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `m${from + n}`);
 

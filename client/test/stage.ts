@@ -35,6 +35,21 @@ export function stage(options: Partial<ClientOptions> = {}) {
   };
 }
 
+/** In this file time passes only when a test lets it, and no server can be asked by HTTP. */
+export function onFakeTime(): void {
+  beforeEach(() => {
+    jest.useFakeTimers();
+    jest.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('fetch failed'));
+  });
+  afterEach(() => {
+    jest.restoreAllMocks();
+    jest.useRealTimers();
+  });
+}
+
+/** A token that expires then, in seconds since 1970. */
+export const jwt = (exp: number): string => `e30.${btoa(JSON.stringify({ exp }))}.sig`;
+
 /** Lets promises settle, without time passing. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 10; turn += 1) await jest.advanceTimersByTimeAsync(0);

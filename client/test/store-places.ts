@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileStore } from '../src/file-store.js';
+import type { InboxMessage, OutboxEntry } from '../src/store.js';
 import type { StorePlace } from '../src/testing.js';
 
 /** A folder of its own, with the path of a store that is not there yet. */
@@ -23,3 +24,18 @@ export async function filePlace(): Promise<FilePlace> {
     remove: () => rm(folder, { recursive: true }),
   };
 }
+
+/** A message in the outbox. */
+export const entry = (id: string, content = id): OutboxEntry => ({ id, to: 'bob', content, at: 1_000 });
+
+/** A message that came. */
+export const message = (id: string): InboxMessage => ({
+  id,
+  from: 'bob',
+  to: 'alice',
+  content: 'hi',
+  sentAt: '2026-11-23T09:30:00.000Z',
+  stored: true,
+});
+
+export const idsOf = (items: readonly { readonly id: string }[]): string[] => items.map(({ id }) => id);

@@ -1,18 +1,11 @@
-import {
-  JsonMatching,
-  Parcel,
-  TextMatching,
-  type JsonMessage,
-  type Lane,
-  type Match,
-  type SentMessage,
-} from './matching.js';
+import type { WireMessage } from '../../src/protocol/wire.js';
+import { JsonMatching, Parcel, TextMatching, type Lane, type Match, type SentMessage } from './matching.js';
 
 /** What the player did and saw, in order. A `visit` is one connection of one user. Later ones have higher numbers. */
 export type Sighting =
   | { readonly type: 'sent'; readonly message: SentMessage }
   | { readonly type: 'text'; readonly user: string; readonly visit: number; readonly frame: string }
-  | { readonly type: 'json'; readonly user: string; readonly visit: number; readonly message: JsonMessage }
+  | { readonly type: 'json'; readonly user: string; readonly visit: number; readonly message: WireMessage }
   /** This connection's reader has told the server that it has everything that came to it until now. */
   | { readonly type: 'confirmed'; readonly visit: number }
   | { readonly type: 'receipt'; readonly user: string; readonly id: string; readonly status: string }

@@ -1,3 +1,5 @@
+import type { WireMessage } from '../../src/protocol/wire.js';
+
 /** A message as the player sent it; to `*` it is a broadcast. */
 export interface SentMessage {
   /** Line of the log, from 1. */
@@ -6,17 +8,6 @@ export interface SentMessage {
   readonly from: string;
   readonly to: string;
   readonly content: string;
-}
-
-/** A `message` of the JSON protocol [protocol 4.2]. */
-export interface JsonMessage {
-  readonly seq?: number;
-  readonly id: string;
-  readonly from: string;
-  readonly to: string;
-  readonly content: string;
-  readonly sentAt: string;
-  readonly stored: boolean;
 }
 
 /** All direct messages of one sender to one recipient, in the order sent. */
@@ -72,7 +63,7 @@ export class JsonMatching {
     return this.parcels.get(id) ?? this.broadcasts.get(id);
   }
 
-  match(user: string, visit: number, message: JsonMessage): Match {
+  match(user: string, visit: number, message: WireMessage): Match {
     const parcel = this.parcels.get(message.id);
     const sent = parcel?.message ?? this.broadcasts.get(message.id);
     if (!sent) return unexpected('nobody has sent a message with this id');
