@@ -250,10 +250,10 @@ class Client implements HoldfastClient {
     this.#link.stop();
   }
 
-  /** What comes needs an inbox that has started. */
+  /** What comes goes behind what an earlier page has left, so the inbox has to have read that. */
   #connectIfWanted(): void {
     this.#inOrder(async () => {
-      if (this.#isLeading && this.#isWanted) this.#link.start();
+      if (this.#inbox.isRunning && this.#isLeading && this.#isWanted) this.#link.start();
     });
   }
 

@@ -67,6 +67,11 @@ export class Inbox {
     private readonly owner: InboxOwner,
   ) {}
 
+  /** It hands messages. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
   /** Begins to hand messages, with those that an earlier page or tab has left in the store. */
   async start(): Promise<void> {
     this.#isRunning = true;
