@@ -1,70 +1,18 @@
 import { jest } from '@jest/globals';
-import { EventEmitter } from 'node:events';
-import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
+import { connectionThatBuffers } from '../../test/support/buffering-connection.js';
 import { ManualClock } from '../../test/support/manual-clock.js';
-import { resolveChatOptions, type ChatOptions } from '../options/chat.options.js';
-import type { ServerCodec } from '../protocol/frames.js';
-import type { Message } from '../protocol/message.js';
 import { Broadcast } from './broadcast.js';
-import { ConnectionContext } from './connection-context.js';
-import { Connection } from './connection.js';
 import type { Turn } from './end-of-turn.js';
 import { Hold } from './reading.js';
 
-const KIB = 1024;
 /** Length of what a ping carries, at the end of its frame. */
 const NONCE_BYTES = 16;
-
-/** A connection for which a test sets how much is buffered. */
-function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json', options: Partial<ChatOptions> = {}) {
-  const socket = {
-    readyState: WebSocket.OPEN as number,
-    bufferedAmount: 0,
-    pause: jest.fn(),
-    resume: jest.fn(),
-    terminate: jest.fn(),
-    close: jest.fn(() => void (socket.readyState = WebSocket.CLOSING)),
-  };
-  const stream = Object.assign(new EventEmitter(), {
-    write: jest.fn((_frames: Buffer) => true),
-    end: jest.fn(),
-    resume: jest.fn(),
-  });
-  const codec = {
-    protocol,
-    welcome: () => null,
-    message: ({ content }: Message) => content,
-    caughtUp: () => 'a frame',
-    receipts: () => 'receipts',
-    endings: (endings: readonly unknown[]) => `${endings.length} endings`,
-    broadcast: () => 'a broadcast',
-  } as unknown as ServerCodec;
-  const context = new ConnectionContext(resolveChatOptions(options));
-  const closedByCode: number[] = [];
-  context.closedByCode.add = (code) => void closedByCode.push(code);
-  const connection = new Connection(
-    socket as unknown as WebSocket,
-    stream as unknown as Duplex,
-    codec,
-    { user: 'bob', remoteAddress: '' },
-    context,
-  );
-  connection.onOpened(0);
-  jest.clearAllMocks();
-  /** Runs a turn in which something is written, and after which this much is buffered. */
-  const turn = (kib: number) => {
-    connection.onCaughtUp(0);
-    socket.bufferedAmount = kib * KIB;
-    connection.endTurn();
-  };
-  return { connection, context, socket, stream, closedByCode, turn, drain: () => stream.emit('drain') };
-}
 
 describe('what became of stored messages', () => {
   const ENDINGS = [{ id: 'm1', to: 'carol', end: 'delivered' }] as const;
 
-  it('is written behind the receipts of the same turn', () => {
+  it('is written behind the receipts that the turn had before', () => {
     const { connection, stream } = connectionThatBuffers();
     connection.writeEndings(ENDINGS);
     connection.writeReceipt({ id: 'm1', status: 'stored', sentAt: 0 });
