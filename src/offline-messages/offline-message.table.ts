@@ -51,7 +51,7 @@ const MESSAGE = `recipient, sender, id, content, position, bytes, "sentAt", "sto
 export class OfflineMessageTable {
   private readonly dialect: Dialect;
 
-  /** `owner` is the token of the process that may insert; with null, nothing is ever inserted. */
+  /** `owner` is the token of the process that may insert and delete; with null, nothing ever is. */
   constructor(
     private readonly statements: Statements,
     private readonly owner: string | null,
@@ -84,14 +84,15 @@ export class OfflineMessageTable {
     return affected;
   }
 
-  /** Deletes these rows in one commit; returns how many were still there. */
+  /** Deletes these rows in one commit; returns how many: fewer when some were gone, none when another process owns it. */
   async remove(rows: readonly StoredKey[]): Promise<number> {
     const { affected } = await this.query(
       // It finds the rows' addresses first: comparing all four columns directly costs two thirds more.
       `DELETE FROM ${TABLE} WHERE ${this.dialect.address} IN (
          SELECT m.${this.dialect.address} FROM ${this.dialect.items} CROSS JOIN ${TABLE} m
-         WHERE m.recipient = value->>0 AND m.position = ${whole(1)} AND m.sender = value->>2 AND m.id = value->>3)`,
-      [JSON.stringify(rows.map((row) => [row.mailbox, row.position, row.from, row.id]))],
+         WHERE m.recipient = value->>0 AND m.position = ${whole(1)} AND m.sender = value->>2 AND m.id = value->>3)
+       AND (SELECT owner FROM ${STORE} WHERE id = 1) = ?`,
+      [JSON.stringify(rows.map((row) => [row.mailbox, row.position, row.from, row.id])), this.owner],
     );
     return affected;
   }

@@ -34,9 +34,10 @@ export const IN_MEMORY: HandledDatabase = {
  * | trusted   | this process wrote all that is in the table                         | the marks, a failed check |
  * | broken    | it is unknown what became of the last statement                     | recover                   |
  * | displaced | somebody else has written: positions and counts in memory are wrong | recover                   |
+ * | retaken   | the same, and it was another server, from which this one took it    | recover                   |
  */
 export class StoreHandle {
-  private state: 'trusted' | 'broken' | 'displaced' = 'trusted';
+  private state: 'trusted' | 'broken' | 'displaced' | 'retaken' = 'trusted';
   /** Rows whose commit was reported as failed, and which may be in the table nevertheless. */
   private unconfirmed: StoredKey[] = [];
 
@@ -77,11 +78,20 @@ export class StoreHandle {
   async recover(renew: (byServer: boolean) => Promise<void>): Promise<void> {
     if (this.checkTrust()) return;
     await this.database.reopen(); // It rejects with the reason when the database cannot be opened.
-    if (this.unconfirmed.length > 0) await this.table.remove(this.unconfirmed);
+    if (await this.ownership.take()) this.state = 'retaken';
+    if (this.unconfirmed.length > 0) await this.removeOwned(this.unconfirmed);
     this.unconfirmed = [];
-    const byServer = await this.ownership.take();
-    if (byServer) this.state = 'displaced';
-    if (this.state === 'displaced') await renew(byServer);
+    if (this.state !== 'broken') await renew(this.state === 'retaken');
     this.state = 'trusted';
+  }
+
+  /**
+   * Deletes these rows in one commit; returns how many were still there. Rejects with Displaced when another server has
+   * the store: it may have counted the rows by then, and would count them for ever.
+   */
+  async removeOwned(rows: readonly StoredKey[]): Promise<number> {
+    const removed = await this.table.remove(rows);
+    if (removed < rows.length) await this.ownership.check();
+    return removed;
   }
 }

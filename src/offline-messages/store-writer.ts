@@ -38,7 +38,7 @@ export class StoreWriter {
     private readonly clock: Clock,
   ) {
     this.deletes = new PendingDeletes(
-      (rows) => this.timed('delete', rows.length, () => handle.table.remove(rows)),
+      (rows) => this.timed('delete', rows.length, () => handle.removeOwned(rows)),
       (hasFailed) => handle.database.makeRoomForRemovals(hasFailed),
     );
   }

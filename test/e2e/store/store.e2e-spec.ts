@@ -9,6 +9,7 @@ import { storeOptions } from '../../../src/database/store-options.js';
 import { mailboxKeyOf, type StoreOutcome } from '../../../src/delivery/mailbox-store.js';
 import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
 import { resolveChatOptions } from '../../../src/options/chat.options.js';
+import { ManualClock } from '../../support/manual-clock.js';
 import { RelayWorld } from '../../support/relay-world.js';
 
 describe('the store', () => {
@@ -46,6 +47,40 @@ describe('the store', () => {
       await world.close();
     }
     expect(failures).toBeGreaterThan(20);
+  });
+
+  it('counts what is in the file when servers take it from each other with deletes under way', async () => {
+    const connection = await openStore(storeOptions(url));
+    // Their clock stands still, so only a delete tells one that it is not the owner. The other has counted the row.
+    const options = resolveChatOptions({ clock: new ManualClock() });
+    const [first, second] = [
+      new OfflineMessageService(connection, options),
+      new OfflineMessageService(connection, options),
+    ];
+    const rows = [1, 2, 3].map((n) => ({
+      mailbox: mailboxKeyOf('bob'),
+      to: 'bob',
+      from: 'ann',
+      id: `m${n}`,
+      sentAt: n,
+    }));
+    await first.open();
+    for (const [n, row] of rows.entries()) {
+      const message = { ...row, content: 'x' };
+      const request = { ...row, message, position: n + 1, bytes: 1, mustKeep: false, hasEnded: false };
+      first.store({ ...request, onSettled: () => undefined });
+    }
+    await first.flush();
+    await second.open();
+    for (const [n, service] of [first, second, first].entries()) {
+      service.remove({ ...rows[n]!, position: n + 1, bytes: 1 }, 'confirmed');
+      await service.flush();
+      expect((await idsIn(connection)).size).toBe(2 - n);
+      expect(service.counts.pending).toBe(2 - n);
+    }
+    await first.close();
+    await second.close();
+    await connection.destroy();
   });
 
   it('loses nothing that it acknowledged beside a host whose own transactions fail on the same file', async () => {
