@@ -101,6 +101,7 @@ describeInChromium('what was said on the chat page', (stage) => {
     for (const tab of [alice, second]) await tab.page.getByLabel('Your name').waitFor();
     await alice.connect();
     await alice.untilStatus('online as alice');
+    await eventually(async () => (await alice.page.locator('.person').count()) === 1); // Everyone.
     expect(await alice.person('bob').count()).toBe(0);
   });
 
@@ -113,7 +114,7 @@ describeInChromium('what was said on the chat page', (stage) => {
     await alice.page.getByLabel('Your name').fill('carol');
     await alice.button('Connect').click();
     await alice.untilStatus('online as carol');
-    expect(await alice.page.locator('.person').count()).toBe(1);
+    await eventually(async () => (await alice.page.locator('.person').count()) === 1); // Everyone.
   });
 
   it('is shown, and said not to be kept, where the browser keeps nothing', async () => {

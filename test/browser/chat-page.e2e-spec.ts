@@ -27,7 +27,7 @@ describeInChromium('the chat page', (stage) => {
     await bob.opens('alice');
     await bob.page.locator('.separator.new').getByText('2 new').waitFor();
     await eventually(async () => (await bob.page.title()) === 'Holdfast');
-    expect(await bob.person('alice').locator('.unread').count()).toBe(0);
+    await bob.person('alice').locator('.unread').waitFor({ state: 'detached' });
     expect(await bob.page.locator('#icon').getAttribute('href')).toBe('icon.svg');
   });
 
