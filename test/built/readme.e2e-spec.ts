@@ -31,13 +31,17 @@ describe('the README', () => {
       'tsconfig.build.json',
       'src',
       'page',
+      'client/package.json',
+      'client/package-lock.json',
+      'client/tsconfig.json',
+      'client/tsconfig.build.json',
       'client/src',
       'public',
-      'examples',
+      'scripts',
     ]) {
       cpSync(join(ROOT, name), join(folder, name), { recursive: true });
     }
-    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+    for (const name of ['node_modules', 'client/node_modules']) symlinkSync(join(ROOT, name), join(folder, name));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -60,7 +64,7 @@ describe('the README', () => {
     const [_install, start, write, read, test] = commandsOfReadme();
     expect(start!.command).toBe('npm ci && npm start');
     expect(test!.command).toBe('npm ci && npm test');
-    const env = { ...process.env, PORT: '0', NO_COLOR: '1' };
+    const env = { ...process.env, PORT: '0', NO_COLOR: '1', HOME: folder, XDG_STATE_HOME: '' };
     const server = spawn('npm', ['start'], { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     try {
@@ -80,15 +84,15 @@ describe('the README', () => {
       );
       const promised = /listening on .*/.exec(start!.output)![0];
       expect(output).toContain(promised.replaceAll(':3000', `:${port}`));
-      const shell = (command: string) =>
-        run('sh', ['-c', command], { cwd: folder, env: { ...process.env, PORT: port }, timeout: 20_000 });
-      await shell(write!.command);
-      const reader = spawn('sh', ['-c', `exec ${read!.command}`], { cwd: folder, env: { ...process.env, PORT: port } });
-      const [line] = (await withDeadline(once(reader.stdout, 'data'), () => 'what bob prints')) as [Buffer];
-      const time = /^[\dT:.Z-]+Z:/;
+      const chatting = { cwd: folder, env: { ...env, HOLDFAST_URL: `ws://127.0.0.1:${port}/chat` } };
+      const written = await run('sh', ['-c', write!.command], { ...chatting, timeout: 60_000 });
+      expect(written.stdout + written.stderr).toBe(write!.output);
+      const reader = spawn('sh', ['-c', read!.command], { ...chatting, detached: true });
+      const [line] = (await withDeadline(once(reader.stdout, 'data'), () => 'what bob prints', 60_000)) as [Buffer];
+      const time = /^[\dT:.Z-]+Z /;
       expect(line.toString()).toMatch(time);
       expect(line.toString().replace(time, '')).toBe(read!.output.replace(time, ''));
-      reader.kill();
+      process.kill(-reader.pid!, 'SIGTERM');
     } finally {
       const exited = new Promise((resolve) => server.once('exit', resolve));
       if (server.exitCode === null) {
@@ -96,5 +100,5 @@ describe('the README', () => {
         await withDeadline(exited, () => 'npm start ends', 20_000);
       }
     }
-  }, 150_000);
+  }, 240_000);
 });
