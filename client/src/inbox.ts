@@ -9,11 +9,18 @@ const MAX_AHEAD = 1_000;
 /** How often a handler may fail, and the first pause between, in milliseconds. Each pause is twice the last. */
 const MAX_TRIES = 5;
 const RETRY_MS = 100;
+/** So long the handlers of a message may take, all tries together. Then the next one is handed. */
+const HANDLE_WITHIN_MS = 30_000;
+/** So long they may still take when another tab waits to hand messages, or the client is to be closed. */
+const STOP_WITHIN_MS = 5_000;
 /** After a step that took so long another tab may lead, and hand the messages itself. */
 const STALE_MS = 5_000;
 
 /** What came, in its order: a message, or the end of what had waited. */
 type Arrival = WireMessage | (() => void);
+
+/** How the handlers of a message ended: `left` is for the tab or page that hands it again. */
+type Outcome = 'done' | 'late' | 'left';
 
 /** A step on the way to the handlers. */
 interface Step {
@@ -48,6 +55,8 @@ export class Inbox {
   #receiving: Promise<void> | null = null;
   #queue: Step[] = [];
   #handing: Promise<void> | null = null;
+  /** Ends the wait for the handlers under way. */
+  #leave: () => void = () => undefined;
   #handled: MessageKey[] = [];
   /** What this tab hands, or has handed and not marked yet. */
   readonly #mine = new Set<MessageKey>();
@@ -88,12 +97,17 @@ export class Inbox {
     this.#hand();
   }
 
-  /** Hands nothing more: another tab does, or the client is closed. Resolves when the handler under way is done. */
+  /**
+   * Hands nothing more: another tab does, or the client is closed. Resolves when the handlers under way are done. They
+   * have 5 s for that; a message that they do not finish then is handed again, by another tab or page.
+   */
   async stop(): Promise<void> {
     this.#isRunning = false;
     this.#leaveQueue();
     await this.#receiving;
+    const timer = setTimeout(() => this.#leave(), STOP_WITHIN_MS);
     await this.#handing;
+    clearTimeout(timer);
     await this.#marking;
     this.#mine.clear();
   }
@@ -193,22 +207,28 @@ export class Inbox {
       const step = this.#queue.shift();
       if (!step) break;
       if (typeof step.message === 'function') step.message();
-      else if (step.message) await this.#handOne(step.message);
+      else if (step.message && (await this.#handOne(step.message)) === 'left') break;
       this.#mayAcknowledge(step.seq, step.connection);
     }
     this.#handing = null;
   }
 
-  async #handOne(message: ReceivedMessage): Promise<void> {
+  async #handOne(message: ReceivedMessage): Promise<Outcome> {
     this.owner.handing(message);
-    const handlers = [...this.emitter.of('message')];
-    await Promise.all(handlers.map((handler) => this.#tried(() => this.emitter.call(handler, message))));
+    let outcome: Outcome | null = null;
+    const handlers = [...this.emitter.of('message')].map((handler) => () => this.emitter.call(handler, message));
+    const isOver = () => outcome !== null;
+    const all = Promise.all(handlers.map((handle) => this.#tried(handle, isOver)));
+    outcome = await this.#inTime(all);
+    if (outcome === 'left') return outcome;
+    if (outcome === 'late') this.emitter.fail(new Error(LATE), 'handler');
     this.#handled.push(keyOf(message));
     this.#marking ??= this.#mark();
+    return outcome;
   }
 
-  async #tried(handle: () => Promise<void>): Promise<void> {
-    for (let tries = 1; ; tries += 1) {
+  async #tried(handle: () => Promise<void>, isOver: () => boolean): Promise<void> {
+    for (let tries = 1; !isOver(); tries += 1) {
       try {
         return await handle();
       } catch (error) {
@@ -216,6 +236,18 @@ export class Inbox {
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** (tries - 1)));
     }
+  }
+
+  /** A handler may never be done. It can't be ended, but it holds nobody up for longer than this. */
+  async #inTime(handling: Promise<unknown>): Promise<Outcome> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const outcome = await new Promise<Outcome>((resolve) => {
+      timer = setTimeout(resolve, HANDLE_WITHIN_MS, 'late');
+      this.#leave = () => resolve('left');
+      void handling.then(() => resolve('done'));
+    });
+    clearTimeout(timer);
+    return outcome;
   }
 
   async #mark(): Promise<void> {
@@ -228,6 +260,8 @@ export class Inbox {
     this.#marking = null;
   }
 }
+
+const LATE = 'a handler of "message" was not done within 30 s; the message counts as handled';
 
 function withoutSeq({ seq: _seq, ...message }: WireMessage): InboxMessage {
   return message;

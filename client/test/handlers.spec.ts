@@ -1,4 +1,6 @@
-import { onFakeTime, pass, stage } from './stage.js';
+import { jest } from '@jest/globals';
+import { MemoryStore } from '../src/index.js';
+import { onFakeTime, pass, settle, stage } from './stage.js';
 
 onFakeTime();
 
@@ -38,5 +40,73 @@ describe('a handler', () => {
     await online();
     expect(users).toEqual(['alice']);
     await client.close();
+  });
+});
+
+describe('a handler of messages that is never done', () => {
+  const never = () => new Promise(() => undefined);
+
+  it('holds the next message up for 30 s, and goes to "error"', async () => {
+    const { client, online, errors } = stage();
+    const handed: string[] = [];
+    client.on('message', ({ id }) => {
+      handed.push(id);
+      return id === 'm0' && never();
+    });
+    const socket = await online();
+    socket.message('m0');
+    socket.message('m1');
+    await pass(29_900);
+    expect([handed, errors, socket.acked]).toEqual([['m0'], [], 0]);
+    await pass(200);
+    expect([handed, socket.acked]).toEqual([['m0', 'm1'], 2]);
+    expect(errors).toMatchObject([{ about: 'handler', error: { message: expect.stringContaining('within 30 s') } }]);
+    await client.close();
+  });
+
+  it('is called no more after 30 s, also when it fails then', async () => {
+    const { client, online } = stage();
+    let calls = 0;
+    client.on('message', async () => {
+      calls += 1;
+      await new Promise((_, reject) => setTimeout(reject, 20_000));
+    });
+    (await online()).message('m0');
+    await pass(120_000);
+    expect(calls).toBe(2);
+    await client.close();
+  });
+
+  it('holds close() up for 5 s, and its message is handed again by the next client', async () => {
+    class LastingStore extends MemoryStore {
+      override readonly persistent = true as never;
+    }
+    const store = new LastingStore();
+    const { client, online } = stage({ store });
+    client.on('message', never);
+    (await online()).message('m0');
+    await settle();
+    let isClosed = false;
+    void client.close().then(() => (isClosed = true));
+    await pass(4_900);
+    expect(isClosed).toBe(false);
+    await pass(200);
+    expect([isClosed, jest.getTimerCount()]).toEqual([true, 0]);
+    const next = stage({ store });
+    next.listen();
+    await next.online();
+    expect(next.messages).toMatchObject([{ id: 'm0', redelivered: true }]);
+    await next.client.close();
+  });
+
+  it('is not acknowledged by a client that is closed meanwhile', async () => {
+    const { client, online } = stage();
+    client.on('message', never);
+    const socket = await online();
+    socket.message('m0');
+    await settle();
+    void client.close();
+    await pass(6_000);
+    expect(socket.acked).toBe(0);
   });
 });
