@@ -2,9 +2,13 @@ import type { ClientEvents as WireEvents, FrameOf, ServerEvents, WireWelcome } f
 import type { ClientOptions, StateChange, TokenReason } from './api.js';
 import { Backoff } from './backoff.js';
 import { endingOf, explainRefusal, pauseOf } from './endings.js';
+import { IDLE } from './known.js';
 import { openSocket, socketUrl, type Socket } from './socket.js';
-import { expiryOf } from './token.js';
+import { TokenRenewal } from './token-renewal.js';
 
+/** How long `token` and `url` may take; a person may have to sign in. */
+const PREPARE_WITHIN_MS = 60_000;
+const NOT_PREPARED = 'the application did not say within 60 s how to connect';
 const OPEN_WITHIN_MS = 15_000;
 /** How long an answer to a ping may take, as a rule, and when there is a reason to doubt. */
 const ANSWER_WITHIN_MS = 10_000;
@@ -14,10 +18,8 @@ const OFFLINE_WITHIN_MS = 2_000;
 const ECHO_WITHIN_MS = 5_000;
 /** A timer that is so late has slept with the machine. */
 const SLEPT_MS = 10_000;
-/** A new token is asked for so long before the old one expires. */
-const RENEW_BEFORE_MS = 60_000;
-const MIN_RENEW_MS = 1_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
+const ANOTHER_USER = 'the server knows this client as another user than the one whose messages are kept here';
 
 export type LinkOptions = Pick<ClientOptions, 'url' | 'token' | 'user' | 'WebSocket'> & {
   readonly heartbeatMs: number;
@@ -42,17 +44,17 @@ export interface LinkOwner {
 /**
  * What the link waits for. Each has one timer.
  *
- * | phase    | waits for                  | then                                  |
- * | -------- | -------------------------- | ------------------------------------- |
- * | down     | nothing                    |                                       |
- * | opening  | the welcome, 15 s          | it failed                             |
- * | quiet    | silence of `heartbeatMs`   | it asks the server whether it is there |
- * | asking   | any frame, 10 s            | the connection is dead                |
- * | waiting  | the pause                  | the next try                          |
+ * | phase     | waits for                  | then                                   |
+ * | --------- | -------------------------- | -------------------------------------- |
+ * | down      | nothing                    |                                        |
+ * | preparing | `token` and `url`, 60 s    | it failed                              |
+ * | opening   | the welcome, 15 s          | it failed                              |
+ * | quiet     | silence of `heartbeatMs`   | it asks the server whether it is there |
+ * | asking    | any frame, 10 s            | the connection is dead                 |
+ * | waiting   | the pause                  | the next try                           |
  */
-type Phase = 'down' | 'opening' | 'quiet' | 'asking' | 'waiting';
+type Phase = 'down' | 'preparing' | 'opening' | 'quiet' | 'asking' | 'waiting';
 
-const IDLE: StateChange = { state: 'idle', why: '', code: null, retryAt: null };
 const ONLINE: StateChange = { ...IDLE, state: 'online' };
 
 /**
@@ -68,17 +70,25 @@ export class Link {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the timer fires, by `performance.now()`. */
   #due = 0;
-  #renewal: ReturnType<typeof setTimeout> | undefined;
   #heardAt = 0;
   #openedAt = 0;
   #reason: TokenReason = 'connect';
+  /** Whose messages are kept here: whom the options name, or else whom the server has named first. */
+  #user: string | undefined;
   readonly #backoff: Backoff;
+  readonly #renewal: TokenRenewal;
 
   constructor(
     private readonly options: LinkOptions,
     private readonly owner: LinkOwner,
   ) {
+    this.#user = options.user;
     this.#backoff = new Backoff(options.minDelayMs, options.maxDelayMs);
+    this.#renewal = new TokenRenewal({
+      ask: () => options.token?.({ reason: 'expired' }) ?? null,
+      renew: (token) => this.#write({ event: 'renew', data: { token } }),
+      failed: (error) => owner.connectFailed(error),
+    });
   }
 
   get state(): StateChange {
@@ -112,6 +122,9 @@ export class Link {
   look(): void {
     if (this.#phase === 'waiting') this.start();
     else if (this.#phase === 'quiet') this.#ask(DOUBT_WITHIN_MS);
+    else if (this.#phase === 'opening' && this.#due - performance.now() > DOUBT_WITHIN_MS) {
+      this.#wait(DOUBT_WITHIN_MS, () => void this.#open()); // It may hang in the network that was there before.
+    }
   }
 
   /** The device says that it is offline. It may be wrong, as for a server on the same machine, so the server is asked. */
@@ -124,9 +137,9 @@ export class Link {
   async #open(): Promise<void> {
     this.#drop();
     const attempt = this.#attempt;
-    this.#phase = 'opening';
+    this.#phase = 'preparing';
     this.#tell({ state: 'connecting', why: '', code: null, retryAt: null });
-    this.#wait(OPEN_WITHIN_MS, () => this.#ended(4408));
+    this.#wait(PREPARE_WITHIN_MS, () => this.#ended(1006, '', NOT_PREPARED));
     const { token: tokenOf, url: address, user, WebSocket } = this.options;
     try {
       const token = (await tokenOf?.({ reason: this.#reason })) ?? null;
@@ -143,6 +156,8 @@ export class Link {
   }
 
   #listen(socket: Socket, url: URL, token: string | null): void {
+    this.#phase = 'opening';
+    this.#wait(OPEN_WITHIN_MS, () => this.#ended(4408));
     this.#socket = socket;
     socket.onmessage = ({ data }) => socket === this.#socket && this.#heard(String(data), token);
     socket.onerror = () => undefined; // The close event says the same, and `ws` throws when nobody listens.
@@ -169,13 +184,18 @@ export class Link {
   }
 
   #welcomed(welcome: WireWelcome, token: string | null): void {
+    this.#user ??= welcome.user;
+    // Nothing of one user goes out as another, and nothing comes into the wrong store.
+    if (welcome.user !== this.#user) {
+      return this.stop({ state: 'stopped', why: ANOTHER_USER, code: null, retryAt: null });
+    }
     this.#openedAt = performance.now();
     this.#reason = 'connect';
     this.#listenAgain();
     this.owner.opened(welcome); // First, so that whoever hears "online" finds the user.
     this.#tell(ONLINE);
     const serverAheadMs = Date.parse(welcome.serverTime) - this.#openedAt;
-    if (token !== null) this.#renewBefore(token, serverAheadMs);
+    if (token !== null) this.#renewal.start(token, serverAheadMs);
   }
 
   /** Somebody is there. */
@@ -245,30 +265,10 @@ export class Link {
     else this.#tell({ ...this.#state, why: refusal.why, code: refusal.code });
   }
 
-  /** `serverAheadMs`: the server's clock less `performance.now()`. The clock of this device may be hours wrong. */
-  #renewBefore(token: string, serverAheadMs: number): void {
-    const expiresAt = expiryOf(token);
-    if (expiresAt === null) return;
-    const leftMs = expiresAt - serverAheadMs - performance.now();
-    const renew = async () => {
-      const attempt = this.#attempt;
-      try {
-        const next = await this.options.token?.({ reason: 'expired' });
-        if (!next || attempt !== this.#attempt || !this.isOpen) return;
-        this.#write({ event: 'renew', data: { token: next } });
-        if (next !== token) this.#renewBefore(next, serverAheadMs);
-      } catch (error) {
-        this.owner.connectFailed(error); // The server closes with 4401, and then it is asked for again.
-      }
-    };
-    const inMs = Math.max(leftMs - RENEW_BEFORE_MS, leftMs / 2, MIN_RENEW_MS);
-    this.#renewal = setTimeout(() => void renew(), Math.min(inMs, MAX_TIMER_MS));
-  }
-
   #drop(): void {
     this.#attempt += 1;
     clearTimeout(this.#timer);
-    clearTimeout(this.#renewal);
+    this.#renewal.stop();
     const socket = this.#socket;
     const wasOpen = this.isOpen;
     this.#socket = null;

@@ -3,7 +3,7 @@ import { Window } from 'happy-dom';
 /**
  * A page without a browser. React DOM looks for one when it is imported, so this file has to be imported before it.
  */
-const page = new Window({ url: 'http://127.0.0.1/' });
+export const page = new Window({ url: 'http://127.0.0.1/' });
 
 Object.assign(globalThis, {
   window: page,

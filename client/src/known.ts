@@ -1,0 +1,54 @@
+import type { StateChange } from './api.js';
+import type { Emitter } from './emitter.js';
+import type { Shared } from './tabs.js';
+
+export const IDLE: StateChange = { state: 'idle', why: '', code: null, retryAt: null };
+
+/** What this tab knows of the connection: its own, or that of the tab that leads. Its handlers hear of changes. */
+export class Known {
+  #shared: Shared;
+  /** The one before the tab that leads. */
+  #formerLeader = '';
+
+  constructor(
+    user: string | null,
+    private readonly emitter: Emitter,
+  ) {
+    this.#shared = { leader: '', state: IDLE, user, clockAheadMs: 0, maxContentBytes: null };
+  }
+
+  get shared(): Shared {
+    return this.#shared;
+  }
+
+  learn(known: Partial<Shared>): void {
+    const before = this.#shared.state;
+    this.#shared = { ...this.#shared, ...known };
+    const { state } = this.#shared;
+    if (JSON.stringify(before) !== JSON.stringify(state)) this.emitter.emit('state', state);
+  }
+
+  /** Learns how things stand in the tab that leads. Returns whether that is another tab; null when it leads no more. */
+  hear(shared: Shared): boolean | null {
+    if (shared.leader === this.#formerLeader) return null; // It hung, and does not know yet that it was replaced.
+    const { leader } = this.#shared;
+    const isAnother = leader !== '' && shared.leader !== leader;
+    if (isAnother) this.#formerLeader = leader;
+    this.learn(shared);
+    return isAnother;
+  }
+
+  /** Waits until the tab that has the connection has ended it; for two seconds at most, as it may hang. */
+  async untilOffline(): Promise<void> {
+    let undo: () => void = () => undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve) => {
+      const look = () => ['idle', 'stopped'].includes(this.#shared.state.state) && resolve();
+      undo = this.emitter.on('state', look);
+      timer = setTimeout(resolve, 2_000);
+      look();
+    });
+    clearTimeout(timer);
+    undo();
+  }
+}
