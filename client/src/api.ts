@@ -10,7 +10,10 @@ export interface ClientOptions {
   readonly url: string | URL | (() => string | URL | Promise<string | URL>);
   /** Asked at every connect. Null connects without one. */
   readonly token?: (about: { readonly reason: TokenReason }) => string | null | Promise<string | null>;
-  /** The user name, where the server believes names. It also names the store, so that users do not share one. */
+  /**
+   * The name by which the server knows this user: it believes it, or finds it in the token. It also names the store, so
+   * that users do not share one. When the server names another user, the client stops before it sends anything.
+   */
   readonly user?: string;
   /**
    * Where the outbox and what came in are kept. `auto` is IndexedDB in browsers and the memory elsewhere. What is in
@@ -20,7 +23,7 @@ export interface ClientOptions {
   readonly store?: Store | 'auto' | 'memory';
   /**
    * `shared`: all tabs of one user have one connection. It needs Web Locks, BroadcastChannel and IndexedDB; where one
-   * of them is missing, each tab has its own.
+   * of them is missing, each tab has its own. `separate`: each tab has its own, and `auto` is the memory.
    * @default 'shared'
    */
   readonly tabs?: 'shared' | 'separate';
@@ -31,7 +34,10 @@ export interface ClientOptions {
    * @default 25_000
    */
   readonly heartbeatMs?: number;
-  /** Limits of the outbox: 1,000 messages, 8 MiB of content, 7 days. What is above is refused with OUTBOX_FULL. */
+  /**
+   * Limits of the outbox: 1,000 messages, 8 MiB of content, 7 days. What is above is refused with OUTBOX_FULL, and what
+   * waited longer with TOO_OLD. The age is that by the clock of the device.
+   */
   readonly outbox?: { readonly maxMessages?: number; readonly maxBytes?: number; readonly maxAgeMs?: number };
   /** The WebSocket to use, for Node below 22, where there is no global one (`ws`). */
   readonly WebSocket?: new (url: string, protocols: string[]) => unknown;
@@ -52,7 +58,7 @@ export type ConnectionState =
   | 'online'
   /** There is none. It is tried again at `retryAt`. */
   | 'waiting'
-  /** The server does not want this client back, as `why` says. Only `connect` tries again. */
+  /** The server does not want this client back, or knows it as another user, as `why` says. Only `connect` tries again. */
   | 'stopped';
 
 /** The state of the connection, and why it is so. */
@@ -134,7 +140,7 @@ export interface SentMessage extends PendingMessage {
 export interface ClientEvents {
   /**
    * A message came. It is marked when the promises of all handlers have resolved, and the next one is handed then. A
-   * handler that fails five times goes to `error`, and the message is marked.
+   * handler that fails five times, or is not done within 30 s, goes to `error`, and the message is marked.
    */
   message: ReceivedMessage;
   state: StateChange;
@@ -176,8 +182,13 @@ export interface HoldfastClient {
   connect(): void;
   /** Goes offline, in all tabs if they share the connection. Messages are kept. */
   disconnect(): void;
+  /** This tab goes offline, and takes no part until `connect` or `send`. Other tabs go on. Messages are kept. */
+  leave(): void;
   /** Removes outbox, inbox and what was seen: for a sign-out. Goes offline. */
   clear(): Promise<void>;
-  /** Ends this client, and waits until what it has begun is written. Other tabs go on. */
+  /**
+   * Ends this client. Waits until what it has begun is written, for handlers of `message` 5 s at most: what they do not
+   * finish is handed again by the next client of a persistent store. Other tabs go on.
+   */
   close(): Promise<void>;
 }

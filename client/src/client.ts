@@ -8,11 +8,13 @@ import {
   type SentMessage,
   type StateChange,
 } from './api.js';
+import { chooseStore } from './choose-store.js';
 import { Emitter } from './emitter.js';
 import { Inbox } from './inbox.js';
+import { IDLE, Known } from './known.js';
+import { Leading } from './leading.js';
 import { Link } from './link.js';
 import { newId } from './new-id.js';
-import { chooseStore } from './choose-store.js';
 import { Outgoing } from './outgoing.js';
 import { watchPage } from './page.js';
 import { ResilientStore } from './resilient-store.js';
@@ -21,7 +23,6 @@ import { canShare, Tabs, type News, type Shared } from './tabs.js';
 
 const CLOSED = 'the client was closed';
 const CLEARED = 'the client was cleared';
-const IDLE: StateChange = { state: 'idle', why: '', code: null, retryAt: null };
 
 /** Makes a client. Nothing happens before `connect` or `send`, so it may be made on a server that renders pages. */
 export function createClient(options: ClientOptions): HoldfastClient {
@@ -37,39 +38,28 @@ export function createClient(options: ClientOptions): HoldfastClient {
  */
 class Client implements HoldfastClient {
   readonly #emitter = new Emitter();
+  readonly #known: Known;
   readonly #store: ResilientStore;
   readonly #outgoing: Outgoing;
   readonly #inbox: Inbox;
   readonly #link: Link;
+  readonly #leading: Leading;
   /** Null when this tab is on its own. */
   readonly #tabs: Tabs | null;
-  #shared: Shared = {
-    leader: '',
-    state: IDLE,
-    user: null,
-    clockAheadMs: 0,
-    maxContentBytes: null,
-  };
-  /** The one before the tab that leads. */
-  #formerLeader = '';
-  #life: 'new' | 'running' | 'suspended' | 'closed' = 'new';
-  #isLeading = false;
-  /** Whether somebody wants to be online: `connect` was called, and `disconnect` was not. */
-  #isWanted = false;
-  /** Starts and stops, one after the other. */
-  #handover: Promise<void> = Promise.resolve();
+  /** `suspended`: the page is away, and may come back. `left`: this tab takes no part until it is asked to. */
+  #life: 'new' | 'running' | 'suspended' | 'left' | 'closed' = 'new';
   #unwatch: () => void = () => undefined;
 
   constructor(options: ClientOptions) {
     const { reconnect, outbox, heartbeatMs = 25_000, user = null } = options;
-    this.#shared = { ...this.#shared, user };
+    this.#known = new Known(user, this.#emitter);
     const { store, name } = chooseStore(options);
     this.#store = new ResilientStore(store, (error) => this.#emitter.fail(error, 'store'));
     const limits = { maxMessages: 1_000, maxBytes: 8 << 20, maxAgeMs: 7 * 86_400_000, ...outbox };
     this.#outgoing = new Outgoing(this.#store, this.#emitter, limits, {
       write: (frame) => this.#link.send(frame),
       tell: (news) => this.#tabs?.tell(news),
-      isLeading: () => this.#isLeading,
+      isLeading: () => this.#leading.isOn || this.#tabs === null,
     });
     this.#inbox = new Inbox(this.#store, this.#emitter, {
       acknowledge: (seq) => this.#link.send({ event: 'ack', data: { seq } }),
@@ -81,7 +71,7 @@ class Client implements HoldfastClient {
     const linkOptions = { ...options, heartbeatMs, minDelayMs: 500, maxDelayMs: 30_000, ...reconnect };
     this.#link = new Link(linkOptions, {
       stateChanged: (state) => {
-        if (state.state === 'stopped') this.#isWanted = false;
+        if (state.state === 'stopped') this.#leading.note(false);
         this.#share({ state });
       },
       opened: (welcome) => this.#opened(welcome),
@@ -95,18 +85,21 @@ class Client implements HoldfastClient {
       frameFailed: (error) => this.#emitter.fail(error, 'frame'),
       wire: (direction, text) => this.#emitter.emit('frame', { direction, text }),
     });
-    const isShared = options.tabs !== 'separate' && name !== null && canShare();
-    this.#tabs = isShared
-      ? new Tabs(name, { lead: () => this.#lead(), follow: () => this.#follow(), heard: (news) => this.#heard(news) })
-      : null;
+    this.#leading = new Leading(this.#link, this.#inbox, this.#outgoing);
+    const owner = {
+      lead: () => this.#lead(),
+      follow: () => this.#leading.end(),
+      heard: (news: News) => this.#heard(news),
+    };
+    this.#tabs = name !== null && canShare() ? new Tabs(name, owner) : null;
   }
 
   get user(): string | null {
-    return this.#shared.user;
+    return this.#known.shared.user;
   }
 
   get state(): StateChange {
-    return this.#shared.state;
+    return this.#known.shared.state;
   }
 
   get pending(): readonly PendingMessage[] {
@@ -114,11 +107,11 @@ class Client implements HoldfastClient {
   }
 
   get now(): number {
-    return Date.now() + this.#shared.clockAheadMs;
+    return Date.now() + this.#known.shared.clockAheadMs;
   }
 
   get maxContentBytes(): number | null {
-    return this.#shared.maxContentBytes;
+    return this.#known.shared.maxContentBytes;
   }
 
   on<E extends keyof ClientEvents>(event: E, handler: (data: ClientEvents[E]) => unknown): () => void {
@@ -148,26 +141,30 @@ class Client implements HoldfastClient {
     this.#want('disconnect');
   }
 
+  leave(): void {
+    if (this.#life !== 'running' && this.#life !== 'suspended') return;
+    this.#unwatch();
+    this.#leading.note(false);
+    this.#stepBack('left');
+    this.#share({ state: IDLE });
+  }
+
   async clear(): Promise<void> {
     this.disconnect();
     this.#outgoing.outbox.clear(CLEARED);
     this.#tabs?.tell({ type: 'cleared' });
-    this.#inOrder(() => this.#inbox.stop());
-    this.#inOrder(() => this.#untilOffline()); // Until then another tab may receive.
-    this.#inOrder(() => this.#store.clear());
-    this.#inOrder(async () => {
-      if (this.#isLeading) await this.#inbox.start();
+    await this.#leading.pause(async () => {
+      await this.#known.untilOffline(); // Until then another tab may receive.
+      await this.#store.clear();
     });
-    await this.#handover;
   }
 
   async close(): Promise<void> {
     if (this.#life === 'closed') return;
     this.#life = 'closed';
     this.#unwatch();
-    this.#inbox.acknowledge();
-    this.#follow();
-    await this.#handover; // Another tab takes over when all is written.
+    this.#leading.end();
+    await this.#leading.settled(); // Another tab takes over when all is written.
     this.#tabs?.stop();
     await this.#store.close();
     this.#outgoing.close();
@@ -184,93 +181,48 @@ class Client implements HoldfastClient {
 
   /** Begins to take part: reads what an earlier page has left, and leads, or asks who does. */
   #run(): void {
-    if (this.#life !== 'new') return;
-    this.#life = 'running';
+    if (this.#life !== 'new' && this.#life !== 'left') return;
     this.#unwatch = watchPage({
-      look: () => (this.#isLeading ? this.#link.look() : this.#tabs?.tell({ type: 'look' })),
+      look: () => (this.#leading.isOn ? this.#link.look() : this.#tabs?.tell({ type: 'look' })),
       offline: () => this.#link.doubt(),
-      suspend: () => this.#suspend(),
-      resume: () => this.#resume(),
+      suspend: () => this.#life === 'running' && this.#stepBack('suspended'),
+      resume: () => this.#life === 'suspended' && this.#begin(),
     });
     this.#begin();
   }
 
   #begin(): void {
+    const wasAway = this.#life !== 'new';
+    this.#life = 'running';
     if (!this.#tabs) return this.#lead();
     this.#tabs.start();
-    this.#inOrder(() => this.#outgoing.restore()); // Also a tab that only follows shows what waits.
+    this.#leading.inOrder(() => this.#outgoing.restore()); // Also a tab that only follows shows what waits.
+    if (wasAway) this.#leading.inOrder(() => this.#outgoing.resume());
   }
 
-  /** The page goes, or is frozen where a later "back" finds it. Another tab takes over. */
-  #suspend(): void {
-    if (this.#life !== 'running') return;
-    this.#life = 'suspended';
-    this.#inbox.acknowledge();
-    this.#follow();
+  /** Another tab takes over. */
+  #stepBack(life: 'suspended' | 'left'): void {
+    this.#life = life;
+    this.#leading.end();
     this.#tabs?.stop();
   }
 
-  #resume(): void {
-    if (this.#life !== 'suspended') return;
-    this.#life = 'running';
-    this.#begin();
-    this.#inOrder(() => this.#outgoing.resume());
-  }
-
   #lead(): void {
-    this.#isLeading = true;
-    this.#outgoing.lead(this.#shared.leader === '');
+    this.#leading.begin(this.#known.shared.leader === '');
     // The connection of the tab that led before has ended with it.
-    this.#share({ leader: newId(), state: this.#isWanted ? { ...IDLE, state: 'connecting' } : this.state });
-    this.#inOrder(async () => {
-      await this.#outgoing.restore();
-      if (this.#isLeading) await this.#inbox.start();
-    });
-    if (this.#isWanted) this.#connectIfWanted();
-  }
-
-  #follow(): void {
-    if (!this.#isLeading) return;
-    this.#isLeading = false;
-    this.#link.stop();
-    this.#inOrder(() => this.#inbox.stop());
+    this.#share({ leader: newId(), state: this.#leading.isWanted ? { ...IDLE, state: 'connecting' } : this.state });
   }
 
   #want(type: 'connect' | 'disconnect'): void {
     if (this.#life === 'closed') return;
-    this.#setWanted(type === 'connect');
+    this.#leading.want(type === 'connect');
     this.#tabs?.tell({ type });
-  }
-
-  #setWanted(isWanted: boolean): void {
-    this.#isWanted = isWanted;
-    if (isWanted) return this.#connectIfWanted();
-    if (!this.#isLeading) return;
-    this.#inbox.acknowledge();
-    this.#link.stop();
-  }
-
-  /** What comes goes behind what an earlier page has left, so the inbox has to have read that. */
-  #connectIfWanted(): void {
-    this.#inOrder(async () => {
-      if (this.#inbox.isRunning && this.#isLeading && this.#isWanted) this.#link.start();
-    });
-  }
-
-  #inOrder(work: () => Promise<void>): void {
-    this.#handover = this.#handover.then(work);
   }
 
   /** Something is known of the connection: tells this tab's handlers and the other tabs. */
   #share(known: Partial<Shared>): void {
-    this.#learn({ ...this.#shared, ...known });
-    if (this.#isLeading) this.#tabs?.tell({ type: 'shared', shared: this.#shared });
-  }
-
-  #learn(shared: Shared): void {
-    const before = this.#shared.state;
-    this.#shared = shared;
-    if (JSON.stringify(before) !== JSON.stringify(shared.state)) this.#emitter.emit('state', shared.state);
+    this.#known.learn(known);
+    if (this.#leading.isOn) this.#tabs?.tell({ type: 'shared', shared: this.#known.shared });
   }
 
   #opened(welcome: WireWelcome): void {
@@ -299,10 +251,10 @@ class Client implements HoldfastClient {
   #heard(news: News): void {
     if (news.type === 'kept' || news.type === 'pass' || news.type === 'receipt') this.#outgoing.heard(news);
     else if (news.type === 'cleared') this.#forget();
-    else if (news.type === 'connect' || news.type === 'disconnect') this.#setWanted(news.type === 'connect');
+    else if (news.type === 'connect' || news.type === 'disconnect') this.#leading.want(news.type === 'connect');
     else if (news.type === 'message') this.#emitter.emit('message', news.message);
     else if (news.type === 'caughtUp') this.#emitter.emit('caughtUp', { delivered: news.delivered });
-    else if (this.#isLeading) {
+    else if (this.#leading.isOn) {
       if (news.type === 'ask') this.#share({});
       else if (news.type === 'look') this.#link.look();
       else if (news.type === 'left') void this.#inbox.readLeft();
@@ -312,38 +264,19 @@ class Client implements HoldfastClient {
 
   /** How things stand in the tab that leads. This one would go on so. */
   #followed(shared: Shared): void {
-    if (shared.leader === this.#formerLeader) return; // It hung, and does not know yet that it was replaced.
+    const isAnother = this.#known.hear(shared);
+    if (isAnother === null) return;
     const { state } = shared.state;
-    const isAnother = this.#shared.leader !== '' && shared.leader !== this.#shared.leader;
-    if (isAnother) this.#formerLeader = this.#shared.leader;
-    this.#isWanted = state !== 'idle' && state !== 'stopped';
-    this.#learn(shared);
+    this.#leading.note(state !== 'idle' && state !== 'stopped');
     if (isAnother) this.#outgoing.follow();
   }
 
   /** Another tab clears the store. Were it cleared here too, it might be so late that something new is in it. */
   #forget(): void {
-    this.#setWanted(false);
+    this.#leading.want(false);
     this.#outgoing.outbox.clear(CLEARED);
-    this.#inOrder(() => this.#inbox.stop());
-    this.#inOrder(async () => {
-      if (!this.#isLeading) return;
-      await this.#store.handled((await this.#store.inbox()).map(keyOf));
-      await this.#inbox.start();
+    void this.#leading.pause(async () => {
+      if (this.#leading.isOn) await this.#store.handled((await this.#store.inbox()).map(keyOf));
     });
-  }
-
-  /** Waits until the tab that has the connection has ended it; for two seconds at most, as it may hang. */
-  async #untilOffline(): Promise<void> {
-    let undo: () => void = () => undefined;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resolve) => {
-      const look = () => (this.state.state === 'idle' || this.state.state === 'stopped') && resolve();
-      undo = this.#emitter.on('state', look);
-      timer = setTimeout(resolve, 2_000);
-      look();
-    });
-    clearTimeout(timer);
-    undo();
   }
 }

@@ -11,7 +11,7 @@ export interface OutgoingOwner {
   readonly write: OutboxOwner['write'];
   /** Tells the other tabs. */
   tell(news: News): void;
-  /** Whether this tab has the connection. */
+  /** Whether no other tab has the connection. */
   isLeading(): boolean;
 }
 

@@ -27,8 +27,8 @@ export interface HoldfastProviderProps {
 }
 
 /**
- * Gives a client to the hooks below it. It connects when it is mounted and disconnects a moment after it is unmounted.
- * StrictMode, which mounts everything twice, makes one connection; so do several providers of one client. On a server
+ * Gives a client to the hooks below it. It connects when it is mounted and leaves a moment after it is unmounted: other
+ * tabs go on. StrictMode, which mounts everything twice, makes one connection; so do several providers of one client. On a server
  * it does nothing.
  */
 export function HoldfastProvider({ client, children }: HoldfastProviderProps): ReactElement {
@@ -107,7 +107,7 @@ function hold(client: HoldfastClient): () => void {
 function release(client: HoldfastClient): void {
   const left = providers.get(client)! - 1;
   providers.set(client, left);
-  if (left === 0) client.disconnect();
+  if (left === 0) client.leave();
 }
 
 /** What each client's `pending` was: React renders again as long as it is another array each time. */

@@ -3,7 +3,7 @@ import type { ClientEvents, ConnectionState, HoldfastClient, PendingMessage, Sta
 
 /** What the hooks use of a client, driven by hand. */
 export class FakeClient {
-  readonly calls: ('connect' | 'disconnect')[] = [];
+  readonly calls: ('connect' | 'leave')[] = [];
   state: StateChange = { state: 'idle', why: '', code: null, retryAt: null };
   readonly #emitter = new Emitter();
   #pending: readonly PendingMessage[] = [];
@@ -21,8 +21,8 @@ export class FakeClient {
     this.calls.push('connect');
   }
 
-  disconnect(): void {
-    this.calls.push('disconnect');
+  leave(): void {
+    this.calls.push('leave');
   }
 
   on<E extends keyof ClientEvents>(event: E, handler: (data: ClientEvents[E]) => unknown): () => void {

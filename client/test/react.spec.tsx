@@ -75,9 +75,9 @@ describe('HoldfastProvider', () => {
     expect(chat.calls).toEqual(['connect']);
     render(providers(0));
     await dueTimers();
-    expect(chat.calls).toEqual(['connect', 'disconnect']);
+    expect(chat.calls).toEqual(['connect', 'leave']);
     render(providers(1));
-    expect(chat.calls).toEqual(['connect', 'disconnect', 'connect']);
+    expect(chat.calls).toEqual(['connect', 'leave', 'connect']);
   });
 
   it('changes from one client to another, as its hooks do', async () => {
@@ -92,7 +92,7 @@ describe('HoldfastProvider', () => {
       );
     }
     await dueTimers();
-    expect([first.calls, second.calls]).toEqual([['connect', 'disconnect'], ['connect']]);
+    expect([first.calls, second.calls]).toEqual([['connect', 'leave'], ['connect']]);
     await act(async () => {
       await first.become('stopped');
       await second.send('m1');

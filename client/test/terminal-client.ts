@@ -49,6 +49,8 @@ export class FakeClient implements HoldfastClient {
 
   disconnect(): void {}
 
+  leave(): void {}
+
   async clear(): Promise<void> {}
 
   async close(): Promise<void> {
