@@ -69,7 +69,7 @@ class Client implements HoldfastClient {
       left: () => this.#tabs?.tell({ type: 'left' }),
     });
     const linkOptions = { ...options, heartbeatMs, minDelayMs: 500, maxDelayMs: 30_000, ...reconnect };
-    this.#link = new Link(linkOptions, {
+    this.#link = new Link(linkOptions, this.#emitter, {
       stateChanged: (state) => {
         if (state.state === 'stopped') this.#leading.note(false);
         this.#share({ state });
@@ -81,9 +81,6 @@ class Client implements HoldfastClient {
       },
       frame: (frame) => this.#handle(frame),
       tooBig: () => this.#outgoing.outbox.giveUpBiggest(),
-      connectFailed: (error) => this.#emitter.fail(error, 'connect'),
-      frameFailed: (error) => this.#emitter.fail(error, 'frame'),
-      wire: (direction, text) => this.#emitter.emit('frame', { direction, text }),
     });
     this.#leading = new Leading(this.#link, this.#inbox, this.#outgoing);
     const owner = {

@@ -261,7 +261,7 @@ export class Inbox {
   }
 }
 
-const LATE = 'a handler of "message" was not done within 30 s; the message counts as handled';
+const LATE = 'a handler of "message" was not done within 30 s';
 
 function withoutSeq({ seq: _seq, ...message }: WireMessage): InboxMessage {
   return message;

@@ -4,6 +4,10 @@ import type { Shared } from './tabs.js';
 
 export const IDLE: StateChange = { state: 'idle', why: '', code: null, retryAt: null };
 
+export function isSame(one: StateChange, other: StateChange): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
 /** What this tab knows of the connection: its own, or that of the tab that leads. Its handlers hear of changes. */
 export class Known {
   #shared: Shared;
@@ -25,7 +29,7 @@ export class Known {
     const before = this.#shared.state;
     this.#shared = { ...this.#shared, ...known };
     const { state } = this.#shared;
-    if (JSON.stringify(before) !== JSON.stringify(state)) this.emitter.emit('state', state);
+    if (!isSame(before, state)) this.emitter.emit('state', state);
   }
 
   /** Learns how things stand in the tab that leads. Returns whether that is another tab; null when it leads no more. */

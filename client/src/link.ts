@@ -1,14 +1,15 @@
 import type { ClientEvents as WireEvents, FrameOf, ServerEvents, WireWelcome } from '../../src/protocol/wire.js';
 import type { ClientOptions, StateChange, TokenReason } from './api.js';
 import { Backoff } from './backoff.js';
+import type { Emitter } from './emitter.js';
 import { endingOf, explainRefusal, pauseOf } from './endings.js';
-import { IDLE } from './known.js';
+import { IDLE, isSame } from './known.js';
 import { openSocket, socketUrl, type Socket } from './socket.js';
 import { TokenRenewal } from './token-renewal.js';
 
 /** How long `token` and `url` may take; a person may have to sign in. */
 const PREPARE_WITHIN_MS = 60_000;
-const NOT_PREPARED = 'the application did not say within 60 s how to connect';
+const NOT_PREPARED = 'the application did not say how to connect';
 const OPEN_WITHIN_MS = 15_000;
 /** How long an answer to a ping may take, as a rule, and when there is a reason to doubt. */
 const ANSWER_WITHIN_MS = 10_000;
@@ -19,7 +20,7 @@ const ECHO_WITHIN_MS = 5_000;
 /** A timer that is so late has slept with the machine. */
 const SLEPT_MS = 10_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
-const ANOTHER_USER = 'the server knows this client as another user than the one whose messages are kept here';
+const ANOTHER_USER = 'the server knows this client as another user';
 
 export type LinkOptions = Pick<ClientOptions, 'url' | 'token' | 'user' | 'WebSocket'> & {
   readonly heartbeatMs: number;
@@ -35,10 +36,6 @@ export interface LinkOwner {
   frame(frame: FrameOf<ServerEvents>): void;
   /** The server has closed the connection because a frame was too big. */
   tooBig(): void;
-  /** `token`, `url` or the constructor of the WebSocket failed. */
-  connectFailed(error: unknown): void;
-  frameFailed(error: unknown): void;
-  wire(direction: 'in' | 'out', text: string): void;
 }
 
 /**
@@ -80,19 +77,14 @@ export class Link {
 
   constructor(
     private readonly options: LinkOptions,
+    private readonly emitter: Emitter,
     private readonly owner: LinkOwner,
   ) {
     this.#user = options.user;
     this.#backoff = new Backoff(options.minDelayMs, options.maxDelayMs);
-    this.#renewal = new TokenRenewal({
-      ask: () => options.token?.({ reason: 'expired' }) ?? null,
-      renew: (token) => this.#write({ event: 'renew', data: { token } }),
-      failed: (error) => owner.connectFailed(error),
-    });
-  }
-
-  get state(): StateChange {
-    return this.#state;
+    this.#renewal = new TokenRenewal(options.token, emitter, (token) =>
+      this.#write({ event: 'renew', data: { token } }),
+    );
   }
 
   get isOpen(): boolean {
@@ -150,7 +142,7 @@ export class Link {
       if (attempt === this.#attempt) this.#listen(openSocket(url, token, WebSocket), url, token);
     } catch (error) {
       if (attempt !== this.#attempt) return;
-      this.owner.connectFailed(error);
+      this.emitter.fail(error, 'connect');
       this.#ended(1006, '', String(error instanceof Error ? error.message : error));
     }
   }
@@ -170,14 +162,14 @@ export class Link {
   }
 
   #heard(text: string, token: string | null): void {
-    this.owner.wire('in', text);
+    this.emitter.emit('frame', { direction: 'in', text });
     this.#heardAt = performance.now();
     if (this.#phase === 'asking') this.#answered();
     let frame: FrameOf<ServerEvents>;
     try {
       frame = JSON.parse(text) as FrameOf<ServerEvents>;
     } catch (error) {
-      return this.owner.frameFailed(error);
+      return this.emitter.fail(error, 'frame');
     }
     if (frame.event === 'welcome') this.#welcomed(frame.data, token);
     this.owner.frame(frame);
@@ -230,7 +222,7 @@ export class Link {
 
   #write(frame: FrameOf<WireEvents>): void {
     const text = JSON.stringify(frame);
-    if (frame.event !== 'renew') this.owner.wire('out', text);
+    if (frame.event !== 'renew') this.emitter.emit('frame', { direction: 'out', text });
     this.#socket?.send(text);
   }
 
@@ -285,8 +277,7 @@ export class Link {
   }
 
   #tell(state: StateChange): void {
-    const { state: name, why, code, retryAt } = this.#state;
-    if (name === state.state && why === state.why && code === state.code && retryAt === state.retryAt) return;
+    if (isSame(state, this.#state)) return;
     this.#state = state;
     this.owner.stateChanged(state);
   }

@@ -63,8 +63,8 @@ export class Outbox {
   /** By recipient; null is everybody, undefined the whole line. */
   readonly #holds = new Map<string | null | undefined, Hold>();
   #bytes = 0;
-  #frames: RateLimit | null = null;
-  #broadcasts: RateLimit | null = null;
+  #frames = new RateLimit(null);
+  #broadcasts = new RateLimit(null);
   #maxContentBytes = Infinity;
   #isOpen = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -120,8 +120,8 @@ export class Outbox {
 
   /** The connection is there: everything goes out, as fast as the server takes it. */
   open({ framesPerSecond, frameBurst, broadcastsPerSecond, maxContentBytes }: WireWelcome): void {
-    this.#frames = RateLimit.of(framesPerSecond, frameBurst);
-    this.#broadcasts = RateLimit.of(broadcastsPerSecond, (broadcastsPerSecond ?? 0) * BROADCAST_BURST_SECONDS);
+    this.#frames = new RateLimit(framesPerSecond, frameBurst);
+    this.#broadcasts = new RateLimit(broadcastsPerSecond, (broadcastsPerSecond ?? 0) * BROADCAST_BURST_SECONDS);
     this.#maxContentBytes = maxContentBytes;
     this.#holds.clear();
     this.#isOpen = true;
@@ -200,19 +200,19 @@ export class Outbox {
       if (line.state === 'written') onTheWire += 1;
       if (line.state !== 'queued') continue;
       if (this.#isBeyondLimits(line)) continue;
-      const mayAt = Math.max(this.#heldUntil(line.to), line.to === null ? at(this.#broadcasts, now) : 0);
+      const mayAt = Math.max(this.#heldUntil(line.to), line.to === null ? this.#broadcasts.nextAt(now) : 0);
       if (mayAt > now) {
         nextAt = Math.min(nextAt, mayAt);
         continue;
       }
       if (onTheWire >= MAX_WRITTEN) break; // The next receipt comes back here.
-      const paced = at(this.#frames, now);
+      const paced = this.#frames.nextAt(now);
       if (paced > now) {
         nextAt = Math.min(nextAt, paced);
         break;
       }
-      this.#frames?.take(now);
-      if (line.to === null) this.#broadcasts?.take(now);
+      this.#frames.take(now);
+      if (line.to === null) this.#broadcasts.take(now);
       onTheWire += 1;
       this.#write(line);
     }
@@ -271,9 +271,4 @@ const LOST = 'the connection was lost before the receipt of the broadcast came';
 
 export function byteLength(text: string): number {
   return new TextEncoder().encode(text).length;
-}
-
-/** When a rate allows the next one. */
-function at(limit: RateLimit | null, now: number): number {
-  return limit ? limit.nextAt(now) : now;
 }

@@ -2,25 +2,21 @@ const SECOND_MS = 1_000;
 
 /** So many a second, and so many at once. Times are those of `performance.now()`. */
 export class RateLimit {
+  readonly #perSecond: number;
+  readonly #burst: number;
   #tokens: number;
   #at = 0;
 
-  private constructor(
-    private readonly perSecond: number,
-    private readonly burst: number,
-  ) {
-    this.#tokens = burst;
-  }
-
-  /** Null when there is no limit. */
-  static of(perSecond: number | null, burst: number): RateLimit | null {
-    return perSecond === null ? null : new RateLimit(perSecond, Math.max(1, burst));
+  /** Without a limit `perSecond` is null: then all may go at once. */
+  constructor(perSecond: number | null, burst = 0) {
+    this.#perSecond = perSecond ?? 0;
+    this.#tokens = this.#burst = perSecond === null ? Infinity : Math.max(1, burst);
   }
 
   /** When the next one may go; `now` if it may go at once. */
   nextAt(now: number): number {
     this.#refill(now);
-    return this.#tokens >= 1 ? now : now + Math.ceil(((1 - this.#tokens) * SECOND_MS) / this.perSecond);
+    return this.#tokens >= 1 ? now : now + Math.ceil(((1 - this.#tokens) * SECOND_MS) / this.#perSecond);
   }
 
   take(now: number): void {
@@ -29,7 +25,7 @@ export class RateLimit {
   }
 
   #refill(now: number): void {
-    this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) * this.perSecond) / SECOND_MS);
+    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#at) * this.#perSecond) / SECOND_MS);
     this.#at = now;
   }
 }

@@ -1,3 +1,6 @@
+import type { ClientOptions } from './api.js';
+import type { Emitter } from './emitter.js';
+
 /** A new token is asked for so long before the old one expires. */
 const RENEW_BEFORE_MS = 60_000;
 const MIN_RENEW_MS = 1_000;
@@ -5,19 +8,16 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 type Timer = ReturnType<typeof setTimeout>;
 
-export interface RenewalOwner {
-  /** Asks the application for the next token; null when it has none. */
-  ask(): string | null | Promise<string | null>;
-  /** Gives it to the server, on the connection that is open. */
-  renew(token: string): void;
-  failed(error: unknown): void;
-}
-
 /** Renews the token of an open connection before it expires. */
 export class TokenRenewal {
   #timer: Timer | undefined;
 
-  constructor(private readonly owner: RenewalOwner) {}
+  constructor(
+    private readonly ask: ClientOptions['token'],
+    private readonly emitter: Emitter,
+    /** Gives a token to the server, on the connection that is open. */
+    private readonly renew: (token: string) => void,
+  ) {}
 
   /** `serverAheadMs`: the server's clock less `performance.now()`. The clock of this device may be hours wrong. */
   start(token: string, serverAheadMs: number): void {
@@ -37,12 +37,12 @@ export class TokenRenewal {
 
   async #renew(token: string, serverAheadMs: number, timer: Timer): Promise<void> {
     try {
-      const next = await this.owner.ask();
+      const next = await this.ask?.({ reason: 'expired' });
       if (!next || timer !== this.#timer) return; // Stopped meanwhile.
-      this.owner.renew(next);
+      this.renew(next);
       if (next !== token) this.start(next, serverAheadMs);
     } catch (error) {
-      this.owner.failed(error); // The server closes with 4401, and then it is asked for again.
+      this.emitter.fail(error, 'connect'); // The server closes with 4401, and then it is asked for again.
     }
   }
 }

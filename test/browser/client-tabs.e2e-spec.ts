@@ -107,6 +107,31 @@ describeClient('the tabs of one user', (stage) => {
     expect((await stage.user()).connections).toBe(1);
   });
 
+  it('go on when one of them leaves, which comes back without a second connection', async () => {
+    const [first, second] = await stage.tabs(['first', 'second']);
+    await first!.run('chat.leave()');
+    await first!.untilState('idle');
+    const sent = await second!.send('bob', 'at that moment');
+    expect(['delivered', 'stored']).toContain(await second!.settled(sent.id));
+    await first!.run('chat.connect()');
+    await first!.untilState('online');
+    expect([await second!.state(), (await stage.user()).connections]).toEqual(['online', 1]);
+    await second!.run('chat.leave()');
+    await first!.run('chat.leave()');
+    await eventually(async () => (await stage.user()).connections === 0);
+  });
+
+  it('that each have a connection are each handed all that comes', async () => {
+    await stage.restage({ CHAT_SESSIONS: 'multiple' });
+    const tabs = await stage.tabs(['first', 'second'], { tabs: 'separate' });
+    expect((await stage.user()).connections).toBe(2);
+    await bobWrites(numbers(1, 3));
+    for (const { name } of tabs) {
+      await stage.untilHanded(3, name);
+      expect(stage.handed(name)).toEqual(numbers(1, 3));
+    }
+  });
+
   it('go on at once when the tab with the connection is closed, and lose and double nothing', async () => {
     const [first, second, third] = await stage.tabs(['first', 'second', 'third']);
     await bobWrites(numbers(1, 10));
