@@ -14,7 +14,7 @@ export interface Socket {
 /** Opens a WebSocket; throws when there is none here. */
 export function openSocket(url: URL, token: string | null, given: ClientOptions['WebSocket']): Socket {
   const Constructor = (given ?? globalThis.WebSocket) as (new (url: string, protocols: string[]) => Socket) | undefined;
-  if (!Constructor) throw new Error('there is no WebSocket here; give that of "ws" as an option');
+  if (!Constructor) throw new Error('there is no WebSocket here; give one as the option WebSocket');
   return new Constructor(url.href, token === null ? [SUBPROTOCOL] : [SUBPROTOCOL, `bearer.${token}`]);
 }
 
