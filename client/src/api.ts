@@ -39,6 +39,12 @@ export interface ClientOptions {
    * waited longer with TOO_OLD. The age is that by the clock of the device.
    */
   readonly outbox?: { readonly maxMessages?: number; readonly maxBytes?: number; readonly maxAgeMs?: number };
+  /**
+   * So long the handlers of a message may take, with all tries; then they count as failed. `Infinity` for handlers that
+   * wait for whoever reads.
+   * @default 30_000
+   */
+  readonly handlerMs?: number;
   /** The WebSocket to use, for Node below 22, where there is no global one (`ws`). */
   readonly WebSocket?: new (url: string, protocols: string[]) => unknown;
 }
@@ -140,7 +146,7 @@ export interface SentMessage extends PendingMessage {
 export interface ClientEvents {
   /**
    * A message came. It is marked when the promises of all handlers have resolved, and the next one is handed then. A
-   * handler that fails five times, or is not done within 30 s, goes to `error`, and the message is marked.
+   * handler that fails five times, or is not done within `handlerMs`, goes to `error`, and the message is marked.
    */
   message: ReceivedMessage;
   state: StateChange;

@@ -51,7 +51,7 @@ class Client implements HoldfastClient {
   #unwatch: () => void = () => undefined;
 
   constructor(options: ClientOptions) {
-    const { reconnect, outbox, heartbeatMs = 25_000, user = null } = options;
+    const { reconnect, outbox, heartbeatMs = 25_000, handlerMs = 30_000, user = null } = options;
     this.#known = new Known(user, this.#emitter);
     const { store, name } = chooseStore(options);
     this.#store = new ResilientStore(store, (error) => this.#emitter.fail(error, 'store'));
@@ -61,7 +61,7 @@ class Client implements HoldfastClient {
       tell: (news) => this.#tabs?.tell(news),
       isLeading: () => this.#leading.isOn || this.#tabs === null,
     });
-    this.#inbox = new Inbox(this.#store, this.#emitter, {
+    this.#inbox = new Inbox(this.#store, this.#emitter, handlerMs, {
       acknowledge: (seq) => this.#link.send({ event: 'ack', data: { seq } }),
       handing: (message) => this.#tabs?.tell({ type: 'message', message }),
       isStillLeading: async () => this.#tabs?.isStillLeading() ?? true,

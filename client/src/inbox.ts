@@ -9,9 +9,9 @@ const MAX_AHEAD = 1_000;
 /** How often a handler may fail, and the first pause between, in milliseconds. Each pause is twice the last. */
 const MAX_TRIES = 5;
 const RETRY_MS = 100;
-/** So long the handlers of a message may take, all tries together. Then the next one is handed. */
-const HANDLE_WITHIN_MS = 30_000;
-/** So long they may still take when another tab waits to hand messages, or the client is to be closed. */
+/** Of timers. */
+const MAX_MS = 2 ** 31 - 1;
+/** So long handlers may still take when another tab waits to hand messages, or the client is to be closed. */
 const STOP_WITHIN_MS = 5_000;
 /** After a step that took so long another tab may lead, and hand the messages itself. */
 const STALE_MS = 5_000;
@@ -73,6 +73,8 @@ export class Inbox {
   constructor(
     private readonly store: Store,
     private readonly emitter: Emitter,
+    /** So long the handlers of a message may take, all tries together. Then the next one is handed. */
+    private readonly handlerMs: number,
     private readonly owner: InboxOwner,
   ) {}
 
@@ -221,7 +223,9 @@ export class Inbox {
     const all = Promise.all(handlers.map((handle) => this.#tried(handle, isOver)));
     outcome = await this.#inTime(all);
     if (outcome === 'left') return outcome;
-    if (outcome === 'late') this.emitter.fail(new Error(LATE), 'handler');
+    if (outcome === 'late') {
+      this.emitter.fail(new Error(`a handler of "message" took more than ${this.handlerMs} ms`), 'handler');
+    }
     this.#handled.push(keyOf(message));
     this.#marking ??= this.#mark();
     return outcome;
@@ -242,7 +246,7 @@ export class Inbox {
   async #inTime(handling: Promise<unknown>): Promise<Outcome> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const outcome = await new Promise<Outcome>((resolve) => {
-      timer = setTimeout(resolve, HANDLE_WITHIN_MS, 'late');
+      timer = setTimeout(resolve, Math.min(this.handlerMs, MAX_MS), 'late');
       this.#leave = () => resolve('left');
       void handling.then(() => resolve('done'));
     });
@@ -260,8 +264,6 @@ export class Inbox {
     this.#marking = null;
   }
 }
-
-const LATE = 'a handler of "message" was not done within 30 s';
 
 function withoutSeq({ seq: _seq, ...message }: WireMessage): InboxMessage {
   return message;

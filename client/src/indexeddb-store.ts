@@ -3,12 +3,13 @@ import { keyOf, MAX_SEEN, type InboxMessage, type MessageKey, type OutboxEntry, 
 /** After so many messages what was seen is trimmed again. */
 const TRIM_EVERY = 1_000;
 
-/** The requests of one write. Its result is ready when the transaction is complete. */
-type Requests<T> = (transaction: IDBTransaction, seenNow: Set<MessageKey>) => () => T;
+/** Makes the requests of one write. What it returns is whole when the transaction is complete. */
+type Requests<T> = (transaction: IDBTransaction, seenNow: Set<MessageKey>) => T;
 
 interface Write {
   readonly kind: 'append' | 'receive' | 'remove' | 'clear';
-  readonly begin: (transaction: IDBTransaction, seenNow: Set<MessageKey>) => () => void;
+  /** Returns what is called when the transaction is complete. */
+  readonly begin: Requests<() => void>;
   readonly fail: (error: unknown) => void;
 }
 
@@ -31,12 +32,11 @@ export class IndexedDbStore implements Store {
 
   append(entry: OutboxEntry): Promise<void> {
     return this.#write('append', (transaction, seenNow) => {
-      if (seenNow.has(`\n${entry.id}`)) return () => undefined;
+      if (seenNow.has(`\n${entry.id}`)) return;
       seenNow.add(`\n${entry.id}`);
       const outbox = transaction.objectStore('outbox');
       const known = outbox.index('id').getKey(entry.id);
       known.onsuccess = () => known.result === undefined && outbox.add(entry);
-      return () => undefined;
     });
   }
 
@@ -45,18 +45,17 @@ export class IndexedDbStore implements Store {
   }
 
   async outbox(): Promise<readonly OutboxEntry[]> {
-    const rows = await this.#read((database) => database.transaction('outbox').objectStore('outbox').getAll());
-    return (rows as OutboxEntry[]).map(({ id, to, content, at }) => ({ id, to, content, at }));
+    const rows = await this.#read<OutboxEntry & { order: number }>('outbox');
+    return rows.map(({ order: _order, ...entry }) => entry);
   }
 
   async receive(messages: readonly InboxMessage[]): Promise<readonly InboxMessage[]> {
-    const fresh: InboxMessage[] = [];
     this.#receivedSinceTrim += messages.length;
     const isTrimDue = this.#receivedSinceTrim >= TRIM_EVERY;
     if (isTrimDue) this.#receivedSinceTrim = 0;
     return this.#write('receive', (transaction, seenNow) => {
       const seen = transaction.objectStore('seen');
-      fresh.length = 0; // A transaction may be tried a second time.
+      const fresh: InboxMessage[] = [];
       for (const message of messages) {
         const key = keyOf(message);
         if (seenNow.has(key)) continue;
@@ -70,13 +69,13 @@ export class IndexedDbStore implements Store {
         };
       }
       if (isTrimDue) trim(seen);
-      return () => fresh;
+      return fresh;
     });
   }
 
   async inbox(): Promise<readonly InboxMessage[]> {
-    const rows = await this.#read((database) => database.transaction('inbox').objectStore('inbox').getAll());
-    return (rows as { message: InboxMessage }[]).map(({ message }) => message);
+    const rows = await this.#read<{ message: InboxMessage }>('inbox');
+    return rows.map(({ message }) => message);
   }
 
   handled(keys: readonly MessageKey[]): Promise<void> {
@@ -86,7 +85,6 @@ export class IndexedDbStore implements Store {
   clear(): Promise<void> {
     return this.#write('clear', (transaction) => {
       for (const name of STORES) transaction.objectStore(name).clear();
-      return () => undefined;
     });
   }
 
@@ -104,7 +102,6 @@ export class IndexedDbStore implements Store {
         const found = rows.index(index).getKey(key);
         found.onsuccess = () => found.result !== undefined && rows.delete(found.result);
       }
-      return () => undefined;
     });
   }
 
@@ -112,7 +109,7 @@ export class IndexedDbStore implements Store {
     return new Promise((resolve, reject) => {
       const begin: Write['begin'] = (transaction, seenNow) => {
         const result = requests(transaction, seenNow);
-        return () => resolve(result());
+        return () => resolve(result);
       };
       this.#waiting.push({ begin, fail: reject, kind });
       this.#committing ??= this.#commitAll();
@@ -135,8 +132,8 @@ export class IndexedDbStore implements Store {
     this.#committing = null;
   }
 
-  #read(ask: (database: IDBDatabase) => IDBRequest<unknown[]>): Promise<unknown[]> {
-    return this.#retried((database) => answerOf(ask(database)));
+  #read<T>(store: string): Promise<T[]> {
+    return this.#retried((database) => answerOf(database.transaction(store).objectStore(store).getAll()));
   }
 
   /** Does it once more with a new handle: browsers close one in many ways, and name the failure in as many. */

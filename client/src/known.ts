@@ -44,15 +44,8 @@ export class Known {
 
   /** Waits until the tab that has the connection has ended it; for two seconds at most, as it may hang. */
   async untilOffline(): Promise<void> {
-    let undo: () => void = () => undefined;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resolve) => {
-      const look = () => ['idle', 'stopped'].includes(this.#shared.state.state) && resolve();
-      undo = this.emitter.on('state', look);
-      timer = setTimeout(resolve, 2_000);
-      look();
-    });
-    clearTimeout(timer);
-    undo();
+    for (let looks = 0; looks < 40 && !['idle', 'stopped'].includes(this.#shared.state.state); looks += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }

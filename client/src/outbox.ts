@@ -75,7 +75,7 @@ export class Outbox {
   ) {}
 
   get pending(): readonly PendingMessage[] {
-    return [...this.#lines.values()].map(({ id, to, content, at }) => ({ id, to, content, at }));
+    return [...this.#lines.values()].map(({ state: _state, bytes: _bytes, ...message }) => message);
   }
 
   has(id: string): boolean {
@@ -88,13 +88,12 @@ export class Outbox {
   }
 
   /** Adds a message at the end, unless it is there. It goes out when it is kept, and its turn has come. */
-  add({ id, to, content, at }: PendingMessage): Line {
-    const known = this.#lines.get(id);
+  add(message: PendingMessage): Line {
+    const known = this.#lines.get(message.id);
     if (known) return known;
-    const bytes = byteLength(content);
-    const line: Line = { id, to, content, at, state: 'keeping', bytes };
-    this.#lines.set(id, line);
-    this.#bytes += bytes;
+    const line: Line = { ...message, state: 'keeping', bytes: byteLength(message.content) };
+    this.#lines.set(line.id, line);
+    this.#bytes += line.bytes;
     return line;
   }
 

@@ -98,9 +98,9 @@ export class Outgoing {
   /** Another tab has sent something, or has heard of a receipt. */
   heard(news: News & { type: 'kept' | 'pass' | 'receipt' }): void {
     if (news.type === 'receipt') return this.#hear(news.receipt);
-    const { id, to, content, at } = news.message;
+    const { id, to } = news.message;
     const isKnown = this.outbox.has(id);
-    if (news.type === 'pass' && to !== null && this.owner.isLeading()) void this.store.append({ id, to, content, at });
+    if (news.type === 'pass' && to !== null && this.owner.isLeading()) void this.store.append({ ...news.message, to });
     if (news.type === 'kept' || this.owner.isLeading()) this.outbox.keep(news.message);
     if (!isKnown) this.emitter.emit('sent', news.message);
   }
@@ -117,10 +117,10 @@ export class Outgoing {
   }
 
   async #keep(message: PendingMessage): Promise<{ persistent: boolean }> {
-    const { id, to, content, at } = message;
+    const { id, to } = message;
     this.outbox.add(message);
     // As with every other message, handlers are called later.
-    await (to === null ? Promise.resolve() : this.store.append({ id, to, content, at }));
+    await (to === null ? Promise.resolve() : this.store.append({ ...message, to }));
     const persistent = to !== null && this.store.persistent;
     if (!this.outbox.has(id)) {
       void this.store.settle([id]); // It was taken back meanwhile, or another tab has read it and has its receipt.

@@ -40,7 +40,9 @@ async function chat(settings: Settings, around: Surroundings): Promise<ExitCode>
   try {
     const token = await tokenOf(settings, screen);
     const store = await openStore(settings);
-    const options: ClientOptions = { url, user, store, tabs: 'separate', ...token, ...WebSocket };
+    // Messages wait as long as nobody reads the output, as behind a pager.
+    const handlerMs = Infinity;
+    const options: ClientOptions = { url, user, store, handlerMs, tabs: 'separate', ...token, ...WebSocket };
     const client = (around.makeClient ?? createClient)(options);
     const address = `${url.protocol}//${url.host}${url.pathname}`;
     const conversation = new Conversation(client, screen, {
