@@ -211,6 +211,11 @@ describe('the token of the terminal client', () => {
 });
 
 describe('a call of the terminal client', () => {
+  it('lets messages wait as long as nobody reads the output', async () => {
+    const { client } = await start();
+    expect(client.options.handlerMs).toBe(Infinity);
+  });
+
   it('that is wrong ends with 2 and says why', async () => {
     const { ended, written } = await start({ args: [] });
     expect(await ended).toBe(2);
