@@ -111,6 +111,7 @@ describe('what a terminal shows', () => {
     [state({}), 'there is no server at ws://a/chat'],
     [state({ code: 401 }), 'ws://a/chat refuses the connection: the reason (401)'],
     [state({ code: 4403, state: 'stopped' }), 'ws://a/chat: the reason'],
+    [state({ code: null, state: 'stopped' }), 'ws://a/chat: the reason'],
   ])('says why there is no connection', (change, text) => {
     expect(failureText(change, 'ws://a/chat')).toBe(text);
   });

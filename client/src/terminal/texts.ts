@@ -63,9 +63,9 @@ function excerptOf(content: string): string {
 }
 
 /** Why there is no connection. `address` is that of the socket. */
-export function failureText({ why, code }: StateChange, address: string): string {
-  if (code === null) return `there is no server at ${address}`;
-  return code < 1_000 ? `${address} refuses the connection: ${why} (${code})` : `${address}: ${why}`;
+export function failureText({ state, why, code }: StateChange, address: string): string {
+  if (code === null && state !== 'stopped') return `there is no server at ${address}`;
+  return code !== null && code < 1_000 ? `${address} refuses the connection: ${why} (${code})` : `${address}: ${why}`;
 }
 
 /** What stands before the line that is typed; it tells how things are. `now` is in milliseconds since 1970. */
