@@ -12,6 +12,7 @@ import { PageLog } from './page-log.js';
 import { PeopleView, titleElement } from './people-view.js';
 import { Siblings } from './siblings.js';
 import { refusalText, TEXTS } from './texts.js';
+import { TypingView } from './typing-view.js';
 
 /** So many characters of a message are read out. */
 const MAX_SPOKEN = 300;
@@ -22,6 +23,7 @@ export class ChatPage {
   private readonly people: PeopleView;
   private readonly lines: LinesView;
   private readonly composer: Composer;
+  private readonly typing: TypingView;
   private readonly connection: ConnectionView;
   private readonly drawer: FramesDrawer;
   private readonly notifier: Notifier;
@@ -56,7 +58,9 @@ export class ChatPage {
       maxContentBytes: () => chat.maxContentBytes,
       send: (name, content) => this.send(name, content),
       keepDraft: (name, draft) => void this.conversations.draft(name, draft),
+      wrote: (draft) => this.typing.wrote(draft),
     });
+    this.typing = new TypingView(chat, user);
     this.connection = new ConnectionView(user, chat);
     this.notifier = new Notifier((name) => this.show(name));
     this.siblings = new Siblings(user, {
@@ -95,6 +99,7 @@ export class ChatPage {
 
   /** Leaves the page to the next user. `remove` removes what was kept, in all tabs. */
   async leave(remove: boolean): Promise<void> {
+    this.typing.end();
     if (remove) {
       await this.chat.clear();
       await this.log.clear();
@@ -173,7 +178,7 @@ export class ChatPage {
   }
 
   private send(name: string, content: string, id?: string): void {
-    const sent = name === EVERYONE ? this.chat.broadcast(content, id) : this.chat.send(name, content, id);
+    const sent = name === EVERYONE ? this.chat.broadcast(content, { id }) : this.chat.send(name, content, { id });
     // What was refused says so by its receipt.
     sent.settled.catch(() => undefined).finally(() => this.volatile.delete(sent.id));
     sent.kept.then(({ persistent }) => persistent || this.volatile.add(sent.id)).catch(() => undefined);
@@ -239,6 +244,7 @@ export class ChatPage {
     at('nothing-open').hidden = name !== null;
     at('title').replaceChildren(name === null ? '' : titleElement(name, this.user));
     this.composer.open(name, conversation?.draft ?? '');
+    this.typing.open(name);
     this.lines.open(conversation);
     this.showList();
   }

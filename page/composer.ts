@@ -10,6 +10,8 @@ export interface ComposerOwner {
   maxContentBytes(): number | null;
   send(name: string, content: string): void;
   keepDraft(name: string, draft: string): void;
+  /** The person has changed what is in the field. */
+  wrote(draft: string): void;
 }
 
 /** Where a message is written. Each conversation has its own draft. */
@@ -31,6 +33,7 @@ export class Composer {
     this.field.addEventListener('input', () => {
       this.fit();
       this.saveDraft(); // At once: what is begun while the page goes away is not kept.
+      owner.wrote(this.draft);
     });
   }
 
@@ -70,6 +73,7 @@ export class Composer {
     this.setDraft('');
     this.saveDraft();
     this.owner.send(this.name, content);
+    this.owner.wrote('');
   }
 
   private saveDraft(): void {

@@ -122,6 +122,8 @@ export const TEXTS = {
   showLess: 'Show less',
   cancel: 'Cancel',
   sendAgain: 'Send again',
+  isTyping: 'is typing…',
+  nameIsTyping: (name: string): string => `${name} is typing`,
   messageTo: (name: string): string => `Message to ${name}`,
   tooLong: (bytes: number, limit: number): string =>
     `This has ${numberOf(bytes)} bytes and may have ${numberOf(limit)}; send it in parts.`,
@@ -175,6 +177,8 @@ export const STATE_TEXTS: Readonly<Record<Exclude<ReceiptEvent['status'], 'broad
   expired: 'never fetched, and removed after its time',
   purged: 'removed by an administrator before it was fetched',
   evicted: 'removed before it was fetched, as the mailbox was full',
+  replaced: 'replaced by a newer one before it was fetched',
+  absent: 'nobody was there to get it',
 };
 
 export function pendingText(isOnline: boolean): string {

@@ -19,9 +19,11 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   'offline-messages/offline-message.table.ts': [
     'this.dialect.items',
     'this.dialect.address',
-    'this.dialect.asJson(MESSAGE)',
+    'this.dialect.asJson(MESSAGE, EXTRAS)',
     'whole',
+    'HEADER', // A constant of message-columns.ts.
   ],
+  'offline-messages/message-extras.table.ts': ['HEADER', 'this.statements.dialect.items'],
   'offline-messages/statements.ts': ['this.dialect.marked'],
 };
 

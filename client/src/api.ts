@@ -1,4 +1,4 @@
-import type { ErrorCode, WireMessage } from '../../src/protocol/wire.js';
+import type { ClientEvents as WireEvents, ErrorCode, WireMessage } from '../../src/protocol/wire.js';
 import type { Store } from './store.js';
 
 /** Why a token is asked for: at a connect, because the last one expired or soon will, or because it was refused. */
@@ -36,7 +36,7 @@ export interface ClientOptions {
   readonly heartbeatMs?: number;
   /**
    * Limits of the outbox: 1,000 messages, 8 MiB of content, 7 days. What is above is refused with OUTBOX_FULL, and what
-   * waited longer with TOO_OLD. The age is that by the clock of the device.
+   * waited longer, or longer than its `ttl`, with TOO_OLD. The age is that by the clock of the device.
    */
   readonly outbox?: { readonly maxMessages?: number; readonly maxBytes?: number; readonly maxAgeMs?: number };
   /**
@@ -53,6 +53,15 @@ export interface ClientOptions {
 export interface ReceivedMessage extends Omit<WireMessage, 'seq'> {
   /** True when this may have been handed to the handlers before: the page ended before they were done. */
   readonly redelivered: boolean;
+}
+
+/** What somebody does at this moment. */
+export interface ReceivedSignal {
+  readonly from: string;
+  /** Such as `composing`. */
+  readonly kind: string;
+  /** A value of JSON. */
+  readonly data?: unknown;
 }
 
 /** Whether there is a connection, and what comes next if there is none. */
@@ -93,13 +102,14 @@ export type RefusalCode =
 
 /**
  * What became of a sent message. First `delivered` (its recipient confirmed it), `stored` (it waits on the server's
- * disk), `broadcast` or `refused`. What was stored may later be `delivered`, `expired`, `purged` or `evicted`.
+ * disk), `broadcast`, `absent` (it had a `ttl` of 0, and nobody confirmed it) or `refused`. What was stored may later be
+ * `delivered`, `expired`, `purged`, `evicted` or `replaced` (by a newer one with its `topic`).
  */
 export interface ReceiptEvent {
   readonly id: string;
   /** Null for a broadcast. */
   readonly to: string | null;
-  readonly status: 'delivered' | 'stored' | 'broadcast' | 'refused' | 'expired' | 'purged' | 'evicted';
+  readonly status: FirstStatus | 'refused' | 'expired' | 'purged' | 'evicted' | 'replaced';
   /** When the server accepted it (ISO 8601); only in the first receipt. */
   readonly sentAt?: string;
   /** Only of a broadcast: to how many connections it went. */
@@ -110,7 +120,9 @@ export interface ReceiptEvent {
 }
 
 /** The receipt of a message that was accepted. */
-export type Receipt = ReceiptEvent & { readonly status: 'delivered' | 'stored' | 'broadcast' };
+export type Receipt = ReceiptEvent & { readonly status: FirstStatus };
+
+type FirstStatus = 'delivered' | 'stored' | 'broadcast' | 'absent';
 
 /** A message was not accepted and will not be. Those that may be later are tried again by the client itself. */
 export class RefusedError extends Error {
@@ -124,8 +136,32 @@ export class RefusedError extends Error {
   }
 }
 
+/** What a direct message may carry beside its content. */
+export interface SendExtras {
+  /** An object of JSON of up to `maxMetaBytes` of the server, such as `{ type: 'image', url }`. */
+  readonly meta?: Readonly<Record<string, unknown>>;
+  /**
+   * Whole seconds, after which the message is worth nothing: it is not delivered any more. 0: only to a connection that
+   * the recipient has now. The time in this outbox counts, but for the first ten seconds.
+   */
+  readonly ttl?: number;
+  /** 1 to 32 of `A-Z a-z 0-9 _ -`. On the server, it replaces the one that waits for this recipient with this topic. */
+  readonly topic?: string;
+  /** How soon it matters. It never changes the order. `normal` if left out. */
+  readonly urgency?: NonNullable<WireEvents['send']['urgency']>;
+}
+
+/** What `send` may be given beside recipient and content. */
+export interface SendOptions extends SendExtras {
+  /** 1 to 64 of `A-Z a-z 0-9 _ -`; made if left out. */
+  readonly id?: string;
+}
+
+/** What `broadcast` may be given beside the content. */
+export type BroadcastOptions = Pick<SendOptions, 'id' | 'meta'>;
+
 /** A message that waits in the outbox: it has no receipt yet. */
-export interface PendingMessage {
+export interface PendingMessage extends SendExtras {
   readonly id: string;
   /** Null for a broadcast. */
   readonly to: string | null;
@@ -149,6 +185,8 @@ export interface ClientEvents {
    * handler that fails five times, or is not done within `handlerMs`, goes to `error`, and the message is marked.
    */
   message: ReceivedMessage;
+  /** A signal came. It is handed at once, and only to who listens now. */
+  signal: ReceivedSignal;
   state: StateChange;
   /** For the messages of every tab. */
   receipt: ReceiptEvent;
@@ -178,10 +216,16 @@ export interface HoldfastClient {
   readonly maxContentBytes: number | null;
   /** Calls the handler on every such event; returns the function that ends that. */
   on<E extends keyof ClientEvents>(event: E, handler: (data: ClientEvents[E]) => unknown): () => void;
-  /** Sends a direct message. It may be called in any state. `id` is made if left out. */
-  send(to: string, content: string, id?: string): SentMessage;
+  /** Sends a direct message. It may be called in any state. */
+  send(to: string, content: string, options?: SendOptions): SentMessage;
   /** Sends to everybody who is connected then. It is written once at most, and does not survive the page. */
-  broadcast(content: string, id?: string): SentMessage;
+  broadcast(content: string, options?: BroadcastOptions): SentMessage;
+  /**
+   * Tells a user something that counts only now, such as `composing`: it goes to whoever is there, at most once. It is
+   * dropped when this client is not online, or sends more than the server's `signalsPerSecond`. `kind` is 1 to 32 of
+   * `A-Z a-z 0-9 _ -`, `data` a value of JSON of up to 1,024 bytes; a signal that the server refuses goes to `error`.
+   */
+  signal(to: string, kind: string, data?: unknown): void;
   /** Takes a message back that was not written to the server yet; `settled` rejects with CANCELLED if it was in time. */
   cancel(id: string): void;
   /** Goes online and stays so: also after failures, and at once when it waits. */

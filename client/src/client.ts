@@ -1,10 +1,12 @@
 import type { FrameOf, ServerEvents, WireWelcome } from '../../src/protocol/wire.js';
 import {
   RefusedError,
+  type BroadcastOptions,
   type ClientEvents,
   type ClientOptions,
   type HoldfastClient,
   type PendingMessage,
+  type SendOptions,
   type SentMessage,
   type StateChange,
 } from './api.js';
@@ -16,11 +18,14 @@ import { Leading } from './leading.js';
 import { Link } from './link.js';
 import { newId } from './new-id.js';
 import { Outgoing } from './outgoing.js';
+import { RateLimit } from './rate-limit.js';
 import { watchPage } from './page.js';
 import { ResilientStore } from './resilient-store.js';
 import { keyOf } from './store.js';
-import { canShare, Tabs, type News, type Shared } from './tabs.js';
+import { canShare, Tabs, type EventOfAll, type News, type Shared } from './tabs.js';
 
+/** The server allows the signals of so many seconds at once. */
+const SIGNAL_BURST_SECONDS = 2;
 const CLOSED = 'the client was closed';
 const CLEARED = 'the client was cleared';
 
@@ -49,6 +54,7 @@ class Client implements HoldfastClient {
   /** `suspended`: the page is away, and may come back. `left`: this tab takes no part until it is asked to. */
   #life: 'new' | 'running' | 'suspended' | 'left' | 'closed' = 'new';
   #unwatch: () => void = () => undefined;
+  #signals = new RateLimit(null);
 
   constructor(options: ClientOptions) {
     const { reconnect, outbox, heartbeatMs = 25_000, handlerMs = 30_000, user = null } = options;
@@ -63,7 +69,7 @@ class Client implements HoldfastClient {
     });
     this.#inbox = new Inbox(this.#store, this.#emitter, handlerMs, {
       acknowledge: (seq) => this.#link.send({ event: 'ack', data: { seq } }),
-      handing: (message) => this.#tabs?.tell({ type: 'message', message }),
+      handing: (message) => this.#tabs?.tell({ type: 'event', event: 'message', data: message }),
       isStillLeading: async () => this.#tabs?.isStillLeading() ?? true,
       aliveAt: () => this.#tabs?.aliveAt ?? performance.now(),
       left: () => this.#tabs?.tell({ type: 'left' }),
@@ -117,12 +123,21 @@ class Client implements HoldfastClient {
     return undo;
   }
 
-  send(to: string, content: string, id = newId()): SentMessage {
-    return this.#send(id, to, content);
+  send(to: string, content: string, options?: SendOptions): SentMessage {
+    return this.#send(to, content, options);
   }
 
-  broadcast(content: string, id = newId()): SentMessage {
-    return this.#send(id, null, content);
+  broadcast(content: string, options?: BroadcastOptions): SentMessage {
+    return this.#send(null, content, options);
+  }
+
+  signal(to: string, kind: string, data?: unknown): void {
+    if (this.state.state !== 'online') return;
+    if (!this.#leading.isOn) return this.#tabs?.tell({ type: 'signal', to, kind, data });
+    const now = performance.now();
+    if (this.#signals.nextAt(now) > now) return;
+    this.#signals.take(now);
+    this.#link.send({ event: 'signal', data: { to, kind, data } });
   }
 
   cancel(id: string): void {
@@ -168,12 +183,11 @@ class Client implements HoldfastClient {
     this.#share({ state: IDLE });
   }
 
-  #send(id: string, to: string | null, content: string): SentMessage {
-    if (this.#life === 'closed') {
-      return this.#outgoing.refused({ id, to, content, at: Date.now() }, new RefusedError('CLOSED', CLOSED));
-    }
+  #send(to: string | null, content: string, { id = newId(), ...extras }: SendOptions = {}): SentMessage {
+    const message = { id, to, content, at: Date.now(), ...extras };
+    if (this.#life === 'closed') return this.#outgoing.refused(message, new RefusedError('CLOSED', CLOSED));
     this.#run();
-    return this.#outgoing.send(id, to, content);
+    return this.#outgoing.send(message);
   }
 
   /** Begins to take part: reads what an earlier page has left, and leads, or asks who does. */
@@ -223,9 +237,10 @@ class Client implements HoldfastClient {
   }
 
   #opened(welcome: WireWelcome): void {
-    const { user, serverTime, maxContentBytes, ackWindow } = welcome;
+    const { user, serverTime, maxContentBytes, ackWindow, signalsPerSecond } = welcome;
     this.#share({ user, clockAheadMs: Date.parse(serverTime) - Date.now(), maxContentBytes });
     this.#inbox.opened(ackWindow);
+    this.#signals = new RateLimit(signalsPerSecond, signalsPerSecond! * SIGNAL_BURST_SECONDS);
     this.#outgoing.outbox.open(welcome);
   }
 
@@ -233,15 +248,17 @@ class Client implements HoldfastClient {
     if (event === 'message') this.#inbox.arrived(data);
     else if (event === 'receipts') for (const receipt of data) this.#outgoing.outbox.receipt(receipt);
     else if (event === 'endings') for (const { id, to, end } of data) this.#outgoing.ended({ id, to, status: end });
-    else if (event === 'caught-up') this.#inbox.arrived(() => this.#caughtUp(data));
+    else if (event === 'caught-up') this.#inbox.arrived(() => this.#tell('caughtUp', data));
+    else if (event === 'signal') this.#tell('signal', data);
     else if (event === 'exception' && !this.#outgoing.outbox.refusal(data)) {
       this.#emitter.fail(new RefusedError(data.code, data.message), 'frame');
     }
   }
 
-  #caughtUp(data: ClientEvents['caughtUp']): void {
-    this.#tabs?.tell({ type: 'caughtUp', delivered: data.delivered });
-    this.#emitter.emit('caughtUp', data);
+  /** Tells the handlers of every tab. */
+  #tell<E extends EventOfAll>(event: E, data: ClientEvents[E]): void {
+    this.#tabs?.tell({ type: 'event', event, data });
+    this.#emitter.emit(event, data);
   }
 
   /** What another tab tells. */
@@ -249,13 +266,13 @@ class Client implements HoldfastClient {
     if (news.type === 'kept' || news.type === 'pass' || news.type === 'receipt') this.#outgoing.heard(news);
     else if (news.type === 'cleared') this.#forget();
     else if (news.type === 'connect' || news.type === 'disconnect') this.#leading.want(news.type === 'connect');
-    else if (news.type === 'message') this.#emitter.emit('message', news.message);
-    else if (news.type === 'caughtUp') this.#emitter.emit('caughtUp', { delivered: news.delivered });
+    else if (news.type === 'event') this.#emitter.emit(news.event, news.data);
     else if (this.#leading.isOn) {
       if (news.type === 'ask') this.#share({});
       else if (news.type === 'look') this.#link.look();
       else if (news.type === 'left') void this.#inbox.readLeft();
       else if (news.type === 'cancel') this.#outgoing.cancel(news.id);
+      else if (news.type === 'signal') this.signal(news.to, news.kind, news.data);
     } else if (news.type === 'shared') this.#followed(news.shared);
   }
 

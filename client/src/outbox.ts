@@ -14,6 +14,8 @@ const MAX_WRITTEN = 16;
 /** The first pause after a temporary refusal, and the longest one, in milliseconds. Each one is twice the last. */
 const MIN_HOLD_MS = 1_000;
 const MAX_HOLD_MS = 30_000;
+/** A message with a shorter `ttl` may wait so long for the connection. */
+const MIN_LIFE_MS = 10_000;
 /** The server lets so many seconds' broadcasts go at once [protocol 5.1]. */
 const BROADCAST_BURST_SECONDS = 10;
 
@@ -28,7 +30,7 @@ interface Line extends PendingMessage {
    * - `written`: it is on the wire, and has no receipt
    */
   state: 'keeping' | 'queued' | 'written';
-  /** Of the content in UTF-8. */
+  /** Of content and meta in UTF-8. */
   readonly bytes: number;
 }
 
@@ -91,7 +93,7 @@ export class Outbox {
   add(message: PendingMessage): Line {
     const known = this.#lines.get(message.id);
     if (known) return known;
-    const line: Line = { ...message, state: 'keeping', bytes: byteLength(message.content) };
+    const line: Line = { ...message, state: 'keeping', bytes: bytesOf(message) };
     this.#lines.set(line.id, line);
     this.#bytes += line.bytes;
     return line;
@@ -219,16 +221,17 @@ export class Outbox {
   }
 
   #write(line: Line): void {
-    const { id, to, content } = line;
+    const { state: _state, bytes: _bytes, at, to, ...data } = line;
     line.state = 'written';
-    if (to === null) this.owner.write({ event: 'broadcast', data: { content, id } });
-    else this.owner.write({ event: 'send', data: { to, content, id } });
+    if (to === null) return this.owner.write({ event: 'broadcast', data });
+    const ttl = data.ttl && Math.max(1, data.ttl - Math.floor((Date.now() - at) / 1_000));
+    this.owner.write({ event: 'send', data: { ...data, to, ttl } });
   }
 
   #isBeyondLimits(line: Line): boolean {
     if (line.bytes > this.#maxContentBytes) {
       this.#refuse(line, 'CONTENT_TOO_LARGE', `the content may have ${this.#maxContentBytes} bytes`);
-    } else if (Date.now() - line.at > this.options.maxAgeMs) {
+    } else if (Date.now() - line.at > Math.min(this.options.maxAgeMs, lifeOf(line))) {
       this.#refuse(line, 'TOO_OLD', 'the message waited too long to be sent');
     } else return false;
     return true;
@@ -268,6 +271,12 @@ export class Outbox {
 
 const LOST = 'the connection was lost before the receipt of the broadcast came';
 
-export function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
+/** For how long a message is worth sending, in milliseconds. */
+function lifeOf({ ttl = Infinity }: PendingMessage): number {
+  return Math.max(ttl * 1_000, MIN_LIFE_MS);
+}
+
+/** Content and meta in UTF-8. */
+export function bytesOf({ content, meta }: PendingMessage): number {
+  return new TextEncoder().encode(content + (meta ? JSON.stringify(meta) : '')).length;
 }

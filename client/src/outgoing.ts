@@ -1,6 +1,6 @@
 import { RefusedError, type PendingMessage, type ReceiptEvent, type SentMessage } from './api.js';
 import type { Emitter } from './emitter.js';
-import { byteLength, Outbox, type OutboxOptions, type OutboxOwner } from './outbox.js';
+import { bytesOf, Outbox, type OutboxOptions, type OutboxOwner } from './outbox.js';
 import { SentMessages } from './sent-messages.js';
 import type { Store } from './store.js';
 import type { News } from './tabs.js';
@@ -34,10 +34,11 @@ export class Outgoing {
     this.outbox = new Outbox(options, { write: owner.write, settled: (receipt) => this.#settled(receipt) });
   }
 
-  send(id: string, to: string | null, content: string): SentMessage {
-    const known = this.#sent.get(id);
+  send(written: PendingMessage): SentMessage {
+    const known = this.#sent.get(written.id);
     if (known) return known;
-    const message: PendingMessage = { id, to, content, at: Date.now() };
+    const message = copyOf(written);
+    if (!message) return this.refused(written, new RefusedError('BAD_FRAME', 'meta has to be an object of JSON'));
     const objection = this.#objection(message);
     if (objection) return this.refused(message, objection);
     const sent = this.#sent.add(message, this.#keep(message));
@@ -110,9 +111,10 @@ export class Outgoing {
   }
 
   /** Why a message can't be taken; null when it can. */
-  #objection({ id, content }: PendingMessage): RefusedError | null {
+  #objection(message: PendingMessage): RefusedError | null {
+    const { id } = message;
     if (!MESSAGE_ID.test(id)) return new RefusedError('BAD_FRAME', 'an id has 1 to 64 of A-Z a-z 0-9 _ -');
-    if (this.outbox.has(id) || this.outbox.hasRoomFor(byteLength(content))) return null;
+    if (this.outbox.has(id) || this.outbox.hasRoomFor(bytesOf(message))) return null;
     return new RefusedError('OUTBOX_FULL', 'too many messages wait to be sent');
   }
 
@@ -150,5 +152,14 @@ export class Outgoing {
       this.#sent.settle(receipt);
     }
     this.emitter.emit('receipt', receipt);
+  }
+}
+
+/** Returns the message as it is now, whatever becomes of its `meta`; null when JSON can't hold that. */
+function copyOf(message: PendingMessage): PendingMessage | null {
+  try {
+    return message.meta ? (JSON.parse(JSON.stringify(message)) as PendingMessage) : message;
+  } catch {
+    return null; // A circle, or a bigint.
   }
 }

@@ -8,11 +8,13 @@ import {
   useEffect,
   useInsertionEffect,
   useRef,
+  useState,
   useSyncExternalStore,
   type ReactElement,
   type ReactNode,
 } from 'react';
 import type { ClientEvents, HoldfastClient, PendingMessage, StateChange } from './api.js';
+import { watchTyping, type Typing } from './typing.js';
 
 const Context = createContext<HoldfastClient | null>(null);
 
@@ -90,6 +92,31 @@ export function usePending(): readonly PendingMessage[] {
     () => pendingOf(client),
     () => NOTHING,
   );
+}
+
+/** What `useTyping` returns. */
+export interface TypingState {
+  /** Whether the other types. */
+  readonly isTyping: boolean;
+  /** Tells them that this user does: to be called at each change of the field, with what is in it, and `''` when it is sent. */
+  readonly tell: (draft: string) => void;
+}
+
+/** Tells a user that this one types, and hears whether they do. On a server nobody types. */
+export function useTyping(peer: string): TypingState {
+  const client = useHoldfast();
+  const typing = useRef<Typing | null>(null);
+  const [typist, setTypist] = useState<string | null>(null);
+  useEffect(() => {
+    const watched = watchTyping(client, peer, (isTyping) => setTypist(isTyping ? peer : null));
+    typing.current = watched;
+    return () => {
+      watched.end();
+      setTypist(null);
+    };
+  }, [client, peer]);
+  const tell = useCallback((draft: string) => typing.current?.tell(draft), []);
+  return { isTyping: typist === peer, tell };
 }
 
 /** How many mounted providers each client has. */

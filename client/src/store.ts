@@ -1,7 +1,8 @@
 import type { WireMessage } from '../../src/protocol/wire.js';
+import type { SendExtras } from './api.js';
 
-/** A direct message in the outbox. */
-export interface OutboxEntry {
+/** A direct message in the outbox, whole: a store keeps every field, also those that it does not know. */
+export interface OutboxEntry extends SendExtras {
   readonly id: string;
   readonly to: string;
   readonly content: string;

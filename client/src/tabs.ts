@@ -1,4 +1,4 @@
-import type { PendingMessage, ReceiptEvent, ReceivedMessage, StateChange } from './api.js';
+import type { ClientEvents, PendingMessage, ReceiptEvent, StateChange } from './api.js';
 
 /** How often a tab asks the one that leads whether it is there. */
 const ASK_EVERY_MS = 4_000;
@@ -19,6 +19,9 @@ export interface Shared {
   readonly maxContentBytes: number | null;
 }
 
+/** The events that the tab that leads tells the others. */
+export type EventOfAll = 'message' | 'signal' | 'caughtUp';
+
 /** What tabs tell each other. */
 export type News =
   /** Is the tab that leads there? */
@@ -32,8 +35,9 @@ export type News =
   | { readonly type: 'pass'; readonly message: PendingMessage }
   | { readonly type: 'cancel'; readonly id: string }
   | { readonly type: 'receipt'; readonly receipt: ReceiptEvent }
-  | { readonly type: 'message'; readonly message: ReceivedMessage }
-  | { readonly type: 'caughtUp'; readonly delivered: number };
+  /** The tab that leads has to send a signal. */
+  | { readonly type: 'signal'; readonly to: string; readonly kind: string; readonly data: unknown }
+  | { readonly type: 'event'; readonly event: EventOfAll; readonly data: ClientEvents[EventOfAll] };
 
 export interface TabsOwner {
   /** This tab has the connection from now on. */

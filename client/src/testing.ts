@@ -70,7 +70,12 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
 
   'keeps every field of what is sent, whatever is in the text': async ({ store }) => {
-    const entries = ODD_TEXTS.map((content, index) => ({ ...entry(`id-${index}`, content), to: content || 'bob' }));
+    const extras = { meta: { a: [1, { b: null }] }, ttl: 60, topic: 't', urgency: 'high' } as const;
+    const entries: OutboxEntry[] = ODD_TEXTS.map((content, index) => ({
+      ...entry(`id-${index}`, content),
+      to: content || 'bob',
+      ...(index % 2 === 0 && extras),
+    }));
     for (const each of entries) await store.append(each);
     same(await store.outbox(), entries, 'the outbox');
   },

@@ -17,6 +17,13 @@ export class FakeClient {
     return [...this.#pending];
   }
 
+  /** What was signalled, each as its recipient and its kind. */
+  readonly signals: string[] = [];
+
+  signal(to: string, kind: string): void {
+    this.signals.push(`${to} ${kind}`);
+  }
+
   connect(): void {
     this.calls.push('connect');
   }

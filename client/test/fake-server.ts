@@ -41,10 +41,12 @@ export class FakeSocket {
       pending: 0,
       ackWindow: 64,
       maxContentBytes: 65_536,
+      maxMetaBytes: 4_096,
       heartbeatMs: 25_000,
       framesPerSecond: null,
       frameBurst: 60,
       broadcastsPerSecond: null,
+      signalsPerSecond: null,
       serverTime: new Date().toISOString(),
       ...changes,
     });
@@ -56,7 +58,7 @@ export class FakeSocket {
     this.say('message', { ...message, ...changes });
   }
 
-  receipt(id: string, status: 'delivered' | 'stored' | 'broadcast' = 'delivered'): void {
+  receipt(id: string, status: ServerEvents['receipts'][number]['status'] = 'delivered'): void {
     this.say('receipts', [{ id, status, sentAt: SENT_AT }]);
   }
 

@@ -17,8 +17,8 @@ describe('leaving', () => {
 
   it('keeps what waits, sends it when it is back, and lets it be taken back meanwhile', async () => {
     const { client, online, statuses } = stage();
-    client.send('bob', 'x', 'm0');
-    client.send('bob', 'x', 'm1');
+    client.send('bob', 'x', { id: 'm0' });
+    client.send('bob', 'x', { id: 'm1' });
     await settle();
     client.leave();
     client.cancel('m0');
@@ -32,7 +32,7 @@ describe('leaving', () => {
     const { client, online, server } = stage();
     await online();
     client.leave();
-    client.send('bob', 'x', 'm0');
+    client.send('bob', 'x', { id: 'm0' });
     await pass(60_000);
     expect([server.sockets.length, client.pending.length]).toEqual([1, 1]);
     await client.close();

@@ -4,7 +4,7 @@ import { createRoot, hydrateRoot, type Root } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
 import { eventually } from '../../test/support/deadline.js';
 import { createClient, type ReceivedMessage } from '../src/index.js';
-import { HoldfastProvider, useConnection, useHoldfast, useHoldfastEvent, usePending } from '../src/react.js';
+import { HoldfastProvider, useConnection, useHoldfast, useHoldfastEvent, usePending, useTyping } from '../src/react.js';
 import { DeafSocket, FakeClient } from './fake-client.js';
 
 const scope = globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean };
@@ -254,5 +254,49 @@ describe('a page that a server has rendered', () => {
     expect(mismatches).toEqual([]);
     expect(container.textContent).toBe('onlinem1 ');
     expect([onServer.calls, inBrowser.calls]).toEqual([[], ['connect']]);
+  });
+});
+
+describe('useTyping', () => {
+  function Typist({ peer }: { peer: string }) {
+    const { isTyping, tell } = useTyping(peer);
+    return (
+      <>
+        {`${peer} ${isTyping}`}
+        <button onClick={() => tell('see y')} />
+        <button onClick={() => tell('')} />
+      </>
+    );
+  }
+
+  const press = (button: 'type' | 'empty') =>
+    act(() => container.querySelectorAll('button')[button === 'type' ? 0 : 1]!.click());
+
+  it('hears whether the other types, and tells them, until it is unmounted or about somebody else', async () => {
+    const chat = new FakeClient();
+    const show = (peer: string) =>
+      render(
+        <StrictMode>
+          <HoldfastProvider client={chat.client}>
+            <Typist peer={peer} />
+          </HoldfastProvider>
+        </StrictMode>,
+      );
+    show('bob');
+    expect(container.textContent).toBe('bob false');
+    await act(() => chat.tell('signal', { from: 'carol', kind: 'composing' }));
+    expect(container.textContent).toBe('bob false');
+    await act(() => chat.tell('signal', { from: 'bob', kind: 'composing' }));
+    expect(container.textContent).toBe('bob true');
+    press('type');
+    press('empty');
+    press('type');
+    show('carol');
+    expect(container.textContent).toBe('carol false');
+    expect(chat.signals).toEqual(['bob composing', 'bob paused', 'bob composing', 'bob paused']);
+    press('type');
+    unmount();
+    expect(chat.signals.slice(4)).toEqual(['carol composing', 'carol paused']);
+    await chat.tell('signal', { from: 'carol', kind: 'composing' });
   });
 });

@@ -8,7 +8,7 @@ const ids = (count: number, from = 0) => Array.from({ length: count }, (_, n) =>
 describe('sending', () => {
   it('keeps what was sent while offline, and writes it in order when online', async () => {
     const { client, online } = stage();
-    for (const id of ids(5)) client.send('bob', `text ${id}`, id);
+    for (const id of ids(5)) client.send('bob', `text ${id}`, { id });
     await settle();
     expect(client.pending.map(({ id }) => id)).toEqual(ids(5));
     const socket = await online();
@@ -18,7 +18,7 @@ describe('sending', () => {
 
   it('resolves kept before settled, and settled with the first receipt', async () => {
     const { client, online, statuses } = stage();
-    const sent = client.send('bob', 'hi', 'm0');
+    const sent = client.send('bob', 'hi', { id: 'm0' });
     expect(await sent.kept).toEqual({ persistent: false });
     const socket = await online();
     socket.receipt('m0', 'stored');
@@ -33,7 +33,7 @@ describe('sending', () => {
   it('writes what has no receipt again after a lost connection, with the same ids and in order', async () => {
     const { client, online, server } = stage();
     const first = await online();
-    for (const id of ids(4)) client.send('bob', id, id);
+    for (const id of ids(4)) client.send('bob', id, { id });
     await settle();
     first.receipt('m1');
     first.end();
@@ -47,7 +47,7 @@ describe('sending', () => {
   it('has 16 messages on the wire at most', async () => {
     const { client, online } = stage();
     const socket = await online();
-    for (const id of ids(20)) client.send('bob', id, id);
+    for (const id of ids(20)) client.send('bob', id, { id });
     await settle();
     expect(socket.ids()).toEqual(ids(16));
     socket.receipt('m0');
@@ -60,7 +60,7 @@ describe('sending', () => {
     const { client, online, server } = stage();
     server.answer = (socket, { event, data }) => event === 'send' && socket.receipt((data as { id: string }).id);
     const socket = await online({ framesPerSecond: 20, frameBurst: 60 });
-    for (const id of ids(120)) client.send('bob', id, id);
+    for (const id of ids(120)) client.send('bob', id, { id });
     await settle();
     expect(socket.ids()).toEqual(ids(60));
     await pass(1_000);
@@ -73,7 +73,7 @@ describe('sending', () => {
   it('sends a broadcast when its turn comes, and never twice', async () => {
     const { client, online, server } = stage();
     const first = await online({ broadcastsPerSecond: 1 });
-    const all = ids(11).map((id) => client.broadcast(id, id));
+    const all = ids(11).map((id) => client.broadcast(id, { id }));
     await settle();
     expect(first.ids('broadcast')).toEqual(ids(10));
     for (const id of ids(9)) first.receipt(id, 'broadcast');
@@ -90,12 +90,12 @@ describe('sending', () => {
   it('holds one recipient whose mailbox is full, and lets others go on', async () => {
     const { client, online } = stage();
     const socket = await online();
-    client.send('bob', '1', 'b1');
-    client.send('bob', '2', 'b2');
+    client.send('bob', '1', { id: 'b1' });
+    client.send('bob', '2', { id: 'b2' });
     await settle();
     socket.refuse('b1', { code: 'MAILBOX_FULL', temporary: true });
-    client.send('bob', '3', 'b3');
-    client.send('carol', '1', 'c1');
+    client.send('bob', '3', { id: 'b3' });
+    client.send('carol', '1', { id: 'c1' });
     await settle();
     expect(socket.ids()).toEqual(['b1', 'b2', 'c1']);
     await pass(1_000);
@@ -107,10 +107,10 @@ describe('sending', () => {
   it.each(['STORE_UNAVAILABLE', 'STORE_FULL', 'SENDER_QUOTA'] as const)('holds the line on %s', async (code) => {
     const { client, online } = stage();
     const socket = await online();
-    client.send('bob', '1', 'b1');
+    client.send('bob', '1', { id: 'b1' });
     await settle();
     socket.refuse('b1', { code, temporary: true, ...(code === 'SENDER_QUOTA' ? { scope: 'sender' } : {}) });
-    client.send('carol', '1', 'c1');
+    client.send('carol', '1', { id: 'c1' });
     await settle();
     expect(socket.ids()).toEqual(['b1']);
     await pass(1_000);
@@ -121,7 +121,7 @@ describe('sending', () => {
   it('waits longer after each refusal, 30 s at most, and not any more after a receipt', async () => {
     const { client, online } = stage();
     const socket = await online();
-    client.send('bob', '1', 'b1');
+    client.send('bob', '1', { id: 'b1' });
     await settle();
     const pauses: number[] = [];
     for (let n = 1; n <= 8; n += 1) {
@@ -140,7 +140,7 @@ describe('sending', () => {
   it('rejects settled with the code of a final refusal, and forgets the message', async () => {
     const { client, online } = stage();
     const socket = await online();
-    const { settled } = client.send('b|b', 'x', 'm0');
+    const { settled } = client.send('b|b', 'x', { id: 'm0' });
     await settle();
     socket.refuse('m0', { code: 'BAD_RECIPIENT', message: 'no such name' });
     await expect(settled).rejects.toThrow(new RefusedError('BAD_RECIPIENT', 'no such name'));
@@ -151,9 +151,9 @@ describe('sending', () => {
   it('gives up the biggest message on the wire when a frame was too big, and sends the others again', async () => {
     const { client, online, server, statuses } = stage();
     const socket = await online();
-    client.send('bob', 'short', 'm0');
-    client.send('bob', 'x'.repeat(1_000), 'm1');
-    client.send('bob', 'short too', 'm2');
+    client.send('bob', 'short', { id: 'm0' });
+    client.send('bob', 'x'.repeat(1_000), { id: 'm1' });
+    client.send('bob', 'short too', { id: 'm2' });
     await settle();
     socket.end(1009);
     await pass(500);
@@ -166,8 +166,8 @@ describe('sending', () => {
 
   it('never writes content that is longer than the server takes', async () => {
     const { client, online, statuses } = stage();
-    client.send('bob', 'é'.repeat(6), 'm0');
-    client.send('bob', 'é'.repeat(5), 'm1');
+    client.send('bob', 'é'.repeat(6), { id: 'm0' });
+    client.send('bob', 'é'.repeat(5), { id: 'm1' });
     const socket = await online({ maxContentBytes: 10 });
     expect(socket.ids()).toEqual(['m1']);
     expect(statuses()).toEqual(['m0 CONTENT_TOO_LARGE']);
@@ -176,21 +176,21 @@ describe('sending', () => {
 
   it('refuses what is beyond the limits of the outbox, in messages and in bytes', async () => {
     const { client } = stage({ outbox: { maxMessages: 2, maxBytes: 10 } });
-    client.send('bob', '12345', 'm0');
-    const tooMuch = client.send('bob', '123456', 'm1');
+    client.send('bob', '12345', { id: 'm0' });
+    const tooMuch = client.send('bob', '123456', { id: 'm1' });
     await expect(tooMuch.kept).rejects.toMatchObject({ code: 'OUTBOX_FULL' });
     await expect(tooMuch.settled).rejects.toMatchObject({ code: 'OUTBOX_FULL' });
-    client.send('bob', '', 'm2');
-    await expect(client.send('bob', '', 'm3').settled).rejects.toMatchObject({ code: 'OUTBOX_FULL' });
+    client.send('bob', '', { id: 'm2' });
+    await expect(client.send('bob', '', { id: 'm3' }).settled).rejects.toMatchObject({ code: 'OUTBOX_FULL' });
     expect(client.pending.map(({ id }) => id)).toEqual(['m0', 'm2']);
     await client.close();
   });
 
   it('refuses what waited too long', async () => {
     const { client, online } = stage({ outbox: { maxAgeMs: 1_000 } });
-    const { settled } = client.send('bob', 'old', 'm0');
+    const { settled } = client.send('bob', 'old', { id: 'm0' });
     await pass(1_001);
-    client.send('bob', 'new', 'm1');
+    client.send('bob', 'new', { id: 'm1' });
     const socket = await online();
     await expect(settled).rejects.toMatchObject({ code: 'TOO_OLD' });
     expect(socket.ids()).toEqual(['m1']);
@@ -200,7 +200,7 @@ describe('sending', () => {
   it('takes a message back that is not on the wire, and no other', async () => {
     const { client, online } = stage();
     const socket = await online();
-    for (const id of ids(17)) client.send('bob', id, id);
+    for (const id of ids(17)) client.send('bob', id, { id });
     await settle();
     client.cancel('m16');
     client.cancel('m0');
@@ -213,13 +213,13 @@ describe('sending', () => {
 
   it('refuses an id that the server would not take', async () => {
     const { client } = stage();
-    await expect(client.send('bob', 'x', 'a b').settled).rejects.toMatchObject({ code: 'BAD_FRAME' });
+    await expect(client.send('bob', 'x', { id: 'a b' }).settled).rejects.toMatchObject({ code: 'BAD_FRAME' });
     await client.close();
   });
 
   it('sends once what was sent twice with one id', async () => {
     const { client, online } = stage();
-    expect(client.send('bob', 'x', 'm0')).toBe(client.send('bob', 'x', 'm0'));
+    expect(client.send('bob', 'x', { id: 'm0' })).toBe(client.send('bob', 'x', { id: 'm0' }));
     expect((await online()).ids()).toEqual(['m0']);
     await client.close();
   });
@@ -227,11 +227,11 @@ describe('sending', () => {
   it('goes on with what an earlier client has left in the store', async () => {
     const store = new MemoryStore();
     const before = stage({ store });
-    for (const id of ids(3)) before.client.send('bob', id, id);
+    for (const id of ids(3)) before.client.send('bob', id, { id });
     await settle();
     await before.client.close();
     const after = stage({ store });
-    after.client.send('bob', 'last', 'm3');
+    after.client.send('bob', 'last', { id: 'm3' });
     const socket = await after.online();
     expect(socket.ids()).toEqual(ids(4));
     await after.client.close();
@@ -240,7 +240,7 @@ describe('sending', () => {
   it('rejects what has no outcome when it is closed, and leaves it in the store', async () => {
     const store = new MemoryStore();
     const { client } = stage({ store });
-    const { settled } = client.send('bob', 'x', 'm0');
+    const { settled } = client.send('bob', 'x', { id: 'm0' });
     await settle();
     await client.close();
     await expect(settled).rejects.toMatchObject({ code: 'CLOSED' });
@@ -252,7 +252,7 @@ describe('sending', () => {
     const store = new MemoryStore();
     const { client, online, states } = stage({ store });
     const socket = await online();
-    client.send('bob', 'x', 'm0');
+    client.send('bob', 'x', { id: 'm0' });
     socket.message('in');
     await settle();
     await client.clear();

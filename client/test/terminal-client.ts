@@ -41,6 +41,8 @@ export class FakeClient implements HoldfastClient {
     return this.take(null, content);
   }
 
+  signal(): void {}
+
   cancel(): void {}
 
   connect(): void {

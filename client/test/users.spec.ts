@@ -7,8 +7,8 @@ describe('a server that names another user', () => {
   it('gets nothing of what this one has sent, and the client stops and says why', async () => {
     const store = new MemoryStore();
     const { client, online, server, receipts } = stage({ user: 'alice', store, token: () => 'token of bob' });
-    client.send('carol', 'from alice', 'm0');
-    client.broadcast('from alice to all', 'b0');
+    client.send('carol', 'from alice', { id: 'm0' });
+    client.broadcast('from alice to all', { id: 'b0' });
     const socket = await online({ user: 'bob' });
     await pass(60_000);
     expect([socket.sent, socket.isClosed, server.sockets.length]).toEqual([[], true, 1]);
@@ -34,7 +34,7 @@ describe('a server that names another user', () => {
   it('is found out by whom it named first where the options name nobody', async () => {
     const { client, online, server } = stage({ user: undefined as never, token: () => 'token' });
     (await online({ user: 'alice' })).end();
-    client.send('carol', 'from alice', 'm0');
+    client.send('carol', 'from alice', { id: 'm0' });
     await pass(500);
     server.last.welcome({ user: 'bob' });
     await settle();

@@ -27,10 +27,14 @@ export interface AsyncApiDocument {
 type ClientEvent = keyof typeof CLIENT_DATA;
 type ServerEvent = keyof typeof SERVER_DATA;
 
+/** The name of a frame of a client in the document: a server may send an event of the same name. */
+const nameOf = (event: ClientEvent) => (event in SERVER_DATA ? `client-${event}` : event);
+
 /** The frames with which the server replies to each frame. */
 const REPLIES: Readonly<Record<ClientEvent, readonly ServerEvent[]>> = {
   send: ['receipts', 'exception'],
   broadcast: ['receipts', 'exception'],
+  signal: ['exception'],
   ack: ['exception'],
   ping: ['pong'],
   renew: ['renewed', 'exception'],
@@ -68,9 +72,9 @@ export function describeSocket(description: SocketDescription = {}): AsyncApiDoc
   const { title = 'Holdfast', version = '1.0.0', path = '/chat' } = description;
   const clientEvents = Object.keys(CLIENT_DATA) as ClientEvent[];
   const serverEvents = Object.keys(SERVER_DATA) as ServerEvent[];
-  const messages = Object.entries({ ...CLIENT_DATA, ...SERVER_DATA }).map(([event, data]) => [
-    event,
-    { name: event, summary: data.description, payload: payloadOf(event, data) },
+  const messages = Object.fromEntries([
+    ...clientEvents.map((event) => [nameOf(event), messageOf(event, CLIENT_DATA[event])] as const),
+    ...serverEvents.map((event) => [event, messageOf(event, SERVER_DATA[event])] as const),
   ]);
   return {
     asyncapi: '3.0.0',
@@ -79,19 +83,20 @@ export function describeSocket(description: SocketDescription = {}): AsyncApiDoc
     channels: {
       chat: {
         address: path,
-        messages: byName([...clientEvents, ...serverEvents], (event) => ref('components', 'messages', event)),
+        messages: byName(Object.keys(messages), (name) => ref('components', 'messages', name)),
         bindings: { ws: HANDSHAKE },
       },
     },
     operations: {
-      ...byName(clientEvents, (event) => ({
-        ...operation('receive', [event]),
-        reply: { channel: CHANNEL, messages: REPLIES[event].map(inChannel) },
-      })),
-      ...byName(serverEvents, (event) => operation('send', [event])),
+      ...Object.fromEntries(clientEvents.map((event) => [nameOf(event), reception(event)])),
+      ...byName(serverEvents, (event) => operation('send', event)),
     },
-    components: { messages: Object.fromEntries(messages) as AsyncApiDocument['components']['messages'] },
+    components: { messages },
   };
+}
+
+function messageOf(event: string, data: z.ZodType) {
+  return { name: event, summary: data.description, payload: payloadOf(event, data) };
 }
 
 function payloadOf(event: string, data: z.ZodType): Record<string, unknown> {
@@ -103,8 +108,13 @@ function payloadOf(event: string, data: z.ZodType): Record<string, unknown> {
 const CHANNEL = ref('channels', 'chat');
 
 /** One side of the socket; the document speaks for the server, which `receive`s and `send`s. */
-function operation(action: 'receive' | 'send', events: readonly string[]): object {
-  return { action, channel: CHANNEL, messages: events.map(inChannel) };
+function operation(action: 'receive' | 'send', name: string): object {
+  return { action, channel: CHANNEL, messages: [inChannel(name)] };
+}
+
+function reception(event: ClientEvent): object {
+  const reply = { channel: CHANNEL, messages: REPLIES[event].map(inChannel) };
+  return { ...operation('receive', nameOf(event)), reply };
 }
 
 function inChannel(event: string): object {
@@ -115,6 +125,6 @@ function ref(...parts: readonly string[]): object {
   return { $ref: `#/${parts.join('/')}` };
 }
 
-function byName<Name extends string>(names: readonly Name[], valueOf: (name: Name) => object): object {
+function byName(names: readonly string[], valueOf: (name: string) => object): object {
   return Object.fromEntries(names.map((name) => [name, valueOf(name)]));
 }

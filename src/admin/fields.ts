@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isMessageId, MESSAGE_ID_RULE } from '../protocol/message.js';
+import { isTopic, isTtl, META_RULE, metaTextOf, TOPIC_RULE, TTL_RULE, URGENCIES } from '../protocol/message-extras.js';
 import { CONTENT_RULE, isContent } from '../protocol/send-request.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
@@ -21,6 +22,32 @@ export const messageId = z.string().refine(isMessageId, MESSAGE_ID_RULE).meta({ 
 
 /** The content of a message. */
 export const content = z.string().refine(isContent, CONTENT_RULE).meta({ example: 'Your order is on its way.' });
+
+/** What an application adds to the content of a message. */
+export const meta = z
+  .record(z.string(), z.unknown())
+  .refine((written) => metaTextOf(written) !== null, META_RULE)
+  .meta({ description: 'What the application adds to the content.', example: { type: 'order.shipped', order: 7 } });
+
+/** How long a message is worth something. */
+export const ttl = z
+  .number()
+  .refine(isTtl, TTL_RULE)
+  .meta({
+    description: 'Seconds after which it is not delivered; 0: only to a connection there is now.',
+    example: 600,
+  });
+
+/** The topic of a message. */
+export const topic = z
+  .string()
+  .refine(isTopic, TOPIC_RULE)
+  .meta({ description: 'It replaces what waits with the same sender, recipient and topic.', example: 'order-7' });
+
+/** The urgency of a message. */
+export const urgency = z
+  .enum(URGENCIES)
+  .meta({ description: 'Left out, it is `normal`. It never changes the order.', example: 'high' });
 
 /** A time in a reply. */
 export const time = z.string().meta({ example: '2026-11-23T09:30:00.000Z' });

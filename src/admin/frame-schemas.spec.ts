@@ -20,6 +20,7 @@ type Sameness<Data extends Record<keyof Events, z.ZodType>, Events> = {
 const CLIENT: Sameness<typeof CLIENT_DATA, ClientEvents> = {
   send: true,
   broadcast: true,
+  signal: true,
   ack: true,
   ping: true,
   renew: true,
@@ -28,6 +29,7 @@ const CLIENT: Sameness<typeof CLIENT_DATA, ClientEvents> = {
 const SERVER: Sameness<typeof SERVER_DATA, ServerEvents> = {
   welcome: true,
   message: true,
+  signal: true,
   receipts: true,
   endings: true,
   'caught-up': true,

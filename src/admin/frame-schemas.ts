@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../protocol/chat-error.js';
 import { MESSAGE_ID } from '../protocol/message.js';
+import { TOPIC, URGENCIES } from '../protocol/message-extras.js';
+import { SIGNAL_KIND } from '../protocol/signal.js';
 import { MAX_USER_NAME_BYTES } from '../protocol/user-name.js';
 import type { ClientEvents, ErrorCode, ServerEvents } from '../protocol/wire.js';
 
@@ -11,14 +13,41 @@ const user = z.string().min(1).max(MAX_USER_NAME_BYTES).describe('A user name, o
 const id = z.string().regex(MESSAGE_ID).describe('The id of a message: the one of its sender, or one of the server.');
 const ownId = id.describe('Left out, the server makes one. A repeat with the same id is not accepted twice.');
 const content = z.string().describe('At most `maxContentBytes` in UTF-8, which `welcome` says.');
+const meta = z
+  .record(z.string(), z.unknown())
+  .describe('What the application adds to the content: at most `maxMetaBytes` as JSON, which `welcome` says.');
+const topic = z
+  .string()
+  .regex(TOPIC)
+  .describe('A message replaces the one that waits with the same sender, recipient and topic.');
+const urgency = z.enum(URGENCIES).describe('Left out, it is `normal`. It never changes the order.');
 const time = z.string().meta({ format: 'date-time', examples: ['2026-11-23T09:30:00.000Z'] });
+const kind = z.string().regex(SIGNAL_KIND).describe('What it says, such as `composing`.');
+const signalData = z.unknown().optional().describe('A value of up to 1,024 bytes as JSON.');
 const count = z.int().min(0);
 const rate = z.number().positive().nullable().describe('In a second; null when there is no limit.');
 
 /** What a client sends, by event. */
 export const CLIENT_DATA = {
-  send: z.object({ to: user, content, id: ownId.optional() }).describe('Sends a message to one user.'),
-  broadcast: z.object({ content, id: ownId.optional() }).describe('Sends to everybody who is connected now.'),
+  send: z
+    .object({
+      to: user,
+      content,
+      id: ownId.optional(),
+      meta: meta.optional(),
+      ttl: count
+        .describe('Seconds from the acceptance, after which it is not delivered; 0: only to a connection there is now.')
+        .optional(),
+      topic: topic.optional(),
+      urgency: urgency.optional(),
+    })
+    .describe('Sends a message to one user.'),
+  broadcast: z
+    .object({ content, id: ownId.optional(), meta: meta.optional() })
+    .describe('Sends to everybody who is connected now.'),
+  signal: z
+    .object({ to: user, kind, data: signalData })
+    .describe('Says something to the connections that a user has now; it is never stored.'),
   ack: z.object({ seq: count }).describe('Confirms every message of this connection up to this `seq`.'),
   ping: z.object({}).describe('Asks whether the server is there.'),
   renew: z.object({ token: z.string() }).describe('Brings a new bearer token of the same user.'),
@@ -32,11 +61,13 @@ export const SERVER_DATA = {
       connectionId: z.string(),
       pending: count.nullable().describe('Messages that wait for this user; null if the store cannot be read.'),
       ackWindow: count.describe('How many messages are written before one has to be confirmed.'),
-      maxContentBytes: count,
+      maxContentBytes: count.describe('Of the content and its meta together.'),
+      maxMetaBytes: count.describe('Of the meta as JSON; 0 when the server takes none.'),
       heartbeatMs: count,
       framesPerSecond: rate,
       frameBurst: count.describe('How many messages may be sent at once.'),
       broadcastsPerSecond: rate,
+      signalsPerSecond: rate,
       serverTime: time,
     })
     .describe('The first frame: who is connected, and the limits of the server.'),
@@ -49,20 +80,25 @@ export const SERVER_DATA = {
       content: z.string(),
       sentAt: time,
       stored: z.boolean().describe('Whether it had to wait, in the store or behind others.'),
+      meta: meta.optional(),
+      expiresAt: time.optional().describe('When it is worth nothing any more; only of a message with a `ttl`.'),
+      topic: topic.optional(),
+      urgency: urgency.optional(),
     })
     .describe('A message to this user, or a broadcast.'),
+  signal: z.object({ from: user, kind, data: signalData }).describe('What a user does now: at most once, never late.'),
   receipts: z
     .array(
       z.object({
         id,
-        status: z.enum(['delivered', 'stored', 'broadcast']),
+        status: z.enum(['delivered', 'stored', 'broadcast', 'absent']),
         sentAt: time,
         recipients: count.optional().describe('Only of a broadcast: to how many connections it went.'),
       }),
     )
     .describe('What was accepted of what this connection has sent.'),
   endings: z
-    .array(z.object({ id, to: user, end: z.enum(['delivered', 'expired', 'purged', 'evicted']) }))
+    .array(z.object({ id, to: user, end: z.enum(['delivered', 'expired', 'purged', 'evicted', 'replaced']) }))
     .describe('What became of messages of this user that were `stored`: a hint, at most once.'),
   'caught-up': z
     .object({ delivered: count })

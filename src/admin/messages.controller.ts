@@ -5,7 +5,8 @@ import { sendAndWait } from '../delivery/send-and-wait.js';
 import { toIsoTime } from '../protocol/message.js';
 import { AdminController } from './admin-controller.decorator.js';
 import { AuditFields } from './audit.interceptor.js';
-import { content, messageId, time, userName } from './fields.js';
+import { checkBroadcast, checkSend } from '../protocol/send-request.js';
+import { content, messageId, meta, time, topic, ttl, urgency, userName } from './fields.js';
 import { SchemaPipe } from './schema.pipe.js';
 
 export const messageBody = z
@@ -20,6 +21,10 @@ export const messageBody = z
     id: messageId
       .optional()
       .meta({ description: '1 to 64 of A-Z a-z 0-9 _ -; made by the server if left out.', example: 'order-4711' }),
+    meta: meta.optional(),
+    ttl: ttl.optional(),
+    topic: topic.optional(),
+    urgency: urgency.optional(),
   })
   .refine(({ to, broadcast = false }) => broadcast === (to === undefined), {
     path: ['to'],
@@ -28,7 +33,9 @@ export const messageBody = z
 
 export const receiptDto = z.object({
   id: messageId,
-  status: z.enum(['delivered', 'stored', 'broadcast']),
+  status: z
+    .enum(['delivered', 'stored', 'broadcast', 'absent'])
+    .describe('`absent`: it had a `ttl` of 0, and nobody was there who confirmed it.'),
   sentAt: time,
   recipients: z.number().optional().describe('Only of a broadcast: the connections that it was written to.'),
 });
@@ -44,7 +51,8 @@ export class MessagesController {
     @Body(new SchemaPipe(messageBody)) body: z.infer<typeof messageBody>,
     @Res({ passthrough: true }) response: { status(code: number): unknown },
   ): Promise<z.infer<typeof receiptDto>> {
-    const { receipt, repeated } = await sendAndWait(this.delivery, body);
+    const request = body.to === undefined ? checkBroadcast(body, body.from) : checkSend(body, body.from);
+    const { receipt, repeated } = await sendAndWait(this.delivery, request);
     response.status(repeated ? HttpStatus.OK : HttpStatus.CREATED);
     return { ...receipt, sentAt: toIsoTime(receipt.sentAt) };
   }

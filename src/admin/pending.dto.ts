@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { StoredMessage } from '../delivery/mailbox-store.js';
 import type { PendingOfUser } from '../offline-messages/pending-list.table.js';
 import { toIsoTime } from '../protocol/message.js';
-import { content, cursorOf, messageId, pageLimit, pageOf, time, userName } from './fields.js';
+import { content, cursorOf, messageId, meta, pageLimit, pageOf, time, topic, urgency, userName } from './fields.js';
 
 /** The total when the first page was read. The cursors carry it, because counting reads the whole table. */
 const total = z.int().min(0);
@@ -43,6 +43,10 @@ const pendingMessageDto = z.object({
   content,
   sentAt: time,
   storedAt: time,
+  meta: meta.optional(),
+  expiresAt: time.optional().describe('When its `ttl` is over.'),
+  topic: topic.optional(),
+  urgency: urgency.optional(),
 });
 
 export const pendingMessagePage = pageOf(
@@ -57,6 +61,14 @@ export function toMailboxDto({ user, count, bytes, oldest, newest }: PendingOfUs
 }
 
 export function toPendingMessageDto(row: StoredMessage): z.infer<typeof pendingMessageDto> {
-  const { id, from, to, content, sentAt, storedAt } = row;
-  return { id, from, to, content, sentAt: toIsoTime(sentAt), storedAt: toIsoTime(storedAt) };
+  const { id, from, to, content, sentAt, storedAt, extras } = row;
+  const plain = { id, from, to, content, sentAt: toIsoTime(sentAt), storedAt: toIsoTime(storedAt) };
+  if (extras === undefined) return plain;
+  return {
+    ...plain,
+    meta: extras.meta === undefined ? undefined : (JSON.parse(extras.meta) as Record<string, unknown>),
+    expiresAt: extras.expiresAt === undefined ? undefined : toIsoTime(extras.expiresAt),
+    topic: extras.topic,
+    urgency: extras.urgency,
+  };
 }

@@ -4,7 +4,7 @@ import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { inNoContext } from '../options/no-context.js';
-import type { ChatEvents } from './chat-events.js';
+import { toChatMessage, type ChatEvents } from './chat-events.js';
 import { listeningMethods, type ListeningMethod } from './listening-methods.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
@@ -84,14 +84,16 @@ export class ChatEventListeners implements OnModuleInit {
 
   private hearMessages(): void {
     const { ledger } = this.delivery;
-    if (this.hasAny('accepted')) ledger.accepted.on((message) => this.emit('accepted', message));
+    if (this.hasAny('accepted')) ledger.accepted.on((message) => this.emit('accepted', toChatMessage(message)));
     if (this.hasAny('stored')) {
-      ledger.stored.on((message) => this.emit('stored', { ...message, online: this.isOnline(message.to) }));
+      ledger.stored.on((message) =>
+        this.emit('stored', { ...toChatMessage(message), online: this.isOnline(message.to) }),
+      );
     }
     if (this.hasAny('confirmed')) {
       ledger.confirmed.on(({ id, from, to, sentAt }) => this.emit('confirmed', { id, from, to, sentAt }));
     }
-    if (!this.hasAny('expired', 'purged', 'evicted')) return;
+    if (!this.hasAny('expired', 'purged', 'evicted', 'replaced')) return;
     this.store.removed.on(({ id, from, to, sentAt }, reason) => {
       if (reason !== 'confirmed') this.emit(reason, { id, from, to, sentAt });
     });

@@ -1,8 +1,32 @@
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import type { Message } from '../protocol/message.js';
+import type { Urgency } from '../protocol/wire.js';
 
-/** A message without its content. */
-export type MessageHeader = Omit<Message, 'content'>;
+/** What names a message, without what it says. */
+export type MessageHeader = Omit<Message, 'content' | 'extras'>;
+
+/** A message, with what its sender has added. */
+export interface ChatMessage extends MessageHeader {
+  readonly content: string;
+  readonly meta?: Readonly<Record<string, unknown>>;
+  /** When its `ttl` is over, in milliseconds since 1970. */
+  readonly expiresAt?: number;
+  readonly topic?: string;
+  readonly urgency?: Urgency;
+}
+
+/** Returns a message as the application sees it; only the fields that were given are there. */
+export function toChatMessage({ extras, ...message }: Message): ChatMessage {
+  if (extras === undefined) return message;
+  const { meta, expiresAt, topic, urgency } = extras;
+  return {
+    ...message,
+    ...(meta !== undefined && { meta: JSON.parse(meta) as Record<string, unknown> }),
+    ...(expiresAt !== undefined && { expiresAt }),
+    ...(topic !== undefined && { topic }),
+    ...(urgency !== undefined && { urgency }),
+  };
+}
 
 /** What happens in a chat, by the name of the event. Times are milliseconds since 1970. */
 export interface ChatEvents {
@@ -10,22 +34,27 @@ export interface ChatEvents {
   connected: ConnectionInfo;
   /** A connection has ended. `online` says whether its user has another one that is open. */
   disconnected: ConnectionInfo & { readonly online: boolean };
-  /** A direct message was accepted: it was relayed to a connection of its recipient, or is on the disk. */
-  accepted: Message;
+  /**
+   * A direct message was accepted: it was relayed to a connection of its recipient, or is on the disk. One with a `ttl`
+   * of 0 is accepted when it is confirmed.
+   */
+  accepted: ChatMessage;
   /**
    * A direct message was committed to the store. If `online` is false, the recipient has no open connection and could
    * be notified by other means. If it is true, the recipient is connected, and the message had to wait or was not
    * confirmed in time.
    */
-  stored: Message & { readonly online: boolean };
+  stored: ChatMessage & { readonly online: boolean };
   /** A direct message was confirmed by its recipient. */
   confirmed: MessageHeader;
-  /** A stored message was not confirmed within `retentionMs`, and was deleted. */
+  /** A stored message was not confirmed within `retentionMs`, or within its `ttl`, and was deleted. */
   expired: MessageHeader;
   /** A stored message was deleted by an administrator. */
   purged: MessageHeader;
   /** A stored message was deleted because its mailbox was full (`overflow: 'evict-oldest'`). */
   evicted: MessageHeader;
+  /** A stored message was deleted because its sender has stored a newer one with the same topic. */
+  replaced: MessageHeader;
 }
 
 /** The metadata key of a listening method; the value lists its events. */

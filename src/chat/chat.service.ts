@@ -5,7 +5,14 @@ import { DeliveryService } from '../delivery/delivery.service.js';
 import { sendAndWait } from '../delivery/send-and-wait.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
-import { checkBroadcast, checkName, checkSend, type SendRequest } from '../protocol/send-request.js';
+import {
+  checkBroadcast,
+  checkName,
+  checkSend,
+  type CheckedRequest,
+  type SendRequest,
+} from '../protocol/send-request.js';
+import { checkSignal, type SignalRequest } from '../protocol/signal.js';
 import { ChatException } from './chat-exception.js';
 
 /** The chat, for the application around it. What is sent here is not subject to `authorize` or to rate limits. */
@@ -17,8 +24,9 @@ export class ChatService {
   ) {}
 
   /**
-   * Sends a direct message. Resolves with its receipt when the recipient has confirmed it or it is on the disk. Rejects
-   * with a ChatException, which says whether the same request may succeed later.
+   * Sends a direct message. Resolves with its receipt when the recipient has confirmed it or it is on the disk, or, with
+   * a `ttl` of 0, when it is `absent`. Rejects with a ChatException, which says whether the same request may succeed
+   * later.
    *
    * It is not part of a database transaction: call it after the commit, with an `id` made from the row, so that a
    * repeat does no harm. What is sent before a rollback stays sent.
@@ -31,8 +39,17 @@ export class ChatService {
    * Writes to everybody who is connected, and stores nothing. The receipt says to how many connections it was written,
    * or for how many it is kept behind a backlog.
    */
-  async broadcast(request: Omit<SendRequest, 'to'>): Promise<Receipt> {
+  async broadcast(request: Pick<SendRequest, 'from' | 'content' | 'id' | 'meta'>): Promise<Receipt> {
     return this.submit(() => checkBroadcast(request, checkName(request.from, 'from')));
+  }
+
+  /**
+   * Tells a user something that counts only now, such as `composing`, and stores nothing. It goes to the JSON
+   * connections that the user has now, at most once. Returns to how many it was written; throws a ChatException if the
+   * signal is not valid.
+   */
+  signal(request: SignalRequest): number {
+    return orThrow(() => this.delivery.signal(checkSignal(request, checkName(request.from, 'from'))));
   }
 
   isOnline(user: string): boolean {
@@ -57,7 +74,7 @@ export class ChatService {
     return this.connectionService.disconnect(validName(user), reason);
   }
 
-  private submit(check: () => SendRequest): Promise<Receipt> {
+  private submit(check: () => CheckedRequest): Promise<Receipt> {
     return orException(async () => (await sendAndWait(this.delivery, check())).receipt);
   }
 }
@@ -72,9 +89,13 @@ async function orException<Result>(work: () => Promise<Result>): Promise<Result>
 }
 
 function validName(user: string): string {
+  return orThrow(() => checkName(user, 'user'));
+}
+
+function orThrow<Result>(work: () => Result): Result {
   try {
-    return checkName(user, 'user');
+    return work();
   } catch (error) {
-    throw ChatException.of(error as ChatError); // It throws nothing else.
+    throw error instanceof ChatError ? ChatException.of(error) : error;
   }
 }

@@ -1,5 +1,5 @@
 import type { ServerCodec } from '../protocol/frames.js';
-import type { Message } from '../protocol/message.js';
+import type { Message, MessageExtras } from '../protocol/message.js';
 import { textFrame } from './outbox.js';
 
 /**
@@ -16,6 +16,8 @@ export class Broadcast implements Omit<Message, 'to'> {
     readonly content: string,
     /** When the server accepted it, in milliseconds since 1970. */
     readonly sentAt: number,
+    /** Only its meta. */
+    readonly extras?: MessageExtras,
   ) {}
 
   /** Returns its frame in the protocol of this codec. */

@@ -11,11 +11,13 @@ export type ConnectionOptions = Pick<
   | 'maxBufferedBytes'
   | 'ackWindow'
   | 'maxContentBytes'
+  | 'maxMetaBytes'
   | 'heartbeatMs'
   | 'persistAfterMs'
   | 'framesPerSecond'
   | 'frameBurst'
   | 'broadcastsPerSecond'
+  | 'signalsPerSecond'
 >;
 
 /** What all connections share: the options, the end of a turn, and the counters over all of them. */

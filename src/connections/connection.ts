@@ -4,6 +4,7 @@ import type { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { ServerCodec } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
+import type { Signal } from '../protocol/signal.js';
 import type { WireEnding } from '../protocol/wire.js';
 import type { Broadcast } from './broadcast.js';
 import type { ConnectionContext } from './connection-context.js';
@@ -100,10 +101,11 @@ export class Connection implements ConnectionInfo, Turn {
   onOpened(pending: number | null): void {
     if (this.protocol === 'text') return;
     const { user, id: connectionId } = this;
-    const { ackWindow, maxContentBytes, heartbeatMs } = this.context.options;
-    const { framesPerSecond, frameBurst, broadcastsPerSecond } = this.context.options;
-    const limits = { ackWindow, maxContentBytes, heartbeatMs, framesPerSecond, frameBurst, broadcastsPerSecond };
-    this.write(this.codec.welcome({ user, connectionId, pending, ...limits, serverTime: this.now() }));
+    const { ackWindow, maxContentBytes, maxMetaBytes, heartbeatMs } = this.context.options;
+    const { framesPerSecond, frameBurst, broadcastsPerSecond, signalsPerSecond } = this.context.options;
+    const sizes = { ackWindow, maxContentBytes, maxMetaBytes, heartbeatMs };
+    const rates = { framesPerSecond, frameBurst, broadcastsPerSecond, signalsPerSecond };
+    this.write(this.codec.welcome({ user, connectionId, pending, ...sizes, ...rates, serverTime: this.now() }));
     this.reading.release(Hold.OPENING);
   }
 
@@ -125,6 +127,14 @@ export class Connection implements ConnectionInfo, Turn {
 
   onCaughtUp(delivered: number): void {
     this.write(this.codec.caughtUp(delivered));
+  }
+
+  /** Writes a signal; returns false if it would come late, because the peer does not read, or never, to a text client. */
+  writeSignal(signal: Signal): boolean {
+    if (!this.isOpen || this.isSlowConsumer || this.slowConsumer.skipsBroadcasts(this.bufferedBytes)) return false;
+    const text = this.codec.signal(signal);
+    this.write(text);
+    return text !== null;
   }
 
   writeReceipt(receipt: Receipt): void {

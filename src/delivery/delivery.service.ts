@@ -5,7 +5,9 @@ import { ConnectionService } from '../connections/connection.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
-import { checkSize, type SendRequest } from '../protocol/send-request.js';
+import { extrasOf } from '../protocol/message-extras.js';
+import { checkSize, type CheckedRequest } from '../protocol/send-request.js';
+import type { Signal } from '../protocol/signal.js';
 import { IdempotencyCache } from './idempotency-cache.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox } from './mailbox.js';
@@ -39,6 +41,9 @@ export class DeliveryService {
     store.removed.on((row, reason) => {
       if (reason !== 'confirmed') this.mailboxes.get(row.mailbox)?.onRemoved(row);
     });
+    store.spare.on((row, reason) => {
+      if (this.mailboxes.get(row.mailbox)?.isInFlight(row) !== true) store.remove(row, reason);
+    });
     store.displaced.on((above, byServer) => this.renumber(above, byServer));
   }
 
@@ -65,11 +70,13 @@ export class DeliveryService {
    * Accepts a direct message or a broadcast. Everything but its size was checked before; throws CONTENT_TOO_LARGE. The
    * listener is called when the receipt or the refusal is due.
    */
-  send(request: SendRequest, listener: OutcomeListener): void {
+  send(request: CheckedRequest, listener: OutcomeListener): void {
     const { from, to, content, id } = request;
-    const bytes = checkSize(request, this.options.maxContentBytes);
-    if (to === undefined) return this.broadcast(request, listener);
-    const message: Message = { id: id ?? newId(), from, to, content, sentAt: this.options.clock.now() };
+    const bytes = checkSize(request, this.options);
+    const sentAt = this.options.clock.now();
+    const extras = extrasOf(request, sentAt, this.options.retentionMs);
+    if (to === undefined) return this.broadcast(new Broadcast(id ?? newId(), from, content, sentAt, extras), listener);
+    const message: Message = { id: id ?? newId(), from, to, content, sentAt, extras };
     const receipt = id === undefined ? new PendingReceipt(message, listener) : this.repeats.accept(message, listener);
     if (receipt) this.mailboxOf(mailboxKeyOf(to)).accept(message, this.context.nextPosition(), bytes, receipt);
   }
@@ -78,12 +85,24 @@ export class DeliveryService {
    * Writes a message to everybody who is connected, its sender included. The receipt says to how many connections it
    * was written, or for how many it is kept behind a backlog.
    */
-  private broadcast({ from, content, id }: SendRequest, listener: OutcomeListener): void {
-    const broadcast = new Broadcast(id ?? newId(), from, content, this.options.clock.now());
+  private broadcast(broadcast: Broadcast, listener: OutcomeListener): void {
     this.ledger.countBroadcast();
     let recipients = 0;
     for (const { mailbox, reader } of this.readers.values()) if (mailbox.broadcast(reader, broadcast)) recipients += 1;
     listener.onReceipt({ id: broadcast.id, status: 'broadcast', sentAt: broadcast.sentAt, recipients }, false);
+  }
+
+  /**
+   * Writes a signal to the connections that its recipient has now. One that is behind its backlog, or does not read,
+   * gets none: it would come late. Returns to how many it was written.
+   */
+  signal(signal: Signal): number {
+    let written = 0;
+    for (const connection of this.connections.ofUser(signal.to)) {
+      if (this.readers.get(connection)?.reader.isUpToDate && connection.writeSignal(signal)) written += 1;
+    }
+    this.ledger.signals.add(written > 0 ? 'written' : 'dropped');
+    return written;
   }
 
   /**

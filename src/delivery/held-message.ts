@@ -80,11 +80,31 @@ export class HeldMessage implements StoreRequest, StoredHeader {
     return this.wasRelayed || this.current === 'stored';
   }
 
+  /** It goes to who is there now or to nobody, and is never stored: its sender gave a `ttl` of 0. */
+  get isLiveOnly(): boolean {
+    return this.message.extras?.expiresAt === this.message.sentAt;
+  }
+
+  get topic(): string | undefined {
+    return this.message.extras?.topic;
+  }
+
+  /** Its `ttl` is over, so it is written to nobody any more. */
+  hasExpired(clock: { now(): number }): boolean {
+    const expiresAt = this.message.extras?.expiresAt;
+    return expiresAt !== undefined && expiresAt < clock.now();
+  }
+
+  /** It is committed, and in flight to nobody. */
+  get isWaiting(): boolean {
+    return this.current === 'stored' && this.inFlight === 0;
+  }
+
   /** Notes that it is written to a connection; returns whether that accepts it. */
   relay(): boolean {
     if (this.isAccepted) return false;
     this.wasRelayed = true;
-    return true;
+    return !this.isLiveOnly; // It can't be stored, so it is accepted when it is confirmed.
   }
 
   get mailbox(): MailboxKey {

@@ -1,4 +1,5 @@
 import type { HeldMessage } from './held-message.js';
+import type { StoredKey } from './mailbox-store.js';
 
 /** Messages that are no longer held may stay among the others up to this many. */
 const SLACK = 8;
@@ -72,9 +73,27 @@ export class HeldMessages implements Iterable<HeldMessage> {
     return undecided;
   }
 
-  at(position: number): HeldMessage | undefined {
+  /** Whether the next message of a reader is written now, waits for a commit, or has expired and is left out. */
+  turnOf(next: HeldMessage, context: { readonly persistFirst: boolean; now(): number }): 'write' | 'wait' | 'skip' {
+    if (context.persistFirst && next.state !== 'stored' && !next.isLiveOnly) return 'wait';
+    if (next.message.extras === undefined) return 'write';
+    if (next.hasExpired(context)) return 'skip';
+    return next.topic !== undefined && next.inFlight === 0 && this.isBeingReplaced(next) ? 'wait' : 'write';
+  }
+
+  /** Whether a newer one of its sender and topic is on its way to the disk, where it replaces this one. */
+  private isBeingReplaced({ position, from, topic }: HeldMessage): boolean {
+    for (let index = this.indexAfter(position); index < this.messages.length; index += 1) {
+      const newer = this.messages[index]!;
+      if (newer.state === 'storing' && !newer.wasRelayed && newer.topic === topic && newer.from === from) return true;
+    }
+    return false;
+  }
+
+  /** The one that this row holds. */
+  of({ position, from, id }: StoredKey): HeldMessage | undefined {
     const held = this.firstAfter(position - 1);
-    return held?.position === position ? held : undefined;
+    return held?.position === position && held.id === id && held.from === from ? held : undefined;
   }
 
   /** Notes that one of them is no longer held: it is released, or its life is over. */

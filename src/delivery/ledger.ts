@@ -1,9 +1,16 @@
 import { Logger } from '@nestjs/common';
+import { Counter } from '../connections/counter.js';
 import type { Clock } from '../options/clock.js';
 import { Emitter } from '../options/emitter.js';
 import type { Message } from '../protocol/message.js';
 import type { ErrorCode } from '../protocol/wire.js';
 import type { MailboxStore } from './mailbox-store.js';
+
+/**
+ * What became of a signal: it was `written` to a connection, was `dropped` as no connection of its recipient could have
+ * it at once, or was `limited` as its sender sends too many.
+ */
+export const SIGNAL_OUTCOMES = ['written', 'dropped', 'limited'] as const;
 
 /** The counters of the promise, as `/chat/stats` shows them. */
 export interface LedgerTotals {
@@ -17,21 +24,27 @@ export interface LedgerTotals {
   readonly expired: number;
   readonly purged: number;
   readonly evicted: number;
+  /** Replaced by a newer message of their sender with the same topic. */
+  readonly replaced: number;
   /**
    * Of the accepted, those found in the store: at the start, or after another server had used it. What that server
    * deleted is subtracted.
    */
   readonly recovered: number;
+  /** Messages with a `ttl` of 0 that nobody has confirmed. They are not part of the balance: none was accepted. */
+  readonly absent: number;
 }
 
 /**
  * Counts every direct message that is accepted and every one that ends. It emits an event when one is accepted, stored
  * or confirmed; the store tells of the other ends. At any time
- * accepted = confirmed + pending + inFlight + expired + purged + evicted [protocol 2.3].
+ * accepted = confirmed + pending + inFlight + expired + purged + evicted + replaced [protocol 2.3].
  */
 export class Ledger {
   /** Broadcasts sent. They are not part of the balance, because they are never stored. */
   broadcasts = 0;
+  /** Signals by what became of them. They are not part of the balance either. */
+  readonly signals = new Counter<(typeof SIGNAL_OUTCOMES)[number]>();
   private readonly logger = new Logger('Delivery');
   /** A message was accepted: written to its recipient, or committed. */
   readonly accepted = new Emitter<Message>(this.logger, 'accepted');
@@ -40,6 +53,7 @@ export class Ledger {
   /** A message was confirmed; emitted after it was removed from the store, if it was there. */
   readonly confirmed = new Emitter<Omit<Message, 'content'>>(this.logger, 'confirmed');
   private acceptedHere = 0;
+  private absent = 0;
   private inMemory = 0;
   private confirmedInMemory = 0;
   private readonly refusalsByCode = new Map<ErrorCode, number>();
@@ -92,13 +106,17 @@ export class Ledger {
     this.broadcasts += 1;
   }
 
+  countAbsent(): void {
+    this.absent += 1;
+  }
+
   /** How many were refused with this code. */
   refusals(code: ErrorCode): number {
     return this.refusalsByCode.get(code) ?? 0;
   }
 
   totals(): LedgerTotals {
-    const { pending, recovered, confirmed, expired, purged, evicted } = this.store.counts;
+    const { pending, recovered, confirmed, expired, purged, evicted, replaced } = this.store.counts;
     return {
       accepted: recovered + this.acceptedHere,
       confirmed: confirmed + this.confirmedInMemory,
@@ -107,7 +125,9 @@ export class Ledger {
       expired,
       purged,
       evicted,
+      replaced,
       recovered,
+      absent: this.absent,
     };
   }
 }

@@ -37,6 +37,10 @@ export class MailboxContext {
     return this.options.persistAfterMs === 0;
   }
 
+  now(): number {
+    return this.options.clock.now();
+  }
+
   nextPosition(): number {
     return (this.lastPosition += 1);
   }

@@ -92,6 +92,11 @@ export class MailboxReader {
     return this.inFlightBytes >= WINDOW_BYTES ? 0 : this.window - this.inFlight.length;
   }
 
+  /** All that it has to get was written to it, except what the disk has yet to take. */
+  get isUpToDate(): boolean {
+    return this.current === 'live' && this.isReady;
+  }
+
   /** A page is worth its statement when there is room for half a window. */
   get hasRoomForPage(): boolean {
     return this.room * 2 >= this.window;
@@ -184,6 +189,11 @@ export class MailboxReader {
   /** Whether this connection was there when the message was accepted. */
   cameBefore({ position }: HeldMessage): boolean {
     return position > this.backlogUpTo;
+  }
+
+  /** It does not get this message, which has expired. */
+  skip({ position }: HeldMessage): void {
+    this.cursor = position;
   }
 
   write(held: HeldMessage): void {

@@ -79,7 +79,10 @@ export interface FirstPage extends Page {
 }
 
 /** Why a message was removed from the store [protocol 2.3]. */
-export type RemovalReason = 'confirmed' | 'expired' | 'purged' | 'evicted';
+export type RemovalReason = 'confirmed' | 'expired' | 'purged' | 'evicted' | 'replaced';
+
+/** Why a row may be removed while it is in flight to nobody: its `ttl` is over, or a newer one has its topic. */
+export type SpareReason = 'expired' | 'replaced';
 
 /** How many messages wait, how many of them were found in the store, and how many were removed for each reason. */
 export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'recovered', number>>;
@@ -91,6 +94,11 @@ export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'recovered
 export interface MailboxStore {
   /** A row was removed; emitted after the commit. */
   readonly removed: Emitter<StoredHeader, RemovalReason>;
+  /**
+   * A row may be removed, unless it is in flight; the listener removes it then. For `replaced` that is emitted before
+   * the newer message hears its outcome.
+   */
+  readonly spare: Emitter<StoredHeader, SpareReason>;
   /**
    * Somebody else has written into the store; emitted between two commits. What is not on the disk needs positions
    * above the first value. The second is true when it was another server, which was given none of the positions given

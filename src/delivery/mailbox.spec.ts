@@ -15,11 +15,12 @@ import { PendingReceipt } from './pending-receipt.js';
 /** A store whose commits are all under way until the test settles them. */
 function slowStore(requests: StoreRequest[]): MailboxStore {
   const logger = new Logger('Test');
-  const nothing = { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0 };
+  const nothing = { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0, replaced: 0 };
   const page = { pending: 0, rows: [], isLast: true };
   return {
     removed: new Emitter(logger, 'removed'),
     displaced: new Emitter(logger, 'displaced'),
+    spare: new Emitter(logger, 'spare'),
     lastPosition: 0,
     counts: nothing,
     isFull: false,

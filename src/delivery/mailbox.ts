@@ -1,10 +1,12 @@
 import type { Broadcast } from '../connections/broadcast.js';
 import type { Message } from '../protocol/message.js';
 import { HeldMessage } from './held-message.js';
+import { Handover } from './handover.js';
 import { HeldMessages, messageKeyOf } from './held-messages.js';
 import type { MailboxContext } from './mailbox-context.js';
 import { MailboxReader, WINDOW_BYTES, type Receiver } from './mailbox-reader.js';
 import type { MailboxKey, StoredKey, StoredMessage, StoreOutcome } from './mailbox-store.js';
+import { MessageEnds } from './message-ends.js';
 import type { PendingReceipt } from './pending-receipt.js';
 
 /**
@@ -33,14 +35,16 @@ export class Mailbox {
   private readonly readers = new Set<MailboxReader>();
   /** The highest position that may be on the disk only. */
   private diskUpTo: number;
-  /** Every message up to this position was handed to the store, or its life is over. */
-  private handedUpTo = 0;
+  private readonly handover: Handover;
+  private readonly ends: MessageEnds;
 
   constructor(
     readonly key: MailboxKey,
     private readonly context: MailboxContext,
   ) {
     this.diskUpTo = context.lastPosition;
+    this.handover = new Handover(this.held, context);
+    this.ends = new MessageEnds(this.held, context);
   }
 
   /** Accepts a message at the next position: writes it to every connection that can have it now, or else stores it. */
@@ -58,8 +62,9 @@ export class Mailbox {
     // A socket that is closing takes no more, and its close event may come much later.
     if (hasClosing) for (const reader of this.readers) if (!reader.receiver.isOpen) this.detach(reader);
     if (held.state !== 'memory') return; // A connection was detached, which has stored it.
-    if (this.mayStayInMemory(held)) ticks.add(this);
-    else this.store(held);
+    if (!this.mayStayInMemory(held)) this.store(held);
+    else if (!persistFirst) ticks.add(this);
+    if (!held.isHeld) this.cleanUp();
   }
 
   /** Lets a connection read the mailbox from its beginning. The receiver gets the number of waiting messages first. */
@@ -92,7 +97,7 @@ export class Mailbox {
   confirm(reader: MailboxReader, seq: number): number | null {
     const confirmed = reader.confirm(seq);
     if (!confirmed) return null;
-    for (const held of confirmed) if (held.isHeld) this.endConfirmed(held); // Another connection may have confirmed it.
+    for (const held of confirmed) if (held.isHeld) this.ends.confirmed(held); // Another connection may have confirmed it.
     this.cleanUp();
     this.advance(reader);
     return confirmed.length;
@@ -106,12 +111,15 @@ export class Mailbox {
 
   /** Stores what is in memory only and came at or before that tick; returns whether anything younger is left. */
   persist(upToTick: number): boolean {
+    let isAnyYounger = false;
     for (const held of this.held) {
       if (held.state !== 'memory') continue;
-      if (held.acceptedAtTick > upToTick) return true;
+      isAnyYounger = held.acceptedAtTick > upToTick;
+      if (isAnyYounger) break;
       this.store(held);
     }
-    return false;
+    this.cleanUp();
+    return isAnyYounger;
   }
 
   /**
@@ -125,13 +133,21 @@ export class Mailbox {
     this.diskUpTo = Math.max(this.diskUpTo, above);
     for (const reader of this.readers) reader.onRenumbered(newPosition);
     this.persist(this.context.ticks.count);
-    for (const reader of this.readers) this.advance(reader);
+    this.advanceAll();
+  }
+
+  /** Returns whether a row is in flight, or may be soon. If it is not, it is written to nobody from now on. */
+  isInFlight(row: StoredKey): boolean {
+    const held = this.held.of(row);
+    if (held && !held.isWaiting) return true;
+    if (held) this.ends.end(held);
+    return false;
   }
 
   /** The store removed a message by itself: it expired, was purged or evicted. */
   onRemoved(row: StoredKey): void {
-    const held = this.held.at(row.position);
-    if (held?.id === row.id && held.from === row.from) this.end(held);
+    const held = this.held.of(row);
+    if (held) this.ends.end(held);
     this.cleanUp();
   }
 
@@ -144,16 +160,17 @@ export class Mailbox {
       if (held.wasRelayed) ledger.confirmedLive(held.message);
     } else if (outcome.status === 'duplicate') {
       if (held.wasRelayed) ledger.wasRepeat();
-      this.end(held, 'ended');
+      this.ends.end(held, 'ended');
       held.pendingReceipt?.receipted('stored', outcome.sentAt, true);
     } else if (held.wasRelayed) {
       // It was written to a connection meanwhile, so it cannot be refused any more.
       held.moveTo('memory');
       this.store(held); // At once: younger ones may be stored already.
     } else {
-      this.end(held, 'ended');
+      this.ends.end(held, 'ended');
       held.pendingReceipt?.refused(outcome.error);
     }
+    if (held.topic !== undefined) this.advanceAll(); // An older one of its topic may wait for the outcome.
     this.cleanUp();
   }
 
@@ -166,7 +183,7 @@ export class Mailbox {
     else ledger.acceptedStored(held.message);
     if (wasEnding) return store.remove(held.deliveredRow(), 'confirmed');
     held.pendingReceipt?.receipted('stored', held.sentAt);
-    if (persistFirst) for (const reader of this.readers) this.advance(reader);
+    if (persistFirst || held.topic !== undefined) this.advanceAll();
     this.releaseIfStored(held);
   }
 
@@ -178,9 +195,11 @@ export class Mailbox {
 
   /** Every connection has it in flight, or gets it as soon as its first page is read. */
   private mayStayInMemory(held: HeldMessage): boolean {
+    if (held.isLiveOnly) return held.inFlight > 0;
     if (this.readers.size === 0) return false;
     if (held.inFlight === this.readers.size) return true;
-    if (this.context.persistFirst) return false;
+    // What waits with its topic is replaced in the store, behind the commit of this one.
+    if (this.context.persistFirst || held.topic !== undefined) return false;
     let opening = 0;
     for (const { state } of this.readers) if (state === 'opening') opening += 1;
     return held.inFlight + opening === this.readers.size && this.held.fit(this.context.ackWindow, WINDOW_BYTES);
@@ -191,36 +210,21 @@ export class Mailbox {
     for (const held of this.held) if (held.state === 'memory' && !this.mayStayInMemory(held)) this.store(held);
   }
 
-  /**
-   * Stores a message, and before it all older ones that are in memory only: after a crash none may be behind it
-   * [protocol 2.4].
-   */
+  /** Stores a message, or ends one that may not be stored: then nobody was there who confirmed it. */
   private store(held: HeldMessage): void {
-    for (let next = this.held.firstAfter(this.handedUpTo); next && next.position < held.position;) {
-      if (next.state === 'memory') this.handOver(next);
-      next = this.held.firstAfter(next.position);
-    }
-    this.handOver(held);
-  }
-
-  private handOver(held: HeldMessage): void {
-    held.moveTo('storing');
-    held.isDelayed ||= !this.context.persistFirst;
-    this.handedUpTo = Math.max(this.handedUpTo, held.position);
-    this.context.store.store(held);
+    if (held.isLiveOnly) this.ends.absent(held);
+    else this.handover.store(held);
   }
 
   /** Writes the next messages to a connection, as far as its window allows. What is on the disk only is read first. */
   private advance(reader: MailboxReader): void {
-    const { persistFirst, ledger } = this.context;
     while (reader.isReady) {
       const next = this.held.firstAfter(reader.cursor);
       if (next && reader.hasRead(next.position)) {
-        if (persistFirst && next.state !== 'stored') return;
-        const isAccepted = next.relay();
-        reader.write(next);
-        // After the write, because a listener that sends to this mailbox calls this method again.
-        if (isAccepted) ledger.acceptedLive(next.message);
+        const turn = this.held.turnOf(next, this.context);
+        if (turn === 'wait') return;
+        if (turn === 'skip') this.skip(reader, next);
+        else this.write(reader, next);
       } else if (reader.state === 'live') {
         return reader.onAllWritten();
       } else if (reader.hasRead(this.diskUpTo)) {
@@ -231,6 +235,22 @@ export class Mailbox {
         return;
       }
     }
+  }
+
+  private write(reader: MailboxReader, next: HeldMessage): void {
+    const isAccepted = next.relay();
+    reader.write(next);
+    // After the write, because a listener that sends to this mailbox calls `advance` again.
+    if (isAccepted) this.context.ledger.acceptedLive(next.message);
+  }
+
+  private skip(reader: MailboxReader, next: HeldMessage): void {
+    reader.skip(next);
+    if (next.isWaiting) this.ends.expired(next);
+  }
+
+  private advanceAll(): void {
+    for (const reader of this.readers) this.advance(reader);
   }
 
   private async readPage(reader: MailboxReader): Promise<void> {
@@ -253,7 +273,7 @@ export class Mailbox {
     for (const row of rows) {
       // A message that is not stored yet may repeat this one. It must not be written as a new message.
       const repeat = undecided.get(messageKeyOf(row));
-      if (repeat) this.end(repeat);
+      if (repeat) this.ends.end(repeat);
       repeat?.pendingReceipt?.receipted('stored', row.sentAt, true);
       repeats.addStored(row);
       // What is about to be deleted must not be written again.
@@ -261,27 +281,10 @@ export class Mailbox {
     }
   }
 
-  /** Ends a confirmed message, and removes it from the store if it is there. */
-  private endConfirmed(held: HeldMessage): void {
-    const { ledger, store } = this.context;
-    const wasStored = held.state === 'stored';
-    const isUnderWay = held.state === 'storing' && !store.cancel(held);
-    this.end(held, isUnderWay ? 'ending' : 'ended');
-    held.pendingReceipt?.receipted('delivered', held.sentAt);
-    if (wasStored) store.remove(held, 'confirmed');
-    else if (!isUnderWay) ledger.confirmedLive(held.message);
-    // Otherwise its commit is under way, and onSettled removes it.
-  }
-
-  /** Ends the life of a message. While its commit is under way, the outcome is awaited. */
-  private end(held: HeldMessage, next: 'ending' | 'ended' = held.state === 'storing' ? 'ending' : 'ended'): void {
-    held.moveTo(next);
-    this.held.onNotHeld();
-  }
-
   /** Releases a stored message that nobody has in flight. Readers that have not got it read it from the disk again. */
   private releaseIfStored(held: HeldMessage): void {
-    if (held.state !== 'stored' || held.inFlight > 0) return;
+    if (!held.isWaiting) return;
+    if (held.hasExpired(this.context)) return this.ends.expired(held);
     held.moveTo('released');
     this.held.onNotHeld();
     this.diskUpTo = Math.max(this.diskUpTo, held.position);

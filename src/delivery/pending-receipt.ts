@@ -47,12 +47,16 @@ export class PendingReceipt {
     (this.joined ??= []).push(listener);
   }
 
-  /** The first receipt stands: a message that was stored and is confirmed later gets no second one. */
-  receipted(status: 'delivered' | 'stored', sentAt: number, repeated = false): void {
+  /**
+   * The first receipt stands: a message that was stored and is confirmed later gets no second one. An `absent` one was
+   * not accepted, so a repeat of it is a new message.
+   */
+  receipted(status: 'delivered' | 'stored' | 'absent', sentAt: number, repeated = false): void {
     const { listener, joined } = this;
     if (!listener) return;
     this.end();
-    this.remembering?.onReceipt(this, status, sentAt);
+    if (status === 'absent') this.remembering?.onRefused(this);
+    else this.remembering?.onReceipt(this, status, sentAt);
     const receipt = { id: this.message.id, status, sentAt };
     listener.onReceipt(receipt, repeated);
     if (joined) for (const each of joined) each.onReceipt(receipt, true);

@@ -1,6 +1,6 @@
 import { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
-import type { SendRequest } from '../protocol/send-request.js';
+import type { CheckedRequest } from '../protocol/send-request.js';
 import type { OutcomeListener } from './pending-receipt.js';
 import type { DeliveryService } from './delivery.service.js';
 
@@ -11,7 +11,7 @@ import type { DeliveryService } from './delivery.service.js';
  */
 export async function sendAndWait(
   delivery: DeliveryService,
-  request: SendRequest,
+  request: CheckedRequest,
 ): Promise<{ receipt: Receipt; repeated: boolean }> {
   while (delivery.isFull) await new Promise<void>((resolve) => delivery.whenRoom(resolve));
   try {

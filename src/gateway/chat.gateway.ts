@@ -25,6 +25,7 @@ import { drain } from './drain.js';
 import { JsonCodec } from './json.codec.js';
 import { AUTHORIZE, Policy, type Authorize } from './policy.js';
 import { SendQueue, type SendQueueContext } from './send-queue.js';
+import { Signals } from './signals.js';
 import { TextCodec } from './text.codec.js';
 
 /**
@@ -74,6 +75,7 @@ export class ChatGateway
   /** The send queue, and with it the connection, of each open WebSocket. */
   private readonly queues = new Map<WebSocket, SendQueue>();
   private readonly queueContext: SendQueueContext;
+  private readonly signals: Signals;
   private server: unknown;
 
   constructor(
@@ -85,6 +87,7 @@ export class ChatGateway
   ) {
     const policy = authorize && new Policy(authorize, options.clock);
     this.queueContext = { options, delivery, policy, logger: this.logger };
+    this.signals = new Signals(delivery);
   }
 
   afterInit(server: unknown): void {
@@ -157,6 +160,11 @@ export class ChatGateway
 
   /** Handles a frame that waits for none of the messages that were sent before it. */
   private control(queue: SendQueue, frame: ControlFrame): void {
+    if (frame.event === 'signal') {
+      // Signals have a rate of their own. Beyond it they are dropped, and can be a flood.
+      if (!this.signals.handle(queue, frame.signal)) takeOverhead(queue);
+      return;
+    }
     if (!takeOverhead(queue)) return;
     if (frame.event === 'ping') queue.connection.writePong();
     else void this.renew(queue, frame.token);
@@ -215,6 +223,9 @@ export class ChatGateway
 /** Counts a frame that sends nothing. Returns false if there are too many: the connection is closed with 4429. */
 function takeOverhead({ connection, rateLimits }: SendQueue): boolean {
   if (rateLimits.takeOverhead()) return true;
-  connection.revoke(CloseCode.TOO_MANY_FRAMES, 'too many pings, pongs, unreadable frames or acks that confirm nothing');
+  connection.revoke(
+    CloseCode.TOO_MANY_FRAMES,
+    'too many pings, pongs, signals, unreadable frames or acks that confirm nothing',
+  );
   return false;
 }

@@ -39,6 +39,21 @@ describe('the JSON protocol reads', () => {
     ['{"event":"broadcast","data":{"content":"x","id":"b1"}}', { from: 'alice', content: 'x', id: 'b1' }],
     ['{"event":"ack","data":{"seq":42}}', { seq: 42 }],
     ['{"event":"ack","data":{"seq":0}}', { seq: 0 }],
+    [
+      '{"event":"signal","data":{"to":" bob ","kind":"composing"}}',
+      { event: 'signal', signal: { from: 'alice', to: 'bob', kind: 'composing' } },
+    ],
+    [
+      '{"event":"signal","data":{"to":"bob","kind":"at","data":{ "x": [1e2,null], "__proto__": "\\ud800é" }}}',
+      {
+        event: 'signal',
+        signal: { from: 'alice', to: 'bob', kind: 'at', data: '{"x":[100,null],"__proto__":"\\ud800é"}' },
+      },
+    ],
+    [
+      '{"event":"signal","data":{"to":"bob","kind":"at","data":null}}',
+      { event: 'signal', signal: { from: 'alice', to: 'bob', kind: 'at', data: 'null' } },
+    ],
     ['{"event":"ping","data":{}}', { event: 'ping' }],
     ['{"event":"ping","data":{"token":1,"seq":7}}', { event: 'ping' }],
     ['{"event":"renew","data":{"token":"a.b.c"}}', { event: 'renew', token: 'a.b.c' }],
@@ -238,10 +253,12 @@ describe('the JSON protocol writes', () => {
       pending: 5,
       ackWindow: 256,
       maxContentBytes: 65_536,
+      maxMetaBytes: 4_096,
       heartbeatMs: 25_000,
       framesPerSecond: 20,
       frameBurst: 60,
       broadcastsPerSecond: null,
+      signalsPerSecond: 5,
       serverTime: SENT_AT,
     };
     expect(JSON.parse(codec.welcome(welcome))).toEqual({ event: 'welcome', data: { ...welcome, serverTime: TIME } });

@@ -1,7 +1,8 @@
 import { errors, type ChatError } from '../protocol/chat-error.js';
 import type { ClientFrame, ServerCodec, Welcome } from '../protocol/frames.js';
-import { isMessageId, toIsoTime, type Message, type Receipt } from '../protocol/message.js';
+import { isMessageId, toIsoTime, type Message, type MessageExtras, type Receipt } from '../protocol/message.js';
 import { checkBroadcast, checkSend, type WrittenRequest } from '../protocol/send-request.js';
+import { checkSignal, type Signal, type SignalRequest } from '../protocol/signal.js';
 import type { ServerEvents, WireEnding } from '../protocol/wire.js';
 import { scanFrame } from './frame-scanner.js';
 
@@ -24,6 +25,8 @@ export class JsonCodec implements ServerCodec {
         return { seq: seqOf(data) };
       case 'ping':
         return { event: 'ping' };
+      case 'signal':
+        return { event: 'signal', signal: checkSignal(data, user) };
       case 'renew':
         return { event: 'renew', token: tokenOf(data) };
       default:
@@ -32,15 +35,24 @@ export class JsonCodec implements ServerCodec {
   }
 
   // Most frames are messages and receipts, so these are concatenated by hand. Only text that people wrote is quoted.
-  message({ id, from, to, content, sentAt }: Message, seq: number, delayed: boolean): string {
+  message({ id, from, to, content, sentAt, extras }: Message, seq: number, delayed: boolean): string {
     return (
       `{"event":"message","data":{"seq":${seq},"id":"${id}","from":${quote(from)},"to":${quote(to)},` +
-      `"content":${quote(content)},"sentAt":"${toIsoTime(sentAt)}","stored":${delayed}}}`
+      `"content":${quote(content)},"sentAt":"${toIsoTime(sentAt)}","stored":${delayed}${fieldsOf(extras)}}}`
     );
   }
 
-  broadcast({ id, from, content, sentAt }: Omit<Message, 'to'>): string {
-    return frameOf('message', { id, from, to: '*', content, sentAt: toIsoTime(sentAt), stored: false });
+  broadcast({ id, from, content, sentAt, extras }: Omit<Message, 'to'>): string {
+    return (
+      `{"event":"message","data":{"id":"${id}","from":${quote(from)},"to":"*",` +
+      `"content":${quote(content)},"sentAt":"${toIsoTime(sentAt)}","stored":false${fieldsOf(extras)}}}`
+    );
+  }
+
+  // The data is pasted: it was checked, and written as JSON, when it came.
+  signal({ from, kind, data }: Signal): string {
+    const more = data === undefined ? '' : `,"data":${data}`;
+    return `{"event":"signal","data":{"from":${quote(from)},"kind":"${kind}"${more}}}`;
   }
 
   receipts(receipts: readonly Receipt[]): string {
@@ -77,7 +89,7 @@ export class JsonCodec implements ServerCodec {
   }
 }
 
-type Data = WrittenRequest & Partial<Record<'seq' | 'token', unknown>>;
+type Data = WrittenRequest & Readonly<Partial<Record<keyof SignalRequest | 'seq' | 'token', unknown>>>;
 
 interface Frame {
   readonly event: string;
@@ -93,6 +105,16 @@ const ESCAPED = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
 /** Returns the text as a string of JSON. Most text has nothing to escape, and to see that takes half of the time. */
 function quote(text: string): string {
   return ESCAPED.test(text) ? JSON.stringify(text) : `"${text}"`;
+}
+
+/** Returns the fields of the extras, each behind a comma. `meta` is JSON already. */
+function fieldsOf(extras: MessageExtras | undefined): string {
+  if (extras === undefined) return '';
+  const { meta, expiresAt, topic, urgency } = extras;
+  let fields = meta === undefined ? '' : `,"meta":${meta}`;
+  if (expiresAt !== undefined) fields += `,"expiresAt":"${toIsoTime(expiresAt)}"`;
+  if (topic !== undefined) fields += `,"topic":"${topic}"`;
+  return urgency === undefined ? fields : `${fields},"urgency":"${urgency}"`;
 }
 
 function frameOf<Event extends keyof ServerEvents>(event: Event, data: ServerEvents[Event]): string {

@@ -7,7 +7,8 @@ import type { DeliveryService } from '../delivery/delivery.service.js';
 import { ChatError, errors } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Receipt } from '../protocol/message.js';
-import type { SendRequest } from '../protocol/send-request.js';
+import { sizeOf, type CheckedRequest } from '../protocol/send-request.js';
+import type { Signal } from '../protocol/signal.js';
 import type { Policy } from './policy.js';
 import { RateLimits, type RateOptions } from './rate-limits.js';
 
@@ -48,12 +49,13 @@ export class SendQueue implements OutcomeListener {
   /** The rate limits of this connection. */
   readonly rateLimits: RateLimits;
   private state: 'open' | 'over rate' | 'deciding' | 'no room' = 'open';
-  private waiting: SendRequest[] = [];
+  private waiting: CheckedRequest[] = [];
   private waitingBytes = 0;
   private cancelTimer: (() => void) | null = null;
   /** The callers of `flush` that wait. While there are any, neither the rate limit nor the disk holds messages up. */
   private flushed: (() => void)[] | null = null;
-  private readonly decide: ((request: SendRequest) => boolean | Promise<boolean>) | null;
+  /** Asks the policy; null if the application has none. */
+  readonly decide: ((request: CheckedRequest | Signal) => boolean | Promise<boolean>) | null;
 
   /** Make it in the async context of the upgrade: the policy is always asked in that context. */
   constructor(
@@ -62,14 +64,14 @@ export class SendQueue implements OutcomeListener {
   ) {
     const { options, policy } = context;
     this.rateLimits = new RateLimits(options);
-    this.decide = policy && AsyncResource.bind((request: SendRequest) => policy.decide(request, connection));
+    this.decide = policy && AsyncResource.bind((request: CheckedRequest | Signal) => policy.decide(request, connection));
   }
 
   /** Hands a message over to delivery, now or when it may be. */
-  push(request: SendRequest): void {
+  push(request: CheckedRequest): void {
     if (this.state === 'open' && this.mayTake()) return this.take(request);
     this.waiting.push(request);
-    this.waitingBytes += Buffer.byteLength(request.content);
+    this.waitingBytes += sizeOf(request);
     if (this.isFull) this.connection.reading.hold(Hold.QUEUE);
   }
 
@@ -136,7 +138,7 @@ export class SendQueue implements OutcomeListener {
     if (this.connection.isRevoked) this.drop();
     while (this.state === 'open' && this.waiting.length > 0 && this.mayTake()) {
       const request = this.waiting.shift()!;
-      this.waitingBytes -= Buffer.byteLength(request.content);
+      this.waitingBytes -= sizeOf(request);
       this.take(request);
     }
     if (!this.isFull) this.connection.reading.release(Hold.QUEUE);
@@ -151,7 +153,7 @@ export class SendQueue implements OutcomeListener {
     this.waitingBytes = 0;
   }
 
-  private take(request: SendRequest): void {
+  private take(request: CheckedRequest): void {
     const { connection } = this;
     try {
       // A broadcast has a rate limit of its own and is worth nothing later, so it does not wait for that rate.
@@ -168,7 +170,7 @@ export class SendQueue implements OutcomeListener {
     }
   }
 
-  private settle(request: SendRequest, allowed: boolean): void {
+  private settle(request: CheckedRequest, allowed: boolean): void {
     try {
       if (!allowed) throw errors.notAllowed(request.id);
       this.context.delivery.send(request, this);

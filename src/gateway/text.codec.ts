@@ -50,6 +50,10 @@ export class TextCodec implements ServerCodec {
     return null;
   }
 
+  signal(): null {
+    return null;
+  }
+
   receipts(): null {
     return null;
   }

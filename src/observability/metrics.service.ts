@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
+import { SIGNAL_OUTCOMES } from '../delivery/ledger.js';
 import { HandshakeService } from '../handshake/handshake.service.js';
 import { SOCKET_ENDINGS } from '../handshake/http-sockets.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
@@ -70,11 +71,13 @@ export class MetricsService {
     const { ledger } = this.delivery;
     const messages = 'Direct messages';
     const ends = {
-      accepted: `${messages} accepted, including those that an earlier run left in the store; the sum of confirmed, expired, purged, evicted, pending and in flight.`,
+      accepted: `${messages} accepted, including those that an earlier run left in the store; the sum of confirmed, expired, purged, evicted, replaced, pending and in flight.`,
       confirmed: `${messages} that their recipient confirmed.`,
-      expired: `${messages} that waited longer than retentionMs.`,
+      expired: `${messages} that waited longer than retentionMs, or than their ttl.`,
       purged: `${messages} that an administrator deleted.`,
       evicted: `${messages} that a full mailbox dropped for newer ones (overflow: evict-oldest).`,
+      replaced: `${messages} that a newer one of their sender with the same topic replaced.`,
+      absent: `${messages} with a ttl of 0 that nobody confirmed, and that were not accepted.`,
     } as const;
     for (const [name, help] of Object.entries(ends)) {
       this.counter(`messages_${name}_total`, help, () => ledger.totals()[name as keyof typeof ends]);
@@ -87,6 +90,8 @@ export class MetricsService {
       () => ledger.totals().recovered,
     );
     this.counter('broadcasts_total', 'Broadcasts accepted.', () => ledger.broadcasts);
+    const signals = () => SIGNAL_OUTCOMES.map((outcome) => [outcome, ledger.signals.of(outcome)] as const);
+    this.counter('signals_total', 'Signals that were allowed, by what became of them.', signals, 'outcome');
     const codes = Object.keys(ERROR_CODES) as ErrorCode[];
     const refusals = () => codes.map((code) => [code, ledger.refusals(code)] as const);
     this.counter('refusals_total', 'Frames, and messages by REST, that were refused.', refusals, 'code');

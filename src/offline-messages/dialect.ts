@@ -12,14 +12,22 @@ export interface Dialect {
   /** Converts content to what the database can hold, and back. */
   toColumn(content: string): string;
   fromColumn(content: string): string;
-  /** SQL for all rows of an ordered subquery as one JSON array of arrays, in the order of their positions. */
-  asJson(columns: string): string;
+  /**
+   * SQL for all rows of an ordered subquery as one JSON array of arrays, in the order of their positions. The extras
+   * are one more item: an array, or null where all of them are. Four nulls would make a plain row dearer to read.
+   */
+  asJson(columns: string, extras: readonly string[]): string;
   /** Corrects the types of values that the driver returns. */
   fromDriver<Row>(rows: Row[]): Row[];
   /** The driver blocks the event loop during a statement. */
   readonly isOnEventLoop: boolean;
   /** How long to wait before a lock is reported, in milliseconds; 0 where the database has waited already. */
   readonly lockWaitMs: number;
+}
+
+function unlessNull(array: string, columns: readonly string[]): string {
+  const isNull = columns.map((column) => `${column} IS NULL`).join(' AND ');
+  return `CASE WHEN ${isNull} THEN NULL ELSE ${array}(${columns.join(', ')}) END`;
 }
 
 const asItIs = <Value>(value: Value) => value;
@@ -30,7 +38,7 @@ const SQLITE: Dialect = {
   marked: asItIs,
   toColumn: asItIs,
   fromColumn: asItIs,
-  asJson: (columns) => `json_group_array(json_array(${columns}))`,
+  asJson: (columns, extras) => `json_group_array(json_array(${columns}, ${unlessNull('json_array', extras)}))`,
   fromDriver: asItIs,
   isOnEventLoop: false,
   lockWaitMs: 0,
@@ -40,7 +48,20 @@ const SQLITE: Dialect = {
 const BETTER_SQLITE3: Dialect = { ...SQLITE, isOnEventLoop: true, lockWaitMs: 250 };
 
 /** Postgres returns 64-bit integers and sums as strings. Ours stay far below 2^53. */
-const NUMBERS = ['position', 'bytes', 'sentAt', 'count', 'users', 'lastPosition', 'sweepAfter', 'oldest', 'newest'];
+const NUMBERS = [
+  'position',
+  'bytes',
+  'sentAt',
+  'count',
+  'users',
+  'lastPosition',
+  'sweepAfter',
+  'oldest',
+  'newest',
+  'by',
+  'expiresAt',
+  'urgent',
+];
 
 const POSTGRES: Dialect = {
   items: 'jsonb_array_elements(CAST(? AS jsonb))',
@@ -52,7 +73,8 @@ const POSTGRES: Dialect = {
   // A text of Postgres cannot hold U+0000. It is written as U+0001 and `0`, and U+0001 itself as U+0001 and `1`.
   toColumn: (content) => content.replaceAll('\x01', '\x011').replaceAll('\0', '\x010'),
   fromColumn: (content) => content.replaceAll('\x010', '\0').replaceAll('\x011', '\x01'),
-  asJson: (columns) => `COALESCE(CAST(json_agg(json_build_array(${columns}) ORDER BY position) AS text), '[]')`,
+  asJson: (columns, extras) =>
+    `COALESCE(CAST(json_agg(json_build_array(${columns}, ${unlessNull('json_build_array', extras)}) ORDER BY position) AS text), '[]')`,
   fromDriver(rows) {
     for (const row of rows as Record<string, unknown>[])
       for (const name of NUMBERS) if (name in row) row[name] = Number(row[name]);

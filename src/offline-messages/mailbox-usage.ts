@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { MailboxKey, StoredHeader } from '../delivery/mailbox-store.js';
+import type { MailboxKey, StoredHeader, StoredMessage } from '../delivery/mailbox-store.js';
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 import { errors, type ChatError } from '../protocol/chat-error.js';
 import type { OfflineMessageTable } from './offline-message.table.js';
@@ -24,6 +24,8 @@ export interface Caps {
 interface Usage {
   count: number;
   bytes: number;
+  /** A message of it may have an urgency. */
+  hasUrgencies: boolean;
   readonly bySender: Map<string, number>;
 }
 
@@ -64,11 +66,13 @@ export class MailboxUsage {
     const missing = [...mailboxes].filter((mailbox) => !this.mailboxes.has(mailbox));
     if (missing.length === 0) return;
     const rows = await this.table.usageBySender(missing);
-    for (const mailbox of missing) this.mailboxes.set(mailbox, { count: 0, bytes: 0, bySender: new Map() });
+    for (const mailbox of missing)
+      this.mailboxes.set(mailbox, { count: 0, bytes: 0, hasUrgencies: false, bySender: new Map() });
     for (const row of rows) {
       const usage = this.mailboxes.get(row.mailbox)!;
       usage.count += row.count;
       usage.bytes += row.bytes;
+      usage.hasUrgencies ||= row.urgent > 0;
       usage.bySender.set(row.from, row.count);
     }
   }
@@ -121,22 +125,26 @@ export class MailboxUsage {
   }
 
   /**
-   * Returns how many messages and bytes have to be evicted from this mailbox. None under `reject`, where a mailbox may
-   * be over its cap by messages that were kept because they were not confirmed.
+   * Returns how many messages and bytes have to be evicted from this mailbox, and whether their urgencies have to be
+   * looked at. None under `reject`, where a mailbox may be over its cap by messages that were kept because they were
+   * not confirmed.
    */
-  excess(mailbox: MailboxKey): { count: number; bytes: number } {
+  excess(mailbox: MailboxKey): { count: number; bytes: number; hasUrgencies: boolean } {
     const usage = this.caps.overflow === 'evict-oldest' ? this.mailboxes.get(mailbox) : undefined;
     const over = (value: number, cap: number | null) => (cap === null ? 0 : Math.max(0, value - cap));
     return usage
       ? {
           count: over(usage.count, this.caps.maxPendingPerUser),
           bytes: over(usage.bytes, this.caps.maxPendingBytesPerUser),
+          hasUrgencies: usage.hasUrgencies,
         }
-      : { count: 0, bytes: 0 };
+      : { count: 0, bytes: 0, hasUrgencies: false };
   }
 
-  add(message: StoredHeader): void {
+  add(message: StoredMessage): void {
     this.change(message, 1);
+    const usage = message.extras?.urgency === undefined ? undefined : this.mailboxes.get(message.mailbox);
+    if (usage) usage.hasUrgencies = true;
   }
 
   subtract(message: StoredHeader): void {

@@ -3,6 +3,11 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 /** For 64-bit integers: Postgres returns them as strings. Ours stay far below 2^53. */
 export const asNumber = { to: (value: number) => value, from: (value: string | number) => Number(value) };
 
+const asNumberOrNull = {
+  to: (value: number | null) => value,
+  from: (value: string | number | null) => (value === null ? null : Number(value)),
+};
+
 /**
  * A message that is committed and waits for its recipient. Every driver of TypeORM has the types of these columns. Only
  * OfflineMessageTable writes and deletes rows, many in one statement.
@@ -10,6 +15,8 @@ export const asNumber = { to: (value: number) => value, from: (value: string | n
 @Entity({ name: 'holdfast_offline_message' })
 @Index('holdfast_offline_message_sent', ['sender', 'id', 'recipient'], { unique: true })
 @Index('holdfast_offline_message_stored', ['storedAt'])
+@Index('holdfast_offline_message_expires', ['expiresAt'], { where: '"expiresAt" IS NOT NULL' })
+@Index('holdfast_offline_message_topic', ['recipient', 'sender', 'topic'], { where: '"topic" IS NOT NULL' })
 export class OfflineMessage {
   @PrimaryColumn({ type: 'varchar', length: 128, primaryKeyConstraintName: 'holdfast_offline_message_order' })
   recipient!: string;
@@ -28,7 +35,7 @@ export class OfflineMessage {
   @Column({ type: 'text' })
   content!: string;
 
-  /** Length of the content in bytes of UTF-8. */
+  /** Length of the content and its meta in bytes of UTF-8. */
   @Column({ type: 'integer' })
   bytes!: number;
 
@@ -39,4 +46,20 @@ export class OfflineMessage {
   /** When it was stored, in milliseconds since 1970; it expires `retentionMs` later. */
   @Column({ type: 'bigint', transformer: asNumber })
   storedAt!: number;
+
+  /** What the sender's application added, as JSON; null for most messages, as are the columns below. */
+  @Column({ type: 'text', nullable: true })
+  meta!: string | null;
+
+  /** When its `ttl` is over, in milliseconds since 1970. */
+  @Column({ type: 'bigint', nullable: true, transformer: asNumberOrNull })
+  expiresAt!: number | null;
+
+  /** A newer message with the same recipient, sender and topic replaces it. */
+  @Column({ type: 'varchar', length: 32, nullable: true })
+  topic!: string | null;
+
+  /** 0 very low, 1 low, 2 normal, 3 high. */
+  @Column({ type: 'smallint', nullable: true })
+  urgency!: number | null;
 }

@@ -6,6 +6,7 @@ import type {
   MailboxStore,
   Page,
   RemovalReason,
+  SpareReason,
   StoreCounts,
   StoredHeader,
   StoredKey,
@@ -28,6 +29,7 @@ import { StoreCounters } from './store-counters.js';
 import type { Commit, StoreEvents } from './store-events.js';
 import { IN_MEMORY, StoreHandle, type HandledDatabase } from './store-handle.js';
 import { StoreWatch } from './store-watch.js';
+import { TimeToLive } from './time-to-live.js';
 import { StoreWriter } from './store-writer.js';
 
 /** Mailboxes that are counted in one statement. */
@@ -48,6 +50,8 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
   private static readonly logger = new Logger('OfflineMessages');
   readonly committed = new Emitter<Commit>(OfflineMessageService.logger, 'committed');
   readonly removed = new Emitter<StoredHeader, RemovalReason>(OfflineMessageService.logger, 'removed');
+  readonly spare = new Emitter<StoredHeader, SpareReason>(OfflineMessageService.logger, 'spare');
+  readonly expiring = new Emitter<number>(OfflineMessageService.logger, 'expiring');
   readonly displaced = new Emitter<number, boolean>(OfflineMessageService.logger, 'displaced');
   /** What waits, for an administrator who asks. */
   readonly lists: PendingLists;
@@ -60,6 +64,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
   private readonly waitingCounts: BatchLoader<number>;
   private readonly shortBacklogs: BatchLoader<StoredMessage[]>;
   private readonly retention: Retention;
+  private readonly timeToLive: TimeToLive;
   private readonly massRemoval: MassRemoval;
   private readonly watch: StoreWatch;
   private takenUpTo = 0;
@@ -86,6 +91,15 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     this.writer = new StoreWriter(handle, this.usage, this.counters, this, options.clock);
     this.queue = new CommitQueue(this.writer, options.clock);
     this.retention = new Retention(this, options);
+    this.timeToLive = new TimeToLive(
+      {
+        overdue: (...parameters) => this.queue.read(() => this.table.extras.overdue(...parameters)),
+        nextExpiry: (now) => this.queue.read(() => this.table.extras.nextExpiry(now)),
+      },
+      options.clock,
+      (row) => this.spare.emit(row, 'expired'),
+    );
+    this.expiring.on((expiresAt) => this.timeToLive.expect(expiresAt));
     this.massRemoval = new MassRemoval(this.queue);
     this.watch = new StoreWatch(options.clock, async () => {
       this.checkHealth();
@@ -105,6 +119,8 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     await this.ownership.take();
     await this.table.removeProbeRow();
     this.takenUpTo = await this.writer.recount();
+    const nextExpiry = await this.table.extras.nextExpiry(0);
+    if (nextExpiry !== null) this.timeToLive.expect(nextExpiry);
     this.retention.start();
     this.watch.start();
   }
@@ -112,6 +128,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
   /** Commits what was asked for and stops the sweeps. */
   async close(): Promise<void> {
     this.retention.stop();
+    this.timeToLive.stop();
     this.watch.stop();
     await Promise.all([this.lists.close(), this.queue.close()]);
   }

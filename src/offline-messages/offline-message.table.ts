@@ -1,6 +1,8 @@
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 import type { MailboxKey, StoredHeader, StoredKey, StoredMessage } from '../delivery/mailbox-store.js';
 import type { Dialect } from './dialect.js';
+import { fromColumns, HEADER, toColumns, type ExtrasColumns } from './message-columns.js';
+import { MessageExtrasTable } from './message-extras.table.js';
 import type { Statements } from './statements.js';
 import { Displaced } from './store-fault.js';
 import type { MessageKey } from './store-key.js';
@@ -11,6 +13,8 @@ export interface UsageOfSender {
   readonly from: string;
   readonly count: number;
   readonly bytes: number;
+  /** How many of them have an urgency. */
+  readonly urgent: number;
 }
 
 const TABLE = 'holdfast_offline_message';
@@ -39,8 +43,14 @@ const PROBE_ROW: StoredMessage = {
  * Leaves out the probe row, whose recipient is NO_MAILBOX. It is a literal, as the test of the SQL allows only those.
  */
 const IS_MESSAGE = `recipient <> ''`;
-const HEADER = `recipient AS mailbox, recipient AS "to", sender AS "from", id, position, bytes, "sentAt"`;
 const MESSAGE = `recipient, sender, id, content, position, bytes, "sentAt", "storedAt"`;
+const EXTRAS = ['meta', '"expiresAt"', 'topic', 'urgency'];
+/** Columns of every row, with their values. */
+const COLUMNS = 'recipient, position, sender, id, content, bytes, "sentAt", "storedAt"';
+const VALUES = `value->>0, ${whole(1)}, value->>2, value->>3, value->>4, ${whole(5)}, ${whole(6)}, ${whole(7)}`;
+/** The same with the extras. To write four nulls would make a plain row a tenth dearer. */
+const ALL_COLUMNS = `${COLUMNS}, meta, "expiresAt", topic, urgency`;
+const ALL_VALUES = `${VALUES}, value->>8, ${whole(9)}, value->>10, ${whole(11)}`;
 
 /**
  * The SQL of the store: one statement for many rows of many mailboxes, which the database commits as a whole. The rows
@@ -49,6 +59,8 @@ const MESSAGE = `recipient, sender, id, content, position, bytes, "sentAt", "sto
  * differs between databases.
  */
 export class OfflineMessageTable {
+  /** The statements of what only messages with extras need. */
+  readonly extras: MessageExtrasTable;
   private readonly dialect: Dialect;
 
   /** `owner` is the token of the process that may insert and delete; with null, nothing ever is. */
@@ -57,6 +69,7 @@ export class OfflineMessageTable {
     private readonly owner: string | null,
   ) {
     this.dialect = statements.dialect;
+    this.extras = new MessageExtrasTable(statements);
   }
 
   /**
@@ -64,24 +77,21 @@ export class OfflineMessageTable {
    * were inserted: none when another process owns the store. Rejects, and inserts nothing, when a position is taken.
    */
   async insert(rows: readonly StoredMessage[]): Promise<number> {
-    const parameter = rows.map((row) => [
-      row.mailbox,
-      row.position,
-      row.from,
-      row.id,
-      this.dialect.toColumn(row.content),
-      row.bytes,
-      row.sentAt,
-      row.storedAt,
-    ]);
+    // One statement for all of them: a crash between two could leave a newer message without an older one.
+    const arePlain = rows.every((row) => row.extras === undefined);
     const { affected } = await this.query(
-      `INSERT INTO ${TABLE} (recipient, position, sender, id, content, bytes, "sentAt", "storedAt")
-       SELECT value->>0, ${whole(1)}, value->>2, value->>3, value->>4, ${whole(5)}, ${whole(6)}, ${whole(7)}
+      `INSERT INTO ${TABLE} (${arePlain ? COLUMNS : ALL_COLUMNS}) SELECT ${arePlain ? VALUES : ALL_VALUES}
        FROM ${this.dialect.items} WHERE (SELECT owner FROM ${STORE} WHERE id = 1) = ?
        ON CONFLICT (sender, id, recipient) DO NOTHING`,
-      [JSON.stringify(parameter), this.owner],
+      [JSON.stringify(rows.map((row) => this.toItem(row))), this.owner],
     );
     return affected;
+  }
+
+  private toItem(row: StoredMessage): unknown[] {
+    const { mailbox, position, from, id, content, bytes, sentAt, storedAt, extras } = row;
+    const item = [mailbox, position, from, id, this.dialect.toColumn(content), bytes, sentAt, storedAt];
+    return extras === undefined ? item : [...item, ...toColumns(extras)];
   }
 
   /** Deletes these rows in one commit; returns how many: fewer when some were gone, none when another process owns it. */
@@ -115,7 +125,7 @@ export class OfflineMessageTable {
    */
   async page(mailbox: MailboxKey, after: number, upTo: number, limit: number, bytes: number): Promise<StoredMessage[]> {
     return this.messages(
-      `SELECT ${this.dialect.asJson(MESSAGE)} AS messages FROM (
+      `SELECT ${this.dialect.asJson(MESSAGE, EXTRAS)} AS messages FROM (
          SELECT * FROM ${TABLE} WHERE recipient = ? AND position > ? AND position <= (
            SELECT MAX(position) FROM (
              SELECT position, SUM(bytes) OVER (ORDER BY position) - bytes AS before FROM (
@@ -129,7 +139,7 @@ export class OfflineMessageTable {
   /** Returns all messages of each of these mailboxes, in order, without empty ones. Meant for short mailboxes. */
   async backlogs(mailboxes: readonly MailboxKey[]): Promise<Map<MailboxKey, StoredMessage[]>> {
     const messages = await this.messages(
-      `SELECT ${this.dialect.asJson(MESSAGE)} AS messages FROM (
+      `SELECT ${this.dialect.asJson(MESSAGE, EXTRAS)} AS messages FROM (
          SELECT * FROM ${TABLE} WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) ORDER BY position
        ) AS backlogs`,
       [itemsOf(mailboxes)],
@@ -175,8 +185,8 @@ export class OfflineMessageTable {
   /** Returns how much of each sender waits in each of these mailboxes. */
   async usageBySender(mailboxes: readonly MailboxKey[]): Promise<UsageOfSender[]> {
     const { records } = await this.query<UsageOfSender>(
-      `SELECT recipient AS mailbox, sender AS "from", COUNT(*) AS count, SUM(bytes) AS bytes FROM ${TABLE}
-       WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) GROUP BY recipient, sender`,
+      `SELECT recipient AS mailbox, sender AS "from", COUNT(*) AS count, SUM(bytes) AS bytes, COUNT(urgency) AS urgent
+       FROM ${TABLE} WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) GROUP BY recipient, sender`,
       [itemsOf(mailboxes)],
     );
     return records;
@@ -218,17 +228,8 @@ export class OfflineMessageTable {
 
   private async messages(sql: string, parameters: unknown[]): Promise<StoredMessage[]> {
     const { records } = await this.query<{ messages: string }>(sql, parameters);
-    const rows = JSON.parse(records[0]!.messages) as [
-      MailboxKey,
-      string,
-      string,
-      string,
-      number,
-      number,
-      number,
-      number,
-    ][];
-    return rows.map(([mailbox, from, id, content, position, bytes, sentAt, storedAt]) => ({
+    const rows = JSON.parse(records[0]!.messages) as MessageColumns[];
+    return rows.map(([mailbox, from, id, content, position, bytes, sentAt, storedAt, extras]) => ({
       mailbox,
       to: mailbox,
       from,
@@ -238,6 +239,7 @@ export class OfflineMessageTable {
       bytes,
       sentAt,
       storedAt,
+      extras: extras === null ? undefined : fromColumns(extras),
     }));
   }
 
@@ -245,6 +247,8 @@ export class OfflineMessageTable {
     return this.statements.query<Row>(sql, parameters);
   }
 }
+
+type MessageColumns = [MailboxKey, string, string, string, number, number, number, number, ExtrasColumns | null];
 
 /** A parameter with one name in each row. */
 function itemsOf(names: readonly string[]): string {

@@ -9,6 +9,11 @@ import { messageKey, messageKeyText } from './store-key.js';
 
 const logger = new Logger('OfflineMessages');
 
+/** Gets a new row, and the older ones that it replaces. */
+type OnStored = (row: StoredMessage, superseded: readonly StoredHeader[]) => void;
+
+const placeOf = (mailbox: MailboxKey, position: number): string => `${position}\n${mailbox}`;
+
 /** A group of messages that is inserted in one commit, as far as the caps admit them. */
 export class StoreBatch {
   private readonly mailboxes: ReadonlySet<MailboxKey>;
@@ -16,6 +21,8 @@ export class StoreBatch {
   private readonly admitted = new Map<StoreRequest, StoredMessage>();
   private readonly refused = new Map<StoreRequest, ChatError>();
   private readonly open: Set<StoreRequest>;
+  /** The rows that each message with a topic replaces. */
+  private readonly superseded = new Map<string, StoredHeader[]>();
   /** The statement was committed and has inserted rows; which ones may not be known yet. */
   isInserted = false;
 
@@ -35,14 +42,18 @@ export class StoreBatch {
     return this.requests.filter((request) => this.open.has(request));
   }
 
-  /** Commits the group and calls `onSettled` of each request; rejects when the disk fails. */
-  async commit(clock: Clock, onStored: (row: StoredMessage) => void): Promise<void> {
+  /**
+   * Commits the group and calls `onSettled` of each request; rejects when the disk fails. `onStored` gets each new row
+   * before that, with the older ones that it replaces.
+   */
+  async commit(clock: Clock, onStored: OnStored): Promise<void> {
     try {
       await this.usage.load(this.mailboxes, this.senders);
       this.admit(clock.now());
       const rows = [...this.admitted.values()];
       const inserted = rows.length > 0 ? await this.insert(rows) : 0;
       this.isInserted = inserted > 0;
+      if (rows.some(({ extras }) => extras?.topic !== undefined)) await this.findSuperseded(rows);
       if (inserted === rows.length) for (const [request, row] of this.admitted) this.stored(request, row, onStored);
       if (this.open.size > 0) await this.settleRest(onStored);
     } catch (cause) {
@@ -51,13 +62,18 @@ export class StoreBatch {
     }
   }
 
-  /** Returns the oldest messages of the mailboxes that are over their caps now: those that have to be evicted. */
+  /**
+   * Returns the messages that have to be evicted from the mailboxes that are over their caps now: the oldest of the
+   * lowest urgency.
+   */
   async overflow(limit: number): Promise<StoredHeader[]> {
     const evicted: StoredHeader[] = [];
     for (const mailbox of this.mailboxes) {
-      let { count, bytes } = this.usage.excess(mailbox);
+      const { hasUrgencies, ...excess } = this.usage.excess(mailbox);
+      let { count, bytes } = excess;
       if (count === 0 && bytes === 0) continue;
-      for (const row of await this.table.oldest(mailbox, limit)) {
+      const first = hasUrgencies ? this.table.extras.leastUrgent(mailbox, limit) : this.table.oldest(mailbox, limit);
+      for (const row of await first) {
         if (count <= 0 && bytes <= 0) break;
         count -= 1;
         bytes -= row.bytes;
@@ -71,8 +87,8 @@ export class StoreBatch {
     let admittedBytes = 0;
     for (const request of this.requests) {
       const { mailbox, position, bytes } = request;
-      const { id, from, to, content, sentAt } = request.message;
-      const row = { mailbox, id, from, to, content, sentAt, position, bytes, storedAt };
+      const { id, from, to, content, sentAt, extras } = request.message;
+      const row = { mailbox, id, from, to, content, sentAt, extras, position, bytes, storedAt };
       const error = request.mustKeep ? null : this.usage.refusal(row, admittedBytes);
       if (error) this.refused.set(request, error);
       else {
@@ -87,7 +103,7 @@ export class StoreBatch {
    * Settles those that were not inserted: they repeat a message that waits already, or were refused. An admitted
    * message that is not in the table at all gets no receipt: another server has taken the store by now.
    */
-  private async settleRest(onStored: (row: StoredMessage) => void): Promise<void> {
+  private async settleRest(onStored: OnStored): Promise<void> {
     const rows = await this.table.withIds(this.unsettled.map(messageKey));
     const known = new Map(rows.map((row) => [messageKeyText(row), row]));
     for (const request of this.unsettled) {
@@ -104,8 +120,15 @@ export class StoreBatch {
     }
   }
 
-  private stored(request: StoreRequest, row: StoredMessage, onStored: (row: StoredMessage) => void): void {
-    onStored(row);
+  private async findSuperseded(rows: readonly StoredMessage[]): Promise<void> {
+    for (const row of await this.table.extras.superseded(rows)) {
+      const place = placeOf(row.mailbox, row.by);
+      this.superseded.set(place, [...(this.superseded.get(place) ?? []), row]);
+    }
+  }
+
+  private stored(request: StoreRequest, row: StoredMessage, onStored: OnStored): void {
+    onStored(row, row.extras ? (this.superseded.get(placeOf(row.mailbox, row.position)) ?? []) : []);
     this.settle(request, { status: 'stored' });
   }
 

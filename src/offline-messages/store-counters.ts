@@ -11,6 +11,7 @@ export class StoreCounters implements StoreCounts {
   expired = 0;
   purged = 0;
   evicted = 0;
+  replaced = 0;
 
   /** The room that the waiting messages take, in bytes: their content, and a fixed amount for each. */
   get storedBytes(): number {

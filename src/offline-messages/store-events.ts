@@ -1,4 +1,4 @@
-import type { RemovalReason, StoredHeader } from '../delivery/mailbox-store.js';
+import type { RemovalReason, SpareReason, StoredHeader } from '../delivery/mailbox-store.js';
 import type { Emitter } from '../options/emitter.js';
 
 /** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
@@ -14,6 +14,10 @@ export interface StoreEvents {
   readonly committed: Emitter<Commit>;
   /** A row was removed; emitted after the commit, and after it was counted. */
   readonly removed: Emitter<StoredHeader, RemovalReason>;
+  /** A row may be removed, unless it is in flight; the listener removes it then. */
+  readonly spare: Emitter<StoredHeader, SpareReason>;
+  /** A row was stored that expires at this time, in milliseconds since 1970. */
+  readonly expiring: Emitter<number>;
   /**
    * Somebody else has written into the store. The first value is the highest position that must not be given any more,
    * the second whether it was another server. The next commit begins after all listeners have returned.

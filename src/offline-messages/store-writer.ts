@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { StoredMessage } from '../delivery/mailbox-store.js';
+import type { StoredHeader, StoredMessage } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import type { MailboxUsage } from './mailbox-usage.js';
 import { PendingDeletes } from './pending-deletes.js';
@@ -149,7 +149,7 @@ export class StoreWriter {
     const requests = this.stores.takeBatch(await this.handle.database.roomForInserts());
     const batch = new StoreBatch(requests, this.handle.table, this.usage, (rows) => this.insert(rows));
     try {
-      await batch.commit(this.clock, (row) => this.counters.stored(row));
+      await batch.commit(this.clock, (row, superseded) => this.onStored(row, superseded));
     } catch (cause) {
       // They may be in the table although their senders are about to be refused.
       if (batch.isInserted || faultOf(cause) === 'broken') this.handle.markBroken(batch.unsettled.map(rowKey));
@@ -161,6 +161,12 @@ export class StoreWriter {
     this.usage.removeLeastUsed();
     for (const row of await batch.overflow(MAX_BATCH)) this.deletes.add(row, 'evicted');
     this.callRoomListeners();
+  }
+
+  private onStored(row: StoredMessage, superseded: readonly StoredHeader[]): void {
+    this.counters.stored(row);
+    if (row.extras?.expiresAt !== undefined) this.events.expiring.emit(row.extras.expiresAt);
+    for (const older of superseded) this.events.spare.emit(older, 'replaced');
   }
 
   private async commitDeletes(): Promise<void> {

@@ -62,10 +62,24 @@ export interface ChatOptions {
   broadcastsPerSecond: number | null;
 
   /**
-   * Longest content of a message, in bytes of UTF-8. Range: 1 to 16,777,216.
+   * Signals that one connection may send per second, and twice as many at once. More are dropped in silence. Range: 1
+   * or more, `null` for no limit.
+   * @default 5
+   */
+  signalsPerSecond: number | null;
+
+  /**
+   * Longest content of a message with its `meta`, in bytes of UTF-8. Range: 1 to 16,777,216.
    * @default 65_536
    */
   maxContentBytes: number;
+
+  /**
+   * Longest `meta` of a message, as JSON in bytes of UTF-8; 0 allows none. It counts as content too, so that content
+   * and meta together have at most `maxContentBytes`. Range: 0 to 65,536.
+   * @default 4_096
+   */
+  maxMetaBytes: number;
 
   /**
    * Longest WebSocket frame, in bytes, more than `maxContentBytes`. A longer frame closes the connection with 1009.
@@ -134,7 +148,7 @@ export interface ChatOptions {
 
   /**
    * What happens to a message for a full mailbox: `reject` refuses it with MAILBOX_FULL, `evict-oldest` drops the
-   * oldest message that waits there.
+   * oldest message that waits there, of those with the lowest `urgency`.
    * @default 'reject'
    */
   overflow: 'reject' | 'evict-oldest';

@@ -59,8 +59,13 @@ export const OPTION_GROUPS = {
     broadcastsPerSecond: limit(1).default(1).describe(`
       Broadcasts that one connection may send per second, and ten times as many at once. More are refused with
       RATE_LIMITED.`),
+    signalsPerSecond: limit(1).default(5).describe(`
+      Signals that one connection may send per second, and twice as many at once. More are dropped in silence.`),
     maxContentBytes: whole(1, 16 * MIB).default(64 * KIB).describe(`
-      Longest content of a message, in bytes of UTF-8.`),
+      Longest content of a message with its 'meta', in bytes of UTF-8.`),
+    maxMetaBytes: whole(0, 64 * KIB).default(4 * KIB).describe(`
+      Longest 'meta' of a message, as JSON in bytes of UTF-8; 0 allows none. It counts as content too, so that content
+      and meta together have at most 'maxContentBytes'.`),
     maxFrameBytes: whole(2, 32 * MIB).default(128 * KIB).describe(`
       Longest WebSocket frame, in bytes, more than 'maxContentBytes'. A longer frame closes the connection with 1009.`),
     maxFragments: whole(1, 16_384).default(64).describe(`
@@ -88,7 +93,7 @@ export const OPTION_GROUPS = {
       Messages of one sender that may wait for one user.`),
     overflow: oneOf('reject', 'evict-oldest').default('reject').describe(`
       What happens to a message for a full mailbox: 'reject' refuses it with MAILBOX_FULL, 'evict-oldest' drops the
-      oldest message that waits there.`),
+      oldest message that waits there, of those with the lowest 'urgency'.`),
     maxStoredBytesPerSender: limit(1).default(64 * MIB).describe(`
       Bytes of one sender that may wait, for all users together: the content, and 256 for each message. At least 256
       more than 'maxContentBytes'. More are refused with SENDER_QUOTA, whatever 'overflow' says.`),

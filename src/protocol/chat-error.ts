@@ -22,7 +22,7 @@ export const ERROR_CODES = {
   UNKNOWN_EVENT: {
     temporary: false,
     meaning: 'There is no such event.',
-    remedy: 'Send `send`, `broadcast`, `ack`, `ping` or `renew`.',
+    remedy: 'Send `send`, `broadcast`, `signal`, `ack`, `ping` or `renew`.',
   },
   BAD_RECIPIENT: {
     temporary: false,
@@ -38,7 +38,7 @@ export const ERROR_CODES = {
   CONTENT_TOO_LARGE: {
     temporary: false,
     status: 413,
-    meaning: 'The content is longer than `maxContentBytes`.',
+    meaning: 'The content with its `meta` is longer than `maxContentBytes`, or `meta` than `maxMetaBytes`.',
     remedy: 'Send it in parts.',
   },
   MAILBOX_FULL: {
@@ -136,7 +136,9 @@ export const errors = {
     new ChatError('BAD_FRAME', 'the frame needs an "event" and an object as "data"', { id }),
 
   unknownEvent: (id: string | undefined) =>
-    new ChatError('UNKNOWN_EVENT', 'there is no such event; send one of send, broadcast, ack, ping, renew', { id }),
+    new ChatError('UNKNOWN_EVENT', 'there is no such event; send one of send, broadcast, signal, ack, ping, renew', {
+      id,
+    }),
 
   /** `rule` says what the field has to be. */
   badField: (field: string, rule: string, id?: string) => new ChatError('BAD_FRAME', `"${field}" ${rule}`, { id }),
@@ -154,6 +156,15 @@ export const errors = {
     new ChatError('CONTENT_TOO_LARGE', `the content has ${bytes} bytes and may have ${maxBytes}; send it in parts`, {
       id,
     }),
+
+  metaTooLarge: (bytes: number, maxBytes: number, id: string | undefined) =>
+    new ChatError(
+      'CONTENT_TOO_LARGE',
+      maxBytes === 0
+        ? 'this server takes no meta; leave it out'
+        : `the meta has ${bytes} bytes as JSON and may have ${maxBytes}; say less in it`,
+      { id },
+    ),
 
   mailboxFull: () =>
     new ChatError('MAILBOX_FULL', 'too many messages wait for this user; send again when some were delivered'),

@@ -1,6 +1,7 @@
 import type { ChatError } from './chat-error.js';
 import type { Message, Receipt } from './message.js';
-import type { SendRequest } from './send-request.js';
+import type { CheckedRequest } from './send-request.js';
+import type { Signal } from './signal.js';
 import type { WireEnding, WireWelcome } from './wire.js';
 
 /** The client confirms everything up to this `seq`. */
@@ -8,11 +9,14 @@ interface Ack {
   readonly seq: number;
 }
 
-/** A frame that neither sends nor confirms anything: the client asks for a pong, or brings a new token. */
-export type ControlFrame = { readonly event: 'ping' } | { readonly event: 'renew'; readonly token: string };
+/** A frame that waits for no message: the client asks for a pong, brings a new token, or sends a signal. */
+export type ControlFrame =
+  | { readonly event: 'ping' }
+  | { readonly event: 'renew'; readonly token: string }
+  | { readonly event: 'signal'; readonly signal: Signal };
 
 /** What a client sends, in either protocol. */
-export type ClientFrame = SendRequest | Ack | ControlFrame;
+export type ClientFrame = CheckedRequest | Ack | ControlFrame;
 
 /** The first frame of a JSON connection. */
 export interface Welcome extends Omit<WireWelcome, 'serverTime'> {
@@ -30,6 +34,7 @@ export interface ServerCodec {
   /** `delayed`: whether the message had to wait, in the store or behind others. */
   message(message: Message, seq: number, delayed: boolean): string;
   broadcast(message: Omit<Message, 'to'>): string;
+  signal(signal: Signal): string | null;
   receipts(receipts: readonly Receipt[]): string | null;
   endings(endings: readonly WireEnding[]): string | null;
   caughtUp(delivered: number): string | null;

@@ -1,3 +1,18 @@
+import type { Urgency } from './wire.js';
+
+export type { Urgency } from './wire.js';
+
+/** What a sender may add to a message. A message has these only if at least one of them was given. */
+export interface MessageExtras {
+  /** A JSON object as text. It was checked once, and is pasted into frames and rows as it is. */
+  readonly meta?: string | undefined;
+  /** When it expires, in milliseconds since 1970. With a `ttl` of 0 it equals `sentAt`. */
+  readonly expiresAt?: number | undefined;
+  /** A message replaces one that waits with the same sender, recipient and topic. */
+  readonly topic?: string | undefined;
+  readonly urgency?: Urgency | undefined;
+}
+
 /** A direct message, as it is relayed and as it is stored [protocol 1]. */
 export interface Message {
   /** The sender's id for it, or one made by the server (UUID v7). */
@@ -7,6 +22,8 @@ export interface Message {
   readonly content: string;
   /** When the server accepted it, in milliseconds since 1970. */
   readonly sentAt: number;
+  /** Undefined for a plain message, which nearly every message is. */
+  readonly extras?: MessageExtras | undefined;
 }
 
 /**
@@ -14,7 +31,7 @@ export interface Message {
  */
 export interface Receipt {
   readonly id: string;
-  readonly status: 'delivered' | 'stored' | 'broadcast';
+  readonly status: 'delivered' | 'stored' | 'broadcast' | 'absent';
   /** In milliseconds since 1970. */
   readonly sentAt: number;
   /** Number of connections to which a broadcast was written, or for which it is kept behind a backlog. */

@@ -22,10 +22,29 @@ export type ErrorCode =
 /** What a SENDER_QUOTA is about: the sender's messages that wait in one mailbox, or in all mailboxes. */
 export type QuotaScope = 'mailbox' | 'sender';
 
+/**
+ * How soon a message matters [RFC 8030 5.3]. It never changes the order: it says who deserves a push, and whose message
+ * a full mailbox drops first.
+ */
+export type Urgency = 'very-low' | 'low' | 'normal' | 'high';
+
 /** What a client sends, by event. */
 export interface ClientEvents {
-  send: { readonly to: string; readonly content: string; readonly id?: string };
-  broadcast: { readonly content: string; readonly id?: string };
+  send: {
+    readonly to: string;
+    readonly content: string;
+    readonly id?: string;
+    /** What the application adds to the content. */
+    readonly meta?: Readonly<Record<string, unknown>>;
+    /** Whole seconds from the acceptance, after which it is not delivered; 0: only to a connection that is there now. */
+    readonly ttl?: number;
+    /** 1 to 32 of `A-Z a-z 0-9 _ -`: it replaces the message that waits with the same sender, recipient and topic. */
+    readonly topic?: string;
+    readonly urgency?: Urgency;
+  };
+  broadcast: { readonly content: string; readonly id?: string; readonly meta?: Readonly<Record<string, unknown>> };
+  /** To the connections that the recipient has now; it is never stored. `data` is a value of JSON. */
+  signal: { readonly to: string; readonly kind: string; readonly data?: unknown };
   /** Confirms every message up to this `seq`. */
   ack: { readonly seq: number };
   /** Asks whether the server is there. Pages cannot see the pings of the WebSocket protocol. */
@@ -38,6 +57,8 @@ export interface ClientEvents {
 export interface ServerEvents {
   welcome: WireWelcome;
   message: WireMessage;
+  /** What somebody does at this moment, such as `composing`: at most once, and never late. */
+  signal: { readonly from: string; readonly kind: string; readonly data?: unknown };
   receipts: readonly WireReceipt[];
   endings: readonly WireEnding[];
   /** All that waited at the connect was written, so many messages; what follows is new. */
@@ -56,6 +77,8 @@ export interface WireWelcome {
   readonly pending: number | null;
   readonly ackWindow: number;
   readonly maxContentBytes: number;
+  /** The longest `meta`, as JSON in bytes of UTF-8; 0 when the server takes none. */
+  readonly maxMetaBytes: number;
   readonly heartbeatMs: number;
   /** Messages that may be sent in a second; null when there is no limit. */
   readonly framesPerSecond: number | null;
@@ -63,6 +86,8 @@ export interface WireWelcome {
   readonly frameBurst: number;
   /** Broadcasts that may be sent in a second, ten times as many at once; null when there is no limit. */
   readonly broadcastsPerSecond: number | null;
+  /** Signals that may be sent in a second, twice as many at once; null when there is no limit. */
+  readonly signalsPerSecond: number | null;
   /** ISO 8601. */
   readonly serverTime: string;
 }
@@ -78,12 +103,18 @@ export interface WireMessage {
   readonly sentAt: string;
   /** Whether the message had to wait, in the store or behind others. */
   readonly stored: boolean;
+  readonly meta?: Readonly<Record<string, unknown>>;
+  /** When it is worth nothing any more (ISO 8601); only of a message with a `ttl`. */
+  readonly expiresAt?: string;
+  readonly topic?: string;
+  readonly urgency?: Urgency;
 }
 
 /** What a sender is told of its message. */
 export interface WireReceipt {
   readonly id: string;
-  readonly status: 'delivered' | 'stored' | 'broadcast';
+  /** `absent`: it had a `ttl` of 0, and nobody was there who confirmed it. */
+  readonly status: 'delivered' | 'stored' | 'broadcast' | 'absent';
   /** ISO 8601. */
   readonly sentAt: string;
   /** Only of a broadcast: to how many connections it went. */
@@ -94,7 +125,7 @@ export interface WireReceipt {
 export interface WireEnding {
   readonly id: string;
   readonly to: string;
-  readonly end: 'delivered' | 'expired' | 'purged' | 'evicted';
+  readonly end: 'delivered' | 'expired' | 'purged' | 'evicted' | 'replaced';
 }
 
 /** Why a frame was refused. It never repeats what the client wrote. */

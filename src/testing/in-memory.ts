@@ -2,7 +2,7 @@ import type { ChatModuleOptions } from '../chat/chat-module.options.js';
 import { memoryStore } from '../database/sqlite-driver.js';
 import { TEST_OPTIONS } from '../options/options.module.js';
 
-type InMemory = 'database' | 'framesPerSecond' | 'broadcastsPerSecond' | 'connectionsPerAddress';
+type InMemory = 'database' | 'framesPerSecond' | 'broadcastsPerSecond' | 'signalsPerSecond' | 'connectionsPerAddress';
 
 /**
  * Options for a test: the store is in memory and gone with the application, and rates are not limited. It uses the
@@ -15,6 +15,7 @@ export const IN_MEMORY: Readonly<Required<Pick<ChatModuleOptions, InMemory>>> = 
   },
   framesPerSecond: null,
   broadcastsPerSecond: null,
+  signalsPerSecond: null,
   connectionsPerAddress: null,
 };
 

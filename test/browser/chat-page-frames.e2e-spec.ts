@@ -21,7 +21,7 @@ describeInChromium('the chat page, whatever the server sends,', (stage) => {
     const alice = await stage.open('alice');
     await alice.page.routeWebSocket(/\/chat\?/, (route) => {
       route.onMessage((frame) => answer(route, JSON.parse(String(frame)) as Frame));
-      const limits = { framesPerSecond: null, frameBurst: 60, broadcastsPerSecond: null };
+      const limits = { framesPerSecond: null, frameBurst: 60, broadcastsPerSecond: null, signalsPerSecond: null };
       say(route, 'welcome', { user: 'alice', ackWindow: 4, maxContentBytes: 100, serverTime: SERVER_TIME, ...limits });
       for (const message of backlog) say(route, 'message', message);
     });

@@ -11,6 +11,8 @@ interface Arrived {
 /** Somebody at the other end who speaks the protocol by hand: confirms at once, and keeps what came. */
 export class ChatPeer {
   readonly arrived: Arrived[] = [];
+  /** The signals that came, each as its sender and its kind. */
+  readonly signals: string[] = [];
   private readonly receipts = new Map<string, (status: string) => void>();
 
   private constructor(
@@ -41,6 +43,10 @@ export class ChatPeer {
     return withDeadline(receipt, () => `a receipt of ${content} for ${this.name}`, 30_000);
   }
 
+  signal(to: string, kind: string, data?: unknown): void {
+    this.client.sendJson('signal', { to, kind, data });
+  }
+
   async until(count: number): Promise<void> {
     await eventually(
       () => this.arrived.length >= count,
@@ -58,6 +64,9 @@ export class ChatPeer {
       const { from, id, content, seq } = data as JsonFrame<'message'>['data'];
       this.arrived.push({ from, id, content });
       this.client.sendJson('ack', { seq });
+    } else if (event === 'signal') {
+      const { from, kind } = data as JsonFrame<'signal'>['data'];
+      this.signals.push(`${from} ${kind}`);
     } else if (event === 'receipts') {
       for (const { id, status } of data as JsonFrame<'receipts'>['data']) this.receipts.get(id)?.(status);
     }

@@ -8,6 +8,7 @@ export type Run = (expression: string) => Promise<unknown>;
 /** What the page notes, for the test to ask for. */
 interface Seen {
   readonly contents: string[];
+  readonly signals: unknown[];
   readonly states: string[];
   readonly receipts: string[];
   readonly errors: string[];

@@ -46,6 +46,21 @@ describeClient('the tabs of one user', (stage) => {
     for (const tab of tabs) expect((await tab.seen()).errors).toEqual([]);
   });
 
+  it('hear a signal in every tab, and send one from any', async () => {
+    const bob = await stage.peer();
+    const tabs = await stage.tabs(['first', 'second', 'third']);
+    bob.signal('alice', 'at', { line: 7 });
+    for (const tab of tabs) {
+      await eventually(async () => JSON.stringify((await tab.seen()).signals) === '[["bob","at",{"line":7}]]');
+    }
+    for (const [index, tab] of tabs.entries()) {
+      await tab.run(`chat.signal('bob', 'from-${tab.name}')`);
+      await eventually(() => bob.signals.length > index);
+    }
+    expect(bob.signals).toEqual(['alice from-first', 'alice from-second', 'alice from-third']);
+    await bob.close();
+  });
+
   it('send from any tab, and the tab that has sent it has the receipt', async () => {
     const bob = await stage.peer();
     const [first, second, third] = await stage.tabs(['first', 'second', 'third']);

@@ -27,7 +27,12 @@ import { interceptStatements } from './statements.js';
 import { TestClient } from './test-client.js';
 
 /** A test sends a flood from one address. A test of these limits sets them. */
-const UNLIMITED = { framesPerSecond: null, broadcastsPerSecond: null, connectionsPerAddress: null };
+const UNLIMITED = {
+  framesPerSecond: null,
+  broadcastsPerSecond: null,
+  signalsPerSecond: null,
+  connectionsPerAddress: null,
+};
 
 /** All options that a test may set. */
 export type TestOptions = Partial<ChatOptions> & Partial<AuthenticationOptions>;
@@ -197,8 +202,9 @@ export class ChatApp {
 
   /** How many messages were ever written to the disk. */
   storedEver(): number {
-    const { pending, recovered, confirmed, expired, purged, evicted } = this.app.get(OfflineMessageService).counts;
-    return pending + confirmed + expired + purged + evicted - recovered;
+    const { counts } = this.app.get(OfflineMessageService);
+    const { pending, recovered, confirmed, expired, purged, evicted, replaced } = counts;
+    return pending + confirmed + expired + purged + evicted + replaced - recovered;
   }
 
   /** How many messages of this user's mailbox are in memory. */
@@ -208,8 +214,8 @@ export class ChatApp {
 
   /** The books balance: every accepted message is somewhere, or has one of the named ends [protocol 2.3]. */
   expectBalanced(): void {
-    const { accepted, confirmed, pending, inFlight, expired, purged, evicted } = this.delivery.totals;
-    const ends = confirmed + pending + inFlight + expired + purged + evicted;
+    const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced } = this.delivery.totals;
+    const ends = confirmed + pending + inFlight + expired + purged + evicted + replaced;
     if (accepted !== ends) throw new Error(`the books do not balance: ${JSON.stringify(this.delivery.totals)}`);
   }
 

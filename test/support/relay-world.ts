@@ -16,6 +16,7 @@ import { faultOf } from '../../src/offline-messages/store-fault.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
 import type { HeldMessage } from '../../src/delivery/held-message.js';
 import type { Receipt } from '../../src/protocol/message.js';
+import type { SendRequest } from '../../src/protocol/send-request.js';
 import { FakeSocket } from './fake-socket.js';
 import { ManualClock } from './manual-clock.js';
 import { interceptStatements } from './statements.js';
@@ -30,6 +31,7 @@ interface Sent {
   readonly from: string;
   readonly to: string;
   readonly content: string;
+  readonly extras: SentExtras;
   /** How often it was handed in: the first time and repeats. */
   handedIn: number;
   /** Each receipt with the run of the server that gave it. */
@@ -43,8 +45,20 @@ interface Sent {
   ended: boolean;
 }
 
+/** What a sender adds to a message, as `SendRequest` has it. */
+export type SentExtras = Pick<SendRequest, 'ttl' | 'topic' | 'urgency'>;
+
 /** Faults that are made on purpose, to see that the checks find them. */
-export type Sabotage = 'delete-on-write' | 'receipt-before-commit' | 'forget-on-drop' | 'skip-in-page' | 'store-alone';
+export type Sabotage =
+  | 'delete-on-write'
+  | 'receipt-before-commit'
+  | 'forget-on-drop'
+  | 'skip-in-page'
+  | 'store-alone'
+  | 'ignore-ttl'
+  | 'store-live-only'
+  | 'keep-replaced'
+  | 'recall-in-flight';
 
 interface Peer {
   readonly socket: FakeSocket;
@@ -76,6 +90,8 @@ export class RelayWorld {
   private lastId = 0;
   /** Faults in callbacks, whose exceptions would not reach the test. */
   private readonly faults: string[] = [];
+  private readonly expiresAt = new Map<string, number>();
+  private readonly replaced = new Set<string>();
 
   private constructor(
     private readonly file: string,
@@ -96,6 +112,7 @@ export class RelayWorld {
     const { socket, connection } = FakeSocket.open(this.connections, user);
     const peers = this.options.sessions === 'multiple' ? (this.peers.get(user) ?? []) : [];
     this.peers.set(user, [...peers, { socket, connection, read: 0 }]);
+    this.checkWrites(connection);
     if (this.sabotage === 'delete-on-write') {
       const write = connection.onMessage.bind(connection);
       connection.onMessage = (message, seq, ...rest) => {
@@ -119,9 +136,9 @@ export class RelayWorld {
     for (const { socket } of this.takePeers(user)) socket.close(1000);
   }
 
-  send(from: string, to: string, count: number, length: number): void {
+  send(from: string, to: string, count: number, length: number, extras: SentExtras = {}): void {
     for (let n = 0; n < count; n += 1) {
-      const sent = this.register(from, to, length);
+      const sent = this.register(from, to, length, extras);
       this.lastOf.set(from, sent);
       this.handIn(sent);
     }
@@ -129,8 +146,22 @@ export class RelayWorld {
 
   repeat(from: string): void {
     const last = this.lastOf.get(from);
-    // A refused message that is sent again is a new message, and may come in another order.
-    if (last && last.refusals.length === 0 && !last.orphaned && !last.ended) this.handIn(last);
+    // A refused message that is sent again is a new message, and may come in another order. So is an absent one.
+    if (last && last.refusals.length === 0 && !last.orphaned && !last.ended && last.extras.ttl !== 0) this.handIn(last);
+  }
+
+  /** Sends to a user who is away, twice with one topic: when both are stored, the first makes way. */
+  async replace(from: string, to: string, topic: string): Promise<void> {
+    if (this.peers.has(to)) return;
+    const { generation } = this;
+    for (let n = 0; n < 2; n += 1) {
+      this.send(from, to, 1, 1, { topic });
+      await this.flush();
+      await this.flush();
+    }
+    const [older, newer] = [...this.sent.values()].slice(-2) as [Sent, Sent];
+    const areStored = [older, newer].every(({ receipts }) => receipts.length > 0);
+    if (areStored && generation === this.generation && !older.ended) this.faults.push(`${older.id} was not replaced`);
   }
 
   /** Each connection of this user confirms what it has, but for the newest few. */
@@ -233,8 +264,8 @@ export class RelayWorld {
   /** Checks what must hold after every step. */
   checkAlways(): void {
     if (this.faults.length > 0) throw new Error(this.faults.join('; '));
-    const { accepted, confirmed, pending, inFlight, expired, purged, evicted } = this.delivery.totals;
-    if (accepted !== confirmed + pending + inFlight + expired + purged + evicted) {
+    const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced } = this.delivery.totals;
+    if (accepted !== confirmed + pending + inFlight + expired + purged + evicted + replaced) {
       throw new Error(`the books do not balance: ${JSON.stringify(this.delivery.totals)}`);
     }
     for (const peers of this.peers.values()) for (const peer of peers) this.checkPeer(peer);
@@ -303,7 +334,8 @@ export class RelayWorld {
   checkFinally(): void {
     for (const sent of this.sent.values()) {
       const { id, confirmed, receipts, refusals, handedIn, orphaned, ended } = sent;
-      if (receipts.length > 0 && !confirmed && !ended) throw new Error(`${id} has a receipt and was lost`);
+      const isKept = receipts.some(({ status }) => status !== 'absent');
+      if (isKept && !confirmed && !ended) throw new Error(`${id} has a receipt and was lost`);
       // A message that was confirmed before a kill is not remembered after it. Its repeat is a new message.
       const runs = new Set(receipts.map(({ generation }) => generation));
       const kinds = new Set(receipts.map(({ generation, status }) => `${generation} ${status}`));
@@ -346,11 +378,20 @@ export class RelayWorld {
     await this.store.open();
     this.sabotageStore();
     this.delivery = new DeliveryService(this.options, this.connections, this.store);
+    if (this.sabotage === 'ignore-ttl') this.delivery['context'].now = () => 0;
+    if (this.sabotage === 'store-live-only') {
+      const mailboxOf = this.delivery['mailboxOf'].bind(this.delivery);
+      this.delivery['mailboxOf'] = (key) => {
+        const mailbox = mailboxOf(key);
+        mailbox['store'] = (held) => mailbox['handover'].store(held);
+        return mailbox;
+      };
+    }
     if (this.sabotage === 'store-alone') {
       const mailboxOf = this.delivery['mailboxOf'].bind(this.delivery);
       this.delivery['mailboxOf'] = (key) => {
         const mailbox = mailboxOf(key);
-        mailbox['store'] = (held) => mailbox['handOver'](held);
+        mailbox['handover'].store = (held) => mailbox['handover']['handOver'](held);
         return mailbox;
       };
     }
@@ -361,11 +402,20 @@ export class RelayWorld {
     store.removed.on((row, reason) => {
       // This counts also while the process dies: what was committed stays committed.
       if (reason !== 'confirmed') this.sent.get(row.id)!.ended = true;
+      if (reason !== 'replaced') return;
+      this.replaced.add(row.id);
+      if (this.isInFlight(row.id)) this.faults.push(`${row.id} was replaced while it was in flight`);
     });
   }
 
   private sabotageStore(): void {
     const { store } = this;
+    const spare = store.spare.emit.bind(store.spare);
+    if (this.sabotage === 'ignore-ttl')
+      store.spare.emit = (row, why) => (why === 'expired' ? undefined : spare(row, why));
+    if (this.sabotage === 'keep-replaced')
+      store.spare.emit = (row, why) => (why === 'replaced' ? undefined : spare(row, why));
+    if (this.sabotage === 'recall-in-flight') store.spare.emit = (row, why) => store.remove(row, why);
     if (this.sabotage === 'receipt-before-commit') {
       const write = store.store.bind(store);
       store.store = (request) => {
@@ -390,13 +440,14 @@ export class RelayWorld {
     } as never).initialize());
   }
 
-  private register(from: string, to: string, length: number): Sent {
+  private register(from: string, to: string, length: number, extras: SentExtras = {}): Sent {
     const id = `m${(this.lastId += 1)}`;
     const sent: Sent = {
       id,
       from,
       to,
       content: `${id}${'.'.repeat(length)}`,
+      extras,
       handedIn: 0,
       receipts: [],
       refusals: [],
@@ -413,17 +464,39 @@ export class RelayWorld {
   private handIn(sent: Sent, delivery = this.delivery): void {
     const generation = this.generation;
     sent.handedIn += 1;
-    delivery.send(sent, {
-      onReceipt: (receipt) => {
-        if (generation !== this.generation) return;
-        if (receipt.status === 'delivered' && !sent.confirmed)
-          this.faults.push(`${sent.id} was delivered but not confirmed`);
-        sent.receipts.push({ ...receipt, generation });
+    const { id, from, to, content, extras } = sent;
+    if (extras.ttl !== undefined) this.expiresAt.set(id, this.clock.now() + extras.ttl * 1_000);
+    delivery.send(
+      { id, from, to, content, ...extras },
+      {
+        onReceipt: (receipt) => {
+          if (generation !== this.generation) return;
+          if (receipt.status === 'stored' && extras.ttl === 0) this.faults.push(`${id} was stored with a ttl of 0`);
+          if (receipt.status === 'delivered' && !sent.confirmed)
+            this.faults.push(`${sent.id} was delivered but not confirmed`);
+          sent.receipts.push({ ...receipt, generation });
+        },
+        onRefused: (error) => {
+          if (generation === this.generation) sent.refusals.push(error.code);
+        },
       },
-      onRefused: (error) => {
-        if (generation === this.generation) sent.refusals.push(error.code);
-      },
-    });
+    );
+  }
+
+  /** Nothing is written after its time, or after it has made way for a newer one. */
+  private checkWrites(connection: Connection): void {
+    const write = connection.onMessage.bind(connection);
+    connection.onMessage = (message, ...rest) => {
+      const { id } = message;
+      if ((this.expiresAt.get(id) ?? Infinity) < this.clock.now()) this.faults.push(`${id} came after its time`);
+      if (this.replaced.has(id)) this.faults.push(`${id} came after it was replaced`);
+      write(message, ...rest);
+    };
+  }
+
+  private isInFlight(id: string): boolean {
+    const readers = [...this.delivery['readers'].values()];
+    return readers.some(({ reader }) => reader['inFlight'].some((held) => held.id === id));
   }
 
   private takePeers(user: string): Peer[] {
@@ -441,6 +514,7 @@ export class RelayWorld {
       let oldest: HeldMessage | undefined;
       for (const each of mailbox['held']) {
         if (!each.isHeld) continue;
+        if (each.isLiveOnly) continue;
         if (each.state === 'memory') oldest ??= each;
         else if (oldest) throw new Error(`${each.id} is ${each.state} before ${oldest.id}, which is older`);
       }

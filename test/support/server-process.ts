@@ -16,6 +16,7 @@ const SOCKET = /connect to (ws:\/\/[^?\s]+)/;
 const UNLIMITED = {
   CHAT_FRAMES_PER_SECOND: 'none',
   CHAT_BROADCASTS_PER_SECOND: 'none',
+  CHAT_SIGNALS_PER_SECOND: 'none',
   CHAT_CONNECTIONS_PER_ADDRESS: 'none',
 };
 

@@ -22,6 +22,9 @@ void chat.broadcast({ from: 'system', content: 'hello' });
 void chat.send({ from: 'alice', content: 'to nobody' });
 // @ts-expect-error
 void chat.broadcast({ from: 'system', to: 'bob', content: 'hello' });
+const heard: number = chat.signal({ from: 'alice', to: 'bob', kind: 'at', data: { line: 7 } });
+// @ts-expect-error
+chat.signal({ from: 'alice', kind: 'at' });
 const connections: readonly ConnectionInfo[] = chat.connections('bob');
 // @ts-expect-error
 connections[0]!.user = 'alice';
@@ -46,6 +49,11 @@ export class Listeners {
 
 const authorize: Authorize = ({ to }, { user, principal }) => (to === undefined ? principal !== null : to !== user);
 ChatModule.forRoot({ authorize });
+ChatModule.forRoot({ authorize: async ({ content = '' }) => Promise.resolve(content.length < 100) });
+ChatModule.forRoot({
+  authorize: (request) => (request.type === 'signal' ? request.kind === 'composing' : request.content !== ''),
+});
+// @ts-expect-error
 ChatModule.forRoot({ authorize: async ({ content }) => Promise.resolve(content.length < 100) });
 // @ts-expect-error
 ChatModule.forRoot({ authorize: () => 'yes' });
@@ -58,4 +66,4 @@ const code: ErrorCode = new ChatException('MAILBOX_FULL', 'full').code;
 // @ts-expect-error
 new ChatException('FULL', 'full');
 const closed: 4409 = CloseCode.REPLACED;
-export const used = [code, closed];
+export const used = [code, closed, heard];

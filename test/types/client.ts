@@ -18,6 +18,10 @@ createClient({ url: '/chat', store: 'disk' });
 
 client.on('message', async ({ from, redelivered }) => [from, redelivered]);
 client.on('receipt', ({ status }: ReceiptEvent) => status);
+client.on('signal', ({ from, kind, data }) => [from, kind, data]);
+client.signal('bob', 'at', { line: 7 });
+// @ts-expect-error
+client.signal('bob');
 // @ts-expect-error
 client.on('letter', () => undefined);
 // @ts-expect-error

@@ -80,8 +80,8 @@ async function fuzz(server: ServerProcess, seed: number, frames: number): Promis
     async () => (stats = await statsOf(server)).connections === healthy.count,
     () => `${healthy.count} connections are left; there are ${stats.connections}`,
   );
-  const { accepted, confirmed, pending, inFlight, expired, purged, evicted } = stats.messages;
-  const ends = [confirmed, pending, inFlight, expired, purged, evicted].reduce<number>(
+  const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced } = stats.messages;
+  const ends = [confirmed, pending, inFlight, expired, purged, evicted, replaced].reduce<number>(
     (sum, end) => sum + (end ?? NaN),
     0,
   );

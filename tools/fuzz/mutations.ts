@@ -8,6 +8,7 @@ const JSON_PAYLOADS = [
   '{"event":"send","data":{"to":"fuzz-1","content":"hello","id":"a1"}}',
   '{"event":"send","data":{"to":"fuzz-2","content":"\\ud83d\\ude42 \\u0000"}}',
   '{"event":"broadcast","data":{"content":"to all"}}',
+  '{"event":"signal","data":{"to":"fuzz-1","kind":"at","data":{"x":[1,"\\ud83d\\ude42"]}}}',
   '{"event":"ack","data":{"seq":1}}',
   '{"event":"ping","data":{}}',
   '{"event":"renew","data":{"token":"a.b.c"}}',

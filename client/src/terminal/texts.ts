@@ -44,6 +44,8 @@ const OUTCOMES: Readonly<
   expired: ['✗', ' (expired before they came)'],
   purged: ['✗', ' (removed by an administrator)'],
   evicted: ['✗', ' (pushed out of a full mailbox)'],
+  replaced: ['✗', ' (replaced by a newer one)'],
+  absent: ['✗', ' (they were not there)'],
 };
 
 /** What became of a message. `written` is null for one that is not remembered. */

@@ -28,7 +28,7 @@ class Person {
   send(to: string): void {
     const id = `${this.name}-${this.sent.length}`;
     this.sent.push(id);
-    this.page.client.send(to, id, id);
+    this.page.client.send(to, id, { id });
   }
 
   /** Ends the page, and opens another one. What was sent and not kept is lost with it, as a person expects. */
@@ -44,7 +44,7 @@ class Person {
 
   private keptOf(id: string): Promise<unknown> {
     const { to, content } = this.page.client.pending.find((message) => message.id === id)!;
-    return this.page.client.send(to!, content, id).kept;
+    return this.page.client.send(to!, content, { id }).kept;
   }
 
   private open(cuts: readonly Cut[]): ClientPage {

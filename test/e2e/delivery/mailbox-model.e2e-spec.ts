@@ -39,6 +39,16 @@ function command(
 
 const user = fc.constantFrom(...USERS);
 
+const topic = fc.constantFrom('one', 'two');
+const extras = fc.record(
+  {
+    ttl: fc.constantFrom(0, 1, 2),
+    topic,
+    urgency: fc.constantFrom('very-low', 'low', 'normal', 'high'),
+  },
+  { requiredKeys: [] },
+);
+
 const commands = [
   user.map((name) =>
     command(`connect ${name}`, (model, world) => {
@@ -73,6 +83,20 @@ const commands = [
         world.send(from, to, count, length),
       ),
     ),
+  fc
+    .tuple(user, user, fc.integer({ min: 1, max: 3 }), extras)
+    .map(([from, to, count, added]) =>
+      command(`send ${count} with ${JSON.stringify(added)} from ${from} to ${to}`, (_model, world) =>
+        world.send(from, to, count, 1, added),
+      ),
+    ),
+  fc.tuple(user, user, topic).map(([from, to, named]) =>
+    command(
+      `replace ${named} of ${from} for ${to}`,
+      (_model, world) => world.replace(from, to, named),
+      (model) => !model.broken,
+    ),
+  ),
   user.map((from) => command(`repeat the last of ${from}`, (_model, world) => world.repeat(from))),
   fc.tuple(user, fc.integer({ min: 0, max: 5 })).map(([name, back]) =>
     command(
@@ -81,7 +105,9 @@ const commands = [
       (model) => model.online.has(name),
     ),
   ),
-  fc.constantFrom(20, 70, 400).map((ms) => command(`advance ${ms} ms`, (_model, world) => world.clock.advance(ms))),
+  fc
+    .constantFrom(20, 70, 400, 1_500)
+    .map((ms) => command(`advance ${ms} ms`, (_model, world) => world.clock.advance(ms))),
   fc.constant(command('flush', (_model, world) => world.flush())),
   user.map((name) =>
     command(
@@ -223,6 +249,10 @@ describe('the check of the mailbox notices', () => {
     ['forget-on-drop', /was lost|not confirmed/],
     ['skip-in-page', /was lost|out of order|not delivered/],
     ['store-alone', /which is older|out of order/],
+    ['ignore-ttl', /came after its time/],
+    ['store-live-only', /stored with a ttl of 0/],
+    ['keep-replaced', /was not replaced/],
+    ['recall-in-flight', /replaced while it was in flight/],
   ] as const)(
     '%s',
     async (sabotage, complaint) => {

@@ -472,7 +472,9 @@ describe('authorize', () => {
     alice.sendJson('send', { to: 'bob', content: 'allowed', id: 'm4' });
     expect((await alice.nextJson('receipts')).data).toMatchObject([{ id: 'm4', status: 'delivered' }]);
     expect(await bob.next()).toBe('allowed');
-    expect(asked[0]).toEqual([{ from: 'alice', to: 'carol', content: 'x', id: 'm1' }, 'alice', { user: 'alice' }]);
+    const asMessage = { type: 'message', from: 'alice', to: 'carol', content: 'x', id: 'm1' };
+    expect(asked[0]).toEqual([asMessage, 'alice', { user: 'alice' }]);
+    expect(asked[1]).toMatchObject([{ type: 'broadcast', content: 'x', id: 'm2' }, 'alice', {}]);
     // authorize is not asked about what the application sends itself.
     expect(await chatOf(host!).send({ from: 'alice', to: 'carol', content: 'x' })).toMatchObject({ status: 'stored' });
   });

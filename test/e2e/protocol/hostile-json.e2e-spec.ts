@@ -129,6 +129,8 @@ describe('hostile JSON', () => {
         const broadcast = members.slice(1).join(',');
         expect((await exceptionTo(`{"event":"broadcast","data":{${broadcast}}}`))['code']).toBe('BAD_FRAME');
       }
+      expect((await exceptionTo(`{"event":"signal","data":{"to":${json},"kind":"at"}}`))['code']).toBe('BAD_FRAME');
+      expect((await exceptionTo(`{"event":"signal","data":{"to":"carol","kind":${json}}}`))['code']).toBe('BAD_FRAME');
       expect((await exceptionTo(`{"event":${json},"data":{"to":"carol","content":"x"}}`))['code']).toBe('BAD_FRAME');
       expect((await exceptionTo(`{"event":"renew","data":{"token":${json}}}`))['code']).toBe('BAD_FRAME');
       if (json !== '1') expect((await exceptionTo(`{"event":"ack","data":{"seq":${json}}}`))['code']).toBe('BAD_FRAME');

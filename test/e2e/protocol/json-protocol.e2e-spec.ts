@@ -22,10 +22,12 @@ describe('the JSON protocol', () => {
       pending: 3,
       ackWindow: 256,
       maxContentBytes: 65_536,
+      maxMetaBytes: 4_096,
       heartbeatMs: 25_000,
       framesPerSecond: null,
       frameBurst: 60,
       broadcastsPerSecond: null,
+      signalsPerSecond: null,
       serverTime: expect.stringMatching(ISO),
     });
     for (const [index, content] of ['one', 'two', 'three'].entries()) {
@@ -46,7 +48,7 @@ describe('the JSON protocol', () => {
 
   it('says in the welcome how fast a client may send', async () => {
     await chat.dispose();
-    const rates = { framesPerSecond: 5, frameBurst: 7, broadcastsPerSecond: 2 };
+    const rates = { framesPerSecond: 5, frameBurst: 7, broadcastsPerSecond: 2, signalsPerSecond: 3 };
     chat = await ChatApp.start(rates);
     const alice = chat.keep(await TestClient.open(chat.url('alice'), ['chat.v1.json']));
     expect((await alice.nextJson('welcome')).data).toMatchObject(rates);

@@ -35,7 +35,7 @@ async function samples(of = chat): Promise<Record<string, number>> {
 async function totalsScraped(): Promise<Record<string, number>> {
   const all = await samples();
   const names = { pending: 'pending', inFlight: 'in_flight', recovered: 'recovered' } as const;
-  const counters = ['accepted', 'confirmed', 'expired', 'purged', 'evicted'];
+  const counters = ['accepted', 'confirmed', 'expired', 'purged', 'evicted', 'replaced', 'absent'];
   return Object.fromEntries([
     ...Object.entries(names).map(([name, metric]) => [name, all[`holdfast_messages_${metric}`]]),
     ...counters.map((name) => [name, all[`holdfast_messages_${name}_total`]]),
@@ -78,23 +78,29 @@ describe('GET /metrics', () => {
     await chat.rest('DELETE', '/chat/pending/gone');
     clock.advance(15_000);
     await chat.untilTotals({ expired: 1 });
+    for (const content of ['is replaced', 'replaces it'])
+      alice.sendJson('send', { to: 'eve', content, topic: 'weather' });
+    alice.sendJson('send', { to: 'nobody', content: 'is absent', ttl: 0 });
+    await chat.untilTotals({ replaced: 1, absent: 1 });
     alice.sendJson('send', { to: 'bob', content: 'in flight' });
     await bob.until('message');
     const { body } = await chat.rest('GET', '/chat/stats');
     expect(body.messages).toEqual({
-      accepted: 7,
+      accepted: 9,
       confirmed: 1,
-      pending: 2,
+      pending: 3,
       inFlight: 1,
       expired: 1,
       purged: 1,
       evicted: 1,
+      replaced: 1,
       recovered: 0,
+      absent: 1,
     });
     expect(await totalsScraped()).toEqual(body.messages);
     expect(await totalsScraped()).toEqual(body.messages); // A read does not change the metrics.
     chat = await chat.restart();
-    expect(await totalsScraped()).toMatchObject({ accepted: 3, pending: 3, recovered: 3, confirmed: 0 });
+    expect(await totalsScraped()).toMatchObject({ accepted: 4, pending: 4, recovered: 4, confirmed: 0 });
   });
 
   it('counts refusals by their code, over every door, and broadcasts', async () => {

@@ -539,7 +539,9 @@ describe('the REST calls', () => {
           expired: 0,
           purged: 1,
           evicted: 0,
+          replaced: 0,
           recovered: 0,
+          absent: 0,
         },
         rates: { acceptedPerSecond: expect.any(Number), confirmedPerSecond: expect.any(Number) },
       });

@@ -64,6 +64,84 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect(read.flatMap(({ content }, n) => (content === contents[n] ? [] : [n]))).toEqual([]);
     });
 
+    it('keeps what a sender has added, beside plain messages in the same commit', async () => {
+      const all = {
+        meta: '{"a":"\\u0000\u{1f600}","b":[null,1.5]}',
+        expiresAt: BIG,
+        topic: 'w'.repeat(32),
+        urgency: 'high',
+      };
+      const extras = [
+        undefined,
+        all,
+        { urgency: 'very-low' },
+        { topic: 't' },
+        undefined,
+        { meta: '{}' },
+        { expiresAt: 0 },
+      ];
+      const rows = extras.map((each, n) => ({ ...message(n + 1), extras: each }) as StoredMessage);
+      expect(await table.insert(rows)).toBe(rows.length);
+      expect(await table.page(BOB, 0, ALL, 10, ALL)).toEqual(rows);
+      expect((await table.backlogs([BOB])).get(BOB)).toEqual(rows);
+      expect(await table.usageBySender([BOB])).toEqual([{ mailbox: BOB, from: 'ann', count: 7, bytes: 7, urgent: 2 }]);
+    });
+
+    it('finds what a newer message of the same sender, recipient and topic replaces', async () => {
+      const of = (position: number, more: Partial<StoredMessage> = {}) => ({
+        ...message(position),
+        extras: { topic: 't' },
+        ...more,
+      });
+      const others = [of(1, { from: 'eve' }), of(2, lies('cat')), of(3, { extras: { topic: 'u' } }), message(4)];
+      await table.insert([...others, of(5), of(6), of(9)]);
+      const found = await table.extras.superseded([of(7), message(8), of(6)]);
+      expect(found.map(({ id, by }) => `${id} by ${by}`).sort()).toEqual(['m5 by 6', 'm5 by 7', 'm6 by 7']);
+      const { content: _content, storedAt: _storedAt, extras: _extras, ...header } = of(5);
+      expect(found).toContainEqual({ ...header, by: 7 });
+    });
+
+    it('finds whose time is over in the order of their times, and when the next one is', async () => {
+      const times = [30, null, 10, 20, BIG, 10];
+      await table.insert(
+        times.map((at, n) => ({ ...message(n + 1), extras: at === null ? undefined : { expiresAt: at } })),
+      );
+      const start = { expiresAt: 0, position: 0 };
+      const first = await table.extras.overdue(30, start, 2);
+      expect(first.map(({ position, expiresAt }) => [position, expiresAt])).toEqual([
+        [3, 10],
+        [6, 10],
+      ]);
+      expect((await table.extras.overdue(30, first.at(-1)!, 9)).map(({ id }) => id)).toEqual(['m4']);
+      expect(await table.extras.nextExpiry(30)).toBe(30);
+      expect(await table.extras.nextExpiry(31)).toBe(BIG);
+      expect(await table.extras.nextExpiry(BIG + 1)).toBeNull();
+    });
+
+    it('finds the least urgent of a mailbox, the oldest first', async () => {
+      const urgencies = ['high', undefined, 'low', 'normal', 'very-low', 'low'] as const;
+      await table.insert(urgencies.map((urgency, n) => ({ ...message(n + 1), extras: urgency && { urgency } })));
+      expect((await table.extras.leastUrgent(BOB, 9)).map(({ position }) => position)).toEqual([5, 3, 6, 2, 4, 1]);
+      expect((await table.extras.leastUrgent(BOB, 2)).map(({ position }) => position)).toEqual([5, 3]);
+    });
+
+    it('keeps what has extras when an older version takes over, as plain messages', async () => {
+      await table.insert([
+        message(1),
+        { ...message(2), extras: { meta: '{}', topic: 't', expiresAt: 9, urgency: 'low' } },
+      ]);
+      await store.undoLastMigration();
+      const rows = await store.query('SELECT * FROM holdfast_offline_message ORDER BY position');
+      expect(rows.map((row: { id: string; content: string }) => [row.id, row.content])).toEqual([
+        ['m1', 'x'],
+        ['m2', 'x'],
+      ]);
+      expect(Object.keys(rows[1])).toHaveLength(8);
+      await store.runMigrations();
+      table = await ownedTable(store);
+      expect(await table.page(BOB, 0, ALL, 9, ALL)).toEqual([message(1), message(2)]);
+    });
+
     it('tells names apart by their bytes, also where it sorts them as people do', async () => {
       // By the rules of a language 'a' and 'A' stand together, and 'Z' behind them.
       const names = ['Z', 'a', 'A', 'z', 'ä', 'a b', 'a-b', 'ab', '_', "o'neill", 'z%', '中', '𐐷', '\uffee', '%s', '1'];
@@ -192,9 +270,9 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       );
       const usage = await table.usageBySender(['bob', 'cat', "o'neill"].map(mailboxKeyOf));
       expect(usage.sort((a, b) => (a.mailbox + a.from < b.mailbox + b.from ? -1 : 1))).toEqual([
-        { mailbox: 'bob', from: 'ann', count: 2, bytes: 2 },
-        { mailbox: 'bob', from: 'eve', count: 1, bytes: 7 },
-        { mailbox: 'cat', from: 'ann', count: 1, bytes: 1 },
+        { mailbox: 'bob', from: 'ann', count: 2, bytes: 2, urgent: 0 },
+        { mailbox: 'bob', from: 'eve', count: 1, bytes: 7, urgent: 0 },
+        { mailbox: 'cat', from: 'ann', count: 1, bytes: 1, urgent: 0 },
       ]);
       const bob = { user: 'bob', count: 3, bytes: 9, oldest: 1, newest: BIG, lastPosition: BIG };
       const cat = { user: 'cat', count: 1, bytes: 1, oldest: 3, newest: 3, lastPosition: 3 };
@@ -216,7 +294,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     it('probes the disk with a row that nothing lists', async () => {
       await table.tryWrite();
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
-      await store.query(`INSERT INTO holdfast_offline_message VALUES ('', 0, '', 'probe', '', 0, 0, 0)`);
+      await table.insert([{ ...message(0), ...lies(''), from: '', id: 'probe' }]);
       expect(await table.summary()).toMatchObject({ count: 0, bytes: 0 });
       expect(await table.mailboxParts({ user: '', position: BIG }, 9)).toEqual([]);
       expect(await table.users('', 9)).toEqual({ count: 0, user: null });
@@ -257,8 +335,8 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
         await store.runMigrations();
       }
       table = await ownedTable(store);
-      expect((await table.page(BOB, 0, ALL, 9, ALL)).map((row) => row.position)).toEqual([1, 2, 3]);
-      expect(await table.insert([{ ...message(4), id: message(1).id }])).toBe(0);
+      expect((await table.page(BOB, 0, ALL, 9, ALL)).map((row) => row.position)).toEqual([1, 2, 3, 4]);
+      expect(await table.insert([{ ...message(5), id: message(1).id }])).toBe(0);
     });
   });
 
