@@ -21,45 +21,15 @@ export class PushService {
   }
 }
 
-/**
- * Tells people who are away, by other means, that something waits for them: once until they are back, however many
- * messages come. A phone that fell silent counts as online until the heartbeat notices, and is told then.
- */
+/** Wakes people up, by other means, for whom something waits: once until they fetch it, however many messages come. */
 @Injectable()
 export class PushNotifications {
-  /** Users who were told and have not connected since. */
-  private readonly told = new Set<string>();
+  constructor(@Inject(PushService) private readonly push: PushService) {}
 
-  constructor(
-    @Inject(ChatService) private readonly chat: ChatService,
-    @Inject(PushService) private readonly push: PushService,
-  ) {}
-
-  @OnChatEvent('stored')
-  async onStored({ to, online }: ChatEvents['stored']): Promise<void> {
-    if (!online) await this.tell(to);
-  }
-
-  @OnChatEvent('disconnected')
-  async onDisconnected({ user, online }: ChatEvents['disconnected']): Promise<void> {
-    // Messages were stored while it seemed to be online, and were never confirmed.
-    if (!online && (await this.chat.pending(user)) > 0 && !this.chat.isOnline(user)) await this.tell(user);
-  }
-
-  @OnChatEvent('connected')
-  onConnected({ user }: ChatEvents['connected']): void {
-    this.told.delete(user);
-  }
-
-  private async tell(user: string): Promise<void> {
-    if (this.told.has(user)) return;
-    this.told.add(user);
-    try {
-      await this.push.send(user, 'something waits for you');
-    } catch (error) {
-      this.told.delete(user); // The next message tries again; the error goes to the log.
-      throw error;
-    }
+  @OnChatEvent('waiting')
+  async onWaiting({ user, count, from }: ChatEvents['waiting']): Promise<void> {
+    // When it rejects, this method is called again later.
+    await this.push.send(user, `${count} new, from ${from.join(', ')}`);
   }
 }
 

@@ -7,7 +7,13 @@ export type {
 } from './chat/chat-module.options.js';
 export { ChatException } from './chat/chat-exception.js';
 export { ChatService } from './chat/chat.service.js';
-export { OnChatEvent, type ChatEvents, type ChatMessage, type MessageHeader } from './chat/chat-events.js';
+export {
+  OnChatEvent,
+  type ChatEvents,
+  type ChatMessage,
+  type MessageHeader,
+  type WaitingEvent,
+} from './chat/chat-events.js';
 export { ChatWsAdapter, type ChatWsAdapterOptions } from './gateway/chat-ws.adapter.js';
 export type { Authorize, AuthorizeRequest } from './gateway/policy.js';
 export type { Authenticator, Principal } from './authentication/authenticator.js';

@@ -24,6 +24,7 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
     'HEADER', // A constant of message-columns.ts.
   ],
   'offline-messages/message-extras.table.ts': ['HEADER', 'this.statements.dialect.items'],
+  'offline-messages/notice.table.ts': ['this.dialect.items'],
   'offline-messages/statements.ts': ['this.dialect.marked'],
 };
 

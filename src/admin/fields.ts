@@ -30,13 +30,10 @@ export const meta = z
   .meta({ description: 'What the application adds to the content.', example: { type: 'order.shipped', order: 7 } });
 
 /** How long a message is worth something. */
-export const ttl = z
-  .number()
-  .refine(isTtl, TTL_RULE)
-  .meta({
-    description: 'Seconds after which it is not delivered; 0: only to a connection there is now.',
-    example: 600,
-  });
+export const ttl = z.number().refine(isTtl, TTL_RULE).meta({
+  description: 'Seconds after which it is not delivered; 0: only to a connection there is now.',
+  example: 600,
+});
 
 /** The topic of a message. */
 export const topic = z

@@ -1,11 +1,13 @@
-import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
+import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { inNoContext } from '../options/no-context.js';
 import { toChatMessage, type ChatEvents } from './chat-events.js';
 import { listeningMethods, type ListeningMethod } from './listening-methods.js';
+import { WaitingNotifier } from './waiting-notifier.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
@@ -14,15 +16,18 @@ type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
  * event has returned, outside of any async context.
  */
 @Injectable()
-export class ChatEventListeners implements OnModuleInit {
+export class ChatEventListeners implements OnModuleInit, OnModuleDestroy {
   private readonly logger = new Logger('ChatEvents');
   private readonly listeners = new Map<keyof ChatEvents, ListeningMethod[]>();
+
+  private notifier: WaitingNotifier | null = null;
 
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
+    @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
   ) {}
 
   /** Runs before the modules that import the chat are initialized, since these may send. */
@@ -31,6 +36,16 @@ export class ChatEventListeners implements OnModuleInit {
     // An event without listeners costs a message nothing.
     if (this.hasAny('connected', 'disconnected')) this.hearConnections();
     this.hearMessages();
+    if (this.hasAny('waiting')) {
+      const { ledger } = this.delivery;
+      this.notifier = new WaitingNotifier(this.listenersOf('waiting'), ledger, this.store, this.options);
+      this.notifier.start();
+    }
+  }
+
+  /** Runs before the connections are closed and the store with them. */
+  async onModuleDestroy(): Promise<void> {
+    await this.notifier?.stop();
   }
 
   private find(): void {

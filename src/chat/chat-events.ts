@@ -28,6 +28,19 @@ export function toChatMessage({ extras, ...message }: Message): ChatMessage {
   };
 }
 
+/** What waits for one user, in short. */
+export interface WaitingEvent {
+  readonly user: string;
+  /** How many messages wait in the store. */
+  readonly count: number;
+  /** Who has sent the oldest of them: at most 20 names, in the order of their first message. */
+  readonly from: readonly string[];
+  /** The newest of them. */
+  readonly newest: MessageHeader;
+  /** The highest urgency among them. */
+  readonly urgency: Urgency;
+}
+
 /** What happens in a chat, by the name of the event. Times are milliseconds since 1970. */
 export interface ChatEvents {
   /** A connection was opened. */
@@ -47,6 +60,12 @@ export interface ChatEvents {
   stored: ChatMessage & { readonly online: boolean };
   /** A direct message was confirmed by its recipient. */
   confirmed: MessageHeader;
+  /**
+   * Something waits for a user: the oldest stored message is `waitingAfterMs` old, and none was confirmed for as long,
+   * whether or not a connection seems to be open. It is told once until the user confirms something or nothing waits any
+   * more. This event is awaited: see OnChatEvent.
+   */
+  waiting: WaitingEvent;
   /** A stored message was not confirmed within `retentionMs`, or within its `ttl`, and was deleted. */
   expired: MessageHeader;
   /** A stored message was deleted by an administrator. */
@@ -66,6 +85,11 @@ type Listener<Name extends keyof ChatEvents> = (event: ChatEvents[Name]) => unkn
  * Calls a method of a provider after an event has happened. The chat does not wait for it. If it throws or rejects,
  * that is logged, and affects neither the chat nor other listeners. Events are not repeated after a crash. Only methods
  * of singleton providers are called. They run outside of the async context of any request or connection.
+ *
+ * `waiting` is different. Its listeners are awaited, for up to 30 seconds and for 8 users at once. One that throws,
+ * rejects or takes longer is called again after 1 second, then after twice as long each time, up to 10 minutes, as long
+ * as something waits. After a restart or a crash it is called for every user for whom it had not succeeded. So it is
+ * called at least once for each user and spell, and may be called more than once.
  */
 export function OnChatEvent<Name extends keyof ChatEvents>(
   name: Name,

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import type { DataSourceOptions } from 'typeorm';
 import { isDatabaseType } from '../offline-messages/dialect.js';
+import { Notice } from '../offline-messages/notice.entity.js';
 import { OfflineMessage } from '../offline-messages/offline-message.entity.js';
 import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
 import { StoreState } from '../offline-messages/store-state.entity.js';
@@ -64,7 +65,7 @@ export function checkAndComplete(options: DataSourceOptions): DataSourceOptions 
   return {
     ...ofType(options),
     ...storeMigrations,
-    entities: [OfflineMessage, StoreState],
+    entities: [OfflineMessage, StoreState, Notice],
     subscribers: [],
     migrationsRun: false,
     synchronize: false,

@@ -57,6 +57,8 @@ export class Ledger {
   private inMemory = 0;
   private confirmedInMemory = 0;
   private readonly refusalsByCode = new Map<ErrorCode, number>();
+  /** How often the listeners of `waiting` were told of a spell, and how often one of them failed. */
+  readonly waiting = { told: 0, failed: 0 };
 
   constructor(private readonly store: Pick<MailboxStore, 'counts' | 'removed'>) {
     store.removed.on((row, reason) => {
@@ -100,6 +102,10 @@ export class Ledger {
   /** A frame or a REST call was refused, so its message was never accepted. The room that refuses it calls this. */
   countRefusal(code: ErrorCode): void {
     this.refusalsByCode.set(code, this.refusals(code) + 1);
+  }
+
+  countWaiting(outcome: 'told' | 'failed'): void {
+    this.waiting[outcome] += 1;
   }
 
   countBroadcast(): void {

@@ -89,6 +89,13 @@ export class MetricsService {
       'Of the accepted, those found in the store at the start, or after another server had written to it.',
       () => ledger.totals().recovered,
     );
+    const waiting = () => Object.entries(ledger.waiting);
+    this.counter(
+      'waiting_total',
+      'Users of whom the listeners of waiting were told, and failures.',
+      waiting,
+      'outcome',
+    );
     this.counter('broadcasts_total', 'Broadcasts accepted.', () => ledger.broadcasts);
     const signals = () => SIGNAL_OUTCOMES.map((outcome) => [outcome, ledger.signals.of(outcome)] as const);
     this.counter('signals_total', 'Signals that were allowed, by what became of them.', signals, 'outcome');

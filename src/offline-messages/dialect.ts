@@ -58,6 +58,7 @@ const NUMBERS = [
   'sweepAfter',
   'oldest',
   'newest',
+  'told',
   'by',
   'expiresAt',
   'urgent',

@@ -19,6 +19,7 @@ import { BatchLoader } from './batch-loader.js';
 import { CommitQueue, type QueueDepth } from './commit-queue.js';
 import { MailboxUsage } from './mailbox-usage.js';
 import { MassRemoval, REMOVED_AT_ONCE } from './mass-removal.js';
+import { NoticeTable } from './notice.table.js';
 import { OfflineMessageTable } from './offline-message.table.js';
 import { Ownership } from './ownership.js';
 import { PendingListTable } from './pending-list.table.js';
@@ -55,6 +56,8 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
   readonly displaced = new Emitter<number, boolean>(OfflineMessageService.logger, 'displaced');
   /** What waits, for an administrator who asks. */
   readonly lists: PendingLists;
+  /** Who was told that something waits. Nothing is read or written there before somebody asks. */
+  readonly notices: NoticeTable;
   private readonly counters = new StoreCounters();
   private readonly ownership: Ownership;
   private readonly table: OfflineMessageTable;
@@ -81,6 +84,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     this.usage = new MailboxUsage(this.table, options, this.counters);
     const ownLists = new PendingListTable(statements);
     this.lists = new PendingLists((read) => this.queue.read(() => read(ownLists)), openReader, statements.dialect);
+    this.notices = new NoticeTable(statements, this.ownership.token, (run) => this.queue.read(run));
     const handle = new StoreHandle(this.table, this.ownership, {
       ...database,
       reopen: () => {

@@ -129,6 +129,13 @@ export interface ChatOptions {
   retentionMs: number | null;
 
   /**
+   * Milliseconds that a stored message waits unconfirmed before the listeners of the event `waiting` are told of its
+   * recipient. 0 tells at once, also of those who are reading a backlog. Range: 0 to 86,400,000.
+   * @default 10_000
+   */
+  waitingAfterMs: number;
+
+  /**
    * Messages that may wait for one user. Range: 1 or more, `null` for no limit.
    * @default 1_000
    */

@@ -85,6 +85,9 @@ export const OPTION_GROUPS = {
       every message before it is sent to anybody.`),
     retentionMs: limit(SECOND_MS).default(30 * DAY_MS).describe(`
       Milliseconds that a message waits in the store before it expires.`),
+    waitingAfterMs: whole(0, DAY_MS).default(10 * SECOND_MS).describe(`
+      Milliseconds that a stored message waits unconfirmed before the listeners of the event 'waiting' are told of its
+      recipient. 0 tells at once, also of those who are reading a backlog.`),
     maxPendingPerUser: limit(1).default(1_000).describe(`
       Messages that may wait for one user.`),
     maxPendingBytesPerUser: limit(1).default(8 * MIB).describe(`

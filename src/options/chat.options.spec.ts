@@ -30,6 +30,7 @@ describe('the options of the chat', () => {
       maxStoredBytesPerSender: 67_108_864,
       maxStoredBytes: 8_589_934_592,
       overflow: 'reject',
+      waitingAfterMs: 10_000,
       retentionMs: 2_592_000_000,
       framesPerSecond: 20,
       frameBurst: 60,
@@ -93,6 +94,7 @@ describe('the options of the chat', () => {
     ['sessions', null, 'is null', "give 'replace' or 'multiple'"],
     ['overflow', 'drop', "is 'drop'", "give 'reject' or 'evict-oldest'"],
     ['drainMs', 99, 'is 99', 'give a whole number from 100 to 600000'],
+    ['waitingAfterMs', 86_400_001, 'is 86400001', 'give a whole number from 0 to 86400000'],
     ['persistAfterMs', -1, 'is -1', 'give a whole number from 0 to 60000'],
     ['persistAfterMs', 60_001, 'is 60001', 'give a whole number from 0 to 60000'],
     ['persistAfterMs', Number.NaN, 'is NaN', 'give a whole number from 0 to 60000'],
@@ -129,6 +131,7 @@ describe('the options of the chat', () => {
   });
 
   it.each([
+    ['waitingAfterMs', 0],
     ['persistAfterMs', 0],
     ['persistAfterMs', 60_000],
     ['ackWindow', 2],

@@ -64,7 +64,7 @@ describe.each(DATABASE_KINDS.filter(([name]) => name !== 'better-sqlite3'))(
 
     it('makes the tables, finds no drift from the entities, and takes them back', async () => {
       expect(await npmRun('migration:run')).toMatchObject({ exitCode: 0 });
-      expect(await tables()).toEqual(['holdfast_migrations', TABLE, 'holdfast_store']);
+      expect(await tables()).toEqual(['holdfast_migrations', 'holdfast_notice', TABLE, 'holdfast_store']);
       expect(await npmRun('migration:check')).toMatchObject({
         exitCode: 0,
         output: expect.stringContaining('No changes in database schema were found'),

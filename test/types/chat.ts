@@ -36,6 +36,9 @@ export class Listeners {
   @OnChatEvent('confirmed') async confirmed({ id }: { id: string }): Promise<void> {
     await Promise.resolve(id);
   }
+  @OnChatEvent('waiting') async waiting({ user, from, newest, urgency }: ChatEvents['waiting']): Promise<string> {
+    return Promise.resolve(`${user} ${from.length} ${newest.id} ${urgency === 'high'}`);
+  }
   @OnChatEvent('connected') nothing(): void {}
   // @ts-expect-error
   @OnChatEvent('received') unknown(): void {}

@@ -1,6 +1,7 @@
 import { CreateOfflineMessages1795412536237 } from './1795412536237-create-offline-messages.js';
 import { OrderSentIndexBySender1795642846524 } from './1795642846524-order-sent-index-by-sender.js';
 import { CreateStoreState1795688566123 } from './1795688566123-create-store-state.js';
+import { CreateNotices1795780000000 } from './1795780000000-create-notices.js';
 import { AddMessageExtras1795790000001 } from './1795790000001-add-message-extras.js';
 
 /** In the order in which they run. A list, not a pattern: it is the same in source, build and tests. */
@@ -8,6 +9,7 @@ export const migrations = [
   CreateOfflineMessages1795412536237,
   OrderSentIndexBySender1795642846524,
   CreateStoreState1795688566123,
+  CreateNotices1795780000000,
   AddMessageExtras1795790000001,
 ];
 

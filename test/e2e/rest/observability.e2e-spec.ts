@@ -133,6 +133,18 @@ describe('GET /metrics', () => {
     expect(all).toMatchObject({ holdfast_broadcasts_total: 1, holdfast_messages_accepted_total: 1 });
   });
 
+  it('counts who was told that something waits: nobody, as the server has no listeners', async () => {
+    await start();
+    const outcomes = async () => {
+      const all = await samples();
+      return ['told', 'failed'].map((outcome) => all[`holdfast_waiting_total{outcome="${outcome}"}`]);
+    };
+    expect(await outcomes()).toEqual([0, 0]);
+    chat.delivery.ledger.countWaiting('told');
+    for (let n = 0; n < 2; n += 1) chat.delivery.ledger.countWaiting('failed');
+    expect(await outcomes()).toEqual([1, 2]);
+  });
+
   it('counts who is connected, by protocol', async () => {
     await start({ sessions: 'multiple' });
     await chat.connect('alice');

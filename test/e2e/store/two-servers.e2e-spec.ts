@@ -9,6 +9,7 @@ import { OfflineMessageService } from '../../../src/offline-messages/offline-mes
 import { ChatApp } from '../../support/chat-app.js';
 import { DATABASE_KINDS, type DatabaseKind } from '../../support/databases.js';
 import { eventually } from '../../support/deadline.js';
+import { loseLock } from '../../support/lose-lock.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { PostgresServer } from '../../support/postgres-server.js';
 import type { TestClient } from '../../support/test-client.js';
@@ -83,21 +84,6 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
   };
   const stop = (chat: ChatApp) => chats.splice(chats.indexOf(chat), 1)[0]!.stop();
 
-  /** Removes the lock of a server without its knowledge: its session is ended, or its file removed. */
-  const loseLock = async (): Promise<void> => {
-    if (!outside.isInitialized) await outside.initialize();
-    if (outside.options.type !== 'postgres') {
-      // The other server is in this process, which keeps a list of its held files.
-      (globalThis as { [list: symbol]: Set<string> })[Symbol.for('holdfast.held-store-files')]!.clear();
-      return rm(`${outside.options.database as string}.lock`);
-    }
-    const [{ ended }] = (await outside.query(
-      `SELECT bool_and(pg_terminate_backend(pid, 5000)) AS ended FROM pg_locks
-       WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-    )) as [{ ended: boolean }];
-    expect(ended).toBe(true);
-  };
-
   const idsFor = async (user: string): Promise<string[]> => {
     const sql = `SELECT id FROM holdfast_offline_message WHERE recipient = '${user}' ORDER BY position`;
     return ((await outside.query(sql)) as { id: string }[]).map(({ id }) => id);
@@ -121,7 +107,7 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
     const alice = await Sender.connect(first, 'alice');
     const before = alice.send('carol', 20);
     await alice.untilAnswered();
-    await loseLock();
+    await loseLock(outside);
     const second = await start();
     const dave = await Sender.connect(second, 'dave');
     const meanwhile = dave.send('carol', 30);
@@ -138,7 +124,7 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
 
   it('lose no receipt of either while both live: one at a time has the store, and the other says so', async () => {
     const servers = [await start()];
-    await loseLock();
+    await loseLock(outside);
     servers.push(await start());
     const senders = await Promise.all(servers.map((chat, n) => Sender.connect(chat, `sender-${n}`)));
     for (let round = 0; round < 2; round += 1) {
@@ -157,7 +143,7 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
     const [alice, bob] = [await Sender.connect(first, 'alice'), await first.connectJson('bob')];
     const inFlight = alice.send('bob', 3);
     for (const id of inFlight) expect((await bob.until('message')).data.id).toBe(id);
-    await loseLock();
+    await loseLock(outside);
     const second = await start();
     const dave = await Sender.connect(second, 'dave');
     const meanwhile = dave.send('bob', 2);
@@ -180,7 +166,7 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
   it('are found out without a sender, by looking once a second', async () => {
     const clock = new ManualClock();
     const first = await start({ clock });
-    await loseLock();
+    await loseLock(outside);
     const second = await start();
     const dave = await Sender.connect(second, 'dave');
     dave.send('carol', 2);
