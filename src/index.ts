@@ -7,6 +7,7 @@ export type {
 } from './chat/chat-module.options.js';
 export { ChatException } from './chat/chat-exception.js';
 export { ChatService } from './chat/chat.service.js';
+export { outgoing, type OutgoingSettings } from './chat/outgoing.js';
 export {
   OnChatEvent,
   type ChatEvents,
@@ -22,6 +23,12 @@ export { jwt, type JwtOptions } from './authentication/jwt.authenticator.js';
 export { HandshakeRefusal } from './protocol/handshake-refusal.js';
 export { trusted } from './authentication/trusted.authenticator.js';
 export { storeMigrations } from './database/migrations/index.js';
+export { outgoingMigrations } from './outgoing/create-outgoing.migration.js';
+export type { OutgoingMessage } from './outgoing/outgoing-message.js';
+export type { OutgoingRefusal } from './outgoing/outgoing-queue.js';
+export type { OutgoingStatement } from './outgoing/outgoing-table.js';
+export type { OutgoingOptions } from './outgoing/outgoing.options.js';
+export type { ScheduledMessage, TransactionManager } from './outgoing/outgoing.service.js';
 export type { ConnectionInfo } from './connections/connection-info.js';
 export { OfflineMessage } from './offline-messages/offline-message.entity.js';
 export { ChatOptionsError, type ChatOptions } from './options/chat.options.js';

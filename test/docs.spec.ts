@@ -34,7 +34,6 @@ describe('docs/embedding.md', () => {
 
   it.each([
     ['the push notifications', 'class PushNotifications', 'examples/push.ts'],
-    ['the outbox', 'sendFromOutbox', 'test/e2e/hosts/transactions.e2e-spec.ts'],
     ['the test of an AppModule', 'keeps what comes while Bob is away', 'test/consumers/starter/test/chat.e2e-spec.ts'],
     ['the configuration of jest', 'transformIgnorePatterns', 'test/consumers/nest-11-commonjs/jest.config.cjs'],
   ])('has %s as they run', (_what, mark, path) => {

@@ -26,6 +26,8 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   'offline-messages/message-extras.table.ts': ['HEADER', 'this.statements.dialect.items'],
   'offline-messages/notice.table.ts': ['this.dialect.items'],
   'offline-messages/statements.ts': ['this.dialect.marked'],
+  // The schema of the application's data source, quoted, and what differs between databases; `sql` is made of them.
+  'outgoing/outgoing-table.ts': ['this.name', 'this.values', 'this.skipLocked', 'this.dialect.marked', 'sql'],
 };
 
 /** Methods that take a statement. Their callers are checked; their own calls are not. */

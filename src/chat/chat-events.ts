@@ -1,4 +1,5 @@
 import type { ConnectionInfo } from '../connections/connection-info.js';
+import type { OutgoingRefusal } from '../outgoing/outgoing-queue.js';
 import type { Message } from '../protocol/message.js';
 import type { Urgency } from '../protocol/wire.js';
 
@@ -74,6 +75,8 @@ export interface ChatEvents {
   evicted: MessageHeader;
   /** A stored message was deleted because its sender has stored a newer one with the same topic. */
   replaced: MessageHeader;
+  /** A message of `sendInTransaction` or `outgoing` will not be accepted any more, and its row was deleted. */
+  refused: OutgoingRefusal;
 }
 
 /** The metadata key of a listening method; the value lists its events. */

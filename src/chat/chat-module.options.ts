@@ -3,6 +3,7 @@ import type { DataSourceOptions } from 'typeorm';
 import type { AuthenticationOptions } from '../authentication/authentication.options.js';
 import type { Authorize } from '../gateway/policy.js';
 import type { ChatOptions } from '../options/chat.options.js';
+import type { OutgoingOptions } from '../outgoing/outgoing.options.js';
 
 /** The options of a chat; `path` and `isGlobal` are in ChatModuleExtras. */
 export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<AuthenticationOptions> {
@@ -17,6 +18,12 @@ export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<Authent
    * @default everything that is valid
    */
   authorize?: Authorize;
+  /**
+   * Where the transactions of the application are, so that a message can be a part of one
+   * (`ChatService.sendInTransaction`). The database needs the table of `outgoingMigrations`.
+   * @default none: nothing can be sent in a transaction
+   */
+  outgoing?: OutgoingOptions;
 }
 
 /** What Nest needs to know before a factory of the options runs. */

@@ -23,10 +23,13 @@ import { OfflineMessagesModule, type StoreDatabase } from '../offline-messages/o
 import { ChatOptionsError } from '../options/chat.options.js';
 import { MODULE_OPTIONS, OptionsModule } from '../options/options.module.js';
 import { isSocketPath } from '../options/socket-path.js';
+import { OutgoingModule } from '../outgoing/outgoing.module.js';
 import { ChatEventListeners } from './chat-event.listeners.js';
 import type { ChatModuleAsyncOptions, ChatModuleExtras, ChatModuleOptions } from './chat-module.options.js';
 import { ChatService } from './chat.service.js';
+import { ListeningProviders } from './listening-providers.js';
 import { CHAT_PATH, StartLine } from './start-line.js';
+import { WaitingEvents } from './waiting-events.js';
 
 const DATABASE: StoreDatabase = {
   options: resolveDatabaseOption,
@@ -84,6 +87,7 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
     imports: [
       options,
       delivery,
+      OutgoingModule.register(delivery),
       AuthenticationModule,
       HandshakeModule,
       AdminModule.register(delivery, path),
@@ -94,7 +98,9 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       AdapterCheck,
       POLICY,
       createGateway(path),
+      ListeningProviders,
       ChatEventListeners,
+      WaitingEvents,
       ChatService,
       { provide: CHAT_PATH, useValue: path },
       StartLine,

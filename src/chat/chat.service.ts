@@ -3,6 +3,8 @@ import type { ConnectionInfo } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { sendAndWait } from '../delivery/send-and-wait.js';
+import type { OutgoingMessage } from '../outgoing/outgoing-message.js';
+import { OutgoingService, type ScheduledMessage, type TransactionManager } from '../outgoing/outgoing.service.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
 import {
@@ -21,6 +23,7 @@ export class ChatService {
   constructor(
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(ConnectionService) private readonly connectionService: ConnectionService,
+    @Inject(OutgoingService) private readonly outgoingService: OutgoingService,
   ) {}
 
   /**
@@ -28,11 +31,37 @@ export class ChatService {
    * a `ttl` of 0, when it is `absent`. Rejects with a ChatException, which says whether the same request may succeed
    * later.
    *
-   * It is not part of a database transaction: call it after the commit, with an `id` made from the row, so that a
-   * repeat does no harm. What is sent before a rollback stays sent.
+   * It is not part of a database transaction: what is sent before a rollback stays sent. Inside of one, use
+   * `sendInTransaction`.
    */
   async send(request: SendRequest & { readonly to: string }): Promise<Receipt> {
     return this.submit(() => checkSend(request, checkName(request.from, 'from')));
+  }
+
+  /**
+   * Makes a direct message part of a transaction of the application: if that is committed, the message is accepted,
+   * whatever dies in between; if it is rolled back, nothing was sent. `manager` is the one that the callback of
+   * TypeORM's `transaction()` gets. Returns the message's id.
+   *
+   * The message is accepted at least once, with the same id, which the chat recognises while it remembers it. A second
+   * one with this sender, recipient and id is ignored while the first waits. Messages of one sender to one recipient
+   * keep the order in which they were inserted. A message that can't be accepted for now is tried again; one that never
+   * can is told by the event `refused`.
+   *
+   * Rejects before it inserts anything, so that the transaction fails there: with a ChatException when the message is
+   * not valid, or with STORE_UNAVAILABLE when 100,000 wait; with an Error when the option `outgoing` is not given, or
+   * the manager has no open transaction. Errors of the database are those of TypeORM.
+   */
+  async sendInTransaction(manager: TransactionManager, message: OutgoingMessage): Promise<string> {
+    return orException(() => this.outgoingService.insert(manager, message));
+  }
+
+  /**
+   * Deletes a message with `notBefore` that is not due yet; returns whether it was still there. With a manager that is
+   * part of its transaction.
+   */
+  async cancelScheduled(message: ScheduledMessage, manager?: TransactionManager): Promise<boolean> {
+    return orException(() => this.outgoingService.cancel(message, manager));
   }
 
   /**

@@ -12,7 +12,7 @@ export const MODULE_OPTIONS = Symbol.for('holdfast:module-options');
 export const TEST_OPTIONS = Symbol.for('holdfast:test-options');
 
 /** Options that other rooms check. */
-const OPTIONS_OF_OTHER_ROOMS = ['authenticate', 'adminToken', 'insecure', 'authorize', 'database'];
+const OPTIONS_OF_OTHER_ROOMS = ['authenticate', 'adminToken', 'insecure', 'authorize', 'database', 'outgoing'];
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<object>()
   .setFactoryMethodName('createChatOptions')

@@ -72,7 +72,9 @@ export const ERROR_CODES = {
   STORE_UNAVAILABLE: {
     temporary: true,
     status: 503,
-    meaning: 'The store could not be written or read, or the server is going away; nothing was promised.',
+    meaning:
+      'The store could not be written or read, the server is going away, or 100,000 messages wait in the table of ' +
+      '`sendInTransaction`; nothing was promised.',
     remedy: 'Send it again later, with the same id.',
   },
   NOT_ALLOWED: {
@@ -197,6 +199,12 @@ export const errors = {
 
   notDeletedYet: (cause: unknown) =>
     new ChatError('STORE_UNAVAILABLE', 'the store fails; what was found is deleted when it works again', { cause }),
+
+  tooManyOutgoing: (max: number) =>
+    new ChatError(
+      'STORE_UNAVAILABLE',
+      `${max} messages wait in holdfast_outgoing, which is all that it may hold; find out why they are not sent`,
+    ),
 
   goingAway: () => new ChatError('STORE_UNAVAILABLE', 'the server is going away; try again later'),
 

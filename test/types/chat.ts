@@ -4,12 +4,14 @@ import {
   ChatService,
   CloseCode,
   OnChatEvent,
+  outgoing,
   type Authorize,
   type ChatEvents,
   type ConnectionInfo,
   type ErrorCode,
   type Receipt,
 } from 'holdfast';
+import type { DataSource } from 'typeorm';
 
 declare const chat: ChatService;
 
@@ -17,6 +19,16 @@ const receipt: Promise<Receipt> = chat.send({ from: 'alice', to: 'bob', content:
 void receipt.then(({ status }) => status === 'stored');
 // @ts-expect-error
 void receipt.then(({ status }) => status === 'read');
+declare const dataSource: DataSource;
+void dataSource.transaction((manager) =>
+  chat.sendInTransaction(manager, { from: 'shop', to: 'bob', content: 'saved', notBefore: new Date() }),
+);
+// @ts-expect-error
+void dataSource.transaction((manager) => chat.sendInTransaction(manager, { from: 'shop', content: 'to nobody' }));
+const sent: boolean = await chat.cancelScheduled({ from: 'shop', to: 'bob', id: 'm1' });
+void sent;
+const { strings, parameters } = outgoing({ from: 'shop', to: 'bob', content: 'saved' });
+void [strings.raw, parameters[0]];
 void chat.broadcast({ from: 'system', content: 'hello' });
 // @ts-expect-error
 void chat.send({ from: 'alice', content: 'to nobody' });
