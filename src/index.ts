@@ -6,7 +6,7 @@ export type {
   ChatOptionsFactory,
 } from './chat/chat-module.options.js';
 export { ChatException } from './chat/chat-exception.js';
-export { ChatService } from './chat/chat.service.js';
+export { ChatService, type PendingMessage } from './chat/chat.service.js';
 export { outgoing, type OutgoingSettings } from './chat/outgoing.js';
 export {
   OnChatEvent,
@@ -16,7 +16,7 @@ export {
   type WaitingEvent,
 } from './chat/chat-events.js';
 export { ChatWsAdapter, type ChatWsAdapterOptions } from './gateway/chat-ws.adapter.js';
-export type { Authorize, AuthorizeRequest } from './gateway/policy.js';
+export type { Amendment, Authorize, AuthorizeRequest, Verdict } from './gateway/policy.js';
 export type { Authenticator, Principal } from './authentication/authenticator.js';
 export { AuthenticationOptions } from './authentication/authentication.options.js';
 export { jwt, type JwtOptions } from './authentication/jwt.authenticator.js';

@@ -43,6 +43,19 @@ describe('docs/embedding.md', () => {
   });
 });
 
+describe('docs/recipes.md', () => {
+  const blocksOf = (text: string) => [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block]) => block!.trim());
+  const flat = (text: string) => text.replaceAll(/^ +/gm, '');
+  const read = (path: string) => readFileSync(join(import.meta.dirname, '..', path), 'utf8');
+
+  it('has every recipe as it runs in a test', () => {
+    const tested = flat(read('test/e2e/hosts/recipes.e2e-spec.ts'));
+    const blocks = blocksOf(read('docs/recipes.md'));
+    expect(blocks).toHaveLength(tested.match(/^it\(/gm)!.length);
+    expect(blocks.filter((block) => !tested.includes(flat(block)))).toEqual([]);
+  });
+});
+
 describe('client/README.md', () => {
   const client = join(import.meta.dirname, '../client');
   const readme = readFileSync(join(client, 'README.md'), 'utf8');

@@ -15,6 +15,8 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   'database/sqlite-store.ts': ['name', 'LOCK_WAIT_MS[options.type]', 'logBytes', 'logPages'],
   'database/disk-room.ts': ['name'],
   'database/store-lock.ts': ['waitMs'],
+  // The schema of the table, from the options of the data source.
+  'database/migrations/1795790000001-add-message-extras.ts': ['schema'],
   // Words of the dialect, which are constants of its own.
   'offline-messages/offline-message.table.ts': [
     'this.dialect.items',
@@ -23,6 +25,7 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
     'whole',
     'HEADER', // A constant of message-columns.ts.
   ],
+  'offline-messages/last-seen.ts': ['this.statements.dialect.items'],
   'offline-messages/message-extras.table.ts': ['HEADER', 'this.statements.dialect.items'],
   'offline-messages/notice.table.ts': ['this.dialect.items'],
   'offline-messages/statements.ts': ['this.dialect.marked'],

@@ -32,6 +32,7 @@ describe('a signal', () => {
     await settle();
     client.signal('bob', 'between');
     await pass(1_000);
+    client.signal('bob', 'before-the-welcome');
     server.last.welcome();
     await settle();
     expect(server.sockets.map((socket) => socket.count('signal'))).toEqual([0, 0]);

@@ -15,9 +15,6 @@ import {
 } from './pending.dto.js';
 import { SchemaPipe } from './schema.pipe.js';
 
-/** Bytes of content after which a page ends: twice what may wait for a user by default. */
-const PAGE_BYTES = 16 * 1024 * 1024;
-
 /** Lists and deletes what waits in the store. */
 @AdminController('pending')
 export class PendingController {
@@ -49,13 +46,12 @@ export class PendingController {
     @Query(new SchemaPipe(messageQuery)) { limit, cursor }: z.infer<typeof messageQuery>,
   ): Promise<z.infer<typeof pendingMessagePage>> {
     const { lists } = this.offlineMessages;
-    const page = await lists.messages(user, cursor?.position ?? 0, limit + 1, PAGE_BYTES);
-    const rows = page.rows.slice(0, limit);
-    const total = cursor?.total ?? (page.isLast ? rows.length : await lists.count(user));
+    const { rows, next } = await lists.page(user, cursor?.position ?? 0, limit);
+    const total = cursor?.total ?? (next === null ? rows.length : await lists.count(user));
     return {
       items: rows.map(toPendingMessageDto),
       total,
-      nextCursor: page.isLast ? null : encodeCursor({ position: rows.at(-1)!.position, total }),
+      nextCursor: next === null ? null : encodeCursor({ position: next, total }),
     };
   }
 

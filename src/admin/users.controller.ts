@@ -12,7 +12,7 @@ export const userDto = z.object({
   online: z.boolean(),
   connections: z.number().meta({ example: 1 }),
   pending: z.number().meta({ description: 'Messages that wait in the store.', example: 3 }),
-  lastSeenAt: time.nullable().describe('Null if it is not known, as after a restart.'),
+  lastSeenAt: time.nullable().describe('Null if it was longer ago than `retentionMs`, or never.'),
 });
 
 export const closedDto = z.object({ closed: z.number().meta({ example: 1 }) });
@@ -28,7 +28,7 @@ export class UsersController {
   @Get(':user')
   async one(@Param('user', new SchemaPipe(userName)) user: string): Promise<z.infer<typeof userDto>> {
     const connections = this.connections.ofUser(user).length;
-    const lastSeenAt = this.connections.lastSeenAt(user);
+    const lastSeenAt = await this.delivery.lastSeenOf(user);
     return {
       user,
       online: connections > 0,

@@ -14,7 +14,7 @@ export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<Authent
    */
   database?: DataSourceOptions | string;
   /**
-   * Decides whether a connection may send a message.
+   * Decides whether a connection may send a message, and may change its content and meta.
    * @default everything that is valid
    */
   authorize?: Authorize;

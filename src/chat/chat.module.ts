@@ -127,7 +127,7 @@ const POLICY = {
     throw new ChatOptionsError(
       'authorize',
       'is not a function',
-      'give one that returns true or false, or leave it out',
+      'give one that returns true, false or { content?, meta? }, or leave it out',
     );
   },
 };

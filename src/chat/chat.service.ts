@@ -2,20 +2,33 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
+import { mailboxKeyOf, type StoredMessage } from '../delivery/mailbox-store.js';
 import { sendAndWait } from '../delivery/send-and-wait.js';
+import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import type { OutgoingMessage } from '../outgoing/outgoing-message.js';
 import { OutgoingService, type ScheduledMessage, type TransactionManager } from '../outgoing/outgoing.service.js';
-import { ChatError } from '../protocol/chat-error.js';
+import { ChatError, errors } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
 import {
   checkBroadcast,
+  checkId,
   checkName,
   checkSend,
   type CheckedRequest,
   type SendRequest,
 } from '../protocol/send-request.js';
 import { checkSignal, type SignalRequest } from '../protocol/signal.js';
+import { toChatMessage, type ChatMessage } from './chat-events.js';
 import { ChatException } from './chat-exception.js';
+
+/** A message that waits in the store. */
+export interface PendingMessage extends ChatMessage {
+  /** In milliseconds since 1970. */
+  readonly storedAt: number;
+}
+
+/** The most messages of one page. */
+const MAX_PAGE = 1_000;
 
 /** The chat, for the application around it. What is sent here is not subject to `authorize` or to rate limits. */
 @Injectable()
@@ -24,6 +37,7 @@ export class ChatService {
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(ConnectionService) private readonly connectionService: ConnectionService,
     @Inject(OutgoingService) private readonly outgoingService: OutgoingService,
+    @Inject(OfflineMessageService) private readonly offlineMessages: OfflineMessageService,
   ) {}
 
   /**
@@ -96,6 +110,50 @@ export class ChatService {
   }
 
   /**
+   * Returns what waits for a user, in order, and leaves it there: `limit` messages at most (1 to 1,000; 100 by default),
+   * and none after the one that brings their content to 16 MiB. The next page comes with `after: next`; `next` is null
+   * on the last page. What is delivered meanwhile is not listed any more. Rejects with STORE_UNAVAILABLE if the store
+   * cannot be read.
+   */
+  async messages(
+    user: string,
+    page: { limit?: number; after?: number } = {},
+  ): Promise<{ items: PendingMessage[]; next: number | null }> {
+    return orException(async () => {
+      const name = checkName(user, 'user');
+      const { limit = 100, after = 0 } = page;
+      checkWhole(limit, 'limit', 1, MAX_PAGE);
+      checkWhole(after, 'after', 0, Number.MAX_SAFE_INTEGER);
+      const { rows, next } = await this.offlineMessages.lists.page(name, after, limit);
+      return { items: rows.map(toPendingMessage), next };
+    });
+  }
+
+  /**
+   * Deletes what waits for a user, or only the message that one sender has sent with this id. Returns how many messages
+   * were deleted; they end as `purged`. What is on its way to a connection already can still arrive. Rejects with
+   * STORE_UNAVAILABLE while the store fails; what it had found by then is deleted as soon as the store works again.
+   */
+  async purge(user: string, one?: { from: string; id: string }): Promise<number> {
+    return orException(async () => {
+      const mailbox = mailboxKeyOf(checkName(user, 'user'));
+      if (one === undefined) return this.offlineMessages.purge(mailbox);
+      const id = checkId(one.id);
+      if (id === undefined) throw errors.badField('id', 'is missing');
+      return this.offlineMessages.purge(mailbox, { from: checkName(one.from, 'from'), id });
+    });
+  }
+
+  /**
+   * Returns when something last came from a user, in milliseconds since 1970; null if that was longer ago than
+   * `retentionMs`, or never. It is kept over a restart. A kill of the process loses who left in the last minute, and
+   * what is known of those who were connected. Rejects with STORE_UNAVAILABLE if the store cannot be read.
+   */
+  async lastSeen(user: string): Promise<number | null> {
+    return orException(async () => this.delivery.lastSeenOf(checkName(user, 'user')));
+  }
+
+  /**
    * Closes the connections of a user with 4403, after which clients do not reconnect by themselves. Returns how many
    * were open.
    */
@@ -115,6 +173,15 @@ async function orException<Result>(work: () => Promise<Result>): Promise<Result>
   } catch (error) {
     throw error instanceof ChatError ? ChatException.of(error) : error;
   }
+}
+
+function toPendingMessage({ id, from, to, content, sentAt, storedAt, extras }: StoredMessage): PendingMessage {
+  return { ...toChatMessage({ id, from, to, content, sentAt, extras }), storedAt };
+}
+
+function checkWhole(given: number, field: string, least: number, most: number): void {
+  if (Number.isInteger(given) && given >= least && given <= most) return;
+  throw errors.badField(field, `has to be a whole number from ${least} to ${most}`);
 }
 
 function validName(user: string): string {

@@ -11,9 +11,6 @@ import type { ConnectionOrigin } from './connection-info.js';
 import { Expiry } from './expiry.js';
 import { LivenessProbe } from './liveness-probe.js';
 
-/** How many users who left are remembered, with the time when they were last seen. */
-const REMEMBERED_USERS = 10_000;
-
 /** The registry of all connections, by user, and their heartbeat. */
 @Injectable()
 export class ConnectionService implements OnModuleDestroy {
@@ -25,7 +22,6 @@ export class ConnectionService implements OnModuleDestroy {
   // In the order of insertion, so that ids (UUID v7) and times ascend.
   private readonly connections = new Map<string, Connection>();
   private readonly byUser = new Map<string, Set<Connection>>();
-  private readonly lastSeen = new Map<string, number>();
   private cancelHeartbeat: (() => void) | null = null;
   private readonly context: ConnectionContext;
   private readonly expiry: Expiry;
@@ -54,9 +50,6 @@ export class ConnectionService implements OnModuleDestroy {
   remove(connection: Connection): void {
     if (!this.connections.delete(connection.id)) return;
     this.expiry.remove(connection);
-    this.lastSeen.delete(connection.user);
-    this.lastSeen.set(connection.user, connection.lastSeenAt);
-    if (this.lastSeen.size > REMEMBERED_USERS) this.lastSeen.delete(this.lastSeen.keys().next().value!);
     const ofUser = this.byUser.get(connection.user)!;
     ofUser.delete(connection);
     if (ofUser.size === 0) this.byUser.delete(connection.user);
@@ -130,13 +123,10 @@ export class ConnectionService implements OnModuleDestroy {
     return this.ofUser(user).filter(({ isOpen }) => isOpen);
   }
 
-  /**
-   * Returns when something last came from this user, in milliseconds since 1970; null if it is not known, as after a
-   * restart.
-   */
+  /** Returns when something last came from this user, in milliseconds since 1970; null if they are not connected. */
   lastSeenAt(user: string): number | null {
     const times = this.ofUser(user).map((connection) => connection.lastSeenAt);
-    return times.length > 0 ? Math.max(...times) : (this.lastSeen.get(user) ?? null);
+    return times.length > 0 ? Math.max(...times) : null;
   }
 
   onModuleDestroy(): void {

@@ -4,6 +4,7 @@ import { isDatabaseType } from '../offline-messages/dialect.js';
 import { Notice } from '../offline-messages/notice.entity.js';
 import { OfflineMessage } from '../offline-messages/offline-message.entity.js';
 import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
+import { SeenUser } from '../offline-messages/seen-user.entity.js';
 import { StoreState } from '../offline-messages/store-state.entity.js';
 import { storeMigrations } from './migrations/index.js';
 import { checkBetterSqlite3, installedDriver, sqliteWithoutTraces } from './sqlite-driver.js';
@@ -65,7 +66,7 @@ export function checkAndComplete(options: DataSourceOptions): DataSourceOptions 
   return {
     ...ofType(options),
     ...storeMigrations,
-    entities: [OfflineMessage, StoreState, Notice],
+    entities: [OfflineMessage, StoreState, Notice, SeenUser],
     subscribers: [],
     migrationsRun: false,
     synchronize: false,

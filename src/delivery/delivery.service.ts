@@ -45,6 +45,7 @@ export class DeliveryService {
       if (this.mailboxes.get(row.mailbox)?.isInFlight(row) !== true) store.remove(row, reason);
     });
     store.displaced.on((above, byServer) => this.renumber(above, byServer));
+    connections.disconnected.on(({ user, lastSeenAt }) => store.lastSeen.note(user, lastSeenAt));
   }
 
   /** True when senders should be held up until `whenRoom` calls back: the disk can't keep up, or `settle` is to end. */
@@ -147,6 +148,14 @@ export class DeliveryService {
   /** How many messages wait for this user in the store; rejects when it can't be read. */
   pendingOf(user: string): Promise<number> {
     return this.store.count(mailboxKeyOf(user));
+  }
+
+  /**
+   * Returns when something last came from this user, in milliseconds since 1970; null if that was longer ago than
+   * `retentionMs`, or never. Rejects when the store can't be read.
+   */
+  async lastSeenOf(user: string): Promise<number | null> {
+    return this.connections.lastSeenAt(user) ?? this.store.lastSeen.of(user);
   }
 
   /**

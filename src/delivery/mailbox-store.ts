@@ -87,6 +87,14 @@ export type SpareReason = 'expired' | 'replaced';
 /** How many messages wait, how many of them were found in the store, and how many were removed for each reason. */
 export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'recovered', number>>;
 
+/** When users who have left were last seen, in milliseconds since 1970. */
+export interface LastSeenStore {
+  /** Notes it, to be written with those of others. */
+  note(user: string, seenAt: number): void;
+  /** Returns null when it is not known; rejects with STORE_UNAVAILABLE when the disk can't be read. */
+  of(user: string): Promise<number | null>;
+}
+
 /**
  * The store, as delivery needs it: it keeps messages by mailbox and position. Delivery decides which messages wait,
  * and when a confirmed one is removed. Reads reject with STORE_UNAVAILABLE when the disk can't be read.
@@ -108,6 +116,7 @@ export interface MailboxStore {
   /** No position up to this may be given any more: it is the highest that was reserved before the store was opened. */
   readonly lastPosition: number;
   readonly counts: StoreCounts;
+  readonly lastSeen: LastSeenStore;
   /** True when senders should be held up until `whenRoom` calls back. */
   readonly isFull: boolean;
   whenRoom(callback: () => void): void;

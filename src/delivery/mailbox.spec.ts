@@ -23,6 +23,7 @@ function slowStore(requests: StoreRequest[]): MailboxStore {
     spare: new Emitter(logger, 'spare'),
     lastPosition: 0,
     counts: nothing,
+    lastSeen: { note: () => undefined, of: () => Promise.resolve(null) },
     isFull: false,
     whenRoom: () => undefined,
     store: (request) => void requests.push(request),

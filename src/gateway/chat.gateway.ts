@@ -85,7 +85,7 @@ export class ChatGateway
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(AUTHORIZE) authorize: Authorize | null,
   ) {
-    const policy = authorize && new Policy(authorize, options.clock);
+    const policy = authorize && new Policy(authorize, options);
     this.queueContext = { options, delivery, policy, logger: this.logger };
     this.signals = new Signals(delivery);
   }

@@ -2,7 +2,15 @@ import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import { within, type Clock } from '../options/clock.js';
-import type { SendRequest } from '../protocol/send-request.js';
+import {
+  checkContent,
+  checkMeta,
+  checkSize,
+  type CheckedRequest,
+  type SendRequest,
+  type SizeLimits,
+  type WrittenRequest,
+} from '../protocol/send-request.js';
 import type { Signal, SignalRequest } from '../protocol/signal.js';
 
 /** What a connection asks to send; a signal has no content. */
@@ -11,12 +19,21 @@ export type AuthorizeRequest =
   | (SendRequest & { readonly type: 'broadcast'; readonly to?: undefined })
   | (SignalRequest & { readonly type: 'signal'; readonly content?: undefined; readonly id?: undefined });
 
+/** What a policy changes in a message or a broadcast. What is left out stays as it is. */
+export type Amendment = Pick<Partial<SendRequest>, 'content' | 'meta'>;
+
+/** True: it may be sent. False: it is refused with NOT_ALLOWED. An Amendment: it is sent with these changes. */
+export type Verdict = boolean | Amendment;
+
 /**
- * Returns whether a connection may send this direct message, this broadcast (`to` is undefined), or this signal. If it
- * returns false, throws, or takes longer than 10 s, that is refused with NOT_ALLOWED. Meanwhile the next messages of
- * this connection wait, in their order, and so do its signals.
+ * Decides about a direct message of a connection, a broadcast (`to` is undefined), or a signal. It returns whether that
+ * may be sent, or what to change in it. The request is frozen; an Amendment is the only way to change it. The sender,
+ * the recipient, the id and the order cannot be changed, and nothing of a signal.
+ *
+ * If it throws, returns anything else, or takes longer than 10 s, the message or signal is refused with NOT_ALLOWED, and
+ * the log says why. Meanwhile the next messages of this connection wait, in their order, and so do its signals.
  */
-export type Authorize = (request: AuthorizeRequest, connection: ConnectionInfo) => boolean | Promise<boolean>;
+export type Authorize = (request: AuthorizeRequest, connection: ConnectionInfo) => Verdict | Promise<Verdict>;
 
 /** The injection token of the application's policy; null if it has none. */
 export const AUTHORIZE = Symbol.for('holdfast:authorize');
@@ -24,49 +41,84 @@ export const AUTHORIZE = Symbol.for('holdfast:authorize');
 /** How long a policy may take, in milliseconds. */
 const DECIDE_WITHIN_MS = 10_000;
 
-/** Asks the application's policy. */
+/** What may be changed, for error texts. */
+const AMENDABLE = '{ content?, meta? }';
+
+/** What is to be sent; null if it is refused. */
+export type Decision = CheckedRequest | null;
+
+/** Asks the application's policy. Its methods neither throw nor reject. */
 export class Policy {
   private readonly logger = new Logger('Policy');
 
   constructor(
     private readonly authorize: Authorize,
-    private readonly clock: Clock,
+    private readonly options: SizeLimits & { readonly clock: Clock },
   ) {}
 
-  /** Returns whether a connection may send this, or a promise of that. It neither throws nor rejects. */
-  decide(request: SendRequest | Signal, connection: Connection): boolean | Promise<boolean> {
-    const verdict = this.verdictOf(request, connection);
-    return typeof verdict === 'boolean' ? verdict : this.settle(verdict);
+  /** Returns what is sent for this message or broadcast, or a promise of that. */
+  decide(request: CheckedRequest, connection: Connection): Decision | Promise<Decision> {
+    const asked = askedFor(request);
+    const decided = (verdict: Verdict) => {
+      if (typeof verdict === 'boolean') return verdict ? request : null;
+      const amended = amend(request, asked, verdict);
+      checkSize(amended, this.options);
+      return amended;
+    };
+    return this.ask(asked, connection, decided, null);
   }
 
-  private verdictOf(request: SendRequest | Signal, connection: Connection): boolean | Promise<boolean> {
+  /** Returns whether a connection may send this signal, or a promise of that. */
+  allows({ from, to, kind, data }: Signal, connection: Connection): boolean | Promise<boolean> {
+    const asked = { type: 'signal', from, to, kind, ...(data !== undefined && { data: JSON.parse(data) as unknown }) };
+    const decided = (verdict: Verdict) => {
+      if (typeof verdict === 'boolean') return verdict;
+      throw new Error('about a signal, it returned neither true nor false');
+    };
+    return this.ask(asked as AuthorizeRequest, connection, decided, false);
+  }
+
+  /** Returns what `decided` makes of the verdict, or `refused` when that or the policy fails. */
+  private ask<Result>(
+    asked: AuthorizeRequest,
+    connection: Connection,
+    decided: (verdict: Verdict) => Result,
+    refused: Result,
+  ): Result | Promise<Result> {
+    const failed = (error: unknown) => {
+      this.logger.error(`authorize failed, and the ${asked.type} is refused: ${String(error)}`);
+      return refused;
+    };
     try {
-      return this.authorize(askedFor(request), connection);
+      const verdict = this.authorize(Object.freeze(asked), connection);
+      if (!isPromise(verdict)) return decided(verdict);
+      const late = () => new Error(`no answer within ${DECIDE_WITHIN_MS} ms`);
+      return within(this.options.clock, DECIDE_WITHIN_MS, verdict, late).then(decided).catch(failed);
     } catch (error) {
-      return this.failed(error);
+      return failed(error);
     }
-  }
-
-  private settle(verdict: Promise<boolean>): Promise<boolean> {
-    const late = () => new Error(`no answer within ${DECIDE_WITHIN_MS} ms`);
-    return within(this.clock, DECIDE_WITHIN_MS, verdict, late).then(
-      (allowed) => allowed === true,
-      (error: unknown) => this.failed(error),
-    );
-  }
-
-  private failed(error: unknown): false {
-    this.logger.error(`authorize failed: ${String(error)}`);
-    return false;
   }
 }
 
-/** Returns a request as the application sees it. */
-function askedFor(request: SendRequest | Signal): AuthorizeRequest {
-  if (!('kind' in request)) {
-    const { to } = request;
-    return to === undefined ? { type: 'broadcast', ...request, to } : { type: 'message', ...request, to };
+/** Returns a message or a broadcast as the application sees it. */
+function askedFor({ metaText: _text, to, ...request }: CheckedRequest): AuthorizeRequest {
+  return to === undefined ? { type: 'broadcast', ...request, to } : { type: 'message', ...request, to };
+}
+
+/** Returns the request with the changes; throws an Error for the application when they are not valid. */
+function amend(request: CheckedRequest, asked: AuthorizeRequest, amendment: unknown): CheckedRequest {
+  // The application is not held to the types.
+  if (typeof amendment !== 'object' || amendment === null || Array.isArray(amendment))
+    throw new Error(`it returned neither true, false nor ${AMENDABLE}`);
+  const { content = request.content, meta, ...others } = amendment as WrittenRequest;
+  for (const [name, value] of Object.entries(others)) {
+    // `{ ...request, content }` is a natural way to write it.
+    if (value !== asked[name as keyof AuthorizeRequest])
+      throw new Error(`it can't change "${name}", only ${AMENDABLE}`);
   }
-  const { data, ...signal } = request;
-  return { type: 'signal', ...signal, ...(data !== undefined && { data: JSON.parse(data) as unknown }) };
+  return { ...request, content: checkContent(content, request.id), ...checkMeta(meta, request.id) };
+}
+
+function isPromise(verdict: Verdict | Promise<Verdict>): verdict is Promise<Verdict> {
+  return typeof (verdict as Partial<Promise<Verdict>> | null | undefined)?.then === 'function';
 }

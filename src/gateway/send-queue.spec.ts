@@ -29,7 +29,7 @@ describe('a send queue whose policy has yet to decide', () => {
     const sent: string[] = [];
     const delivery = { isFull: false, send: ({ content }: SendRequest) => sent.push(content) };
     let decide: (isAllowed: boolean) => void = () => undefined;
-    const policy = new Policy(() => new Promise((resolve) => (decide = resolve)), options.clock);
+    const policy = new Policy(() => new Promise((resolve) => (decide = resolve)), options);
     const queue = new SendQueue(connection, {
       options,
       delivery: delivery as unknown as DeliveryService,

@@ -9,7 +9,7 @@ import { CloseCode } from '../protocol/close-code.js';
 import type { Receipt } from '../protocol/message.js';
 import { sizeOf, type CheckedRequest } from '../protocol/send-request.js';
 import type { Signal } from '../protocol/signal.js';
-import type { Policy } from './policy.js';
+import type { Decision, Policy } from './policy.js';
 import { RateLimits, type RateOptions } from './rate-limits.js';
 
 /** How many bytes of content may wait in one queue [protocol 5]. */
@@ -54,8 +54,9 @@ export class SendQueue implements OutcomeListener {
   private cancelTimer: (() => void) | null = null;
   /** The callers of `flush` that wait. While there are any, neither the rate limit nor the disk holds messages up. */
   private flushed: (() => void)[] | null = null;
-  /** Asks the policy; null if the application has none. */
-  readonly decide: ((request: CheckedRequest | Signal) => boolean | Promise<boolean>) | null;
+  /** Asks the policy about a signal; null if the application has none. */
+  readonly allows: ((signal: Signal) => boolean | Promise<boolean>) | null;
+  private readonly decide: ((request: CheckedRequest) => Decision | Promise<Decision>) | null;
 
   /** Make it in the async context of the upgrade: the policy is always asked in that context. */
   constructor(
@@ -64,7 +65,8 @@ export class SendQueue implements OutcomeListener {
   ) {
     const { options, policy } = context;
     this.rateLimits = new RateLimits(options);
-    this.decide = policy && AsyncResource.bind((request: CheckedRequest | Signal) => policy.decide(request, connection));
+    this.decide = policy && AsyncResource.bind((request: CheckedRequest) => policy.decide(request, connection));
+    this.allows = policy && AsyncResource.bind((signal: Signal) => policy.allows(signal, connection));
   }
 
   /** Hands a message over to delivery, now or when it may be. */
@@ -158,11 +160,12 @@ export class SendQueue implements OutcomeListener {
     try {
       // A broadcast has a rate limit of its own and is worth nothing later, so it does not wait for that rate.
       if (request.to === undefined && !this.rateLimits.takeBroadcast()) throw errors.tooManyBroadcasts(request.id);
-      const verdict = this.decide === null || this.decide(request);
-      if (typeof verdict === 'boolean') return this.settle(request, verdict);
+      if (this.decide === null) return this.settle(request, request.id);
+      const decision = this.decide(request);
+      if (!(decision instanceof Promise)) return this.settle(decision, request.id);
       this.state = 'deciding';
-      void verdict.then((allowed) => {
-        if (!connection.isRevoked) this.settle(request, allowed);
+      void decision.then((decided) => {
+        if (!connection.isRevoked) this.settle(decided, request.id);
         this.goOn();
       });
     } catch (error) {
@@ -170,10 +173,10 @@ export class SendQueue implements OutcomeListener {
     }
   }
 
-  private settle(request: CheckedRequest, allowed: boolean): void {
+  private settle(decision: Decision, id: string | undefined): void {
     try {
-      if (!allowed) throw errors.notAllowed(request.id);
-      this.context.delivery.send(request, this);
+      if (decision === null) throw errors.notAllowed(id);
+      this.context.delivery.send(decision, this);
     } catch (error) {
       this.fail(error);
     }

@@ -28,7 +28,7 @@ export class Signals {
       this.delivery.ledger.signals.add('limited');
       return false;
     }
-    const verdict = queue.decide === null || queue.decide(signal);
+    const verdict = queue.allows === null || queue.allows(signal);
     if (typeof verdict === 'boolean' && !before) this.settle(queue, signal, verdict);
     else this.settleInOrder(queue, signal, verdict);
     return true;

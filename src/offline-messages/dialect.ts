@@ -58,6 +58,7 @@ const NUMBERS = [
   'sweepAfter',
   'oldest',
   'newest',
+  'seenAt',
   'told',
   'by',
   'expiresAt',

@@ -17,6 +17,7 @@ import type { ChatOptions } from '../options/chat.options.js';
 import { Emitter } from '../options/emitter.js';
 import { BatchLoader } from './batch-loader.js';
 import { CommitQueue, type QueueDepth } from './commit-queue.js';
+import { LastSeen } from './last-seen.js';
 import { MailboxUsage } from './mailbox-usage.js';
 import { MassRemoval, REMOVED_AT_ONCE } from './mass-removal.js';
 import { NoticeTable } from './notice.table.js';
@@ -56,6 +57,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
   readonly displaced = new Emitter<number, boolean>(OfflineMessageService.logger, 'displaced');
   /** What waits, for an administrator who asks. */
   readonly lists: PendingLists;
+  readonly lastSeen: LastSeen;
   /** Who was told that something waits. Nothing is read or written there before somebody asks. */
   readonly notices: NoticeTable;
   private readonly counters = new StoreCounters();
@@ -94,6 +96,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     });
     this.writer = new StoreWriter(handle, this.usage, this.counters, this, options.clock);
     this.queue = new CommitQueue(this.writer, options.clock);
+    this.lastSeen = new LastSeen(statements, (run) => this.queue.read(run), database, options.clock);
     this.retention = new Retention(this, options);
     this.timeToLive = new TimeToLive(
       {
@@ -134,6 +137,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     this.retention.stop();
     this.timeToLive.stop();
     this.watch.stop();
+    await this.lastSeen.close();
     await Promise.all([this.lists.close(), this.queue.close()]);
   }
 
@@ -250,6 +254,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
 
   async expire(before: number): Promise<void> {
     await this.massRemoval.removeWhile(() => this.table.storedBefore(before, REMOVED_AT_ONCE), 'expired');
+    await this.lastSeen.expire(before);
   }
 
   sweepAfter(): Promise<number> {

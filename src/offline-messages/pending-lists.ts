@@ -30,6 +30,8 @@ const FEWEST_ROWS = 100;
 const MOST_ROWS = 4_000;
 /** Content in one statement, in bytes. */
 const SLICE_BYTES = 1024 * 1024;
+/** Content after which a page ends, in bytes: twice what may wait for a user by default. */
+const PAGE_BYTES = 16 * 1024 * 1024;
 
 /**
  * What waits, for an administrator who asks. Lists are read on a connection of their own, in slices, however much there
@@ -115,18 +117,23 @@ export class PendingLists {
 
   /**
    * Returns the first messages of a mailbox with a position above `after`, in order: at most `limit`, and none after
-   * the one that brings their content to `maxBytes`.
+   * the one that brings their content to 16 MiB. The next page begins after `next`, which is null on the last one.
    */
-  async messages(
+  async page(user: string, after: number, limit: number): Promise<{ rows: StoredMessage[]; next: number | null }> {
+    const { found, isLast } = await this.firstMessages(user, after, limit + 1);
+    const rows = found.slice(0, limit);
+    return { rows, next: isLast ? null : rows.at(-1)!.position };
+  }
+
+  private async firstMessages(
     user: string,
     after: number,
     limit: number,
-    maxBytes: number,
-  ): Promise<{ rows: readonly StoredMessage[]; isLast: boolean }> {
+  ): Promise<{ found: StoredMessage[]; isLast: boolean }> {
     const found: StoredMessage[] = [];
     for (let bytes = 0; ;) {
       const begun = found.at(-1)?.position ?? after;
-      const most = Math.min(SLICE_BYTES, maxBytes - bytes);
+      const most = Math.min(SLICE_BYTES, PAGE_BYTES - bytes);
       const { part, wanted } = await this.slice(async (table, rows) => {
         const count = Math.min(rows, limit - found.length);
         return {
@@ -137,8 +144,8 @@ export class PendingLists {
       found.push(...part);
       const read = part.reduce((sum, row) => sum + row.bytes, 0);
       bytes += read;
-      if (part.length < wanted && read < most) return { rows: found, isLast: true };
-      if (found.length >= limit || bytes >= maxBytes) return { rows: found, isLast: false };
+      if (part.length < wanted && read < most) return { found, isLast: true };
+      if (found.length >= limit || bytes >= PAGE_BYTES) return { found, isLast: false };
     }
   }
 

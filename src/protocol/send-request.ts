@@ -129,7 +129,8 @@ export function sizeOf({ content, metaText }: CheckedRequest): number {
   return Buffer.byteLength(content) + (metaText === undefined ? 0 : Buffer.byteLength(metaText));
 }
 
-function checkMeta(meta: unknown, id: string | undefined): Pick<CheckedRequest, 'meta' | 'metaText'> {
+/** Returns the meta and its text, if there is one; throws a ChatError when it is not an object that JSON can hold. */
+export function checkMeta(meta: unknown, id: string | undefined): Pick<CheckedRequest, 'meta' | 'metaText'> {
   if (meta === undefined) return {};
   const metaText = metaTextOf(meta);
   if (metaText === null) throw errors.badField('meta', META_RULE, id);
@@ -147,12 +148,14 @@ function checked<Value>(
   throw errors.badField(field, rule, id);
 }
 
-function checkId(written: unknown): string | undefined {
+/** Returns the id, if there is one; throws a ChatError when it is not 1 to 64 of the characters of an id. */
+export function checkId(written: unknown): string | undefined {
   if (written === undefined || isMessageId(written)) return written;
   throw errors.badField('id', MESSAGE_ID_RULE);
 }
 
-function checkContent(written: unknown, id: string | undefined): string {
+/** Returns the content; throws a ChatError when it is not a string of whole characters. */
+export function checkContent(written: unknown, id: string | undefined): string {
   if (isContent(written)) return written;
   throw errors.badField('content', CONTENT_RULE, id);
 }

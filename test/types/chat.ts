@@ -70,8 +70,11 @@ ChatModule.forRoot({
 });
 // @ts-expect-error
 ChatModule.forRoot({ authorize: async ({ content }) => Promise.resolve(content.length < 100) });
+ChatModule.forRoot({ authorize: ({ content }) => content.length < 100 || { content: content.slice(0, 100) } });
 // @ts-expect-error
 ChatModule.forRoot({ authorize: () => 'yes' });
+// @ts-expect-error the recipient cannot be changed
+ChatModule.forRoot({ authorize: () => ({ to: 'carol' }) });
 // @ts-expect-error
 ChatModule.forRoot({ authorize: ({ to }) => to.length > 0 });
 // @ts-expect-error

@@ -9,24 +9,32 @@ export class AddMessageExtras1795790000001 implements MigrationInterface {
   readonly name = 'AddMessageExtras1795790000001';
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('ALTER TABLE holdfast_offline_message ADD COLUMN "meta" text');
-    await queryRunner.query('ALTER TABLE holdfast_offline_message ADD COLUMN "expiresAt" bigint');
-    await queryRunner.query('ALTER TABLE holdfast_offline_message ADD COLUMN "topic" varchar(32)');
-    await queryRunner.query('ALTER TABLE holdfast_offline_message ADD COLUMN "urgency" smallint');
+    const schema = await schemaOf(queryRunner);
+    await queryRunner.query(`ALTER TABLE ${schema}holdfast_offline_message ADD COLUMN "meta" text`);
+    await queryRunner.query(`ALTER TABLE ${schema}holdfast_offline_message ADD COLUMN "expiresAt" bigint`);
+    await queryRunner.query(`ALTER TABLE ${schema}holdfast_offline_message ADD COLUMN "topic" varchar(32)`);
+    await queryRunner.query(`ALTER TABLE ${schema}holdfast_offline_message ADD COLUMN "urgency" smallint`);
     await queryRunner.query(
-      'CREATE INDEX "holdfast_offline_message_expires" ON holdfast_offline_message ("expiresAt") WHERE "expiresAt" IS NOT NULL',
+      `CREATE INDEX "holdfast_offline_message_expires" ON ${schema}holdfast_offline_message ("expiresAt") WHERE "expiresAt" IS NOT NULL`,
     );
     await queryRunner.query(
-      'CREATE INDEX "holdfast_offline_message_topic" ON holdfast_offline_message ("recipient", "sender", "topic") WHERE "topic" IS NOT NULL',
+      `CREATE INDEX "holdfast_offline_message_topic" ON ${schema}holdfast_offline_message ("recipient", "sender", "topic") WHERE "topic" IS NOT NULL`,
     );
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('DROP INDEX "holdfast_offline_message_topic"');
-    await queryRunner.query('DROP INDEX "holdfast_offline_message_expires"');
-    await queryRunner.query('ALTER TABLE holdfast_offline_message DROP COLUMN "urgency"');
-    await queryRunner.query('ALTER TABLE holdfast_offline_message DROP COLUMN "topic"');
-    await queryRunner.query('ALTER TABLE holdfast_offline_message DROP COLUMN "expiresAt"');
-    await queryRunner.query('ALTER TABLE holdfast_offline_message DROP COLUMN "meta"');
+    const schema = await schemaOf(queryRunner);
+    await queryRunner.query(`DROP INDEX ${schema}"holdfast_offline_message_topic"`);
+    await queryRunner.query(`DROP INDEX ${schema}"holdfast_offline_message_expires"`);
+    await queryRunner.query(`ALTER TABLE ${schema}holdfast_offline_message DROP COLUMN "urgency"`);
+    await queryRunner.query(`ALTER TABLE ${schema}holdfast_offline_message DROP COLUMN "topic"`);
+    await queryRunner.query(`ALTER TABLE ${schema}holdfast_offline_message DROP COLUMN "expiresAt"`);
+    await queryRunner.query(`ALTER TABLE ${schema}holdfast_offline_message DROP COLUMN "meta"`);
   }
+}
+
+/** The schema of the table with a dot behind it. A data source with the option `schema` may look elsewhere first. */
+async function schemaOf(queryRunner: QueryRunner): Promise<string> {
+  const schema = (await queryRunner.getTable('holdfast_offline_message'))?.schema;
+  return schema === undefined ? '' : `"${schema.replaceAll('"', '""')}".`;
 }

@@ -3,6 +3,7 @@ import { OrderSentIndexBySender1795642846524 } from './1795642846524-order-sent-
 import { CreateStoreState1795688566123 } from './1795688566123-create-store-state.js';
 import { CreateNotices1795780000000 } from './1795780000000-create-notices.js';
 import { AddMessageExtras1795790000001 } from './1795790000001-add-message-extras.js';
+import { CreateLastSeen1796052417306 } from './1796052417306-create-last-seen.js';
 
 /** In the order in which they run. A list, not a pattern: it is the same in source, build and tests. */
 export const migrations = [
@@ -11,6 +12,7 @@ export const migrations = [
   CreateStoreState1795688566123,
   CreateNotices1795780000000,
   AddMessageExtras1795790000001,
+  CreateLastSeen1796052417306,
 ];
 
 /**

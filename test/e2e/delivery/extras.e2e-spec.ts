@@ -156,15 +156,15 @@ describe.each(DATABASE_KINDS)('what a sender adds to a message, on %s,', (_name,
     await start();
     for (const id of ['m1', 'm2', 'm3']) alice.sendJson('send', { to: 'bob', content: 'x', id, topic: 'one' });
     await chat.untilTotals({ accepted: 3, replaced: 2 });
-    const { begun, release } = chat.blockDisk();
+    const disk = chat.blockDisk();
     alice.sendJson('send', { to: 'cat', content: 'x' });
-    await begun;
+    await disk.begun;
     const connecting = chat.connectJson('bob');
     await chat.untilOnline('bob'); // Its first page is not read yet.
     for (const id of ['m4', 'm5']) alice.sendJson('send', { to: 'bob', content: 'x', id, topic: 'one' });
     alice.sendJson('ping', {});
     await alice.until('pong');
-    release();
+    disk.release();
     const bob = await connecting;
     expect((await bob.until('message')).data).toMatchObject({ id: 'm5' });
     bob.sendJson('ack', { seq: 1 });

@@ -97,6 +97,21 @@ const commands = [
       (model) => !model.broken,
     ),
   ),
+  fc.tuple(user, user, topic).map(([from, to, named]) =>
+    command(
+      `${from} sends two of ${named} to ${to}, who is live and confirms them late`,
+      async (model, world) => {
+        if (!model.online.has(to)) world.connect(to);
+        model.online.add(to);
+        await world.flush();
+        world.confirm(to, 0);
+        world.send(from, to, 2, 1, { topic: named });
+        world.clock.advance(400);
+        await world.flush();
+      },
+      (model) => !model.broken,
+    ),
+  ),
   user.map((from) => command(`repeat the last of ${from}`, (_model, world) => world.repeat(from))),
   fc.tuple(user, fc.integer({ min: 0, max: 5 })).map(([name, back]) =>
     command(

@@ -479,6 +479,25 @@ describe('authorize', () => {
     expect(await chatOf(host!).send({ from: 'alice', to: 'carol', content: 'x' })).toMatchObject({ status: 'stored' });
   });
 
+  it('may change the content, at once or later: that is what is delivered, with the id and in the order of the sender', async () => {
+    const authorize: Authorize = ({ content }) => {
+      if (content === 'at once') return { content: 'a' };
+      if (content === 'later') return Promise.resolve({ content: 'b' });
+      return {};
+    };
+    await start({ authorize });
+    const [alice, bob] = [await host!.connect('alice', { protocol: 'json' }), await host!.connect('bob')];
+    for (const content of ['later', 'at once', 'as it is']) {
+      alice.sendJson('send', { to: 'bob', content, id: content.replaceAll(' ', '-') });
+    }
+    expect([await bob.next(), await bob.next(), await bob.next()]).toEqual(['b', 'a', 'as it is']);
+    const receipts = [];
+    while (receipts.length < 3) receipts.push(...(await alice.until('receipts')).data);
+    expect(receipts.map(({ id }) => id)).toEqual(['later', 'at-once', 'as-it-is']);
+    alice.sendJson('broadcast', { content: 'later' });
+    expect(await bob.next()).toMatch(/b$/);
+  });
+
   it('knows what authenticate found out', async () => {
     await start({
       authenticate: () => ({ user: 'alice', team: 'support' }),

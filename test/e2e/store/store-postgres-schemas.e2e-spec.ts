@@ -2,6 +2,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { openStore } from '../../../src/database/store-data-source.js';
 import { storeOptions } from '../../../src/database/store-options.js';
 import { storeMigrations } from '../../../src/index.js';
+import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually } from '../../support/deadline.js';
 import { PostgresServer } from '../../support/postgres-server.js';
@@ -136,7 +137,8 @@ describe('a role that may not make tables', () => {
     GRANT USAGE ON SCHEMA chat TO clerk;
     GRANT SELECT ON chat.holdfast_migrations TO clerk;
     GRANT SELECT, INSERT, DELETE ON chat.holdfast_offline_message TO clerk;
-    GRANT SELECT, INSERT, UPDATE ON chat.holdfast_store TO clerk`;
+    GRANT SELECT, INSERT, UPDATE ON chat.holdfast_store TO clerk;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON chat.holdfast_last_seen TO clerk`;
   const ofClerk = () => inSchema('chat').replace(/\/\/[^@]*@/, '//clerk:clerk@');
 
   beforeAll(() => server.query(`CREATE ROLE clerk LOGIN PASSWORD 'clerk'`));
@@ -160,6 +162,13 @@ describe('a role that may not make tables', () => {
     await chat.untilPending('bob', 0);
     await send(chat, 'three');
     expect((await chat.rest('DELETE', '/chat/pending/bob')).body).toEqual({ purged: expect.any(Number) });
+    await bob.close();
+    await chat.untilOffline('bob');
+    const store = chat.app.get(OfflineMessageService);
+    await store.lastSeen.close(); // As at the end of the server.
+    await store.expire(0);
+    expect((await chat.rest('GET', '/chat/users/bob')).body.lastSeenAt).not.toBeNull();
+    expect(store.lastSeen['unsaved'].size).toBe(0);
     expect((await chat.rest('GET', '/health/ready')).status).toBe(200);
     const [{ count }] = await server.query('SELECT COUNT(*)::int AS count FROM chat.holdfast_migrations', url);
     expect(count).toBe(storeMigrations.migrations.length);
