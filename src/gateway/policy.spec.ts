@@ -63,6 +63,7 @@ describe('a policy', () => {
   it.each([
     ['true', true, true, 0],
     ['false', false, false, 0],
+    ['the content that it has not', { content: '' }, true, 0],
     ['a change, which a signal has not', { content: 'bye' }, false, 2],
     ['nothing', undefined, false, 2],
   ])('allows a signal or not, at once or later: %s', async (_what, verdict, allowed, complaints) => {
@@ -71,7 +72,7 @@ describe('a policy', () => {
     const answer = (given: unknown) => new Policy((what) => (asked.push(what), given as Verdict), options);
     expect(answer(verdict).allows(signal, connection)).toBe(allowed);
     expect(await answer(Promise.resolve(verdict)).allows(signal, connection)).toBe(allowed);
-    expect(asked[0]).toEqual({ ...signal, type: 'signal', data: { a: 1 } });
+    expect(asked[0]).toEqual({ ...signal, type: 'signal', content: '', data: { a: 1 } });
     expect(Object.isFrozen(asked[0])).toBe(true);
     expect(log).toHaveBeenCalledTimes(complaints);
   });

@@ -13,11 +13,11 @@ import {
 } from '../protocol/send-request.js';
 import type { Signal, SignalRequest } from '../protocol/signal.js';
 
-/** What a connection asks to send; a signal has no content. */
+/** What a connection asks to send. The content of a signal is empty, so that a policy for content needs no case for it. */
 export type AuthorizeRequest =
   | (SendRequest & { readonly type: 'message'; readonly to: string })
   | (SendRequest & { readonly type: 'broadcast'; readonly to?: undefined })
-  | (SignalRequest & { readonly type: 'signal'; readonly content?: undefined; readonly id?: undefined });
+  | (SignalRequest & { readonly type: 'signal'; readonly content: ''; readonly id?: undefined });
 
 /** What a policy changes in a message or a broadcast. What is left out stays as it is. */
 export type Amendment = Pick<Partial<SendRequest>, 'content' | 'meta'>;
@@ -70,12 +70,20 @@ export class Policy {
 
   /** Returns whether a connection may send this signal, or a promise of that. */
   allows({ from, to, kind, data }: Signal, connection: Connection): boolean | Promise<boolean> {
-    const asked = { type: 'signal', from, to, kind, ...(data !== undefined && { data: JSON.parse(data) as unknown }) };
+    const asked: AuthorizeRequest = {
+      type: 'signal',
+      from,
+      to,
+      kind,
+      content: '',
+      ...(data !== undefined && { data: JSON.parse(data) as unknown }),
+    };
     const decided = (verdict: Verdict) => {
       if (typeof verdict === 'boolean') return verdict;
-      throw new Error('about a signal, it returned neither true nor false');
+      checkUnchanged(asked, checkAmendment(verdict), 'nothing of a signal');
+      return true;
     };
-    return this.ask(asked as AuthorizeRequest, connection, decided, false);
+    return this.ask(asked, connection, decided, false);
   }
 
   /** Returns what `decided` makes of the verdict, or `refused` when that or the policy fails. */
@@ -107,16 +115,22 @@ function askedFor({ metaText: _text, to, ...request }: CheckedRequest): Authoriz
 
 /** Returns the request with the changes; throws an Error for the application when they are not valid. */
 function amend(request: CheckedRequest, asked: AuthorizeRequest, amendment: unknown): CheckedRequest {
-  // The application is not held to the types.
-  if (typeof amendment !== 'object' || amendment === null || Array.isArray(amendment))
-    throw new Error(`it returned neither true, false nor ${AMENDABLE}`);
-  const { content = request.content, meta, ...others } = amendment as WrittenRequest;
-  for (const [name, value] of Object.entries(others)) {
-    // `{ ...request, content }` is a natural way to write it.
-    if (value !== asked[name as keyof AuthorizeRequest])
-      throw new Error(`it can't change "${name}", only ${AMENDABLE}`);
-  }
+  const { content = request.content, meta, ...others } = checkAmendment(amendment);
+  checkUnchanged(asked, others, `only ${AMENDABLE}`);
   return { ...request, content: checkContent(content, request.id), ...checkMeta(meta, request.id) };
+}
+
+/** The application is not held to the types. */
+function checkAmendment(amendment: unknown): WrittenRequest {
+  if (typeof amendment === 'object' && amendment !== null && !Array.isArray(amendment)) return amendment;
+  throw new Error(`it returned neither true, false nor ${AMENDABLE}`);
+}
+
+/** Allows fields that are as they were: `{ ...request, content }` is a natural way to write an amendment. */
+function checkUnchanged(asked: AuthorizeRequest, fields: object, changeable: string): void {
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== asked[name as keyof AuthorizeRequest]) throw new Error(`it can't change "${name}", ${changeable}`);
+  }
 }
 
 function isPromise(verdict: Verdict | Promise<Verdict>): verdict is Promise<Verdict> {

@@ -64,12 +64,10 @@ export class Listeners {
 
 const authorize: Authorize = ({ to }, { user, principal }) => (to === undefined ? principal !== null : to !== user);
 ChatModule.forRoot({ authorize });
-ChatModule.forRoot({ authorize: async ({ content = '' }) => Promise.resolve(content.length < 100) });
+ChatModule.forRoot({ authorize: async ({ content }) => Promise.resolve(content.length < 100) });
 ChatModule.forRoot({
   authorize: (request) => (request.type === 'signal' ? request.kind === 'composing' : request.content !== ''),
 });
-// @ts-expect-error
-ChatModule.forRoot({ authorize: async ({ content }) => Promise.resolve(content.length < 100) });
 ChatModule.forRoot({ authorize: ({ content }) => content.length < 100 || { content: content.slice(0, 100) } });
 // @ts-expect-error
 ChatModule.forRoot({ authorize: () => 'yes' });

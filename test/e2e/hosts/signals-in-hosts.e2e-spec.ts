@@ -74,8 +74,8 @@ describe('authorize', () => {
     alice.sendJson('signal', { to: 'bob', kind: 'composing' });
     expect((await bob.nextJson('signal')).data).toEqual({ from: 'alice', kind: 'composing' });
     expect(asked).toEqual([
-      { type: 'signal', from: 'alice', to: 'bob', kind: 'shout', data: [1] },
-      { type: 'signal', from: 'alice', to: 'bob', kind: 'composing' },
+      { type: 'signal', from: 'alice', to: 'bob', kind: 'shout', content: '', data: [1] },
+      { type: 'signal', from: 'alice', to: 'bob', kind: 'composing', content: '' },
     ]);
   });
 
