@@ -27,6 +27,7 @@ export class LastSeen implements LastSeenStore {
   private readonly unsaved = new Map<string, number>();
   private saving: Promise<void> | null = null;
   private cancelSave: (() => void) | null = null;
+  private isClosed = false;
 
   /** `between` runs something on the store's connection, between two commits. */
   constructor(
@@ -37,6 +38,7 @@ export class LastSeen implements LastSeenStore {
   ) {}
 
   note(user: string, seenAt: number): void {
+    if (this.isClosed) return;
     const latest = Math.max(seenAt, this.unsaved.get(user) ?? 0);
     this.unsaved.delete(user);
     this.unsaved.set(user, latest);
@@ -66,11 +68,17 @@ export class LastSeen implements LastSeenStore {
     while ((await this.change(some)) === EXPIRED_AT_ONCE);
   }
 
-  /** Writes those who are in memory only. */
-  async close(): Promise<void> {
-    await this.saving;
-    await this.save();
+  /**
+   * Writes those who are in memory only, in one statement, unless the store fails by then. To be called right before
+   * the queue is closed, whose last round runs it: a failing queue pauses, and the stop must not wait for that.
+   */
+  async close(isHealthy: () => boolean): Promise<void> {
+    this.isClosed = true;
     this.cancelSave?.();
+    if (this.unsaved.size === 0 && this.saving === null) return;
+    const saved = this.change(async () => (isHealthy() ? this.saveSome(MAX_UNSAVED) : 0));
+    await saved.catch((error: unknown) => this.logFailure(error));
+    await this.saving;
   }
 
   /** Writes those who have left; they stay in memory when that fails, until the next minute. */
@@ -79,22 +87,25 @@ export class LastSeen implements LastSeenStore {
     this.cancelSave = null;
     this.saving ??= this.saveAll().finally(() => {
       this.saving = null;
-      if (this.unsaved.size > 0) this.cancelSave ??= this.clock.after(SAVE_MS, () => void this.save());
+      if (this.unsaved.size > 0 && !this.isClosed)
+        this.cancelSave ??= this.clock.after(SAVE_MS, () => void this.save());
     });
     return this.saving;
   }
 
   private async saveAll(): Promise<void> {
     try {
-      while ((await this.change(() => this.saveSome())) === SAVED_AT_ONCE);
+      let written: number;
+      do written = await this.change(() => this.saveSome(SAVED_AT_ONCE));
+      while (written === SAVED_AT_ONCE && !this.isClosed);
     } catch (error) {
       this.logFailure(error);
     }
   }
 
-  /** Returns how many it has written. */
-  private async saveSome(): Promise<number> {
-    const most = Math.min(SAVED_AT_ONCE, (await this.database.roomForInserts()) / ROW_BYTES);
+  /** Writes at most so many; returns how many. */
+  private async saveSome(atMost: number): Promise<number> {
+    const most = Math.min(atMost, (await this.database.roomForInserts()) / ROW_BYTES);
     const rows: [string, number][] = [];
     for (const row of this.unsaved) if (rows.push(row) >= most) break;
     if (rows.length === 0) return 0;
@@ -127,6 +138,7 @@ export class LastSeen implements LastSeenStore {
   }
 
   private logFailure(error: unknown): void {
-    this.logger.warn(`When users were last seen can't be written; the next try is in a minute: ${String(error)}`);
+    const next = this.isClosed ? 'the server stops' : 'the next try is in a minute';
+    this.logger.warn(`When users were last seen can't be written; ${next}: ${String(error)}`);
   }
 }

@@ -137,8 +137,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     this.retention.stop();
     this.timeToLive.stop();
     this.watch.stop();
-    await this.lastSeen.close();
-    await Promise.all([this.lists.close(), this.queue.close()]);
+    await Promise.all([this.lastSeen.close(() => this.isHealthy), this.lists.close(), this.queue.close()]);
   }
 
   /** No position up to this may be given any more: it is the highest that was reserved before the store was opened. */
