@@ -221,11 +221,11 @@ export class Outbox {
   }
 
   #write(line: Line): void {
-    const { state: _state, bytes: _bytes, at, to, ...data } = line;
+    const { id, to, content, meta, topic, urgency, at } = line;
     line.state = 'written';
-    if (to === null) return this.owner.write({ event: 'broadcast', data });
-    const ttl = data.ttl && Math.max(1, data.ttl - Math.floor((Date.now() - at) / 1_000));
-    this.owner.write({ event: 'send', data: { ...data, to, ttl } });
+    if (to === null) return this.owner.write({ event: 'broadcast', data: { content, id, meta } });
+    const ttl = line.ttl && Math.max(1, line.ttl - Math.floor((Date.now() - at) / 1_000));
+    this.owner.write({ event: 'send', data: { to, content, id, meta, ttl, topic, urgency } });
   }
 
   #isBeyondLimits(line: Line): boolean {

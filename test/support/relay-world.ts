@@ -76,6 +76,8 @@ export class RelayWorld {
   private delivery!: DeliveryService;
   private countRows!: () => Promise<{ from: string; count: number; bytes: number }[]>;
   private readonly peers = new Map<string, Peer[]>();
+  /** Their sockets are closing. */
+  private closing: Peer[] = [];
   private readonly sent = new Map<string, Sent>();
   private readonly order = new Map<string, string[]>();
   private lastOf = new Map<string, Sent>();
@@ -124,16 +126,21 @@ export class RelayWorld {
   }
 
   drop(user: string): void {
-    for (const { socket, connection } of this.takePeers(user)) {
-      socket.terminate();
-      this.connections.remove(connection);
-      if (this.sabotage === 'forget-on-drop') this.delivery.confirm(connection, socket.messages().length);
-      this.delivery.detach(connection);
-    }
+    for (const peer of this.takePeers(user)) this.end(peer);
   }
 
   halfClose(user: string): void {
-    for (const { socket } of this.takePeers(user)) socket.close(1000);
+    for (const peer of this.takePeers(user)) {
+      peer.socket.close(1000);
+      this.closing.push(peer);
+    }
+  }
+
+  private end({ socket, connection }: Peer): void {
+    socket.terminate();
+    this.connections.remove(connection);
+    if (this.sabotage === 'forget-on-drop') this.delivery.confirm(connection, socket.messages().length);
+    this.delivery.detach(connection);
   }
 
   send(from: string, to: string, count: number, length: number, extras: SentExtras = {}): void {
@@ -218,6 +225,7 @@ export class RelayWorld {
     await this.delivery.close();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
     this.peers.clear();
+    this.closing = [];
     this.diskBroken = false;
     await this.start();
   }
@@ -301,6 +309,8 @@ export class RelayWorld {
       await this.turn();
     }
     for (const user of this.peers.keys()) this.drop(user);
+    // A server ends these after some seconds. Until then, what has expired is in flight to them.
+    for (const peer of this.closing.splice(0)) this.end(peer);
     await this.flush();
     await this.checkFile();
     await this.deliverAll();
