@@ -115,6 +115,7 @@ describeInChromium('the chat page, whatever is in it,', (stage) => {
       alice.page.evaluate<string>(
         `(document.activeElement.id || document.activeElement.className || document.activeElement.textContent)`,
       );
+    await eventually(async () => (await focused()) === 'name');
     await type('alice');
     await press('Enter');
     await alice.untilStatus('online as alice');

@@ -90,7 +90,10 @@ describe.each(DATABASE_KINDS.filter(([name]) => name !== 'better-sqlite3'))(
 
     it('finds a store that the server made up to date, and keeps what waits in it', async () => {
       const store = await openStore(storeOptions(url));
-      await store.query(`INSERT INTO ${TABLE} VALUES ('bob', 1, 'alice', 'm1', 'hello', 5, 0, 0)`);
+      await store.query(
+        `INSERT INTO ${TABLE} (recipient, position, sender, id, content, bytes, "sentAt", "storedAt")
+         VALUES ('bob', 1, 'alice', 'm1', 'hello', 5, 0, 0)`,
+      );
       await store.destroy();
       expect(await npmRun('migration:run')).toMatchObject({
         exitCode: 0,

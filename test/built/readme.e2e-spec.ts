@@ -55,8 +55,16 @@ describe('the README', () => {
     ) as { dependencies: Record<string, string> };
     const names = packages.map((name) => name.replace(/(?<=.)@\d+$/, ''));
     expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(names));
-    // Nest, its dependencies, and the `ws` of that gateway.
-    const others = ['@nestjs/common', '@nestjs/core', '@nestjs/platform-express', 'reflect-metadata', 'rxjs', 'ws'];
+    // Nest, its dependencies, the `ws` of that gateway, and the driver of its transactions.
+    const others = [
+      '@nestjs/common',
+      '@nestjs/core',
+      '@nestjs/platform-express',
+      'reflect-metadata',
+      'rxjs',
+      'ws',
+      'pg',
+    ];
     expect(Object.keys(dependencies).toSorted()).toEqual([...names, ...others, 'holdfast'].toSorted());
   });
 

@@ -14,6 +14,7 @@ import { ServerProcess } from '../support/server-process.js';
 import { SmallDisk } from '../support/small-disk.js';
 
 const TABLE = 'holdfast_offline_message';
+const COLUMNS = `recipient, position, sender, id, content, bytes, "sentAt", "storedAt"`;
 const PAGE_BYTES = 4_096;
 /**
  * Root may write read-only files, unless the process starts without that capability. It stays root, which may read this
@@ -51,7 +52,9 @@ describe('the server refuses to start, with one line and without a change, when 
   async function makeStore(): Promise<void> {
     const store = await openStore(storeOptions(`sqlite:${file}`));
     for (let n = 1; n <= 200; n += 1) {
-      await store.query(`INSERT INTO ${TABLE} VALUES ('bob', ${n}, 'alice', 'm${n}', '${'.'.repeat(200)}', 200, 0, 0)`);
+      await store.query(
+        `INSERT INTO ${TABLE} (${COLUMNS}) VALUES ('bob', ${n}, 'alice', 'm${n}', '${'.'.repeat(200)}', 200, 0, 0)`,
+      );
     }
     await store.destroy();
   }

@@ -256,7 +256,7 @@ describe('the end of a token', () => {
     expect(clock.pendingAlarms).toBe(before + 2); // This timer, and the heartbeat of all connections.
     await alice.drop();
     await chat.untilOffline('alice');
-    expect(clock.pendingAlarms).toBe(before + 1);
+    expect(clock.pendingAlarms).toBe(before + 2); // The heartbeat, and the note of when alice was last seen.
   });
 
   it.each([
