@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { eventually, withDeadline } from '../support/deadline.js';
-import { TestClient, type Closed, type JsonFrame } from '../../src/testing/test-client.js';
+import type { JsonFrame } from '../../src/testing/test-client.js';
+import { TestClient, type Closed } from '../support/test-client.js';
 
 interface Arrived {
   readonly from: string;
@@ -19,7 +20,7 @@ export class ChatPeer {
     readonly name: string,
     private readonly client: TestClient,
   ) {
-    client.socket.on('message', (frame: Buffer) => this.read(JSON.parse(frame.toString())));
+    client.listen((frame) => this.read(JSON.parse(frame)));
   }
 
   /** Connects to a socket such as `ws://127.0.0.1:34567/chat`. */

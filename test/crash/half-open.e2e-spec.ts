@@ -306,6 +306,6 @@ function behindProxy(direction: Direction, bytes: number): Case['make'] {
 
 function victimOf(client: TestClient, fallSilent: () => Promise<void>): Victim {
   const frames: string[] = [];
-  client.socket.on('message', (data: Buffer) => frames.push(data.toString()));
+  client.listen((frame) => frames.push(frame));
   return { closeCode: null, fallSilent, frames: () => frames, end: () => client.drop() };
 }

@@ -83,8 +83,8 @@ const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
     const acknowledge = () => bob.sendJson('ack', { seq: (acknowledged = received) });
     const startedAt = performance.now();
     const caughtUp = new Promise<{ delivered: number }>((resolve) => {
-      bob.socket.on('message', (frame: Buffer) => {
-        const { event, data } = JSON.parse(frame.toString());
+      bob.listen((frame) => {
+        const { event, data } = JSON.parse(frame);
         if (event === 'caught-up') return resolve(data);
         if (event !== 'message') return;
         received += 1;

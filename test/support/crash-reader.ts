@@ -27,8 +27,8 @@ const SCRIPT = `
 export async function connectReader(url: string, protocol: Protocol): Promise<TestClient> {
   const client = await TestClient.open(url, [...SUBPROTOCOLS[protocol]]);
   if (protocol === 'text') return client;
-  client.socket.on('message', (data: Buffer) => {
-    const { event, data: message } = JSON.parse(data.toString());
+  client.listen((frame) => {
+    const { event, data: message } = JSON.parse(frame);
     if (event === 'message') client.sendJson('ack', { seq: message.seq });
   });
   await client.until('caught-up');

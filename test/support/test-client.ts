@@ -19,6 +19,15 @@ export class TestClient extends Client {
     return (await super.open(...given)) as TestClient;
   }
 
+  /**
+   * Calls this for every frame, at once and in order, with those that have come already: a listener on the socket would
+   * miss what came together with the handshake. The queue keeps them, too.
+   */
+  listen(onFrame: (frame: string) => void): void {
+    for (const frame of this.unread) onFrame(frame);
+    this.socket.on('message', (data: Buffer) => onFrame(data.toString()));
+  }
+
   override async next(): Promise<string> {
     const frame = await super.next();
     this.check();

@@ -49,8 +49,7 @@ const DELAYED = /^\d{4}-\S{18}Z:/;
 /** Everything that this client got so far, in order. */
 function collect(client: TestClient): string[] {
   const got: string[] = [];
-  client.socket.on('message', (data: Buffer) => {
-    const text = data.toString();
+  client.listen((text) => {
     if (!text.startsWith('{')) return void got.push(text.replace(DELAYED, ''));
     const { event, data: message } = JSON.parse(text) as { event: string; data: { content: string; seq: number } };
     if (event !== 'message') return;

@@ -45,7 +45,7 @@ class Sender {
     private readonly name: string,
     readonly client: TestClient,
   ) {
-    client.socket.on('message', (data: Buffer) => this.onFrame(JSON.parse(data.toString())));
+    client.listen((frame) => this.onFrame(JSON.parse(frame)));
   }
 
   static async connect(name: string): Promise<Sender> {

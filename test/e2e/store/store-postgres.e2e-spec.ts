@@ -150,8 +150,8 @@ describe('the relay on a Postgres', () => {
     refusals = 0;
 
     constructor(readonly client: TestClient) {
-      client.socket.on('message', (data: Buffer) => {
-        const frame = JSON.parse(data.toString());
+      client.listen((text) => {
+        const frame = JSON.parse(text);
         if (frame.event === 'receipts') for (const { id } of frame.data) this.receipted.add(id);
         if (frame.event === 'exception') {
           if (frame.data.code !== 'STORE_UNAVAILABLE') throw new Error(`refused with ${frame.data.code}`);

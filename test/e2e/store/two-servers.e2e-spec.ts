@@ -26,8 +26,8 @@ class Sender {
     readonly name: string,
     readonly client: TestClient,
   ) {
-    client.socket.on('message', (data: Buffer) => {
-      const frame = JSON.parse(data.toString());
+    client.listen((text) => {
+      const frame = JSON.parse(text);
       if (frame.event === 'receipts') for (const { id } of frame.data) this.receipted.add(id);
       if (frame.event === 'exception') this.refused.set(frame.data.id, frame.data.code);
     });
