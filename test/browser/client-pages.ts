@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import type { ClientOptions, ReceivedMessage } from '../../client/src/api.js';
+import type { ClientOptions, ConnectionState, ReceivedMessage } from '../../client/src/api.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const ESBUILD = join(ROOT, 'tools/node_modules/.bin/esbuild');
@@ -15,8 +15,17 @@ const PAGE = join(import.meta.dirname, 'client-page.html');
 /** What a page has told, and which one it was. */
 export interface Told {
   readonly tab: string;
-  readonly what: 'handed' | 'tried' | 'kept' | 'refused' | 'restored' | 'hangs';
+  readonly what: 'began' | 'handed' | 'tried' | 'kept' | 'refused' | 'state' | 'error' | 'restored' | 'hangs';
   readonly data: unknown;
+}
+
+/** A message that a page has written and `kept` has resolved for, and how things stood then. */
+export interface Kept {
+  readonly number: number;
+  readonly persistent: boolean;
+  readonly state: ConnectionState;
+  /** How many receipts this page had. */
+  readonly receipts: number;
 }
 
 /** How a page is made. */

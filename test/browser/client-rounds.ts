@@ -4,7 +4,7 @@ import { eventually } from '../support/deadline.js';
 import { ServerProcess } from '../support/server-process.js';
 import { TestClient } from '../support/test-client.js';
 import type { ChromiumTab } from './client-stage.js';
-import type { ClientPages, Told } from './client-pages.js';
+import type { ClientPages, Kept, Told } from './client-pages.js';
 import { Profile } from './profile.js';
 
 const WRITE_EVERY_MS = 10;
@@ -12,6 +12,8 @@ const RECONNECT_MS = 20;
 const SETTLE_MS = 30_000;
 /** A round ends at a random one of so many entries in the books. */
 const MOST_ENTRIES = 200;
+/** What pages tell of messages. The rest says how a page fared, for whoever reads a failure. */
+const BOOKS: ReadonlySet<Told['what']> = new Set(['tried', 'kept', 'handed']);
 
 export type Victim = 'browser' | 'server' | 'both';
 
@@ -52,8 +54,8 @@ class Bob {
       try {
         const client = (this.socket = await TestClient.open(`${this.server().socketUrl}?user=bob`, ['chat.v1.json']));
         const connection = (this.connections += 1);
-        client.socket.on('message', (frame: Buffer) => {
-          const { event, data } = JSON.parse(frame.toString()) as { event: string; data: Arrived & { seq: number } };
+        client.listen((frame) => {
+          const { event, data } = JSON.parse(frame) as { event: string; data: Arrived & { seq: number } };
           if (event !== 'message') return;
           this.arrived.push({ connection, id: data.id, content: data.content });
           client.sendJson('ack', { seq: data.seq });
@@ -148,8 +150,10 @@ export class ClientRounds {
   /** What came, for the log of a run. */
   get totals(): Record<string, number> {
     const handed = this.told('handed') as ReceivedMessage[];
+    const kept = this.told('kept') as Kept[];
     return {
-      keptByAlice: this.told('kept').length,
+      keptByAlice: kept.length,
+      keptInMemory: kept.filter(({ persistent }) => !persistent).length,
       arrivedAtBob: new Set(this.bob.arrived.map(({ content }) => content)).size,
       acceptedOfBob: this.bob.accepted.length,
       handedToAlice: new Set(handed.map(({ content }) => content)).size,
@@ -164,7 +168,7 @@ export class ClientRounds {
 
   /** How much has happened. */
   private get count(): number {
-    return this.bob.arrived.length + this.pages.told.length;
+    return this.bob.arrived.length + this.pages.told.filter(({ what }) => BOOKS.has(what)).length;
   }
 
   private told(what: Told['what']): unknown[] {
@@ -183,10 +187,35 @@ export class ClientRounds {
     return ((await response.json()) as { pending: number }).pending;
   }
 
+  /** These messages, page by page, with how the page fared that has written them. */
+  private byPage(numbers: readonly string[]): string[] {
+    const pages = new Map<string, string[]>();
+    for (const number of numbers) {
+      const life = this.lifeOf(number);
+      pages.set(life, [...(pages.get(life) ?? []), number]);
+    }
+    return [...pages].map(([life, written]) => `${written.join(' ')}, written by a page that told ${life}`);
+  }
+
+  /** What the page has told that wrote this message: its states and errors, and how it kept its first and last one. */
+  private lifeOf(number: string): string {
+    const { told } = this.pages;
+    const at = told.findIndex(({ what, data }) => what === 'kept' && (data as Kept).number === Number(number));
+    const from = told.findLastIndex(({ what }, index) => what === 'began' && index < at);
+    const next = told.findIndex(({ what }, index) => what === 'began' && index > at);
+    const life = told.slice(from, next < 0 ? undefined : next);
+    const kept = life.filter(({ what }) => what === 'kept');
+    const shown = life.filter((each) => !BOOKS.has(each.what) || each === kept[0] || each === kept.at(-1));
+    return JSON.stringify(shown.map(({ what, data }) => [what, data]));
+  }
+
   private faults(): string[] {
     const arrived = this.bob.arrived.map(({ content }) => content);
     const onceAConnection = this.bob.arrived.map(({ connection, id }) => `${id} on connection ${connection}`);
     const ids = new Map(this.bob.arrived.map(({ id, content }) => [id, content]));
+    const kept = this.told('kept') as Kept[];
+    const numbersOf = (isPersistent: boolean) =>
+      kept.filter(({ persistent }) => persistent === isPersistent).map(({ number }) => String(number));
     const handed = this.told('handed') as ReceivedMessage[];
     const handedBefore = new Set<string>();
     const unmarked = handed.filter(({ content, redelivered }) => {
@@ -194,7 +223,9 @@ export class ClientRounds {
       return isRepeat && !redelivered;
     });
     return [
-      ...missing(this.told('kept').map(String), arrived).map((number) => `bob never got ${number}`),
+      ...this.byPage(missing(numbersOf(true), arrived)).map((lost) => `bob never got ${lost}`),
+      // Nothing is wrong with the disk here. What only the memory has may be lost.
+      ...this.byPage(numbersOf(false)).map((forgotten) => `only the memory had ${forgotten}`),
       ...missing(this.bob.accepted, handedContents(handed)).map((number) => `alice was never handed ${number}`),
       ...disorder(arrived).map((number) => `bob got ${number} too late`),
       ...disorder(handedContents(handed)).map((number) => `alice was handed ${number} too late`),
