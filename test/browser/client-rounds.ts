@@ -9,6 +9,9 @@ import { Profile } from './profile.js';
 
 const WRITE_EVERY_MS = 10;
 const RECONNECT_MS = 20;
+const MAX_PENDING = 500;
+/** Alice comes back before the next kill, also when a busy machine took long to start the server. */
+const RECONNECT = { minDelayMs: 500, maxDelayMs: 2_000 };
 const SETTLE_MS = 30_000;
 /** A round ends at a random one of so many entries in the books. */
 const MOST_ENTRIES = 200;
@@ -176,10 +179,14 @@ export class ClientRounds {
   }
 
   private async startBrowser(): Promise<void> {
-    const address = this.pages.addressOf('alice', { url: this.server.socketUrl, user: 'alice' });
+    const address = this.pages.addressOf('alice', {
+      url: this.server.socketUrl,
+      user: 'alice',
+      reconnect: RECONNECT,
+    });
     this.alice = await this.profile.start('alice', address);
     const last = (this.told('tried') as number[]).at(-1) ?? 0;
-    await this.alice.run(`void writeFrom(${last + 1}, 'bob', ${WRITE_EVERY_MS})`);
+    await this.alice.run(`void writeFrom(${last + 1}, 'bob', ${WRITE_EVERY_MS}, ${MAX_PENDING})`);
   }
 
   private async pendingOf(user: string): Promise<number> {
