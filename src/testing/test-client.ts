@@ -32,9 +32,10 @@ const SHOWN_FRAMES = 20;
 const SHOWN_LENGTH = 200;
 
 /**
- * A WebSocket client that misses nothing. It listens before it is open and keeps every frame in a queue. Every wait has
- * a deadline, after which it fails and says what did arrive. By default it replies to pings, as every client of RFC
- * 6455 does.
+ * A WebSocket client that misses nothing. It listens before it is open and keeps every frame in a queue. A listener that
+ * is added to `socket` later misses what came together with the handshake; that is in `unread`. Every wait has a
+ * deadline, after which it fails and says what did arrive. By default it replies to pings, as every client of RFC 6455
+ * does.
  */
 export class TestClient {
   readonly closed: Promise<Closed>;
