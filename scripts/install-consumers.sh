@@ -79,6 +79,12 @@ install() {
   echo "$key" >node_modules/.installed
 }
 
+# Side by side: npm uses one core and waits for the registry.
+jobs=()
 for consumer in "${consumers[@]}"; do
-  (install "$consumer" "${1:-}")
+  (install "$consumer" "${1:-}") &
+  jobs+=($!)
+done
+for job in "${jobs[@]}"; do
+  wait "$job"
 done

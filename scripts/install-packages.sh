@@ -38,10 +38,16 @@ if [ "${1:-}" = --lock ]; then
   command=lock
   shift
 fi
+# Side by side: `test` compiles a driver of SQLite, for minutes and on one core.
+jobs=()
 for folder in "$@"; do
-  "$command" "$folder"
+  "$command" "$folder" &
+  jobs+=($!)
 done
-if [ -d test/node_modules ]; then
+for job in "${jobs[@]}"; do
+  wait "$job"
+done
+if [ -d node_modules ] && [ -d test/node_modules ]; then
   link ../.. test/node_modules/holdfast
   link ../../client test/node_modules/holdfast-client
   link ../test/node_modules examples/node_modules
