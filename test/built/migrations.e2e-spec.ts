@@ -55,6 +55,16 @@ describe.each(DATABASE_KINDS.filter(([name]) => name !== 'better-sqlite3'))(
       }
     }
 
+    /** Takes back what one `migration:revert` has left, in this process: a command takes two seconds. */
+    async function revertTheOthers(): Promise<void> {
+      const store = await new DataSource(storeOptions(url)).initialize();
+      try {
+        for (let left = migrations.length - 1; left > 0; left -= 1) await store.undoLastMigration();
+      } finally {
+        await store.destroy();
+      }
+    }
+
     const tables = async () => {
       const list = url.startsWith('postgres:')
         ? `SELECT table_name AS name FROM information_schema.tables`
@@ -70,7 +80,8 @@ describe.each(DATABASE_KINDS.filter(([name]) => name !== 'better-sqlite3'))(
         exitCode: 0,
         output: expect.stringContaining('No changes in database schema were found'),
       });
-      for (const _migration of migrations) expect(await npmRun('migration:revert')).toMatchObject({ exitCode: 0 });
+      expect(await npmRun('migration:revert')).toMatchObject({ exitCode: 0 });
+      await revertTheOthers();
       expect(await tables()).toEqual(['holdfast_migrations']);
       expect(await readdir(join(ROOT, 'src/database/migrations'))).not.toContainEqual(expect.stringMatching(/check/i));
     });

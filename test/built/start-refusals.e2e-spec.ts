@@ -159,16 +159,10 @@ describe('the server refuses to start, with one line and without a change, when 
     });
   });
 
+  // src/database/store-options.spec.ts has all of them.
   it.each([
-    ['a blank behind it', (path: string) => `${path} `, /begins or ends with a blank/],
     ['a line feed behind it', (path: string) => `${path}\n`, /begins or ends with a blank/],
-    ['an escape in it', (path: string) => `${path}\x1b`, /has a line break or another control character in it/],
     ['parameters', (path: string) => `${path}?mode=ro`, /has a '\?' in it, but takes no parameters/],
-    ['an address', () => 'file:x?mode=memory', /is an address; give a plain path/],
-    [':MEMORY:', () => ':MEMORY:', /begins with a ':'; only :memory: does, in small letters/],
-    ['a home', () => '~/x.sqlite', /has something in it that only a shell replaces/],
-    ['quotation marks', (path: string) => `"${path}"`, /begins or ends with a quotation mark/],
-    ['a slash at its end', (path: string) => `${path}/`, /is the name of a folder; give a plain path/],
   ])('has a name that nobody meant: %s', async (_what, name, line) => {
     const { code, output } = await ServerProcess.refused({ DATABASE_URL: `sqlite:${name(file)}` });
     expect(output.trimEnd().split('\n')).toEqual([expect.stringMatching(line)]);
