@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChatOptions } from '../../../src/options/chat.options.js';
+import { makeMemoryFolder } from '../../support/memory-folder.js';
 import { RelayWorld, type Sabotage } from '../../support/relay-world.js';
 import { StateCoverage } from '../../support/state-coverage.js';
 
@@ -194,16 +194,14 @@ const commands = [
 
 /** Runs random scripts against the relay; rejects with the shortest one that breaks a promise. */
 async function explore(options: Partial<ChatOptions>, runs: number, sabotage?: Sabotage): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'holdfast-model-'));
-  let run = 0;
   const property = fc.asyncProperty(
     fc.commands(commands, { maxCommands: 60, size: 'max' }),
     fc.constantFrom(0, 250),
     fc.constantFrom(null, 2_600),
     async (script, persistAfterMs, maxStoredBytesPerSender) => {
-      const file = join(folder, `${(run += 1)}.sqlite`);
+      const folder = await makeMemoryFolder('holdfast-model-');
       const world = await RelayWorld.open(
-        file,
+        join(folder, 'store.sqlite'),
         {
           persistAfterMs,
           ackWindow: WINDOW,
@@ -223,14 +221,11 @@ async function explore(options: Partial<ChatOptions>, runs: number, sabotage?: S
         world.checkFinally();
       } finally {
         await world.close();
+        await rm(folder, { recursive: true, force: true });
       }
     },
   );
-  try {
-    await fc.assert(property, { numRuns: runs, seed: SEED, endOnFailure: sabotage !== undefined });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await fc.assert(property, { numRuns: runs, seed: SEED, endOnFailure: sabotage !== undefined });
 }
 
 const coverage = new StateCoverage();
