@@ -71,7 +71,10 @@ export class CommitQueue {
       return Promise.reject(errors.goingAway());
     }
     return new Promise<Result>((resolve, reject) => {
-      this.reads.push(() => run().then(resolve, (cause: unknown) => reject(this.readFailed(cause))));
+      this.reads.push(async () => {
+        if (this.writer.isInDoubt) reject(errors.notRead(this.writer.health.cause));
+        else await run().then(resolve, (cause: unknown) => reject(this.readFailed(cause)));
+      });
       this.move('asked');
     });
   }
@@ -136,7 +139,7 @@ export class CommitQueue {
   private async round(): Promise<boolean> {
     const { health } = this.writer;
     // Before the commit, which waits for the disk: otherwise every page of a backlog would wait for a commit.
-    if (health.isHealthy) await this.serveReads();
+    if (health.isHealthy && !this.writer.isInDoubt) await this.serveReads();
     const fault = await this.writer.write();
     const wasLastTry = this.tries.count(fault);
     const hasFailed = fault !== null && (wasLastTry || !health.isHealthy);

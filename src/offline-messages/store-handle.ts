@@ -58,6 +58,14 @@ export class StoreHandle {
     this.state = 'displaced';
   }
 
+  /**
+   * The table may have rows whose senders are refused. Until `recover` has removed them nobody may read it: what was
+   * read would be delivered, or be receipted to a sender who repeats it, and would be removed nevertheless.
+   */
+  get isInDoubt(): boolean {
+    return this.unconfirmed.length > 0;
+  }
+
   /** Checks the database, and returns whether the connection is trusted; after a failed check it is broken. */
   private checkTrust(): boolean {
     try {

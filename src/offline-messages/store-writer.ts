@@ -47,6 +47,11 @@ export class StoreWriter {
     return this.stores.size > 0 || this.deletes.size > 0;
   }
 
+  /** The table must not be read before the next round has recovered it. */
+  get isInDoubt(): boolean {
+    return this.handle.isInDoubt;
+  }
+
   /**
    * True when no more should be offered until `whenRoom` calls back. Never while the store fails: whatever is offered
    * is refused within half a second then, and a sender that is held up could not confirm messages either.

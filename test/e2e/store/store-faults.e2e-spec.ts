@@ -384,6 +384,51 @@ describe('an I/O error', () => {
     expect(await rows()).toBe(1);
   });
 
+  it('after which the commit is in the file all the same: nobody reads it before it is taken out again', async () => {
+    await start();
+    const alice = await Sender.connect('alice');
+    expect((await alice.ask('carol')).stored).toBe(true);
+    const away = `${chat.databaseFile}.away`;
+    await database().query('PRAGMA wal_checkpoint(TRUNCATE)');
+    const goNext = async () => rename(chat.databaseFile, away);
+    failNext(/INSERT INTO/, 'after', IOERR, goNext); // The handle stays open, but the file can't be opened again.
+    const id = alice.send('carol');
+    await alice.untilAnswered();
+    expect([...alice.refused]).toEqual([id]);
+    const carol = await chat.connectJson('carol');
+    const again = { from: 'alice', to: 'carol', content: 'x', id };
+    expect((await chat.rest('POST', '/chat/messages', again)).status).toBe(503);
+    expect((await chat.rest('DELETE', '/chat/pending/carol')).status).toBe(503);
+    await rename(away, chat.databaseFile);
+    await untilHealthy(true);
+    expect((await carol.until('message')).data.id).toBe('alice-1');
+    expect((await chat.rest('POST', '/chat/messages', again)).status).toBe(201);
+    expect((await carol.until('message')).data.id).toBe(id);
+    carol.sendJson('ack', { seq: 2 });
+    await chat.untilTotals({ accepted: 2, confirmed: 2, pending: 0 });
+    expect(await rows()).toBe(0);
+  });
+
+  it('behind a commit, because of a lock: who reads meanwhile waits until it is known what is there', async () => {
+    await start();
+    const alice = await Sender.connect('alice');
+    let asked: ReturnType<typeof chat.rest> | undefined;
+    failNext(/WITH newer/, 'before', new Error('SQLITE_BUSY: database is locked'), async () => {
+      asked = chat.rest('GET', '/chat/users/carol');
+      await eventually(
+        () => store()['queue']['reads'].length > 0,
+        () => 'a read that waits',
+      );
+    });
+    alice.client.sendJson('send', { to: 'carol', content: 'x', id: 'm1', topic: 't' });
+    await eventually(
+      () => alice.receipted.has('m1'),
+      () => 'a receipt for m1',
+    );
+    expect((await asked!).body.pending).toBe(1);
+    expect(store().isHealthy).toBe(true);
+  });
+
   it('at a deletion whose commit went through: it is counted once, and the books balance', async () => {
     await start();
     const alice = await Sender.connect('alice');
@@ -426,6 +471,7 @@ describe('an I/O error', () => {
     await expectNothingMissing('carol', alice);
   });
 
+  const noMore = () => Promise.resolve();
   const handle = () => (database().driver as unknown as { databaseConnection: object }).databaseConnection;
 
   /** Counts the messages in the file, without the row of a probe, which may come and go. */
@@ -435,12 +481,13 @@ describe('an I/O error', () => {
   }
 
   /** Makes the next statement of this kind fail, before it runs or after its commit. */
-  function failNext(kind: RegExp, when: 'before' | 'after' = 'before', error = IOERR): void {
+  function failNext(kind: RegExp, when: 'before' | 'after' = 'before', error = IOERR, more = noMore): void {
     let armed = true;
     interceptStatements(database(), async (sql, run) => {
       if (!armed || !kind.test(sql)) return run();
       armed = false;
       if (when === 'after') await run();
+      await more();
       throw error;
     });
   }
