@@ -44,6 +44,8 @@ interface Sent {
   orphaned: boolean;
   /** It was purged, expired or evicted by the operator's rules. */
   ended: boolean;
+  /** It was refused, and the server was killed before it could delete the row that the failed commit may have left. */
+  inDoubt: boolean;
 }
 
 /** What a sender adds to a message, as `SendRequest` has it. */
@@ -60,6 +62,8 @@ export type Sabotage =
   | 'store-live-only'
   | 'keep-replaced'
   | 'recall-in-flight';
+
+const ioError = (): Error => new Error('SQLITE_IOERR');
 
 interface Peer {
   readonly socket: FakeSocket;
@@ -83,7 +87,8 @@ export class RelayWorld {
   private readonly order = new Map<string, string[]>();
   private lastOf = new Map<string, Sent>();
   private generation = 0;
-  private diskBroken = false;
+  /** `late`: one more write is carried out, and its result is lost. Then the disk is `readable`. */
+  private disk: 'works' | 'late' | 'readable' | 'broken' = 'works';
   /** The file has rows that no server counts. */
   private hasSquatters = false;
   private calls = 0;
@@ -208,27 +213,37 @@ export class RelayWorld {
     this.failingCall = this.calls + n;
   }
 
-  breakDisk(): void {
-    this.diskBroken = true;
+  breakDisk(how: 'late' | 'readable' | 'broken'): void {
+    this.disk = how;
   }
 
   repairDisk(): void {
-    this.diskBroken = false;
+    this.disk = 'works';
   }
 
   /** The process dies: its pending outcomes are lost, and so is what it had not committed. */
   async killAndReopen(): Promise<void> {
     this.generation += 1;
-    this.diskBroken = true;
+    this.disk = 'broken';
     for (const sent of this.sent.values()) {
       if (sent.receipts.length + sent.refusals.length < sent.handedIn) sent.orphaned = true;
     }
     await this.delivery.close();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
+    this.noteUnheard();
     this.peers.clear();
     this.closing = [];
-    this.diskBroken = false;
+    this.repairDisk();
     await this.start();
+  }
+
+  /** Nobody will hear any more what became of the statements whose results were lost. */
+  private noteUnheard(): void {
+    const writer = this.store['writer'];
+    for (const { id } of writer['handle']['unconfirmed']) this.sent.get(id)!.inDoubt = true;
+    // It was decided that these end, and they may be gone: they were to be deleted.
+    for (const { row, reason } of writer.deletes['waiting'].values())
+      if (reason !== 'confirmed') this.sent.get(row.id)!.ended = true;
   }
 
   /** Another server owns the store for a while, and stores its own messages. */
@@ -368,12 +383,16 @@ export class RelayWorld {
   private async start(): Promise<void> {
     this.dataSource = await openStore(storeOptions(`sqlite:${this.file}`));
     const generation = this.generation;
-    const uncounted = interceptStatements(this.dataSource, (_sql, run) => {
+    const uncounted = interceptStatements(this.dataSource, (sql, run) => {
       this.calls += 1;
-      if (this.calls === this.failingCall) this.failed += 1;
-      return this.diskBroken || this.calls === this.failingCall || generation !== this.generation
-        ? Promise.reject(new Error('SQLITE_IOERR'))
-        : run();
+      const isChosen = this.calls === this.failingCall;
+      if (isChosen) this.failed += 1;
+      const isWrite = /^\s*(INSERT|UPDATE|DELETE)/.test(sql);
+      if (isChosen || this.disk === 'broken' || (this.disk === 'readable' && isWrite) || generation !== this.generation)
+        return Promise.reject(ioError());
+      if (this.disk !== 'late' || !isWrite) return run();
+      this.disk = 'readable';
+      return run().then(() => Promise.reject(ioError()));
     });
     this.countRows = async () =>
       (await uncounted().query(
@@ -466,6 +485,7 @@ export class RelayWorld {
       confirmed: false,
       orphaned: false,
       ended: false,
+      inDoubt: false,
     };
     this.sent.set(id, sent);
     const pair = `${from}>${to}`;
@@ -551,8 +571,8 @@ export class RelayWorld {
     }
     for (const { id } of messages.slice(peer.read)) {
       // A repeat can be refused although the first one was accepted, when the disk fails and it can't be looked up.
-      const { refusals, handedIn } = this.sent.get(id)!;
-      if (refusals.length === handedIn) throw new Error(`${id} was refused and came`);
+      const { refusals, handedIn, inDoubt } = this.sent.get(id)!;
+      if (refusals.length === handedIn && !inDoubt) throw new Error(`${id} was refused and came`);
     }
     peer.read = messages.length;
   }

@@ -152,11 +152,27 @@ const commands = [
       (model) => !model.broken,
     ),
   ),
-  fc.constant(
-    command('break the disk', (model, world) => {
-      world.breakDisk();
+  // From then on it is readable, or not at all. What is late is written, and only its result is lost.
+  fc.constantFrom('broken' as const, 'readable' as const, 'late' as const).map((how) =>
+    command(`break the disk (${how})`, (model, world) => {
+      world.breakDisk(how);
       model.broken = true;
     }),
+  ),
+  fc.tuple(user, user, fc.integer({ min: 1, max: 3 }), extras).map(([from, to, count, added]) =>
+    command(
+      `the disk breaks behind the commit of ${count} with ${JSON.stringify(added)} from ${from} to ${to}, who comes then`,
+      async (model, world) => {
+        world.breakDisk('late');
+        model.broken = true;
+        world.send(from, to, count, 1, added);
+        await world.flush();
+        world.connect(to);
+        model.online.add(to);
+        await world.flush();
+      },
+      (model) => !model.broken && !model.online.has(to),
+    ),
   ),
   fc.constant(
     command('mend the disk', (model, world) => {
