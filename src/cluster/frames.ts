@@ -1,0 +1,46 @@
+import type { Message } from '../protocol/message.js';
+import type { MessageExtras } from '../protocol/message-extras.js';
+import type { Signal } from '../protocol/signal.js';
+import type { WireEnding } from '../protocol/wire.js';
+
+/** A refusal on its way to another node. */
+export interface WireRefusal {
+  readonly code: string;
+  readonly message: string;
+  readonly temporary: boolean;
+  readonly scope?: string;
+}
+
+/**
+ * What nodes write to each other over a link, in order: arrays whose first item names the frame. `n` is a number that
+ * the edge gives: of a send, an attachment or a call.
+ */
+export type LinkFrame =
+  // From an edge to a home.
+  | readonly ['send', n: number, slot: number, stream: number, message: Message, isAwaited: boolean]
+  | readonly ['attach', n: number, user: string, connectionId: string, age: number, firstSeq: number]
+  | readonly ['confirm', n: number, seq: number]
+  | readonly ['detach', n: number]
+  // From a home to an edge.
+  | readonly ['receipt', n: number, status: 'delivered' | 'stored' | 'absent', sentAt: number, repeated: boolean]
+  | readonly ['refused', n: number, refusal: WireRefusal]
+  /** The home does not serve the slot: it refuses this stream from now on. */
+  | readonly ['moved', slot: number, stream: number]
+  /** The home serves these slots from now on. */
+  | readonly ['serving', slots: readonly number[]]
+  | readonly ['opened', n: number, pending: number | null]
+  | readonly ['message', n: number, seq: number, delayed: boolean, isAwaited: boolean, message: Message]
+  | readonly ['caught-up', n: number, delivered: number]
+  | readonly ['signal-to', n: number, signal: Signal]
+  | readonly ['endings-to', n: number, endings: readonly WireEnding[]]
+  /** The home ends the attachment: the connection was replaced, or an administrator closes it. */
+  | readonly ['close', n: number, code: number, reason: string]
+  /** The home does not serve the user, or not any more: the edge attaches again where the slot is. */
+  | readonly ['unattached', n: number]
+  // From any node to any other.
+  | readonly ['signal', signal: Signal]
+  | readonly ['endings', from: string, endings: readonly WireEnding[]]
+  | readonly ['broadcast', n: number, id: string, from: string, content: string, sentAt: number, extras?: MessageExtras]
+  | readonly ['call', n: number, name: string, argument: unknown]
+  | readonly ['answer', n: number, result: unknown]
+  | readonly ['failed', n: number, refusal: WireRefusal];
