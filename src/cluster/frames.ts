@@ -1,5 +1,4 @@
-import type { Message } from '../protocol/message.js';
-import type { MessageExtras } from '../protocol/message-extras.js';
+import type { Message, MessageExtras } from '../protocol/message.js';
 import type { Signal } from '../protocol/signal.js';
 import type { WireEnding } from '../protocol/wire.js';
 
