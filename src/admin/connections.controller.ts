@@ -2,7 +2,7 @@ import { Delete, Get, HttpCode, Inject, NotFoundException, Param, Query } from '
 import type { z } from 'zod';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
-import { DeliveryService } from '../delivery/delivery.service.js';
+import { Delivery } from '../delivery/delivery.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { AdminController } from './admin-controller.decorator.js';
 import { connectionDto, connectionPage, connectionQuery, toConnectionDto } from './connection.dto.js';
@@ -14,7 +14,7 @@ import { SchemaPipe } from './schema.pipe.js';
 export class ConnectionsController {
   constructor(
     @Inject(ConnectionService) private readonly connections: ConnectionService,
-    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+    @Inject(Delivery) private readonly delivery: Delivery,
   ) {}
 
   @Get()

@@ -1,6 +1,6 @@
 import { Body, HttpStatus, Inject, Post, Res } from '@nestjs/common';
 import { z } from 'zod';
-import { DeliveryService } from '../delivery/delivery.service.js';
+import { Delivery } from '../delivery/delivery.js';
 import { sendAndWait } from '../delivery/send-and-wait.js';
 import { toIsoTime } from '../protocol/message.js';
 import { AdminController } from './admin-controller.decorator.js';
@@ -43,7 +43,7 @@ export const receiptDto = z.object({
 /** Sends on behalf of a user, as a connection of that user would. */
 @AdminController('messages')
 export class MessagesController {
-  constructor(@Inject(DeliveryService) private readonly delivery: DeliveryService) {}
+  constructor(@Inject(Delivery) private readonly delivery: Delivery) {}
 
   @Post()
   @AuditFields('from', 'to', 'id', 'broadcast')

@@ -1,7 +1,7 @@
 import { Delete, Get, Inject, Param } from '@nestjs/common';
 import { z } from 'zod';
 import { ConnectionService } from '../connections/connection.service.js';
-import { DeliveryService } from '../delivery/delivery.service.js';
+import { Delivery } from '../delivery/delivery.js';
 import { toIsoTime } from '../protocol/message.js';
 import { AdminController } from './admin-controller.decorator.js';
 import { time, userName } from './fields.js';
@@ -22,7 +22,7 @@ export const closedDto = z.object({ closed: z.number().meta({ example: 1 }) });
 export class UsersController {
   constructor(
     @Inject(ConnectionService) private readonly connections: ConnectionService,
-    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+    @Inject(Delivery) private readonly delivery: Delivery,
   ) {}
 
   @Get(':user')

@@ -13,6 +13,7 @@ import {
   reopenStore,
   roomForInserts,
 } from '../database/store-data-source.js';
+import { ClusterModule } from '../cluster/cluster.module.js';
 import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdapterCheck } from '../gateway/adapter-check.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
@@ -80,7 +81,7 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
   if (typeof isGlobal !== 'boolean') {
     throw new ChatOptionsError('isGlobal', `is ${inspect(isGlobal)}`, 'give true or false');
   }
-  const delivery = DeliveryModule.register(STORE);
+  const delivery = ClusterModule.register(DeliveryModule.register(STORE));
   return {
     module: ChatModule,
     global: isGlobal,

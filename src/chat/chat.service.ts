@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
-import { DeliveryService } from '../delivery/delivery.service.js';
+import { Delivery } from '../delivery/delivery.js';
 import { mailboxKeyOf, type StoredMessage } from '../delivery/mailbox-store.js';
 import { sendAndWait } from '../delivery/send-and-wait.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
@@ -34,7 +34,7 @@ const MAX_PAGE = 1_000;
 @Injectable()
 export class ChatService {
   constructor(
-    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+    @Inject(Delivery) private readonly delivery: Delivery,
     @Inject(ConnectionService) private readonly connectionService: ConnectionService,
     @Inject(OutgoingService) private readonly outgoingService: OutgoingService,
     @Inject(OfflineMessageService) private readonly offlineMessages: OfflineMessageService,
@@ -88,20 +88,23 @@ export class ChatService {
 
   /**
    * Tells a user something that counts only now, such as `composing`, and stores nothing. It goes to the JSON
-   * connections that the user has now, at most once. Returns to how many it was written; throws a ChatException if the
-   * signal is not valid.
+   * connections that the user has now, at most once. Returns to how many it was written; rejects with a ChatException
+   * if the signal is not valid.
    */
-  signal(request: SignalRequest): number {
-    return orThrow(() => this.delivery.signal(checkSignal(request, checkName(request.from, 'from'))));
+  async signal(request: SignalRequest): Promise<number> {
+    return orException(async () => this.delivery.signal(checkSignal(request, checkName(request.from, 'from'))));
   }
 
-  isOnline(user: string): boolean {
-    return this.connections(user).length > 0;
+  /** Whether a user has an open connection; rejects with a ChatException if the name is not valid. */
+  async isOnline(user: string): Promise<boolean> {
+    return (await this.connections(user)).length > 0;
   }
 
-  /** The open connections of a user, oldest first. */
-  connections(user: string): ConnectionInfo[] {
-    return this.connectionService.openOf(validName(user)).map((connection) => connection.info());
+  /** Returns the open connections of a user, oldest first; rejects with a ChatException if the name is not valid. */
+  async connections(user: string): Promise<ConnectionInfo[]> {
+    return orException(async () =>
+      this.connectionService.openOf(checkName(user, 'user')).map((connection) => connection.info()),
+    );
   }
 
   /** How many messages wait for a user in the store; rejects with STORE_UNAVAILABLE if it cannot be read. */
@@ -155,10 +158,10 @@ export class ChatService {
 
   /**
    * Closes the connections of a user with 4403, after which clients do not reconnect by themselves. Returns how many
-   * were open.
+   * were open; rejects with a ChatException if the name is not valid.
    */
-  disconnect(user: string, reason = 'disconnected by the application'): number {
-    return this.connectionService.disconnect(validName(user), reason);
+  async disconnect(user: string, reason = 'disconnected by the application'): Promise<number> {
+    return orException(async () => this.connectionService.disconnect(checkName(user, 'user'), reason));
   }
 
   private submit(check: () => CheckedRequest): Promise<Receipt> {
@@ -182,16 +185,4 @@ function toPendingMessage({ id, from, to, content, sentAt, storedAt, extras }: S
 function checkWhole(given: number, field: string, least: number, most: number): void {
   if (Number.isInteger(given) && given >= least && given <= most) return;
   throw errors.badField(field, `has to be a whole number from ${least} to ${most}`);
-}
-
-function validName(user: string): string {
-  return orThrow(() => checkName(user, 'user'));
-}
-
-function orThrow<Result>(work: () => Result): Result {
-  try {
-    return work();
-  } catch (error) {
-    throw error instanceof ChatError ? ChatException.of(error) : error;
-  }
 }

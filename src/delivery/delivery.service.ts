@@ -8,6 +8,7 @@ import { newId, type Message } from '../protocol/message.js';
 import { extrasOf } from '../protocol/message-extras.js';
 import { checkSize, type CheckedRequest } from '../protocol/send-request.js';
 import type { Signal } from '../protocol/signal.js';
+import { Delivery } from './delivery.js';
 import { IdempotencyCache } from './idempotency-cache.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox } from './mailbox.js';
@@ -18,10 +19,11 @@ import { PendingReceipt, type OutcomeListener } from './pending-receipt.js';
 
 /**
  * The one place where live and stored meet: it accepts messages, gives each its position in the order, and hands it to
- * the mailbox of its recipient. Each sender gets one receipt or one refusal.
+ * the mailbox of its recipient. Each sender gets one receipt or one refusal. What its methods promise is said in
+ * Delivery.
  */
 @Injectable()
-export class DeliveryService {
+export class DeliveryService extends Delivery {
   readonly ledger: Ledger;
   private readonly context: MailboxContext;
   private readonly mailboxes = new Map<MailboxKey, Mailbox>();
@@ -35,6 +37,7 @@ export class DeliveryService {
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(MAILBOX_STORE) private readonly store: MailboxStore,
   ) {
+    super();
     this.ledger = new Ledger(store);
     this.rateMeter = new RateMeter(this.ledger, options.clock);
     this.context = new MailboxContext(options, store, this.ledger, this.repeats, (mailbox) => this.remove(mailbox));
@@ -67,10 +70,6 @@ export class DeliveryService {
     return this.rateMeter.rates();
   }
 
-  /**
-   * Accepts a direct message or a broadcast. Everything but its size was checked before; throws CONTENT_TOO_LARGE. The
-   * listener is called when the receipt or the refusal is due.
-   */
   send(request: CheckedRequest, listener: OutcomeListener): void {
     const { from, to, content, id } = request;
     const bytes = checkSize(request, this.options);
@@ -93,17 +92,13 @@ export class DeliveryService {
     listener.onReceipt({ id: broadcast.id, status: 'broadcast', sentAt: broadcast.sentAt, recipients }, false);
   }
 
-  /**
-   * Writes a signal to the connections that its recipient has now. One that is behind its backlog, or does not read,
-   * gets none: it would come late. Returns to how many it was written.
-   */
-  signal(signal: Signal): number {
+  signal(signal: Signal): Promise<number> {
     let written = 0;
     for (const connection of this.connections.ofUser(signal.to)) {
       if (this.readers.get(connection)?.reader.isUpToDate && connection.writeSignal(signal)) written += 1;
     }
     this.ledger.signals.add(written > 0 ? 'written' : 'dropped');
-    return written;
+    return Promise.resolve(written);
   }
 
   /**
@@ -122,7 +117,6 @@ export class DeliveryService {
     this.readers.set(connection, { mailbox, reader: mailbox.attach(connection) });
   }
 
-  /** Ends a connection's reading: what it has not confirmed is stored. */
   detach(connection: Connection): void {
     const attached = this.readers.get(connection);
     if (!attached) return;
@@ -130,30 +124,20 @@ export class DeliveryService {
     attached.mailbox.detach(attached.reader);
   }
 
-  /**
-   * Everything up to `seq` has reached this connection. Returns how many messages that confirms; null when no message
-   * with this seq was ever written to it.
-   */
   confirm(connection: Connection, seq: number): number | null {
     const attached = this.readers.get(connection);
     // An ack of a connection that was replaced no longer counts: its messages are on their way to the next one.
     return attached ? attached.mailbox.confirm(attached.reader, seq) : 0;
   }
 
-  /** How many messages are written to this connection and not confirmed. */
   inFlight(connection: Connection): number {
     return this.readers.get(connection)?.reader.inFlightCount ?? 0;
   }
 
-  /** How many messages wait for this user in the store; rejects when it can't be read. */
   pendingOf(user: string): Promise<number> {
     return this.store.count(mailboxKeyOf(user));
   }
 
-  /**
-   * Returns when something last came from this user, in milliseconds since 1970; null if that was longer ago than
-   * `retentionMs`, or never. Rejects when the store can't be read.
-   */
   async lastSeenOf(user: string): Promise<number | null> {
     return this.connections.lastSeenAt(user) ?? this.store.lastSeen.of(user);
   }
@@ -174,7 +158,6 @@ export class DeliveryService {
     return this.store.flush();
   }
 
-  /** Commits what is left when all connections have ended, and stops. */
   async close(): Promise<void> {
     this.context.ticks.stop();
     this.rateMeter.stop();

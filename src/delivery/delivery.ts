@@ -22,7 +22,11 @@ export abstract class Delivery {
    */
   abstract send(request: CheckedRequest, listener: OutcomeListener): void;
 
-  /** Writes a signal to the connections that its recipient has now; resolves to how many got it. */
+  /**
+   * Writes a signal to the connections that its recipient has now, and does so before it returns where they are of this
+   * process. One that is behind its backlog, or does not read, gets none: it would come late. Resolves to how many got
+   * it, and never rejects.
+   */
   abstract signal(signal: Signal): Promise<number>;
 
   /** Lets a connection receive: first what waited for its user, then what comes. */
@@ -39,6 +43,15 @@ export abstract class Delivery {
 
   /** How many messages are written to this connection and not confirmed. */
   abstract inFlight(connection: Connection): number;
+
+  /** How many messages wait for this user in the store; rejects with STORE_UNAVAILABLE when it can't be read. */
+  abstract pendingOf(user: string): Promise<number>;
+
+  /**
+   * Returns when something last came from this user, in milliseconds since 1970; null if that was longer ago than
+   * `retentionMs`, or never. Rejects with STORE_UNAVAILABLE when the store can't be read.
+   */
+  abstract lastSeenOf(user: string): Promise<number | null>;
 
   /** Stores everything that is in memory only and waits until it is committed, so that every sender has its receipt. */
   abstract settle(): Promise<void>;

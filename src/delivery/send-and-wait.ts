@@ -2,7 +2,7 @@ import { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
 import type { CheckedRequest } from '../protocol/send-request.js';
 import type { OutcomeListener } from './pending-receipt.js';
-import type { DeliveryService } from './delivery.service.js';
+import type { Delivery } from './delivery.js';
 
 /**
  * Sends for somebody who waits for the receipt: the application, or a REST call. Rejects with a ChatError. While the
@@ -10,7 +10,7 @@ import type { DeliveryService } from './delivery.service.js';
  * receipt.
  */
 export async function sendAndWait(
-  delivery: DeliveryService,
+  delivery: Delivery,
   request: CheckedRequest,
 ): Promise<{ receipt: Receipt; repeated: boolean }> {
   while (delivery.isFull) await new Promise<void>((resolve) => delivery.whenRoom(resolve));

@@ -9,7 +9,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
 import { ConnectionService } from '../connections/connection.service.js';
-import { DeliveryService } from '../delivery/delivery.service.js';
+import { Delivery } from '../delivery/delivery.js';
 import { HandshakeService, type AcceptedHandshake } from '../handshake/handshake.service.js';
 import { chooseSubprotocol } from '../handshake/subprotocol.js';
 import { GuardedWebSocketServer } from '../handshake/upgrade-router.js';
@@ -82,7 +82,7 @@ export class ChatGateway
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(HandshakeService) private readonly handshakes: HandshakeService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
-    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+    @Inject(Delivery) private readonly delivery: Delivery,
     @Inject(AUTHORIZE) authorize: Authorize | null,
   ) {
     const policy = authorize && new Policy(authorize, options);

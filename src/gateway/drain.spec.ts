@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { WebSocket } from 'ws';
 import { ManualClock } from '../../test/support/manual-clock.js';
-import type { DeliveryService } from '../delivery/delivery.service.js';
+import type { Delivery } from '../delivery/delivery.js';
 import { resolveChatOptions } from '../options/chat.options.js';
 import { drain } from './drain.js';
 import type { SendQueue } from './send-queue.js';
@@ -28,7 +28,7 @@ class Crowd {
 
   /** Drains them and turns the clock to that time, or until it is over. */
   async run(untilMs: number): Promise<void> {
-    const delivery = { settle: () => this.settled } as DeliveryService;
+    const delivery = { settle: () => this.settled } as Delivery;
     const options = resolveChatOptions({ clock: this.clock, drainMs: DRAIN_MS });
     void drain(this.clients, delivery, options).then(() => (this.over = true));
     for (;;) {

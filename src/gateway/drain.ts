@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
 import { Hold } from '../connections/reading.js';
-import type { DeliveryService } from '../delivery/delivery.service.js';
+import type { Delivery } from '../delivery/delivery.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { SendQueue } from './send-queue.js';
@@ -26,7 +26,7 @@ const RETURNS_PER_SECOND = 1_000;
  */
 export async function drain(
   queues: ReadonlyMap<WebSocket, SendQueue>,
-  delivery: DeliveryService,
+  delivery: Delivery,
   { clock, drainMs }: ChatOptions,
 ): Promise<void> {
   const gone = new Map<WebSocket, Promise<void>>();

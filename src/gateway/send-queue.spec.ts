@@ -3,7 +3,7 @@ import { FakeSocket } from '../../test/support/fake-socket.js';
 import { ManualClock } from '../../test/support/manual-clock.js';
 import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
-import type { DeliveryService } from '../delivery/delivery.service.js';
+import type { Delivery } from '../delivery/delivery.js';
 import { resolveChatOptions } from '../options/chat.options.js';
 import type { SendRequest } from '../protocol/send-request.js';
 import { Policy } from './policy.js';
@@ -14,7 +14,7 @@ it.each([
   ['text', false],
 ] as const)('a send queue is told receipts where its protocol has any: %s %p', (protocol, awaitsReceipt) => {
   const options = resolveChatOptions({ clock: new ManualClock() });
-  const context = { options, delivery: {} as DeliveryService, policy: null, logger: new Logger('test') };
+  const context = { options, delivery: {} as Delivery, policy: null, logger: new Logger('test') };
   expect(new SendQueue({ protocol } as Connection, context).awaitsReceipt).toBe(awaitsReceipt);
 });
 
@@ -32,7 +32,7 @@ describe('a send queue whose policy has yet to decide', () => {
     const policy = new Policy(() => new Promise((resolve) => (decide = resolve)), options);
     const queue = new SendQueue(connection, {
       options,
-      delivery: delivery as unknown as DeliveryService,
+      delivery: delivery as unknown as Delivery,
       policy,
       logger: new Logger('test'),
     });

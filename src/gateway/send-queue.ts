@@ -3,7 +3,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Connection } from '../connections/connection.js';
 import { Hold } from '../connections/reading.js';
 import type { OutcomeListener } from '../delivery/pending-receipt.js';
-import type { DeliveryService } from '../delivery/delivery.service.js';
+import type { Delivery } from '../delivery/delivery.js';
 import { ChatError, errors } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Receipt } from '../protocol/message.js';
@@ -24,7 +24,7 @@ const MAX_WAITING = 1_024;
 /** What the queues of all connections share. */
 export interface SendQueueContext {
   readonly options: RateOptions;
-  readonly delivery: DeliveryService;
+  readonly delivery: Delivery;
   /** Null if the application has none. */
   readonly policy: Policy | null;
   readonly logger: Logger;

@@ -1,4 +1,4 @@
-import type { DeliveryService } from '../delivery/delivery.service.js';
+import type { Delivery } from '../delivery/delivery.js';
 import { errors } from '../protocol/chat-error.js';
 import type { Signal } from '../protocol/signal.js';
 import type { SendQueue } from './send-queue.js';
@@ -19,7 +19,7 @@ interface Undecided {
 export class Signals {
   private readonly undecided = new Map<SendQueue, Undecided>();
 
-  constructor(private readonly delivery: DeliveryService) {}
+  constructor(private readonly delivery: Delivery) {}
 
   /** Handles a signal. Returns false if the connection has sent too many. */
   handle(queue: SendQueue, signal: Signal): boolean {
@@ -49,7 +49,7 @@ export class Signals {
     if (queue.connection.isRevoked) return;
     try {
       if (!isAllowed) throw errors.notAllowed(undefined);
-      this.delivery.signal(signal);
+      void this.delivery.signal(signal); // It never rejects.
     } catch (error) {
       queue.fail(error);
     }

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { QueryRunner } from 'typeorm';
-import type { DeliveryService } from '../delivery/delivery.service.js';
+import type { Delivery } from '../delivery/delivery.js';
 import { sendAndWait } from '../delivery/send-and-wait.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import type { Emitter } from '../options/emitter.js';
@@ -69,7 +69,7 @@ export class OutgoingQueue {
   constructor(
     private readonly table: OutgoingTable,
     private readonly connection: OutgoingConnection,
-    private readonly delivery: DeliveryService,
+    private readonly delivery: Delivery,
     private readonly options: ChatOptions,
     private readonly refused: Emitter<OutgoingRefusal>,
   ) {

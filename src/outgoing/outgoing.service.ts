@@ -11,7 +11,7 @@ import { ModuleRef } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource, DataSourceOptions, EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import { resolveDatabaseOption } from '../database/database-option.js';
-import { DeliveryService } from '../delivery/delivery.service.js';
+import { Delivery } from '../delivery/delivery.js';
 import { CHAT_OPTIONS, ChatOptionsError, type ChatOptions } from '../options/chat.options.js';
 import { Emitter } from '../options/emitter.js';
 import { MODULE_OPTIONS } from '../options/options.module.js';
@@ -65,7 +65,7 @@ export class OutgoingService implements OnModuleInit, OnApplicationBootstrap, On
   constructor(
     @Inject(MODULE_OPTIONS) private readonly given: { readonly outgoing?: unknown },
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
-    @Inject(DeliveryService) private readonly delivery: DeliveryService,
+    @Inject(Delivery) private readonly delivery: Delivery,
     @Inject(ModuleRef) private readonly modules: ModuleRef,
   ) {}
 

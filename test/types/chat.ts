@@ -34,12 +34,14 @@ void chat.broadcast({ from: 'system', content: 'hello' });
 void chat.send({ from: 'alice', content: 'to nobody' });
 // @ts-expect-error
 void chat.broadcast({ from: 'system', to: 'bob', content: 'hello' });
-const heard: number = chat.signal({ from: 'alice', to: 'bob', kind: 'at', data: { line: 7 } });
+const heard: Promise<number> = chat.signal({ from: 'alice', to: 'bob', kind: 'at', data: { line: 7 } });
 // @ts-expect-error
-chat.signal({ from: 'alice', kind: 'at' });
-const connections: readonly ConnectionInfo[] = chat.connections('bob');
+void chat.signal({ from: 'alice', kind: 'at' });
+const connections: readonly ConnectionInfo[] = await chat.connections('bob');
 // @ts-expect-error
 connections[0]!.user = 'alice';
+const online: boolean = await chat.isOnline('bob');
+const disconnected: number = await chat.disconnect('bob', 'see you');
 
 export class Listeners {
   @OnChatEvent('stored') stored({ to, content, online }: ChatEvents['stored']): string {
@@ -82,4 +84,4 @@ const code: ErrorCode = new ChatException('MAILBOX_FULL', 'full').code;
 // @ts-expect-error
 new ChatException('FULL', 'full');
 const closed: 4409 = CloseCode.REPLACED;
-export const used = [code, closed, heard];
+export const used = [code, closed, heard, online, disconnected];

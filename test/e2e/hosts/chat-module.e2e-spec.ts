@@ -155,10 +155,11 @@ describe('ChatService', () => {
 
   it('knows who is there, and ends their connections', async () => {
     const chat = chatOf(await start({ sessions: 'multiple' }));
-    expect([chat.isOnline('bob'), chat.connections('bob'), chat.disconnect('bob')]).toEqual([false, [], 0]);
+    const asked = [chat.isOnline('bob'), chat.connections('bob'), chat.disconnect('bob')];
+    expect(await Promise.all<unknown>(asked)).toEqual([false, [], 0]);
     const clients = [await host!.connect('bob'), await host!.connect('bob', { protocol: 'json' })];
-    expect(chat.isOnline(' bob ')).toBe(true);
-    expect(chat.connections('bob')).toEqual(
+    expect(await chat.isOnline(' bob ')).toBe(true);
+    expect(await chat.connections('bob')).toEqual(
       ['text', 'json'].map((protocol) => ({
         id: expect.any(String),
         user: 'bob',
@@ -168,9 +169,9 @@ describe('ChatService', () => {
         principal: { user: 'bob' },
       })),
     );
-    expect(chat.disconnect('bob', 'see you')).toBe(2);
+    expect(await chat.disconnect('bob', 'see you')).toBe(2);
     for (const client of clients) expect(await client.expectClose(4403)).toMatchObject({ reason: 'see you' });
-    expect(chat.isOnline('bob')).toBe(false);
+    expect(await chat.isOnline('bob')).toBe(false);
   });
 
   it.each([
@@ -251,7 +252,7 @@ describe('listeners of the application', () => {
   it('hear that a user is away when all connections that are left are closing', async () => {
     const { diary, chat } = await startWithDiary({ sessions: 'multiple' });
     const clients = [await host!.connect('bob'), await host!.connect('bob')];
-    chat.disconnect('bob');
+    await chat.disconnect('bob');
     for (const client of clients) await client.expectClose(4403);
     await eventually(() => diary.lines.filter((line) => line.startsWith('disconnected')).length === 2);
     expect(diary.lines.slice(2)).toEqual(['disconnected bob away', 'disconnected bob away']);
@@ -506,7 +507,7 @@ describe('authorize', () => {
     const alice = await host!.connect('alice');
     alice.send('bob|x');
     expect(await alice.next()).toMatch(/^error: NOT_ALLOWED: /);
-    expect(chatOf(host!).connections('alice')[0]!.principal).toEqual({ user: 'alice', team: 'support' });
+    expect((await chatOf(host!).connections('alice'))[0]!.principal).toEqual({ user: 'alice', team: 'support' });
   });
 
   it('may take its time: the frames of a connection keep their order, and others do not wait', async () => {

@@ -54,7 +54,7 @@ describe('ChatService', () => {
     const bob = await host.connect('bob');
     expect(await chat.lastSeen('bob')).toBeGreaterThanOrEqual(begun);
     await bob.close();
-    await eventually(() => !chat.isOnline('bob'));
+    await eventually(async () => !(await chat.isOnline('bob')));
     expect(await chat.lastSeen('bob')).toBeGreaterThanOrEqual(begun);
   });
 

@@ -144,7 +144,7 @@ describe('an application without an HTTP server, such as a script,', () => {
       const script = await NestFactory.createApplicationContext(AppModule, { abortOnError: false });
       const service = script.get(ChatService, { strict: false });
       expect(await service.send({ from: 'alice', to: 'bob', content: 'x' })).toMatchObject({ status: 'stored' });
-      expect([await service.pending('bob'), service.isOnline('bob')]).toEqual([1, false]);
+      expect([await service.pending('bob'), await service.isOnline('bob')]).toEqual([1, false]);
       await script.close();
     } finally {
       Logger.overrideLogger(false);

@@ -29,17 +29,17 @@ describe('ChatService.signal', () => {
   it('returns to how many connections it was written', async () => {
     const chat = await start({ sessions: 'multiple' });
     const signal = { from: 'support', to: ' bob ', kind: 'at', data: { line: 7 } };
-    expect(chat.signal(signal)).toBe(0);
+    expect(await chat.signal(signal)).toBe(0);
     await host.connect('bob');
     const [bob, bobToo] = [await connect('bob'), await connect('bob')];
-    expect(chat.signal(signal)).toBe(2);
+    expect(await chat.signal(signal)).toBe(2);
     for (const client of [bob, bobToo]) {
       expect((await client.nextJson('signal')).data).toEqual({ from: 'support', kind: 'at', data: { line: 7 } });
     }
     expect(await chat.pending('bob')).toBe(0);
   });
 
-  it('throws a ChatException that names what is not valid', async () => {
+  it('rejects with a ChatException that names what is not valid', async () => {
     const chat = await start();
     const circle: { self?: unknown } = {};
     circle.self = circle;
@@ -53,8 +53,9 @@ describe('ChatService.signal', () => {
       [{ data: 1n }, /"data" has to be a value of JSON/],
       [{ data: () => 1 }, /"data" has to be a value of JSON/],
     ] as const) {
-      expect(() => chat.signal({ ...valid, ...wrong })).toThrow(ChatException);
-      expect(() => chat.signal({ ...valid, ...wrong })).toThrow(message);
+      const sent = chat.signal({ ...valid, ...wrong });
+      await expect(sent).rejects.toThrow(ChatException);
+      await expect(sent).rejects.toThrow(message);
     }
   });
 });

@@ -102,7 +102,7 @@ describe.each(KINDS)('the event `waiting`, on %s', (_name, makeKind) => {
     expect(told).toEqual([]);
     await pass(1);
     expect(users()).toEqual(['bob']);
-    expect(chat().isOnline('bob')).toBe(true);
+    expect(await chat().isOnline('bob')).toBe(true);
   });
 
   it('says in short what waits, once for fifty messages', async () => {

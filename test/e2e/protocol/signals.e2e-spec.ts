@@ -87,14 +87,14 @@ describe('a signal', () => {
     const bob = await chat.connectJson('bob');
     const connection = chat.connections.ofUser('bob')[0]!;
     for (let seq = 1; seq <= 4; seq += 1) expect((await bob.nextJson('message')).data.seq).toBe(seq);
-    expect(signal('window-full')).toBe(0);
+    expect(await signal('window-full')).toBe(0);
     bob.sendJson('ack', { seq: 1 });
     await eventually(() => chat.delivery.inFlight(connection) === 3);
-    expect(signal('window-open')).toBe(0);
+    expect(await signal('window-open')).toBe(0);
     bob.sendJson('ack', { seq: 4 });
     for (let seq = 5; seq <= 6; seq += 1) expect((await bob.nextJson('message')).data.seq).toBe(seq);
     await bob.nextJson('caught-up');
-    expect(signal('live')).toBe(1);
+    expect(await signal('live')).toBe(1);
     expect((await bob.nextJson('signal')).data.kind).toBe('live');
     expect(await outcomes()).toMatchObject({ written: 1, dropped: 2 });
   });
@@ -125,10 +125,10 @@ describe('a signal', () => {
       );
       await nextTurn();
     }
-    expect(signal('composing')).toBe(0);
+    expect(await signal('composing')).toBe(0);
     bob!.socket.resume();
     await eventually(() => !connection.isSlowConsumer);
-    expect(signal('paused')).toBe(1);
+    expect(await signal('paused')).toBe(1);
     expect((await bob!.until('signal')).data.kind).toBe('paused');
   });
 

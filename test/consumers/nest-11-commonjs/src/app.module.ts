@@ -22,7 +22,7 @@ class PeopleController {
   @Get(':user')
   async show(@Param('user') user: string) {
     return {
-      online: this.chat.isOnline(user),
+      online: await this.chat.isOnline(user),
       pending: await this.chat.pending(user),
       missed: this.absences.missed.filter((name) => name === user).length,
     };
