@@ -69,6 +69,11 @@ export class Connection implements ConnectionInfo, Turn {
     if (this.protocol === 'json') this.reading.hold(Hold.OPENING);
   }
 
+  /** The same for all of this process: their ids ascend in the order of connecting. */
+  get age(): number {
+    return 0;
+  }
+
   get protocol(): 'text' | 'json' {
     return this.codec.protocol;
   }
@@ -207,9 +212,7 @@ export class Connection implements ConnectionInfo, Turn {
     }
   }
 
-  /**
-   * Closes it with a code and a reason. What was written before is sent first, and frames that still come are handled.
-   */
+  /** Closes it with a code and a reason. What was written before is sent first, and frames that come are handled. */
   close(code: number, reason: string): void {
     this.noteClosed('closing', code);
     if (this.owesPing) this.askFor(this.pongs.writtenSeq);

@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Broadcast } from '../connections/broadcast.js';
-import type { Connection } from '../connections/connection.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { CloseCode } from '../protocol/close-code.js';
@@ -8,6 +7,7 @@ import { newId, type Message } from '../protocol/message.js';
 import { extrasOf } from '../protocol/message-extras.js';
 import { checkSize, type CheckedRequest } from '../protocol/send-request.js';
 import type { Signal } from '../protocol/signal.js';
+import type { WireEnding } from '../protocol/wire.js';
 import { Delivery } from './delivery.js';
 import { IdempotencyCache } from './idempotency-cache.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
@@ -16,6 +16,10 @@ import { MailboxContext } from './mailbox-context.js';
 import type { MailboxReader } from './mailbox-reader.js';
 import { MAILBOX_STORE, mailboxKeyOf, type MailboxKey, type MailboxStore } from './mailbox-store.js';
 import { PendingReceipt, type OutcomeListener } from './pending-receipt.js';
+import { isNewer, type Receiver } from './receiver.js';
+
+const REPLACED = 'replaced by a newer connection of the same user';
+const NOBODY: ReadonlySet<MailboxReader> = new Set();
 
 /**
  * The one place where live and stored meet: it accepts messages, gives each its position in the order, and hands it to
@@ -27,7 +31,7 @@ export class DeliveryService extends Delivery {
   readonly ledger: Ledger;
   private readonly context: MailboxContext;
   private readonly mailboxes = new Map<MailboxKey, Mailbox>();
-  private readonly readers = new Map<Connection, { mailbox: Mailbox; reader: MailboxReader }>();
+  private readonly readers = new Map<Receiver, { mailbox: Mailbox; reader: MailboxReader }>();
   private readonly repeats = new IdempotencyCache();
   private readonly rateMeter: RateMeter;
   private settling: Promise<void> | null = null;
@@ -94,44 +98,59 @@ export class DeliveryService extends Delivery {
 
   signal(signal: Signal): Promise<number> {
     let written = 0;
-    for (const connection of this.connections.ofUser(signal.to)) {
-      if (this.readers.get(connection)?.reader.isUpToDate && connection.writeSignal(signal)) written += 1;
+    for (const { isUpToDate, receiver } of this.readersOf(signal.to)) {
+      if (isUpToDate && receiver.writeSignal(signal)) written += 1;
     }
     this.ledger.signals.add(written > 0 ? 'written' : 'dropped');
     return Promise.resolve(written);
   }
 
-  /**
-   * Lets a connection receive: first what waited for its user, then what comes. Under `replace` the newest connection
-   * takes over.
-   */
-  attach(connection: Connection): void {
-    if (this.options.sessions === 'replace') {
-      for (const older of this.connections.ofUser(connection.user)) {
-        if (older === connection || !this.readers.has(older)) continue;
-        this.detach(older);
-        older.close(CloseCode.REPLACED, 'replaced by a newer connection of the same user');
-      }
-    }
-    const mailbox = this.mailboxOf(mailboxKeyOf(connection.user));
-    this.readers.set(connection, { mailbox, reader: mailbox.attach(connection) });
+  hears(user: string): boolean {
+    return this.readersOf(user).size > 0;
   }
 
-  detach(connection: Connection): void {
-    const attached = this.readers.get(connection);
+  tellEndings(user: string, endings: readonly WireEnding[]): void {
+    for (const { receiver } of this.readersOf(user)) receiver.writeEndings(endings);
+  }
+
+  /**
+   * Its messages are numbered from `firstSeq` on. Under `replace` the newest connection of a user takes over, also when
+   * an older one attaches after it.
+   */
+  attach(receiver: Receiver, firstSeq = 1): void {
+    if (this.options.sessions === 'replace' && !this.takeOver(receiver)) {
+      return receiver.close(CloseCode.REPLACED, REPLACED);
+    }
+    const mailbox = this.mailboxOf(mailboxKeyOf(receiver.user));
+    this.readers.set(receiver, { mailbox, reader: mailbox.attach(receiver, firstSeq) });
+  }
+
+  /** Closes the older connections of its user, unless there is a newer one: then it returns false. */
+  private takeOver(receiver: Receiver): boolean {
+    const others = [...this.readersOf(receiver.user)].map((reader) => reader.receiver);
+    if (others.some((other) => isNewer(other, receiver))) return false;
+    for (const older of others) {
+      this.detach(older);
+      older.close(CloseCode.REPLACED, REPLACED);
+    }
+    return true;
+  }
+
+  detach(receiver: Receiver): void {
+    const attached = this.readers.get(receiver);
     if (!attached) return;
-    this.readers.delete(connection);
+    this.readers.delete(receiver);
     attached.mailbox.detach(attached.reader);
   }
 
-  confirm(connection: Connection, seq: number): number | null {
-    const attached = this.readers.get(connection);
+  confirm(receiver: Receiver, seq: number): number | null {
+    const attached = this.readers.get(receiver);
     // An ack of a connection that was replaced no longer counts: its messages are on their way to the next one.
     return attached ? attached.mailbox.confirm(attached.reader, seq) : 0;
   }
 
-  inFlight(connection: Connection): number {
-    return this.readers.get(connection)?.reader.inFlightCount ?? 0;
+  inFlight(receiver: Receiver): number {
+    return this.readers.get(receiver)?.reader.inFlightCount ?? 0;
   }
 
   pendingOf(user: string): Promise<number> {
@@ -176,6 +195,10 @@ export class DeliveryService extends Delivery {
     const { context } = this;
     context.lastPosition = Math.max(context.lastPosition, above);
     for (const mailbox of this.mailboxes.values()) mailbox.renumber(above, !byServer);
+  }
+
+  private readersOf(user: string): ReadonlySet<MailboxReader> {
+    return this.mailboxes.get(mailboxKeyOf(user))?.readers ?? NOBODY;
   }
 
   private mailboxOf(key: MailboxKey): Mailbox {

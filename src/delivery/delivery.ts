@@ -1,6 +1,7 @@
 import type { Connection } from '../connections/connection.js';
 import type { CheckedRequest } from '../protocol/send-request.js';
 import type { Signal } from '../protocol/signal.js';
+import type { WireEnding } from '../protocol/wire.js';
 import type { Ledger } from './ledger.js';
 import type { OutcomeListener } from './pending-receipt.js';
 
@@ -28,6 +29,12 @@ export abstract class Delivery {
    * it, and never rejects.
    */
   abstract signal(signal: Signal): Promise<number>;
+
+  /** Whether a user has a connection that might be told something. */
+  abstract hears(user: string): boolean;
+
+  /** Tells a user what became of stored messages, on each JSON connection that is open then. */
+  abstract tellEndings(user: string, endings: readonly WireEnding[]): void;
 
   /** Lets a connection receive: first what waited for its user, then what comes. */
   abstract attach(connection: Connection): void;

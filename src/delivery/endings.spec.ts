@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ConnectionService } from '../connections/connection.service.js';
 import { Emitter } from '../options/emitter.js';
 import type { WireEnding } from '../protocol/wire.js';
+import type { Delivery } from './delivery.js';
 import { Endings } from './endings.js';
 import { mailboxKeyOf, type MailboxStore, type RemovalReason, type StoredHeader } from './mailbox-store.js';
 
@@ -23,17 +23,17 @@ beforeEach(() => {
   lookedUp = [];
   asked = 0;
   removed = new Emitter(new Logger('Test'), 'removed');
-  const connections = {
-    isConnected: (user: string) => {
+  const delivery = {
+    hears: (user: string) => {
       asked += 1;
       return user === 'alice';
     },
-    openOf: (user: string) => {
+    tellEndings: (user: string, endings: readonly WireEnding[]) => {
       lookedUp.push(user);
-      return [{ writeEndings: (endings: readonly WireEnding[]) => written.push(endings) }];
+      written.push(endings);
     },
   };
-  new Endings(connections as unknown as ConnectionService, { removed } as unknown as MailboxStore);
+  new Endings(delivery as unknown as Delivery, { removed } as unknown as MailboxStore);
 });
 
 describe('the endings of stored messages', () => {

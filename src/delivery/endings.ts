@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ConnectionService } from '../connections/connection.service.js';
 import { inNoContext } from '../options/no-context.js';
 import type { WireEnding } from '../protocol/wire.js';
+import { Delivery } from './delivery.js';
 import { MAILBOX_STORE, type MailboxStore, type RemovalReason, type StoredHeader } from './mailbox-store.js';
 
 /** How many endings are told in one turn of the event loop: as many as one statement deletes. */
@@ -21,14 +21,14 @@ export class Endings {
   private count = 0;
 
   constructor(
-    @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(Delivery) private readonly delivery: Delivery,
     @Inject(MAILBOX_STORE) store: MailboxStore,
   ) {
     store.removed.on((row, reason) => this.onRemoved(row, reason));
   }
 
   private onRemoved({ id, from, to, wasDeliveredFirst }: StoredHeader, reason: RemovalReason): void {
-    if (wasDeliveredFirst || this.count === MAX_PER_TURN || !this.connections.isConnected(from)) return;
+    if (wasDeliveredFirst || this.count === MAX_PER_TURN || !this.delivery.hears(from)) return;
     this.count += 1;
     if (this.count === 1) inNoContext(() => setImmediate(() => this.tell()));
     const ending: WireEnding = { id, to, end: reason === 'confirmed' ? 'delivered' : reason };
@@ -41,8 +41,6 @@ export class Endings {
     const { bySender } = this;
     this.bySender = new Map();
     this.count = 0;
-    for (const [sender, endings] of bySender) {
-      for (const connection of this.connections.openOf(sender)) connection.writeEndings(endings);
-    }
+    for (const [sender, endings] of bySender) this.delivery.tellEndings(sender, endings);
   }
 }

@@ -1,22 +1,37 @@
 import type { HeldMessage } from './held-message.js';
 import type { HeldMessages } from './held-messages.js';
+import { WINDOW_BYTES, type MailboxReader } from './mailbox-reader.js';
 import type { MailboxStore } from './mailbox-store.js';
 
 /** What it needs of the context of a mailbox. */
 interface HandoverContext {
   readonly store: Pick<MailboxStore, 'store'>;
+  readonly ackWindow: number;
   readonly persistFirst: boolean;
 }
 
-/** Hands the messages of one mailbox to the store, in their order. */
+/** Decides which messages of one mailbox go to the store, and hands them over in their order. */
 export class Handover {
   /** Every message up to this position was handed to the store, or its life is over, or it may not be stored. */
   private handedUpTo = 0;
 
   constructor(
     private readonly held: HeldMessages,
+    private readonly readers: ReadonlySet<MailboxReader>,
     private readonly context: HandoverContext,
   ) {}
+
+  /** Every connection has it in flight, or gets it as soon as its first page is read. */
+  mayStayInMemory(held: HeldMessage): boolean {
+    if (held.isLiveOnly) return held.inFlight > 0;
+    if (this.readers.size === 0) return false;
+    if (held.inFlight === this.readers.size) return true;
+    // What waits with its topic is replaced in the store, behind the commit of this one.
+    if (this.context.persistFirst || held.topic !== undefined) return false;
+    let opening = 0;
+    for (const { state } of this.readers) if (state === 'opening') opening += 1;
+    return held.inFlight + opening === this.readers.size && this.held.fit(this.context.ackWindow, WINDOW_BYTES);
+  }
 
   /**
    * Stores a message, and before it all older ones that are in memory only: after a crash none may be behind it

@@ -1,15 +1,9 @@
+import { fakeReceiver } from '../../test/support/fake-receiver.js';
 import { itMakesOnly } from '../../test/support/moves.js';
 import { MailboxReader, READER_MOVES, type ReaderState } from './mailbox-reader.js';
 
 function readerIn(state: ReaderState): MailboxReader {
-  const receiver = {
-    isOpen: true,
-    onOpened: () => undefined,
-    onMessage: () => undefined,
-    onBroadcast: () => true,
-    onCaughtUp: () => undefined,
-  };
-  const reader = new MailboxReader(receiver, 4, 0);
+  const reader = new MailboxReader(fakeReceiver({}), 4, 0);
   reader['current'] = state;
   return reader;
 }

@@ -1,7 +1,7 @@
 import type { Broadcast } from '../connections/broadcast.js';
-import type { Message } from '../protocol/message.js';
 import type { HeldMessage } from './held-message.js';
 import type { MailboxKey, MailboxStore, Page, StoredMessage } from './mailbox-store.js';
+import type { Receiver } from './receiver.js';
 
 /** Content that may be in flight to one connection, in bytes; one message always may. The rest waits in the store. */
 export const WINDOW_BYTES = 256 * 1024;
@@ -9,21 +9,6 @@ export const WINDOW_BYTES = 256 * 1024;
 const PAGE_ROWS = 1_024;
 /** Broadcasts kept for a connection that is behind. No more are kept, as a broadcast is delivered at most once. */
 const KEPT_BROADCASTS = 256;
-
-/** Receives the messages of a mailbox: a connection. */
-export interface Receiver {
-  readonly isOpen: boolean;
-  /** Called first. `pending` messages wait in the store; null when the disk could not be read. */
-  onOpened(pending: number | null): void;
-  /**
-   * `delayed`: the message had to wait, in the store or behind others. `isAwaited`: its confirmation is needed soon, as
-   * its sender waits for the receipt, it is in the store, or the window is half full.
-   */
-  onMessage(message: Message, seq: number, delayed: boolean, isAwaited: boolean): void;
-  /** Returns false when it takes no more broadcasts for now. */
-  onBroadcast(broadcast: Broadcast): boolean;
-  onCaughtUp(delivered: number): void;
-}
 
 /**
  * What a reader still needs from the disk:
@@ -58,7 +43,6 @@ export class MailboxReader {
   /** The receiver knows that it has got all that waited before it came. */
   private isCaughtUp = false;
   private backlogWritten = 0;
-  private nextSeq = 1;
   private inFlightBytes = 0;
   private inFlight: HeldMessage[] = [];
   private broadcasts: { broadcast: Broadcast; after: number }[] = [];
@@ -68,6 +52,8 @@ export class MailboxReader {
     private readonly window: number,
     /** Position of the last message that was accepted before it came. */
     private readonly backlogUpTo: number,
+    /** The seq of the next message. It goes on where another reader of the same connection has ended. */
+    private nextSeq = 1,
   ) {
     this.pageRows = Math.min(window, PAGE_ROWS);
   }
@@ -210,7 +196,10 @@ export class MailboxReader {
     this.receiver.onMessage(held.message, this.nextSeq++, isDelayed, isAwaited);
   }
 
-  /** Removes and returns all that is in flight up to this seq; returns null when no message with it was written. */
+  /**
+   * Removes and returns all that is in flight up to this seq; returns null when no message with it was written. What was
+   * written to the connection before it was attached here is not in flight here.
+   */
   confirm(seq: number): HeldMessage[] | null {
     if (seq >= this.nextSeq) return null;
     const confirmed = this.inFlight.splice(0, Math.max(0, seq - (this.nextSeq - 1 - this.inFlight.length)));

@@ -1,9 +1,10 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { fakeReceiver } from '../../test/support/fake-receiver.js';
 import { ManualClock } from '../../test/support/manual-clock.js';
+import { slowStore } from '../../test/support/slow-store.js';
 import { Broadcast } from '../connections/broadcast.js';
 import { resolveChatOptions, type ChatOptions } from '../options/chat.options.js';
-import { Emitter } from '../options/emitter.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { IdempotencyCache } from './idempotency-cache.js';
 import { Ledger } from './ledger.js';
@@ -12,53 +13,24 @@ import { MailboxContext } from './mailbox-context.js';
 import { mailboxKeyOf, type MailboxStore, type StoreRequest } from './mailbox-store.js';
 import { PendingReceipt } from './pending-receipt.js';
 
-/** A store whose commits are all under way until the test settles them. */
-function slowStore(requests: StoreRequest[]): MailboxStore {
-  const logger = new Logger('Test');
-  const nothing = { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0, replaced: 0 };
-  const page = { pending: 0, rows: [], isLast: true };
-  return {
-    removed: new Emitter(logger, 'removed'),
-    displaced: new Emitter(logger, 'displaced'),
-    spare: new Emitter(logger, 'spare'),
-    lastPosition: 0,
-    counts: nothing,
-    lastSeen: { note: () => undefined, of: () => Promise.resolve(null) },
-    isFull: false,
-    whenRoom: () => undefined,
-    store: (request) => void requests.push(request),
-    cancel: () => false,
-    remove: () => undefined,
-    firstPage: () => Promise.resolve(page),
-    page: () => Promise.resolve(page),
-    isBeingRemoved: () => false,
-    count: () => Promise.resolve(0),
-    flush: () => Promise.resolve(),
-    close: () => Promise.resolve(),
-  };
-}
-
 /** A mailbox whose user is connected, and what was written to them and told to the senders. */
 function openMailbox(ofStore: Partial<MailboxStore> = {}, ofHost: Partial<ChatOptions> = {}) {
   const requests: StoreRequest[] = [];
   const written: string[] = [];
   const awaited: string[] = [];
   const heard: string[] = [];
-  const receiver = {
-    isOpen: true,
-    onOpened: () => undefined,
+  const receiver = fakeReceiver({
+    isOpen: true as boolean,
     onMessage: ({ id }: { id: string }, seq: number, _delayed: boolean, isAwaited: boolean) => {
       written.push(`${id} ${seq}`);
       if (isAwaited) awaited.push(id);
     },
-    onBroadcast: () => true,
-    onCaughtUp: () => undefined,
-  };
+  });
   const listener = {
     onReceipt: ({ id, status }: { id: string; status: string }) => void heard.push(`${id} ${status}`),
     onRefused: ({ code }: ChatError, id: string) => void heard.push(`${id} ${code}`),
   };
-  const store = { ...slowStore(requests), ...ofStore };
+  const store = slowStore(requests, ofStore);
   const ledger = new Ledger(store);
   const options = resolveChatOptions({ ackWindow: 2, ...ofHost });
   const context = new MailboxContext(options, store, ledger, new IdempotencyCache(), () => undefined);

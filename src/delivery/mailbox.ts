@@ -4,10 +4,11 @@ import { HeldMessage } from './held-message.js';
 import { Handover } from './handover.js';
 import { HeldMessages, messageKeyOf } from './held-messages.js';
 import type { MailboxContext } from './mailbox-context.js';
-import { MailboxReader, WINDOW_BYTES, type Receiver } from './mailbox-reader.js';
+import { MailboxReader } from './mailbox-reader.js';
 import type { MailboxKey, StoredKey, StoredMessage, StoreOutcome } from './mailbox-store.js';
 import { MessageEnds } from './message-ends.js';
 import type { PendingReceipt } from './pending-receipt.js';
+import type { Receiver } from './receiver.js';
 
 /**
  * All that is in flight or pending for one user, in order. It alone decides whether a message is relayed or stored, and
@@ -32,7 +33,7 @@ import type { PendingReceipt } from './pending-receipt.js';
  */
 export class Mailbox {
   private readonly held = new HeldMessages();
-  private readonly readers = new Set<MailboxReader>();
+  readonly readers = new Set<MailboxReader>();
   /** The highest position that may be on the disk only. */
   private diskUpTo: number;
   private readonly handover: Handover;
@@ -43,7 +44,7 @@ export class Mailbox {
     private readonly context: MailboxContext,
   ) {
     this.diskUpTo = context.lastPosition;
-    this.handover = new Handover(this.held, context);
+    this.handover = new Handover(this.held, this.readers, context);
     this.ends = new MessageEnds(this.held, context);
   }
 
@@ -62,14 +63,14 @@ export class Mailbox {
     // A socket that is closing takes no more, and its close event may come much later.
     if (hasClosing) for (const reader of this.readers) if (!reader.receiver.isOpen) this.detach(reader);
     if (held.state !== 'memory') return; // A connection was detached, which has stored it.
-    if (!this.mayStayInMemory(held)) this.store(held);
+    if (!this.handover.mayStayInMemory(held)) this.store(held);
     else if (!persistFirst) ticks.add(this);
     if (!held.isHeld) this.cleanUp();
   }
 
   /** Lets a connection read the mailbox from its beginning. The receiver gets the number of waiting messages first. */
-  attach(receiver: Receiver): MailboxReader {
-    const reader = new MailboxReader(receiver, this.context.ackWindow, this.context.lastPosition);
+  attach(receiver: Receiver, firstSeq?: number): MailboxReader {
+    const reader = new MailboxReader(receiver, this.context.ackWindow, this.context.lastPosition, firstSeq);
     this.readers.add(reader);
     if (this.diskUpTo === 0)
       reader.openEmpty(); // No message was ever accepted, for anybody.
@@ -193,21 +194,9 @@ export class Mailbox {
     return this.readers.size > 0;
   }
 
-  /** Every connection has it in flight, or gets it as soon as its first page is read. */
-  private mayStayInMemory(held: HeldMessage): boolean {
-    if (held.isLiveOnly) return held.inFlight > 0;
-    if (this.readers.size === 0) return false;
-    if (held.inFlight === this.readers.size) return true;
-    // What waits with its topic is replaced in the store, behind the commit of this one.
-    if (this.context.persistFirst || held.topic !== undefined) return false;
-    let opening = 0;
-    for (const { state } of this.readers) if (state === 'opening') opening += 1;
-    return held.inFlight + opening === this.readers.size && this.held.fit(this.context.ackWindow, WINDOW_BYTES);
-  }
-
   /** Stores what was kept for a connection that is no longer opening or is detached, unless all have it in flight. */
   private storeKept(): void {
-    for (const held of this.held) if (held.state === 'memory' && !this.mayStayInMemory(held)) this.store(held);
+    for (const held of this.held) if (held.state === 'memory' && !this.handover.mayStayInMemory(held)) this.store(held);
   }
 
   /** Stores a message, or ends one that may not be stored: then nobody was there who confirmed it. */

@@ -1,0 +1,33 @@
+import type { Broadcast } from '../connections/broadcast.js';
+import type { Message } from '../protocol/message.js';
+import type { Signal } from '../protocol/signal.js';
+import type { WireEnding } from '../protocol/wire.js';
+
+/** Receives the messages of its user's mailbox: a connection, of this process or of another node. */
+export interface Receiver {
+  readonly id: string;
+  readonly user: string;
+  /** The newer of two connections of a user has the higher age, or the same and the higher id. */
+  readonly age: number;
+  readonly isOpen: boolean;
+  /** Called first. `pending` messages wait in the store; null when the disk could not be read. */
+  onOpened(pending: number | null): void;
+  /**
+   * `delayed`: the message had to wait, in the store or behind others. `isAwaited`: its confirmation is needed soon, as
+   * its sender waits for the receipt, it is in the store, or the window is half full.
+   */
+  onMessage(message: Message, seq: number, delayed: boolean, isAwaited: boolean): void;
+  /** Returns false when it takes no more broadcasts for now. */
+  onBroadcast(broadcast: Broadcast): boolean;
+  onCaughtUp(delivered: number): void;
+  /** Returns false when the signal would come late or never. */
+  writeSignal(signal: Signal): boolean;
+  /** Tells what became of stored messages, if the connection can be told now. */
+  writeEndings(endings: readonly WireEnding[]): void;
+  close(code: number, reason: string): void;
+}
+
+/** Whether the first of two receivers of a user has connected after the second. */
+export function isNewer(one: Receiver, other: Receiver): boolean {
+  return one.age === other.age ? one.id > other.id : one.age > other.age;
+}
