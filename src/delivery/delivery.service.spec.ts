@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fakeReceiver } from '../../test/support/fake-receiver.js';
 import { ManualClock } from '../../test/support/manual-clock.js';
 import { slowStore } from '../../test/support/slow-store.js';
@@ -7,7 +8,8 @@ import type { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
 import type { WireEnding } from '../protocol/wire.js';
 import { DeliveryService } from './delivery.service.js';
-import type { MailboxStore, StoreRequest } from './mailbox-store.js';
+import { mailboxKeyOf, type FirstPage, type MailboxStore, type StoreRequest } from './mailbox-store.js';
+import type { Unsettled } from './release.js';
 
 /** Delivery on a store whose commits the test settles, and what it has told the senders. */
 function openDelivery(ofHost: Partial<ChatOptions> = {}, ofStore: Partial<MailboxStore> = {}) {
@@ -24,12 +26,15 @@ function openDelivery(ofHost: Partial<ChatOptions> = {}, ofStore: Partial<Mailbo
   return { clock, delivery, heard, listener, requests, send };
 }
 
-/** A connection of Bob that notes what it gets, and how it was closed. */
-function noting(id: string, age: number) {
+/** A connection that notes what it gets, and how it was closed. */
+function noting(id: string, age: number, user = 'bob') {
   const got: string[] = [];
   const receiver = fakeReceiver({
     id,
     age,
+    user,
+    onBroadcast: ({ id: broadcast }: { id: string }) => got.push(broadcast) > 0,
+    onReleased: () => void got.push('released'),
     onMessage: (message, seq) => void got.push(`${message.id} ${seq}`),
     writeSignal: ({ kind }) => got.push(kind) > 0,
     writeEndings: (endings: readonly WireEnding[]) => void got.push(...endings.map(({ end }) => end)),
@@ -91,5 +96,154 @@ describe('what is not a message', () => {
     delivery.tellEndings('bob', [{ id: 'm1', to: 'carol', end: 'expired' }]);
     expect([one.got, other.got]).toEqual([['at'], ['at', 'expired']]);
     expect(delivery.ledger.signals.of('dropped')).toBe(1);
+  });
+});
+
+describe('positions in blocks', () => {
+  it('are refused when none is left, and go on with the next block', () => {
+    const { delivery, heard, requests, send } = openDelivery();
+    expect(delivery.positionsLeft).toBe(Infinity);
+    delivery.takeBlock({ above: 100, upTo: 101 });
+    send('m1');
+    send('m2');
+    delivery.takeBlock({ above: 300, upTo: 400 });
+    send('m2');
+    expect(requests.map(({ position }) => position)).toEqual([101, 301]);
+    expect([heard, delivery.positionsLeft]).toEqual([['m2 STORE_UNAVAILABLE'], 99]);
+  });
+
+  it('never go down', () => {
+    const { delivery, send } = openDelivery();
+    delivery.takeBlock({ above: 100, upTo: 200 });
+    send('m1');
+    expect(() => delivery.takeBlock({ above: 100, upTo: 200 })).toThrow('below those that were given');
+  });
+});
+
+describe('a message that another process has made', () => {
+  it('keeps its id, time and extras, and a repeat of it gets the receipt of the first', () => {
+    const { delivery, heard, listener, requests } = openDelivery();
+    const extras = { meta: '{"a":1}', expiresAt: undefined, topic: 'news', urgency: undefined };
+    const message = { id: 'm1', from: 'alice', to: 'bob', content: 'xyz', sentAt: 7, extras };
+    delivery.take(message, listener);
+    expect(requests.map((request) => [request.message, request.bytes])).toEqual([[message, 10]]);
+    requests[0]!.onSettled({ status: 'stored' });
+    delivery.take({ ...message }, listener);
+    expect([heard, requests.length]).toEqual([['m1 stored', 'm1 stored'], 1]);
+  });
+});
+
+describe('a release', () => {
+  const ofBob = (mailbox: string) => mailbox === 'bob';
+  const settle = async (clock: ManualClock, ms: number) => {
+    for (let passed = 0; passed < ms; passed += 10) {
+      await nextTurn();
+      clock.advance(10);
+    }
+    await nextTurn();
+  };
+
+  it('waits for what is in flight to be confirmed, and then neither stores nor repeats it', async () => {
+    const { clock, delivery, heard, requests, send } = openDelivery();
+    const { got, receiver } = noting('a', 1);
+    delivery.attach(receiver);
+    send('m1');
+    const released = delivery.release(ofBob);
+    await settle(clock, 20);
+    expect(got).toEqual(['m1 1']);
+    delivery.confirm(receiver, 1);
+    await settle(clock, 10);
+    await released;
+    expect([got, heard, requests]).toEqual([['m1 1', 'released'], ['m1 delivered'], []]);
+    expect([delivery.confirm(receiver, 1), delivery.hears('bob')]).toEqual([0, false]);
+  });
+
+  it('writes nothing more, and stores in order what is not confirmed within `persistAfterMs`', async () => {
+    const { clock, delivery, heard, requests, send } = openDelivery({ persistAfterMs: 50 });
+    const { got, receiver } = noting('a', 1);
+    delivery.attach(receiver);
+    send('m1');
+    send('m2');
+    let isReleased = false;
+    const released = delivery.release(ofBob).then(() => (isReleased = true));
+    delivery.confirm(receiver, 1);
+    send('m3'); // What nobody may do any more is not lost either, and nothing overtakes.
+    expect(requests.map(({ message }) => message.id)).toEqual(['m2', 'm3']);
+    await settle(clock, 60);
+    expect([got, isReleased]).toEqual([['m1 1', 'm2 2', 'released'], false]);
+    for (const request of requests) request.onSettled({ status: 'stored' });
+    await settle(clock, 10);
+    await released;
+    expect(heard).toEqual(['m1 delivered', 'm2 stored', 'm3 stored']);
+    expect(delivery['mailboxes'].size).toBe(0);
+  });
+
+  it('tells everybody of a broadcast, and leaves other mailboxes as they are', async () => {
+    const { clock, delivery, send } = openDelivery({ ackWindow: 2 });
+    const [bob, carol] = [noting('a', 1), noting('b', 1, 'carol')];
+    for (const { receiver } of [bob, carol]) delivery.attach(receiver);
+    for (const to of ['bob', 'carol']) for (const id of ['m1', 'm2', 'm3']) send(`${id}-${to}`, to);
+    delivery.send({ from: 'alice', content: 'x', id: 'kept' }, openDelivery().listener);
+    const released = delivery.release(ofBob);
+    delivery.send({ from: 'alice', content: 'x', id: 'now' }, openDelivery().listener);
+    expect(bob.got).toEqual(['m1-bob 1', 'm2-bob 2', 'kept', 'now']);
+    delivery.confirm(carol.receiver, 1);
+    expect(carol.got).toEqual(['m1-carol 1', 'm2-carol 2', 'm3-carol 3']);
+    delivery.abandon(); // Ends a release as well.
+    await settle(clock, 10);
+    await released;
+  });
+
+  it('reads nothing more for a connection that is opening', async () => {
+    let read: (page: FirstPage) => void = () => undefined;
+    const firstPage = () => new Promise<FirstPage>((resolve) => (read = resolve));
+    const { clock, delivery } = openDelivery({}, { lastPosition: 9, firstPage });
+    const { got, receiver } = noting('a', 1);
+    delivery.attach(receiver);
+    const released = delivery.release(ofBob);
+    const row = { mailbox: mailboxKeyOf('bob'), position: 5, id: 'm1', from: 'alice', to: 'bob', content: 'x' };
+    read({ pending: 1, isLast: true, rows: [{ ...row, bytes: 1, sentAt: 1, storedAt: 1 }] });
+    await settle(clock, 10);
+    await released;
+    expect([got, delivery['mailboxes'].size]).toEqual([['released'], 0]);
+  });
+});
+
+describe('a process that is fenced', () => {
+  it('gives back what has no outcome, in order and with its senders, and tells nobody anything', () => {
+    const { delivery, heard, listener, requests, send } = openDelivery({ ackWindow: 2 });
+    const { got, receiver } = noting('a', 1);
+    delivery.attach(receiver);
+    for (const [id, to] of [['m1'], ['m2'], ['m3', 'carol']] as const) send(id, to);
+    delivery.confirm(receiver, 1);
+    for (const id of ['m4', 'm4', 'm5']) send(id);
+    requests.find(({ message }) => message.id === 'm3')!.onSettled({ status: 'stored' });
+    expect(heard).toEqual(['m1 delivered', 'm3 stored']);
+    const unsettled = delivery.abandon();
+    expect(unsettled.map(({ message }) => message.id)).toEqual(['m2', 'm4', 'm4', 'm5']);
+    expect(unsettled.every((each) => each.listener === listener)).toBe(true);
+    for (const request of requests) request.onSettled({ status: 'stored' });
+    expect([heard.length, got.includes('released'), delivery.confirm(receiver, 2)]).toEqual([2, false, 0]);
+    const { accepted, confirmed, pending, inFlight, handedOver } = delivery.totals;
+    // The store of this test counts no rows.
+    expect({ accepted, confirmed, pending, inFlight, handedOver }).toEqual({
+      accepted: 4,
+      confirmed: 1,
+      pending: 0,
+      inFlight: 0,
+      handedOver: 2,
+    });
+  });
+
+  it('accepts nothing before it has a new block, and then what it gave back', () => {
+    const { delivery, heard, listener, requests, send } = openDelivery();
+    send('m1');
+    const [{ message }] = delivery.abandon() as [Unsettled];
+    delivery.take(message, listener);
+    expect(heard).toEqual(['m1 STORE_UNAVAILABLE']);
+    delivery.takeBlock({ above: 1_000, upTo: 2_000 });
+    delivery.take(message, listener);
+    requests.at(-1)!.onSettled({ status: 'stored' });
+    expect([heard.at(-1), requests.map(({ position }) => position)]).toEqual(['m1 stored', [1, 1_001]]);
   });
 });

@@ -2,10 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Broadcast } from '../connections/broadcast.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { errors } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
 import { extrasOf } from '../protocol/message-extras.js';
-import { checkSize, type CheckedRequest } from '../protocol/send-request.js';
+import { checkSize, sizeOf, type CheckedRequest } from '../protocol/send-request.js';
 import type { Signal } from '../protocol/signal.js';
 import type { WireEnding } from '../protocol/wire.js';
 import { Delivery } from './delivery.js';
@@ -14,9 +15,16 @@ import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
 import { Mailbox } from './mailbox.js';
 import { MailboxContext } from './mailbox-context.js';
 import type { MailboxReader } from './mailbox-reader.js';
-import { MAILBOX_STORE, mailboxKeyOf, type MailboxKey, type MailboxStore } from './mailbox-store.js';
+import {
+  MAILBOX_STORE,
+  mailboxKeyOf,
+  type MailboxKey,
+  type MailboxStore,
+  type PositionBlock,
+} from './mailbox-store.js';
 import { PendingReceipt, type OutcomeListener } from './pending-receipt.js';
 import { isNewer, type Receiver } from './receiver.js';
+import { pause, unsettledOf, untilConfirmed, type Unsettled } from './release.js';
 
 const REPLACED = 'replaced by a newer connection of the same user';
 const NOBODY: ReadonlySet<MailboxReader> = new Set();
@@ -29,7 +37,7 @@ const NOBODY: ReadonlySet<MailboxReader> = new Set();
 @Injectable()
 export class DeliveryService extends Delivery {
   readonly ledger: Ledger;
-  private readonly context: MailboxContext;
+  private context: MailboxContext;
   private readonly mailboxes = new Map<MailboxKey, Mailbox>();
   private readonly readers = new Map<Receiver, { mailbox: Mailbox; reader: MailboxReader }>();
   private readonly repeats = new IdempotencyCache();
@@ -44,7 +52,7 @@ export class DeliveryService extends Delivery {
     super();
     this.ledger = new Ledger(store);
     this.rateMeter = new RateMeter(this.ledger, options.clock);
-    this.context = new MailboxContext(options, store, this.ledger, this.repeats, (mailbox) => this.remove(mailbox));
+    this.context = this.newContext();
     store.removed.on((row, reason) => {
       if (reason !== 'confirmed') this.mailboxes.get(row.mailbox)?.onRemoved(row);
     });
@@ -82,7 +90,18 @@ export class DeliveryService extends Delivery {
     if (to === undefined) return this.broadcast(new Broadcast(id ?? newId(), from, content, sentAt, extras), listener);
     const message: Message = { id: id ?? newId(), from, to, content, sentAt, extras };
     const receipt = id === undefined ? new PendingReceipt(message, listener) : this.repeats.accept(message, listener);
-    if (receipt) this.mailboxOf(mailboxKeyOf(to)).accept(message, this.context.nextPosition(), bytes, receipt);
+    if (receipt) this.accept(message, bytes, receipt);
+  }
+
+  /** Accepts a direct message that another process has made of its sender's request, and checked. */
+  take(message: Message, listener: OutcomeListener): void {
+    const receipt = this.repeats.accept(message, listener);
+    if (receipt) this.accept(message, sizeOf({ content: message.content, metaText: message.extras?.meta }), receipt);
+  }
+
+  private accept(message: Message, bytes: number, receipt: PendingReceipt): void {
+    if (this.context.positionsLeft <= 0) return receipt.refused(errors.notStored(new Error('no positions are left')));
+    this.mailboxOf(mailboxKeyOf(message.to)).accept(message, this.context.nextPosition(), bytes, receipt);
   }
 
   /**
@@ -94,6 +113,12 @@ export class DeliveryService extends Delivery {
     let recipients = 0;
     for (const { mailbox, reader } of this.readers.values()) if (mailbox.broadcast(reader, broadcast)) recipients += 1;
     listener.onReceipt({ id: broadcast.id, status: 'broadcast', sentAt: broadcast.sentAt, recipients }, false);
+  }
+
+  /** Writes a broadcast to a connection, or keeps it behind its backlog; returns false when it gets none. */
+  broadcastTo(receiver: Receiver, broadcast: Broadcast): boolean {
+    const attached = this.readers.get(receiver);
+    return attached?.mailbox.broadcast(attached.reader, broadcast) ?? false;
   }
 
   signal(signal: Signal): Promise<number> {
@@ -177,10 +202,65 @@ export class DeliveryService extends Delivery {
     return this.store.flush();
   }
 
+  /** How many messages may be accepted before `takeBlock`; Infinity with one server. */
+  get positionsLeft(): number {
+    return this.context.positionsLeft;
+  }
+
+  /**
+   * Gives the positions of this block from now on. Draw it after the mailboxes were acquired: what an earlier home has
+   * stored lies below it. Throws an Error when it does not lie above what was given here.
+   */
+  takeBlock(block: PositionBlock): void {
+    this.context.takeBlock(block);
+  }
+
+  /**
+   * Hands mailboxes over to another process, and resolves when all that they had in memory is committed. Nothing may be
+   * sent to them any more. What is in flight may be confirmed within `persistAfterMs`; then their receivers are
+   * detached and told.
+   */
+  async release(isReleased: (mailbox: MailboxKey) => boolean): Promise<void> {
+    const released = [...this.mailboxes.values()].filter(({ key }) => isReleased(key));
+    for (const mailbox of released) mailbox.leave();
+    await untilConfirmed(released, this.options);
+    for (const { receiver } of released.flatMap(({ readers }) => [...readers])) {
+      this.detach(receiver);
+      receiver.onReleased?.();
+    }
+    await this.flush();
+    // A message that was written to a connection is stored again when its commit fails.
+    while (released.some((mailbox) => this.mailboxes.get(mailbox.key) === mailbox)) {
+      await pause(this.options.clock);
+      await this.flush();
+    }
+  }
+
+  /**
+   * Drops all mailboxes, as other processes have them: nothing more of them is stored, refused or told. Returns the
+   * messages without an outcome, in order, so that they can be sent again. Nothing can be accepted before `takeBlock`.
+   */
+  abandon(): Unsettled[] {
+    const held = [...this.mailboxes.values()].flatMap((mailbox) => [...mailbox.abandon()]);
+    const { lastPosition } = this.context;
+    this.context.abandon();
+    this.mailboxes.clear();
+    this.readers.clear();
+    this.ledger.handOver();
+    this.context = this.newContext();
+    this.context.takeBlock({ above: lastPosition, upTo: lastPosition });
+    return unsettledOf(held);
+  }
+
   async close(): Promise<void> {
     this.context.ticks.stop();
     this.rateMeter.stop();
     await this.store.close();
+  }
+
+  private newContext(): MailboxContext {
+    const { options, store, ledger, repeats } = this;
+    return new MailboxContext(options, store, ledger, repeats, (mailbox) => this.remove(mailbox));
   }
 
   private remove(mailbox: { readonly key: MailboxKey }): void {

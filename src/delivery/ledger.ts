@@ -26,6 +26,8 @@ export interface LedgerTotals {
   readonly evicted: number;
   /** Replaced by a newer message of their sender with the same topic. */
   readonly replaced: number;
+  /** Another node of the cluster has them now, which counts them as accepted. Always 0 with one server. */
+  readonly handedOver: number;
   /**
    * Of the accepted, those found in the store: at the start, or after another server had used it. What that server
    * deleted is subtracted.
@@ -38,7 +40,7 @@ export interface LedgerTotals {
 /**
  * Counts every direct message that is accepted and every one that ends. It emits an event when one is accepted, stored
  * or confirmed; the store tells of the other ends. At any time
- * accepted = confirmed + pending + inFlight + expired + purged + evicted + replaced [protocol 2.3].
+ * accepted = confirmed + pending + inFlight + expired + purged + evicted + replaced + handedOver [protocol 2.3].
  */
 export class Ledger {
   /** Broadcasts sent. They are not part of the balance, because they are never stored. */
@@ -56,6 +58,7 @@ export class Ledger {
   private absent = 0;
   private inMemory = 0;
   private confirmedInMemory = 0;
+  private handedOverInMemory = 0;
   private readonly refusalsByCode = new Map<ErrorCode, number>();
   /** How often the listeners of `waiting` were told of a spell, and how often one of them failed. */
   readonly waiting = { told: 0, failed: 0 };
@@ -99,6 +102,12 @@ export class Ledger {
     this.inMemory -= 1;
   }
 
+  /** What was in memory only counts for nothing here: another node has these mailboxes. */
+  handOver(): void {
+    this.handedOverInMemory += this.inMemory;
+    this.inMemory = 0;
+  }
+
   /** A frame or a REST call was refused, so its message was never accepted. The room that refuses it calls this. */
   countRefusal(code: ErrorCode): void {
     this.refusalsByCode.set(code, this.refusals(code) + 1);
@@ -122,7 +131,7 @@ export class Ledger {
   }
 
   totals(): LedgerTotals {
-    const { pending, recovered, confirmed, expired, purged, evicted, replaced } = this.store.counts;
+    const { pending, recovered, confirmed, expired, purged, evicted, replaced, handedOver } = this.store.counts;
     return {
       accepted: recovered + this.acceptedHere,
       confirmed: confirmed + this.confirmedInMemory,
@@ -132,6 +141,7 @@ export class Ledger {
       purged,
       evicted,
       replaced,
+      handedOver: handedOver + this.handedOverInMemory,
       recovered,
       absent: this.absent,
     };

@@ -3,7 +3,7 @@ import type { ChatOptions } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { IdempotencyCache } from './idempotency-cache.js';
 import type { Ledger } from './ledger.js';
-import type { MailboxKey, MailboxStore } from './mailbox-store.js';
+import type { MailboxKey, MailboxStore, PositionBlock } from './mailbox-store.js';
 import { PersistTicks } from './persist-ticks.js';
 
 /** Pause before a page of the backlog that could not be read is tried again, in milliseconds. */
@@ -13,6 +13,10 @@ const READ_RETRY_MS = 250;
 export class MailboxContext {
   /** Position of the last message that was accepted into any mailbox. */
   lastPosition: number;
+  /** The last position that may be given. One server gives as many as it likes. */
+  private endOfBlock = Infinity;
+  /** Another process has these mailboxes: nothing that still comes for them counts. */
+  isAbandoned = false;
   readonly ticks: PersistTicks;
   private readonly logger = new Logger('Delivery');
 
@@ -41,8 +45,28 @@ export class MailboxContext {
     return this.options.clock.now();
   }
 
+  /** How many positions may be given before the next block is needed. */
+  get positionsLeft(): number {
+    return this.endOfBlock - this.lastPosition;
+  }
+
+  /**
+   * Only the positions of this block may be given from now on. Positions never go down: throws when the block does not
+   * lie above those that were given.
+   */
+  takeBlock({ above, upTo }: PositionBlock): void {
+    if (above < this.lastPosition) throw new Error('a block of positions lies below those that were given');
+    this.lastPosition = above;
+    this.endOfBlock = upTo;
+  }
+
   nextPosition(): number {
     return (this.lastPosition += 1);
+  }
+
+  abandon(): void {
+    this.isAbandoned = true;
+    this.ticks.stop();
   }
 
   /** Logs that a page could not be read, or a fault of the server, and calls `retry` after a pause. */

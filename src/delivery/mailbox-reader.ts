@@ -17,17 +17,19 @@ const KEPT_BROADCASTS = 256;
  * - `reading`: the same, and a page is being read
  * - `paused`: the same, and a page could not be read; it is tried again after a pause
  * - `live`: everything that it has yet to get is in memory
- * - `detached`: it gets nothing any more
+ * - `leaving`: it gets nothing any more here, and may still confirm what it has
+ * - `detached`: it gets nothing any more, and nothing is in flight to it
  */
-export type ReaderState = 'opening' | 'draining' | 'reading' | 'paused' | 'live' | 'detached';
+export type ReaderState = 'opening' | 'draining' | 'reading' | 'paused' | 'live' | 'leaving' | 'detached';
 
 /** The states that may follow each state. */
 export const READER_MOVES: Readonly<Record<ReaderState, readonly ReaderState[]>> = {
-  opening: ['draining', 'paused', 'live', 'detached'],
-  draining: ['reading', 'live', 'detached'],
-  reading: ['draining', 'paused', 'detached'],
-  paused: ['draining', 'detached'],
-  live: ['draining', 'detached'],
+  opening: ['draining', 'paused', 'live', 'leaving', 'detached'],
+  draining: ['reading', 'live', 'leaving', 'detached'],
+  reading: ['draining', 'paused', 'leaving', 'detached'],
+  paused: ['draining', 'leaving', 'detached'],
+  live: ['draining', 'leaving', 'detached'],
+  leaving: ['detached'],
   detached: [],
 };
 
@@ -78,6 +80,10 @@ export class MailboxReader {
     return this.inFlightBytes >= WINDOW_BYTES ? 0 : this.window - this.inFlight.length;
   }
 
+  private get isOver(): boolean {
+    return this.current === 'leaving' || this.current === 'detached';
+  }
+
   /** All that it has to get was written to it, except what the disk has yet to take. */
   get isUpToDate(): boolean {
     return this.current === 'live' && this.isReady;
@@ -104,7 +110,7 @@ export class MailboxReader {
 
   /**
    * Reads the next page up to a position, or the first page while it is opening, and passes the messages to `keep`.
-   * Rejects when the disk cannot be read, and is paused until `resume`. After `detach` it does neither.
+   * Rejects when the disk cannot be read, and is paused until `resume`. After `leave` or `detach` it does neither.
    */
   async readPage(
     store: MailboxStore,
@@ -117,13 +123,13 @@ export class MailboxReader {
       const { rows, isLast } = await (this.current === 'opening'
         ? this.readFirstPage(store, mailbox, upTo)
         : store.page(mailbox, after, upTo, this.pageRows));
-      if (this.state === 'detached') return;
+      if (this.isOver) return;
       keep(rows);
       // A full page is followed by one of up to twice its size. Pages of large messages are short, and stay so.
       if (!isLast) this.pageRows = Math.min(2 * rows.length, PAGE_ROWS);
       this.endPage('draining', isLast ? upTo : rows.at(-1)!.position);
     } catch (error) {
-      if (this.state === 'detached') return;
+      if (this.isOver) return;
       if (this.state === 'opening') this.receiver.onOpened(null);
       this.endPage('paused', after);
       throw error;
@@ -207,6 +213,12 @@ export class MailboxReader {
     return confirmed;
   }
 
+  /** Its user's home is about to be elsewhere. The broadcasts that it keeps are written, as none is stored. */
+  leave(): void {
+    this.moveTo('leaving');
+    this.writeKeptBroadcasts();
+  }
+
   /** Ends it: nothing is in flight to it any more. */
   detach(): void {
     this.moveTo('detached');
@@ -220,7 +232,8 @@ export class MailboxReader {
    */
   broadcast(broadcast: Broadcast, after: number, isBehind: boolean): boolean {
     if (this.current === 'detached') return false; // Its socket is closing, and the close event has still to come.
-    if (!isBehind && this.broadcasts.length === 0) return this.receiver.onBroadcast(broadcast);
+    const isNext = this.current === 'leaving' || (!isBehind && this.broadcasts.length === 0);
+    if (isNext) return this.receiver.onBroadcast(broadcast);
     if (this.broadcasts.length >= KEPT_BROADCASTS) return false;
     this.broadcasts.push({ broadcast, after });
     return true;
@@ -239,7 +252,10 @@ export class MailboxReader {
   /** All of the mailbox was written. */
   onAllWritten(): void {
     this.notifyCaughtUp();
-    if (this.broadcasts.length === 0) return;
+    if (this.broadcasts.length > 0) this.writeKeptBroadcasts();
+  }
+
+  private writeKeptBroadcasts(): void {
     for (const { broadcast } of this.broadcasts.splice(0)) this.receiver.onBroadcast(broadcast);
   }
 

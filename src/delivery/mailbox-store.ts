@@ -65,6 +65,12 @@ export interface StoreRequest {
   onSettled(outcome: StoreOutcome): void;
 }
 
+/** Positions that this process alone may give: those above `above`, up to and with `upTo`. */
+export interface PositionBlock {
+  readonly above: number;
+  readonly upTo: number;
+}
+
 /** Part of what waits in a mailbox. */
 export interface Page {
   /** The messages, in order. */
@@ -84,8 +90,11 @@ export type RemovalReason = 'confirmed' | 'expired' | 'purged' | 'evicted' | 're
 /** Why a row may be removed while it is in flight to nobody: its `ttl` is over, or a newer one has its topic. */
 export type SpareReason = 'expired' | 'replaced';
 
-/** How many messages wait, how many of them were found in the store, and how many were removed for each reason. */
-export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'recovered', number>>;
+/**
+ * How many messages wait, how many of them were found in the store, how many are another node's now, and how many were
+ * removed for each reason.
+ */
+export type StoreCounts = Readonly<Record<RemovalReason | 'pending' | 'recovered' | 'handedOver', number>>;
 
 /** When users who have left were last seen, in milliseconds since 1970. */
 export interface LastSeenStore {

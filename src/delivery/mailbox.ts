@@ -91,10 +91,20 @@ export class Mailbox {
     this.cleanUp();
   }
 
-  /**
-   * Everything up to `seq` has reached the connection. Returns how many messages that confirms; null when no message
-   * with this seq was ever written to it.
-   */
+  /** Writes nothing more. What is in flight may still be confirmed, and what is not goes to the store. */
+  leave(): void {
+    for (const reader of this.readers) reader.leave();
+    this.storeKept();
+  }
+
+  /** Drops everything, as another process has this mailbox. Returns the messages that were in memory. */
+  abandon(): HeldMessages {
+    for (const reader of this.readers) reader.detach();
+    this.readers.clear();
+    return this.held;
+  }
+
+  /** Ends what has reached the connection, and returns what `Delivery.confirm` promises. */
   confirm(reader: MailboxReader, seq: number): number | null {
     const confirmed = reader.confirm(seq);
     if (!confirmed) return null;
@@ -154,7 +164,8 @@ export class Mailbox {
 
   /** What became of a message that was to be stored. */
   onSettled(held: HeldMessage, outcome: StoreOutcome): void {
-    const { ledger } = this.context;
+    const { ledger, isAbandoned } = this.context;
+    if (isAbandoned) return;
     if (outcome.status === 'stored') this.onStored(held);
     else if (held.state === 'ending') {
       held.moveTo('ended');

@@ -72,6 +72,15 @@ export class PendingReceipt {
     if (joined) for (const each of joined) each.onRefused(error, id);
   }
 
+  /** Tells nobody anything; returns those who wait for the outcome, in the order in which they came. */
+  abandon(): OutcomeListener[] {
+    const { listener, joined } = this;
+    if (!listener) return [];
+    this.end();
+    this.remembering?.onRefused(this); // Sent again, it is a new message here.
+    return [listener, ...(joined ?? [])];
+  }
+
   /** A message outlives its sender, so no listener is kept that has the outcome. */
   private end(): void {
     this.listener = null;

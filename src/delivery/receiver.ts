@@ -25,6 +25,8 @@ export interface Receiver {
   /** Tells what became of stored messages, if the connection can be told now. */
   writeEndings(endings: readonly WireEnding[]): void;
   close(code: number, reason: string): void;
+  /** Its mailbox is not served here any more. Only what can be attached elsewhere is told. */
+  onReleased?(): void;
 }
 
 /** Whether the first of two receivers of a user has connected after the second. */

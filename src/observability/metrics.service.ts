@@ -71,7 +71,7 @@ export class MetricsService {
     const { ledger } = this.delivery;
     const messages = 'Direct messages';
     const ends = {
-      accepted: `${messages} accepted, including those that an earlier run left in the store; the sum of confirmed, expired, purged, evicted, replaced, pending and in flight.`,
+      accepted: `${messages} accepted, including those that an earlier run left in the store; the sum of confirmed, expired, purged, evicted, replaced, handed over, pending and in flight.`,
       confirmed: `${messages} that their recipient confirmed.`,
       expired: `${messages} that waited longer than retentionMs, or than their ttl.`,
       purged: `${messages} that an administrator deleted.`,
@@ -82,6 +82,8 @@ export class MetricsService {
     for (const [name, help] of Object.entries(ends)) {
       this.counter(`messages_${name}_total`, help, () => ledger.totals()[name as keyof typeof ends]);
     }
+    const handedOver = `${messages} that another node of the cluster has now.`;
+    this.counter('messages_handed_over_total', handedOver, () => ledger.totals().handedOver);
     this.gauge('messages_pending', `${messages} that wait in the store.`, () => ledger.totals().pending);
     this.gauge('messages_in_flight', `${messages} that are in memory only.`, () => ledger.totals().inFlight);
     this.gauge(

@@ -7,6 +7,7 @@ export class StoreCounters implements StoreCounts {
   /** Content that waits, in bytes. */
   pendingBytes = 0;
   recovered = 0;
+  handedOver = 0;
   confirmed = 0;
   expired = 0;
   purged = 0;

@@ -125,7 +125,7 @@ export function checkSize(request: CheckedRequest, limits: SizeLimits): number {
 }
 
 /** Returns the length of the content and its meta in bytes of UTF-8. */
-export function sizeOf({ content, metaText }: CheckedRequest): number {
+export function sizeOf({ content, metaText }: Pick<CheckedRequest, 'content' | 'metaText'>): number {
   return Buffer.byteLength(content) + (metaText === undefined ? 0 : Buffer.byteLength(metaText));
 }
 

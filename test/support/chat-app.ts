@@ -214,8 +214,9 @@ export class ChatApp {
 
   /** The books balance: every accepted message is somewhere, or has one of the named ends [protocol 2.3]. */
   expectBalanced(): void {
-    const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced } = this.delivery.totals;
-    const ends = confirmed + pending + inFlight + expired + purged + evicted + replaced;
+    const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced, handedOver } =
+      this.delivery.totals;
+    const ends = confirmed + pending + inFlight + expired + purged + evicted + replaced + handedOver;
     if (accepted !== ends) throw new Error(`the books do not balance: ${JSON.stringify(this.delivery.totals)}`);
   }
 

@@ -36,8 +36,8 @@ export async function pendingOf(server: Asked, user: string): Promise<number> {
 /** The counters, which have to balance [protocol 2.3]. */
 export async function balancedTotals(server: Asked): Promise<LedgerTotals> {
   const { messages } = await ask<{ messages: LedgerTotals }>(server, '/chat/stats');
-  const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced } = messages;
-  if (accepted === confirmed + pending + inFlight + expired + purged + evicted + replaced) return messages;
+  const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced, handedOver } = messages;
+  if (accepted === confirmed + pending + inFlight + expired + purged + evicted + replaced + handedOver) return messages;
   throw new Error(`the books do not balance: ${JSON.stringify(messages)}`);
 }
 

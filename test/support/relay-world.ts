@@ -288,8 +288,9 @@ export class RelayWorld {
   /** Checks what must hold after every step. */
   checkAlways(): void {
     if (this.faults.length > 0) throw new Error(this.faults.join('; '));
-    const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced } = this.delivery.totals;
-    if (accepted !== confirmed + pending + inFlight + expired + purged + evicted + replaced) {
+    const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced, handedOver } =
+      this.delivery.totals;
+    if (accepted !== confirmed + pending + inFlight + expired + purged + evicted + replaced + handedOver) {
       throw new Error(`the books do not balance: ${JSON.stringify(this.delivery.totals)}`);
     }
     for (const peers of this.peers.values()) for (const peer of peers) this.checkPeer(peer);

@@ -11,7 +11,7 @@ export function slowStore(requests: StoreRequest[], given: Partial<MailboxStore>
     displaced: new Emitter(logger, 'displaced'),
     spare: new Emitter(logger, 'spare'),
     lastPosition: 0,
-    counts: { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0, replaced: 0 },
+    counts: { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0, replaced: 0, handedOver: 0 },
     lastSeen: { note: () => undefined, of: () => Promise.resolve(null) },
     isFull: false,
     whenRoom: () => undefined,

@@ -38,6 +38,7 @@ async function totalsScraped(): Promise<Record<string, number>> {
   const counters = ['accepted', 'confirmed', 'expired', 'purged', 'evicted', 'replaced', 'absent'];
   return Object.fromEntries([
     ...Object.entries(names).map(([name, metric]) => [name, all[`holdfast_messages_${metric}`]]),
+    ['handedOver', all['holdfast_messages_handed_over_total']],
     ...counters.map((name) => [name, all[`holdfast_messages_${name}_total`]]),
   ]);
 }
@@ -94,6 +95,7 @@ describe('GET /metrics', () => {
       purged: 1,
       evicted: 1,
       replaced: 1,
+      handedOver: 0,
       recovered: 0,
       absent: 1,
     });

@@ -540,6 +540,7 @@ describe('the REST calls', () => {
           purged: 1,
           evicted: 0,
           replaced: 0,
+          handedOver: 0,
           recovered: 0,
           absent: 0,
         },
