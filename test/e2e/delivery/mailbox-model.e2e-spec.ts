@@ -120,6 +120,12 @@ const commands = [
       (model) => model.online.has(name),
     ),
   ),
+  fc.tuple(user, fc.integer({ min: 0, max: 3 })).map(([name, unconfirmed]) =>
+    command(`release ${name}, who does not confirm ${unconfirmed}`, async (model, world) => {
+      await world.release(name, unconfirmed);
+      model.broken = false;
+    }),
+  ),
   fc
     .constantFrom(20, 70, 400, 1_500)
     .map((ms) => command(`advance ${ms} ms`, (_model, world) => world.clock.advance(ms))),
