@@ -17,20 +17,24 @@ export class Handover {
 
   constructor(
     private readonly held: HeldMessages,
-    private readonly readers: ReadonlySet<MailboxReader>,
     private readonly context: HandoverContext,
   ) {}
 
+  /** It is in memory only, and may not stay there. */
+  mustStore(held: HeldMessage, readers: ReadonlySet<MailboxReader>): boolean {
+    return held.state === 'memory' && !this.mayStayInMemory(held, readers);
+  }
+
   /** Every connection has it in flight, or gets it as soon as its first page is read. */
-  mayStayInMemory(held: HeldMessage): boolean {
+  private mayStayInMemory(held: HeldMessage, readers: ReadonlySet<MailboxReader>): boolean {
     if (held.isLiveOnly) return held.inFlight > 0;
-    if (this.readers.size === 0) return false;
-    if (held.inFlight === this.readers.size) return true;
+    if (readers.size === 0) return false;
+    if (held.inFlight === readers.size) return true;
     // What waits with its topic is replaced in the store, behind the commit of this one.
     if (this.context.persistFirst || held.topic !== undefined) return false;
     let opening = 0;
-    for (const { state } of this.readers) if (state === 'opening') opening += 1;
-    return held.inFlight + opening === this.readers.size && this.held.fit(this.context.ackWindow, WINDOW_BYTES);
+    for (const { state } of readers) if (state === 'opening') opening += 1;
+    return held.inFlight + opening === readers.size && this.held.fit(this.context.ackWindow, WINDOW_BYTES);
   }
 
   /**

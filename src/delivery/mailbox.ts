@@ -44,7 +44,7 @@ export class Mailbox {
     private readonly context: MailboxContext,
   ) {
     this.diskUpTo = context.lastPosition;
-    this.handover = new Handover(this.held, this.readers, context);
+    this.handover = new Handover(this.held, context);
     this.ends = new MessageEnds(this.held, context);
   }
 
@@ -63,7 +63,7 @@ export class Mailbox {
     // A socket that is closing takes no more, and its close event may come much later.
     if (hasClosing) for (const reader of this.readers) if (!reader.receiver.isOpen) this.detach(reader);
     if (held.state !== 'memory') return; // A connection was detached, which has stored it.
-    if (!this.handover.mayStayInMemory(held)) this.store(held);
+    if (this.handover.mustStore(held, this.readers)) this.store(held);
     else if (!persistFirst) ticks.add(this);
     if (!held.isHeld) this.cleanUp();
   }
@@ -207,7 +207,7 @@ export class Mailbox {
 
   /** Stores what was kept for a connection that is no longer opening or is detached, unless all have it in flight. */
   private storeKept(): void {
-    for (const held of this.held) if (held.state === 'memory' && !this.handover.mayStayInMemory(held)) this.store(held);
+    for (const held of this.held) if (this.handover.mustStore(held, this.readers)) this.store(held);
   }
 
   /** Stores a message, or ends one that may not be stored: then nobody was there who confirmed it. */
