@@ -12,7 +12,9 @@ export const statsDto = z.object({
     .object({
       accepted: z.number().describe('Direct messages accepted, with those that an earlier run left in the store.'),
       confirmed: z.number(),
-      pending: z.number().describe('Committed to the store, and not confirmed, expired, purged, evicted, replaced or handed over.'),
+      pending: z
+        .number()
+        .describe('Committed to the store, and not confirmed, expired, purged, evicted, replaced or handed over.'),
       inFlight: z.number().describe('Accepted and only in memory: on their way to the recipient or to the disk.'),
       expired: z.number(),
       purged: z.number(),
@@ -24,7 +26,9 @@ export const statsDto = z.object({
         .describe('Of the accepted, those found in the store at the start, or after another server had written to it.'),
       absent: z.number().describe('Not accepted: with a `ttl` of 0, and confirmed by nobody.'),
     })
-    .describe('accepted = confirmed + pending + inFlight + expired + purged + evicted + replaced + handedOver, at any time.'),
+    .describe(
+      'accepted = confirmed + pending + inFlight + expired + purged + evicted + replaced + handedOver, at any time.',
+    ),
   rates: z
     .object({ acceptedPerSecond: z.number(), confirmedPerSecond: z.number() })
     .describe('Over the last minute, or since the start.'),
