@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import { AdminModule } from '../admin/admin.module.js';
 import { AuthenticationModule } from '../authentication/authentication.module.js';
 import { resolveDatabaseOption } from '../database/database-option.js';
+import { nodeOf } from '../database/postgres-store.js';
 import {
   checkStore,
   makeRoomForRemovals,
@@ -40,6 +41,7 @@ const DATABASE: StoreDatabase = {
   roomForInserts,
   makeRoomForRemovals,
   readerOf,
+  nodeOf,
 };
 
 /**

@@ -4,6 +4,7 @@ import { ManualClock } from '../../test/support/manual-clock.js';
 import { mailboxKeyOf, type MailboxKey, type RemovalReason, type StoredHeader } from '../delivery/mailbox-store.js';
 import { Emitter } from '../options/emitter.js';
 import type { Message, Urgency } from '../protocol/message.js';
+import { slotOf } from '../offline-messages/slot.js';
 import type { WaitingEvent } from './chat-events.js';
 import { WaitingNotifier, type NotifyingStore } from './waiting-notifier.js';
 
@@ -28,6 +29,7 @@ class FakeStore implements NotifyingStore {
   readonly removed = new Emitter<StoredHeader, RemovalReason>(logger, 'removed');
   readonly displaced = new Emitter<number, boolean>(logger, 'displaced');
   readonly stored = new Emitter<Message>(logger, 'stored');
+  readonly node: NotifyingStore['node'] = null;
   readonly waiting = { told: 0, failed: 0 };
   fails = false;
   statements = 0;
@@ -56,6 +58,13 @@ class FakeStore implements NotifyingStore {
       this.inTurn(() =>
         [...this.tables.rows.keys()]
           .filter((key) => key > after)
+          .sort()
+          .slice(0, limit),
+      ),
+    mailboxesOfSlot: (slot, after, limit) =>
+      this.inTurn(() =>
+        [...this.tables.rows.keys()]
+          .filter((key) => slotOf(key) === slot && key > after)
           .sort()
           .slice(0, limit),
       ),

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { Ledger } from '../delivery/ledger.js';
 import { mailboxKeyOf, type MailboxKey, type RemovalReason, type StoredHeader } from '../delivery/mailbox-store.js';
 import type { NoticeState, NoticeTable } from '../offline-messages/notice.table.js';
+import type { NodeStore } from '../offline-messages/node-store.js';
 import type { StoreEvents } from '../offline-messages/store-events.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { within } from '../options/clock.js';
@@ -27,6 +28,7 @@ const RETURN_MS = 10_000;
 /** The store, as the notifier uses it. */
 export interface NotifyingStore extends Pick<StoreEvents, 'removed' | 'displaced'> {
   readonly notices: Pick<NoticeTable, keyof NoticeTable>;
+  readonly node: Pick<NodeStore, 'acquired'> | null;
 }
 
 /**
@@ -66,9 +68,11 @@ export class WaitingNotifier {
     this.unsubscribe = [
       this.ledger.stored.on((message) => this.onStored(message)),
       this.store.removed.on((row, reason) => this.onRemoved(row, reason)),
-      this.store.displaced.on(() => this.startScan()), // Another server may have left something.
+      // Another server, or the node that had these slots, may have left something.
+      this.store.node?.acquired.on((slots) => this.startScan([...(this.scan?.slots ?? []), ...slots])) ??
+        this.store.displaced.on(() => this.startScan()),
     ];
-    this.startScan();
+    if (this.store.node === null) this.startScan();
   }
 
   /** Tells nobody any more. Waits for half of `drainMs` for those who are being told; the next start tells the others. */
@@ -95,9 +99,8 @@ export class WaitingNotifier {
 
   private onStored({ to, sentAt, extras }: Message): void {
     if (extras?.urgency === 'very-low') return;
-    const mailbox = mailboxKeyOf(to);
-    const known = this.spells.get(mailbox);
-    const spell = known ?? this.begin(mailbox);
+    const known = this.spells.get(mailboxKeyOf(to));
+    const spell = known ?? this.begin(mailboxKeyOf(to));
     spell.isUrgent ||= extras?.urgency === 'high';
     if (spell.state !== 'waiting') spell.hasNews = true;
     else if (spell.isUrgent && spell.failures === 0) this.wait(spell, this.now);
@@ -108,8 +111,7 @@ export class WaitingNotifier {
     const spell = this.spells.get(mailbox);
     if (reason === 'confirmed') {
       this.left.delete(mailbox);
-      this.onConfirmed(spell ?? this.begin(mailbox));
-      return;
+      return this.onConfirmed(spell ?? this.begin(mailbox));
     }
     // A message that is evicted or replaced makes way for another, so it never is the last one.
     if (spell && (reason === 'purged' || reason === 'expired')) this.onLeft(spell);
@@ -173,8 +175,9 @@ export class WaitingNotifier {
     else this.spells.delete(spell.mailbox);
   }
 
-  private startScan(): void {
-    this.scan = new WaitingScan(this.store.notices, this.now + Math.min(this.options.waitingAfterMs, RETURN_MS));
+  private startScan(slots: number[] | null = null): void {
+    const at = this.now + Math.min(this.options.waitingAfterMs, RETURN_MS);
+    this.scan = new WaitingScan(this.store.notices, at, slots);
     this.schedule();
   }
 

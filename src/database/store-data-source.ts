@@ -1,8 +1,23 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
+import type { NodeIdentity } from '../offline-messages/node-ownership.js';
+import {
+  lockForPreparation,
+  PATIENT,
+  prepareForNodes,
+  refusePooler,
+  takeBackFromNodes,
+  warnOfStandby,
+} from './cluster-tables.js';
 import { OpenFile } from './open-file.js';
-import { openPostgres, reading as readingPostgres, type PostgresOptions } from './postgres-store.js';
+import {
+  nodeSessionOptions,
+  openPostgres,
+  reading as readingPostgres,
+  type PostgresOptions,
+} from './postgres-store.js';
 import { fileOf, isSqlite } from './sqlite-driver.js';
 import { makeDurable, openSqlite, reading as readingSqlite } from './sqlite-store.js';
+import { StoreError } from './store-file.js';
 import { checkAndComplete } from './store-options.js';
 import { refuseNewer } from './store-version.js';
 
@@ -14,10 +29,19 @@ import { refuseNewer } from './store-version.js';
  * Rejects with a StoreError, whose message is for the operator, when a file is damaged or not writable, a server is not
  * reachable or its commits are not durable, another server uses the database, or a newer version made it. The database
  * is left as it is, and a file is never replaced by an empty one.
+ *
+ * With a node, others may use the database at the same time; its id is null until it has joined them.
  */
-export async function openStore(options: DataSourceOptions): Promise<DataSource> {
+export async function openStore(options: DataSourceOptions, node: NodeIdentity | null = null): Promise<DataSource> {
   const own = checkAndComplete(options);
-  return isSqlite(own) ? openSqlite(own, connect) : openPostgres(own as PostgresOptions, connect);
+  if (!isSqlite(own)) {
+    const session = node && ({ kind: 'store', identity: node } as const);
+    return openPostgres(own as PostgresOptions, session, node === null ? connect : connectNode);
+  }
+  if (node === null) return openSqlite(own, connect);
+  throw new StoreError(
+    'A cluster needs Postgres, and the database is SQLite; give an address of Postgres (DATABASE_URL=postgres://…, or database), or leave the cluster out.',
+  );
 }
 
 /**
@@ -73,9 +97,33 @@ async function connect(options: DataSourceOptions): Promise<DataSource> {
     if (isSqlite(options)) await makeDurable(dataSource, options);
     else await refuseNewer(dataSource, 'The database');
     await dataSource.runMigrations();
+    if (!isSqlite(options)) await takeBackFromNodes(dataSource);
     return dataSource;
   } catch (error) {
     await dataSource.destroy();
     throw error;
+  }
+}
+
+/** Connects as a node. A session of its own, which may take its time, prepares the database, one node at a time. */
+async function connectNode(options: PostgresOptions): Promise<DataSource> {
+  const own = nodeSessionOptions(options, { kind: 'store', identity: { id: null } });
+  const extra = { ...(own.extra as object), ...PATIENT };
+  const preparing = { ...own, migrations: options.migrations, extra } as DataSourceOptions;
+  const preparation = await new DataSource(preparing).initialize();
+  const store = new DataSource(options);
+  try {
+    await lockForPreparation(preparation);
+    await refuseNewer(preparation, 'The database');
+    await preparation.runMigrations();
+    await prepareForNodes(preparation);
+    await warnOfStandby(preparation);
+    await refusePooler(preparation, await store.initialize());
+    return store;
+  } catch (error) {
+    if (store.isInitialized) await store.destroy();
+    throw error;
+  } finally {
+    await preparation.destroy();
   }
 }

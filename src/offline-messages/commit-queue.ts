@@ -1,10 +1,13 @@
+import { Logger } from '@nestjs/common';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RemovalReason, StoredHeader, StoredKey, StoreRequest } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
+import { Emitter } from '../options/emitter.js';
 import { inNoContext } from '../options/no-context.js';
 import { errors, type ChatError } from '../protocol/chat-error.js';
 import type { RemovalWatcher } from './pending-deletes.js';
 import { isClosing, isPaused, isRunning, nextPhase, type QueueEvent, type QueuePhase } from './queue-phase.js';
+import type { SlotSet } from './slot-set.js';
 import { TryCounter } from './store-fault.js';
 import type { StoreWriter } from './store-writer.js';
 
@@ -26,7 +29,9 @@ export interface QueueDepth {
  * It does not promise that a message offered to it is stored: `onSettled` gets the outcome.
  */
 export class CommitQueue {
-  private phase: QueuePhase = 'idle';
+  /** A statement has found out that this node is not a member of the cluster any more. */
+  readonly fenced = new Emitter<void>(new Logger('OfflineMessages'), 'fenced');
+  private phase: QueuePhase;
   private readonly tries = new TryCounter();
   private reads: (() => Promise<void>)[] = [];
   private flushListeners: (() => void)[] = [];
@@ -34,17 +39,23 @@ export class CommitQueue {
   private rounds: Promise<void> = Promise.resolve();
   private endPause: () => void = () => undefined;
 
+  /** `slots` are those of a node, which begins outside the cluster: nothing of another slot is ever written. */
   constructor(
     private readonly writer: StoreWriter,
     private readonly clock: Clock,
-  ) {}
+    private readonly slots: SlotSet | null = null,
+  ) {
+    this.phase = slots === null ? 'idle' : 'outside';
+  }
 
   get depth(): QueueDepth {
     const { stores, deletes } = this.writer;
     return { inserts: stores.size, bytes: stores.bytes, deletes: deletes.size };
   }
 
+  /** On a node, a message of a slot that it does not have any more is dropped: it is its new owner's to store. */
   store(request: StoreRequest): void {
+    if (this.slots !== null && !this.slots.has(request.mailbox)) return;
     this.writer.stores.add(request);
     this.move('asked');
   }
@@ -54,8 +65,9 @@ export class CommitQueue {
     return this.writer.stores.cancel(request);
   }
 
-  /** Deletes a stored message. The first reason counts. */
+  /** Deletes a stored message. The first reason counts. On a node, it leaves alone what is another's by now. */
   remove(row: StoredHeader, reason: RemovalReason, watcher?: RemovalWatcher): void {
+    if (this.slots !== null && !this.slots.has(row.mailbox)) return watcher?.onRemoved(false);
     this.writer.deletes.add(row, reason, watcher);
     this.move('asked');
   }
@@ -81,15 +93,31 @@ export class CommitQueue {
 
   /** Resolves when everything that was asked for is committed, or could not be. */
   flush(): Promise<void> {
+    if (this.phase === 'outside') return Promise.resolve();
     return new Promise((resolve) => {
       this.flushListeners.push(resolve);
       this.move('asked');
     });
   }
 
+  get isClosing(): boolean {
+    return isClosing(this.phase);
+  }
+
+  /** This node is a member of the cluster, and the session is that of its new id. */
+  join(): void {
+    this.move('joined');
+  }
+
+  /** This node is not a member any more. Resolves when no statement is under way; those who flush wait no longer. */
+  async leave(): Promise<void> {
+    this.move('fenced');
+    await this.rounds;
+  }
+
   /** The open file or session is not the store any more: nothing is committed before it is opened again. */
   markBroken(cause: unknown): void {
-    if (isClosing(this.phase)) return;
+    if (isClosing(this.phase) || this.phase === 'outside') return;
     this.writer.markBroken(cause);
     this.move('asked');
   }
@@ -123,6 +151,7 @@ export class CommitQueue {
       else if (this.isDone && !this.isAsked) this.move('done');
       if (isPaused(this.phase)) await this.pause();
     }
+    if (this.phase === 'outside') this.callFlushListeners();
   }
 
   /**
@@ -141,6 +170,9 @@ export class CommitQueue {
     // Before the commit, which waits for the disk: otherwise every page of a backlog would wait for a commit.
     if (health.isHealthy && !this.writer.isInDoubt) await this.serveReads();
     const fault = await this.writer.write();
+    if (fault === 'fenced') this.fence();
+    // Whoever waits is not refused: where the message belongs now, it may be stored.
+    if (this.phase === 'outside') return false;
     const wasLastTry = this.tries.count(fault);
     const hasFailed = fault !== null && (wasLastTry || !health.isHealthy);
     if (hasFailed) this.writer.refuseWaiting();
@@ -174,9 +206,14 @@ export class CommitQueue {
     return this.reads.length > 0 || this.flushListeners.length > 0;
   }
 
+  private fence(): void {
+    this.move('fenced');
+    if (this.phase === 'outside') this.fenced.emit();
+  }
+
   private readFailed(cause: unknown): ChatError {
-    this.writer.judge(cause);
-    this.writer.health.markFailing(cause);
+    if (this.writer.judge(cause) === 'fenced') this.fence();
+    else this.writer.health.markFailing(cause);
     return errors.notRead(cause);
   }
 

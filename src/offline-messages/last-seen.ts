@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { LastSeenStore } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
+import { filterOf, parametersOf, type SlotSet } from './slot-set.js';
 import type { Statements } from './statements.js';
 import { faultOf } from './store-fault.js';
 import type { HandledDatabase } from './store-handle.js';
@@ -28,6 +29,8 @@ export class LastSeen implements LastSeenStore {
   private saving: Promise<void> | null = null;
   private cancelSave: (() => void) | null = null;
   private isClosed = false;
+  /** Leaves out, on a node, the users of other nodes. */
+  private readonly ofSlots: string;
 
   /** `between` runs something on the store's connection, between two commits. */
   constructor(
@@ -35,7 +38,10 @@ export class LastSeen implements LastSeenStore {
     private readonly between: <Result>(run: () => Promise<Result>) => Promise<Result>,
     private readonly database: Pick<HandledDatabase, 'roomForInserts'>,
     private readonly clock: Clock,
-  ) {}
+    private readonly slots: SlotSet | null = null,
+  ) {
+    this.ofSlots = filterOf(slots, 'name');
+  }
 
   note(user: string, seenAt: number): void {
     if (this.isClosed) return;
@@ -60,8 +66,8 @@ export class LastSeen implements LastSeenStore {
   async expire(before: number): Promise<void> {
     const some = async () => {
       const { affected } = await this.statements.query(
-        `DELETE FROM ${TABLE} WHERE name IN (SELECT name FROM ${TABLE} WHERE "seenAt" < ? ORDER BY "seenAt" LIMIT ?)`,
-        [before, EXPIRED_AT_ONCE],
+        `DELETE FROM ${TABLE} WHERE name IN (SELECT name FROM ${TABLE} WHERE "seenAt" < ?${this.ofSlots} ORDER BY "seenAt" LIMIT ?)`,
+        [before, ...parametersOf(this.slots), EXPIRED_AT_ONCE],
       );
       return affected;
     };

@@ -1,5 +1,6 @@
 import type { MailboxKey, StoredHeader, StoredMessage } from '../delivery/mailbox-store.js';
 import { HEADER } from './message-columns.js';
+import { filterOf, parametersOf, type SlotSet } from './slot-set.js';
 import type { Statements } from './statements.js';
 
 /** A row that a newer one replaces: that of the same mailbox with this position. */
@@ -16,7 +17,14 @@ const TABLE = 'holdfast_offline_message';
 
 /** The SQL of what only messages with extras need. */
 export class MessageExtrasTable {
-  constructor(private readonly statements: Statements) {}
+  private readonly ofSlots: string;
+
+  constructor(
+    private readonly statements: Statements,
+    private readonly slots: SlotSet | null,
+  ) {
+    this.ofSlots = filterOf(slots);
+  }
 
   /** Returns the older rows with the sender, recipient and topic of these. */
   async superseded(rows: readonly StoredMessage[]): Promise<Superseded[]> {
@@ -44,9 +52,9 @@ export class MessageExtrasTable {
   async overdue(now: number, after: { expiresAt: number; position: number }, limit: number): Promise<Overdue[]> {
     const { records } = await this.statements.query<Overdue>(
       `SELECT ${HEADER}, "expiresAt" FROM ${TABLE}
-       WHERE "expiresAt" IS NOT NULL AND "expiresAt" < ? AND ("expiresAt", position) > (?, ?)
+       WHERE "expiresAt" IS NOT NULL AND "expiresAt" < ? AND ("expiresAt", position) > (?, ?)${this.ofSlots}
        ORDER BY "expiresAt", position LIMIT ?`,
-      [now, after.expiresAt, after.position, limit],
+      [now, after.expiresAt, after.position, ...parametersOf(this.slots), limit],
     );
     return records;
   }
@@ -54,8 +62,8 @@ export class MessageExtrasTable {
   /** Returns when the next row expires whose time is not over at `now`; null when none will. */
   async nextExpiry(now: number): Promise<number | null> {
     const { records } = await this.statements.query<{ expiresAt: number }>(
-      `SELECT "expiresAt" FROM ${TABLE} WHERE "expiresAt" IS NOT NULL AND "expiresAt" >= ? ORDER BY "expiresAt" LIMIT 1`,
-      [now],
+      `SELECT "expiresAt" FROM ${TABLE} WHERE "expiresAt" IS NOT NULL AND "expiresAt" >= ?${this.ofSlots} ORDER BY "expiresAt" LIMIT 1`,
+      [now, ...parametersOf(this.slots)],
     );
     return records[0]?.expiresAt ?? null;
   }

@@ -2,6 +2,9 @@ import type { MailboxKey, StoredKey } from '../delivery/mailbox-store.js';
 import { URGENCIES } from '../protocol/message-extras.js';
 import type { Urgency } from '../protocol/message.js';
 import type { Dialect } from './dialect.js';
+import type { Fence } from './fence.js';
+import { slotSql } from './slot.js';
+import type { SlotSet } from './slot-set.js';
 import type { Statements } from './statements.js';
 
 /** What the store knows of a mailbox for its notice. A position is never 0, so 0 means that there is none. */
@@ -34,8 +37,6 @@ const MESSAGES_LOOKED_AT = 1_000;
 
 const MESSAGES = 'holdfast_offline_message';
 const NOTICES = 'holdfast_notice';
-/** Another server that has taken the store reads and writes the notices from then on. The parameter is our token. */
-const IS_OWNER = `(SELECT owner FROM holdfast_store WHERE id = 1) = ?`;
 /** A message without an urgency counts as this place in URGENCIES. */
 const NORMAL = '2';
 /** The urgency of a message as its place in URGENCIES. */
@@ -46,21 +47,26 @@ const IS_EMPTY = `NOT EXISTS (SELECT 1 FROM ${MESSAGES} m WHERE m.recipient = ${
  * The SQL of the notices: who was told that something waits. A user was told of the present spell when the notice has
  * the position of the oldest message, or a higher one. A confirmation removes the oldest message first, so it ends the
  * spell by itself, also when the process dies right after it. Every statement reads a bounded number of rows, except
- * that the messages of one mailbox are counted.
+ * that the messages of one mailbox are counted. Somebody else who has taken the store, behind the fence, reads and
+ * writes the notices from then on.
  */
 export class NoticeTable {
   private readonly dialect: Dialect;
 
-  /** `inTurn` runs statements between two commits of the store, on its connection. */
+  /**
+   * `inTurn` runs statements between two commits of the store, on its connection. `slots` are those of a node, which
+   * leaves the mailboxes of others alone.
+   */
   constructor(
     private readonly statements: Statements,
-    private readonly owner: string,
+    private readonly fence: Fence,
     private readonly inTurn: <Result>(run: () => Promise<Result>) => Promise<Result>,
+    private readonly slots: SlotSet | null = null,
   ) {
     this.dialect = statements.dialect;
   }
 
-  /** Returns the state of each of these mailboxes, also of empty ones; of none when another server owns the store. */
+  /** Returns the state of each of these mailboxes, also of empty ones; of none when somebody else owns the store. */
   async states(mailboxes: readonly MailboxKey[]): Promise<NoticeState[]> {
     return this.inTurn(async () => {
       const { records } = await this.statements.query<NoticeState>(
@@ -70,8 +76,8 @@ export class NoticeTable {
            COALESCE((SELECT "sentAt" FROM ${MESSAGES} WHERE recipient = mailbox AND ${RANK} > 0 ORDER BY position LIMIT 1), 0)
              AS "sentAt",
            COALESCE((SELECT position FROM ${NOTICES} WHERE recipient = mailbox), 0) AS told
-         FROM asked WHERE ${IS_OWNER}`,
-        [listOf(mailboxes), this.owner],
+         FROM asked WHERE ${this.fence.sql}`,
+        [listOf(this.own(mailboxes)), this.fence.value],
       );
       return records;
     });
@@ -85,6 +91,18 @@ export class NoticeTable {
          FROM (SELECT recipient FROM ${MESSAGES} WHERE recipient > ? ORDER BY recipient LIMIT ?) AS next
          ORDER BY recipient`,
         [mailbox, rows],
+      );
+      return records.map((row) => row.mailbox);
+    });
+  }
+
+  /** Returns the next mailboxes of a slot after this mailbox, in order; none at the end. */
+  async mailboxesOfSlot(slot: number, mailbox: MailboxKey, limit: number): Promise<MailboxKey[]> {
+    return this.inTurn(async () => {
+      const { records } = await this.statements.query<{ mailbox: MailboxKey }>(
+        `SELECT DISTINCT recipient AS mailbox FROM ${MESSAGES}
+         WHERE ${slotSql('recipient')} = CAST(? AS integer) AND recipient > ? ORDER BY recipient LIMIT ?`,
+        [slot, mailbox, limit],
       );
       return records.map((row) => row.mailbox);
     });
@@ -128,12 +146,12 @@ export class NoticeTable {
   /** Notes that the user was told of what waits now, unless `isOver` says in its turn that this spell has ended. */
   async save(mailbox: MailboxKey, isOver: () => boolean): Promise<void> {
     await this.inTurn(async () => {
-      if (isOver()) return;
+      if (isOver() || this.own([mailbox]).length === 0) return;
       await this.statements.query(
         `INSERT INTO ${NOTICES} (recipient, position)
-         SELECT recipient, MIN(position) FROM ${MESSAGES} WHERE recipient = ? AND ${IS_OWNER} GROUP BY recipient
+         SELECT recipient, MIN(position) FROM ${MESSAGES} WHERE recipient = ? AND ${this.fence.sql} GROUP BY recipient
          ON CONFLICT (recipient) DO UPDATE SET position = excluded.position`,
-        [mailbox, this.owner],
+        [mailbox, this.fence.value],
       );
     });
   }
@@ -143,8 +161,8 @@ export class NoticeTable {
     await this.inTurn(async () => {
       await this.statements.query(
         `DELETE FROM ${NOTICES}
-         WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) AND ${IS_EMPTY} AND ${IS_OWNER}`,
-        [listOf(mailboxes), this.owner],
+         WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) AND ${IS_EMPTY} AND ${this.fence.sql}`,
+        [listOf(this.own(mailboxes)), this.fence.value],
       );
     });
   }
@@ -156,20 +174,26 @@ export class NoticeTable {
    */
   async follow(removed: () => readonly Pick<StoredKey, 'mailbox' | 'position'>[]): Promise<void> {
     await this.inTurn(async () => {
-      const rows = JSON.stringify(removed().map(({ mailbox, position }) => [mailbox, position]));
+      const gone = removed().filter((row) => this.slots?.has(row.mailbox) ?? true);
+      const rows = JSON.stringify(gone.map(({ mailbox, position }) => [mailbox, position]));
       await this.statements.query(
         `DELETE FROM ${NOTICES}
-         WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) AND ${IS_EMPTY} AND ${IS_OWNER}`,
-        [rows, this.owner],
+         WHERE recipient IN (SELECT value->>0 FROM ${this.dialect.items}) AND ${IS_EMPTY} AND ${this.fence.sql}`,
+        [rows, this.fence.value],
       );
       await this.statements.query(
         `UPDATE ${NOTICES}
          SET position = (SELECT MIN(m.position) FROM ${MESSAGES} m WHERE m.recipient = ${NOTICES}.recipient)
          FROM (SELECT value->>0 AS mailbox, CAST(value->>1 AS bigint) AS "first" FROM ${this.dialect.items}) AS gone
-         WHERE recipient = mailbox AND ${NOTICES}.position >= "first" AND NOT ${IS_EMPTY} AND ${IS_OWNER}`,
-        [rows, this.owner],
+         WHERE recipient = mailbox AND ${NOTICES}.position >= "first" AND NOT ${IS_EMPTY} AND ${this.fence.sql}`,
+        [rows, this.fence.value],
       );
     });
+  }
+
+  private own(mailboxes: readonly MailboxKey[]): readonly MailboxKey[] {
+    const { slots } = this;
+    return slots === null ? mailboxes : mailboxes.filter((mailbox) => slots.has(mailbox));
   }
 }
 

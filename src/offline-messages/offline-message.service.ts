@@ -22,7 +22,9 @@ import { MailboxUsage } from './mailbox-usage.js';
 import { MassRemoval, REMOVED_AT_ONCE } from './mass-removal.js';
 import { NoticeTable } from './notice.table.js';
 import { OfflineMessageTable } from './offline-message.table.js';
-import { Ownership } from './ownership.js';
+import { NodeOwnership, type NodeIdentity } from './node-ownership.js';
+import { NodeStore } from './node-store.js';
+import { Ownership, type StoreOwnership } from './ownership.js';
 import { PendingListTable } from './pending-list.table.js';
 import { PendingLists, type OpenReader } from './pending-lists.js';
 import { Retention, type SweptStore } from './retention.js';
@@ -61,7 +63,9 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
   /** Who was told that something waits. Nothing is read or written there before somebody asks. */
   readonly notices: NoticeTable;
   private readonly counters = new StoreCounters();
-  private readonly ownership: Ownership;
+  /** What only a node of a cluster has; null for one server. */
+  readonly node: NodeStore | null;
+  private readonly ownership: StoreOwnership;
   private readonly table: OfflineMessageTable;
   private readonly usage: MailboxUsage;
   private readonly writer: StoreWriter;
@@ -79,14 +83,18 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     private readonly options: ChatOptions,
     private readonly database: HandledDatabase = IN_MEMORY,
     openReader: OpenReader | null = null,
+    identity: NodeIdentity | null = null,
   ) {
     const statements = new Statements(dataSource);
-    this.ownership = new Ownership(statements);
-    this.table = new OfflineMessageTable(statements, this.ownership.token);
+    const asNode = identity === null ? null : new NodeOwnership(statements, identity);
+    const slots = asNode?.slots ?? null;
+    this.ownership = asNode ?? new Ownership(statements);
+    const { fence } = this.ownership;
+    this.table = new OfflineMessageTable(statements, fence, slots);
     this.usage = new MailboxUsage(this.table, options, this.counters);
     const ownLists = new PendingListTable(statements);
     this.lists = new PendingLists((read) => this.queue.read(() => read(ownLists)), openReader, statements.dialect);
-    this.notices = new NoticeTable(statements, this.ownership.token, (run) => this.queue.read(run));
+    this.notices = new NoticeTable(statements, fence, (run) => this.queue.read(run), slots);
     const handle = new StoreHandle(this.table, this.ownership, {
       ...database,
       reopen: () => {
@@ -95,8 +103,9 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
       },
     });
     this.writer = new StoreWriter(handle, this.usage, this.counters, this, options.clock);
-    this.queue = new CommitQueue(this.writer, options.clock);
-    this.lastSeen = new LastSeen(statements, (run) => this.queue.read(run), database, options.clock);
+    this.queue = new CommitQueue(this.writer, options.clock, slots);
+    this.node = asNode && new NodeStore(asNode, handle, this.writer, this.queue, options.clock);
+    this.lastSeen = new LastSeen(statements, (run) => this.queue.read(run), database, options.clock, slots);
     this.retention = new Retention(this, options);
     this.timeToLive = new TimeToLive(
       {
@@ -123,11 +132,15 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
    * highest that was ever reserved.
    */
   async open(): Promise<void> {
-    await this.ownership.take();
-    await this.table.removeProbeRow();
-    this.takenUpTo = await this.writer.recount();
-    const nextExpiry = await this.table.extras.nextExpiry(0);
-    if (nextExpiry !== null) this.timeToLive.expect(nextExpiry);
+    if (this.node === null) {
+      await this.ownership.take();
+      await this.table.removeProbeRow();
+      this.takenUpTo = await this.writer.recount();
+      const nextExpiry = await this.table.extras.nextExpiry(0);
+      if (nextExpiry !== null) this.timeToLive.expect(nextExpiry);
+    }
+    // What waits in new slots may have a `ttl`: a look finds out when it ends.
+    this.node?.acquired.on(() => this.timeToLive.expect(this.options.clock.now()));
     this.retention.start();
     this.watch.start();
   }

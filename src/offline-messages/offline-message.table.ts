@@ -1,8 +1,10 @@
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 import type { MailboxKey, StoredHeader, StoredKey, StoredMessage } from '../delivery/mailbox-store.js';
 import type { Dialect } from './dialect.js';
+import type { Fence } from './fence.js';
 import { fromColumns, HEADER, toColumns, type ExtrasColumns } from './message-columns.js';
 import { MessageExtrasTable } from './message-extras.table.js';
+import { filterOf, parametersOf, type SlotSet } from './slot-set.js';
 import type { Statements } from './statements.js';
 import { Displaced } from './store-fault.js';
 import type { MessageKey } from './store-key.js';
@@ -17,8 +19,17 @@ export interface UsageOfSender {
   readonly urgent: number;
 }
 
+/** What waits in the store, in short. */
+interface StoreSummary {
+  readonly count: number;
+  readonly bytes: number;
+  readonly lastPosition: number;
+}
+
+/** Slots that are counted in one statement. */
+const SLOTS_AT_ONCE = 16;
+
 const TABLE = 'holdfast_offline_message';
-const STORE = 'holdfast_store';
 /**
  * No mailbox has this key, as users' names are not empty, and it sorts before all others. So a list that begins after
  * it contains every mailbox, but not the probe row.
@@ -63,27 +74,32 @@ export class OfflineMessageTable {
   readonly extras: MessageExtrasTable;
   private readonly dialect: Dialect;
 
-  /** `owner` is the token of the process that may insert and delete; with null, nothing ever is. */
+  /** Leaves out, on a node, the rows of other nodes. */
+  private readonly ofSlots: string;
+
+  /** `slots` are those of a node; one server has all rows. */
   constructor(
     private readonly statements: Statements,
-    private readonly owner: string | null,
+    private readonly fence: Fence,
+    private readonly slots: SlotSet | null = null,
   ) {
     this.dialect = statements.dialect;
-    this.extras = new MessageExtrasTable(statements);
+    this.ofSlots = filterOf(slots);
+    this.extras = new MessageExtrasTable(statements, slots);
   }
 
   /**
    * Inserts the rows in one commit, except those whose id the mailbox already has from that sender. Returns how many
-   * were inserted: none when another process owns the store. Rejects, and inserts nothing, when a position is taken.
+   * were inserted: none when somebody else owns the store. Rejects, and inserts nothing, when a position is taken.
    */
   async insert(rows: readonly StoredMessage[]): Promise<number> {
     // One statement for all of them: a crash between two could leave a newer message without an older one.
     const arePlain = rows.every((row) => row.extras === undefined);
     const { affected } = await this.query(
       `INSERT INTO ${TABLE} (${arePlain ? COLUMNS : ALL_COLUMNS}) SELECT ${arePlain ? VALUES : ALL_VALUES}
-       FROM ${this.dialect.items} WHERE (SELECT owner FROM ${STORE} WHERE id = 1) = ?
+       FROM ${this.dialect.items} WHERE ${this.fence.sql}
        ON CONFLICT (sender, id, recipient) DO NOTHING`,
-      [JSON.stringify(rows.map((row) => this.toItem(row))), this.owner],
+      [JSON.stringify(rows.map((row) => this.toItem(row))), this.fence.value],
     );
     return affected;
   }
@@ -101,8 +117,8 @@ export class OfflineMessageTable {
       `DELETE FROM ${TABLE} WHERE ${this.dialect.address} IN (
          SELECT m.${this.dialect.address} FROM ${this.dialect.items} CROSS JOIN ${TABLE} m
          WHERE m.recipient = value->>0 AND m.position = ${whole(1)} AND m.sender = value->>2 AND m.id = value->>3)
-       AND (SELECT owner FROM ${STORE} WHERE id = 1) = ?`,
-      [JSON.stringify(rows.map((row) => [row.mailbox, row.position, row.from, row.id])), this.owner],
+       AND ${this.fence.sql}`,
+      [JSON.stringify(rows.map((row) => [row.mailbox, row.position, row.from, row.id])), this.fence.value],
     );
     return affected;
   }
@@ -110,13 +126,19 @@ export class OfflineMessageTable {
   /** Finds out whether the disk takes messages: commits the probe row and deletes it again. */
   async tryWrite(): Promise<void> {
     await this.removeProbeRow();
-    if ((await this.insert([PROBE_ROW])) === 0) throw new Displaced();
+    if ((await this.insert([this.probeRow])) === 0) throw new Displaced();
     await this.removeProbeRow();
   }
 
   /** Deletes the probe row that an interrupted try has left. */
   async removeProbeRow(): Promise<void> {
-    await this.remove([PROBE_ROW]);
+    await this.remove([this.probeRow]);
+  }
+
+  /** Each node has its own: two of them may try at once. */
+  private get probeRow(): StoredMessage {
+    const { probe } = this.fence;
+    return probe === 0 ? PROBE_ROW : { ...PROBE_ROW, position: probe, id: `probe${probe}` };
   }
 
   /**
@@ -165,8 +187,8 @@ export class OfflineMessageTable {
   /** Returns the rows that were stored before that time, oldest first. */
   async storedBefore(ms: number, limit: number): Promise<StoredHeader[]> {
     const { records } = await this.query<StoredHeader>(
-      `SELECT ${HEADER} FROM ${TABLE} WHERE "storedAt" < ? ORDER BY "storedAt" LIMIT ?`,
-      [ms, limit],
+      `SELECT ${HEADER} FROM ${TABLE} WHERE "storedAt" < ?${this.ofSlots} ORDER BY "storedAt" LIMIT ?`,
+      [ms, ...parametersOf(this.slots), limit],
     );
     return records;
   }
@@ -200,18 +222,34 @@ export class OfflineMessageTable {
     const { records } = await this.query<{ from: string; bytes: number }>(
       `WITH counted AS (SELECT value->>0 AS sender FROM ${this.dialect.items})
        SELECT c.sender AS "from", COALESCE((SELECT SUM(m.bytes + ?) FROM ${TABLE} m
-         WHERE m.sender = c.sender), 0) AS bytes FROM counted c`,
-      [itemsOf(senders), STORED_MESSAGE_BYTES],
+         WHERE m.sender = c.sender${this.ofSlots}), 0) AS bytes FROM counted c`,
+      [itemsOf(senders), STORED_MESSAGE_BYTES, ...parametersOf(this.slots)],
     );
     return records;
   }
 
-  /** Returns how many messages there are, their content in bytes, and the highest position among them. */
-  async summary(): Promise<{ count: number; bytes: number; lastPosition: number }> {
-    const { records } = await this.query<{ count: number; bytes: number; lastPosition: number }>(
+  /**
+   * Returns how many messages there are, their content in bytes, and the highest position among them; on a node, in its
+   * own slots or in the given ones.
+   */
+  async summary(slots: readonly number[] | undefined = this.slots?.list): Promise<StoreSummary> {
+    if (slots === undefined) return this.summaryOf([]);
+    // The index finds the rows of a few slots. For many, Postgres would hash the name of every row in one statement.
+    const total = { count: 0, bytes: 0, lastPosition: 0 };
+    for (let at = 0; at < slots.length; at += SLOTS_AT_ONCE) {
+      const some = await this.summaryOf([slots.slice(at, at + SLOTS_AT_ONCE)]);
+      total.count += some.count;
+      total.bytes += some.bytes;
+      total.lastPosition = Math.max(total.lastPosition, some.lastPosition);
+    }
+    return total;
+  }
+
+  private async summaryOf(parameters: unknown[]): Promise<StoreSummary> {
+    const { records } = await this.query<StoreSummary>(
       `SELECT COUNT(*) AS count, COALESCE(SUM(bytes), 0) AS bytes, COALESCE(MAX(position), 0) AS "lastPosition" FROM ${TABLE}
-       WHERE ${IS_MESSAGE}`,
-      [],
+       WHERE ${IS_MESSAGE}${this.ofSlots}`,
+      parameters,
     );
     return records[0]!;
   }

@@ -6,18 +6,24 @@ import { MAILBOX_STORE } from '../delivery/mailbox-store.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { MODULE_OPTIONS } from '../options/options.module.js';
 import { startSucceeded, whenStartFails } from './failed-start.js';
+import type { NodeIdentity } from './node-ownership.js';
 import { OfflineMessageService } from './offline-message.service.js';
 import type { OpenReader } from './pending-lists.js';
 
 /** The name of the store's data source within an application. */
 const STORE_NAME = 'holdfast';
 
+/** The token of the options of the open data source: a node opens other sessions with them. */
+export const STORE_OPTIONS = Symbol('StoreOptions');
+
 /** The database, as this room uses it. `src/database` implements it. */
 export interface StoreDatabase {
   /** Returns the complete options for what the application gave, which may be nothing. */
   options(given: DataSourceOptions | string | undefined): DataSourceOptions;
-  /** Connects and runs the migrations; a rejection stops the start. */
-  open(options: DataSourceOptions): Promise<DataSource>;
+  /** Connects, as one server or as a node, and runs the migrations; a rejection stops the start. */
+  open(options: DataSourceOptions, node: NodeIdentity | null): Promise<DataSource>;
+  /** Returns the node that an open store belongs to; null for one server. */
+  nodeOf(dataSource: DataSource): NodeIdentity | null;
   /** Connects again, after an I/O error or when `check` has thrown. */
   reopen(dataSource: DataSource): Promise<void>;
   /** Throws an error for the operator when the open database is not the one at the address any more. */
@@ -50,9 +56,10 @@ export class OfflineMessagesModule implements OnModuleInit {
           name: STORE_NAME,
           inject: [MODULE_OPTIONS, ModulesContainer],
           // No retry: it would log a stack before the sentence with which the start fails.
-          useFactory: ({ database: given }: { database?: DataSourceOptions | string }, modules: ModulesContainer) => ({
+          useFactory: ({ database: given, cluster }: GivenOptions, modules: ModulesContainer) => ({
             ...database.options(given),
             modules,
+            isNode: Boolean(cluster),
             // Before version 12 the module closes the data source with the name that the factory returns.
             name: STORE_NAME,
             toRetry: () => false,
@@ -72,27 +79,41 @@ export class OfflineMessagesModule implements OnModuleInit {
               roomForInserts: () => database.roomForInserts(dataSource),
               makeRoomForRemovals: (hasFailed: boolean) => database.makeRoomForRemovals(dataSource, hasFailed),
             };
-            const service = new OfflineMessageService(dataSource, chatOptions, handled, database.readerOf(dataSource));
+            const node = database.nodeOf(dataSource);
+            const reader = database.readerOf(dataSource);
+            const service = new OfflineMessageService(dataSource, chatOptions, handled, reader, node);
             whenStartFails(modules, () => void service.close());
             await service.open();
             return service;
           },
         },
         { provide: MAILBOX_STORE, useExisting: OfflineMessageService },
+        {
+          provide: STORE_OPTIONS,
+          inject: [getDataSourceToken(STORE_NAME)],
+          useFactory: ({ options }: DataSource) => options,
+        },
       ],
-      exports: [OfflineMessageService, MAILBOX_STORE],
+      exports: [OfflineMessageService, MAILBOX_STORE, STORE_OPTIONS],
     };
   }
 }
 
-type StoreModuleOptions = TypeOrmModuleOptions & { readonly modules: ModulesContainer };
+/** The part of the module's options that decides about the store. */
+interface GivenOptions {
+  readonly database?: DataSourceOptions | string;
+  /** Where something is given, the store is that of a node. */
+  readonly cluster?: unknown;
+}
+
+type StoreModuleOptions = TypeOrmModuleOptions & { readonly modules: ModulesContainer; readonly isNode: boolean };
 
 /** Opens the store without the options that are Nest's and not TypeORM's. */
 async function open(
   database: StoreDatabase,
-  { toRetry: _nests, name: _name, modules, ...options }: StoreModuleOptions,
+  { toRetry: _nests, name: _name, modules, isNode, ...options }: StoreModuleOptions,
 ): Promise<DataSource> {
-  const dataSource = await database.open(options as DataSourceOptions);
+  const dataSource = await database.open(options as DataSourceOptions, isNode ? { id: null } : null);
   whenStartFails(modules, () => {
     dataSource.destroy().catch((error: unknown) => new Logger('Store').error(`It can't be closed: ${String(error)}`));
   });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Fence } from './fence.js';
 import type { Statements } from './statements.js';
 import { Displaced } from './store-fault.js';
 
@@ -6,6 +7,26 @@ import { Displaced } from './store-fault.js';
 const BLOCK = 2 ** 20;
 
 const TABLE = 'holdfast_store';
+
+/** Who may write into the store, and with which positions: one server, or a node of a cluster. */
+export interface StoreOwnership {
+  readonly fence: Fence;
+  /**
+   * Checks, whenever the store was opened, that this process may write, or makes it so. Returns whether somebody else
+   * was the owner meanwhile: then everything about the store that is in memory is out of date.
+   */
+  take(): Promise<boolean>;
+  /** Reserves positions above this one and above all reserved before; returns the highest that must not be given. */
+  raise(atLeast: number): Promise<number>;
+  /** Has positions up to this one reserved, or rejects. */
+  cover(position: number): Promise<void>;
+  /** Rejects with Displaced or Fenced when somebody else is the owner. */
+  check(): Promise<void>;
+  /** Returns the time before which nothing may expire, in milliseconds since 1970; it is in the past when all may. */
+  sweepAfter(): Promise<number>;
+  /** Lets nothing expire before that time, in milliseconds since 1970, whoever sweeps. */
+  deferSweep(until: number): Promise<void>;
+}
 
 /**
  * Who owns the store, and which positions this process may give. The token is a fence: a server that takes the store
@@ -15,9 +36,10 @@ const TABLE = 'holdfast_store';
  * Positions are reserved in the table before a message is stored with one. So no position is ever given twice, even
  * when the table was empty at the start, or another server had the store meanwhile.
  */
-export class Ownership {
+export class Ownership implements StoreOwnership {
   /** Names this process as the owner. */
-  readonly token = randomUUID();
+  private readonly token = randomUUID();
+  readonly fence: Fence = { sql: `(SELECT owner FROM ${TABLE} WHERE id = 1) = ?`, value: this.token, probe: 0 };
   /** The highest reserved position; null until this process has taken the store. */
   private reserved: number | null = null;
 
@@ -35,7 +57,6 @@ export class Ownership {
     return isReturn;
   }
 
-  /** Reserves positions above this one and above all reserved before; returns the highest that must not be given. */
   async raise(atLeast: number): Promise<number> {
     const floor = Math.max(this.reserved ?? 0, atLeast);
     await this.reserve(floor + BLOCK);
@@ -55,12 +76,10 @@ export class Ownership {
     if ((await this.read())?.owner !== this.token) throw new Displaced();
   }
 
-  /** Returns the time before which nothing may expire, in milliseconds since 1970; it is in the past when all may. */
   async sweepAfter(): Promise<number> {
     return (await this.read())?.sweepAfter ?? 0;
   }
 
-  /** Lets nothing expire before that time, in milliseconds since 1970, whichever server sweeps. */
   async deferSweep(until: number): Promise<void> {
     await this.execute(`UPDATE ${TABLE} SET "sweepAfter" = CAST(? AS bigint) WHERE id = 1 AND owner = ?`, until);
   }

@@ -1,5 +1,6 @@
 import type { RemovalReason, StoredHeader, StoredKey } from '../delivery/mailbox-store.js';
 import type { ChatError } from '../protocol/chat-error.js';
+import type { SlotSet } from './slot-set.js';
 import { isFull } from './store-fault.js';
 import { rowKeyText } from './store-key.js';
 import { MAX_BATCH } from './waiting-stores.js';
@@ -95,6 +96,17 @@ export class PendingDeletes {
       batch.push(removal);
     }
     return batch;
+  }
+
+  /** Forgets all deletes. */
+  clear(): void {
+    this.waiting.clear();
+  }
+
+  /** Returns whether a row of one of these slots is to be deleted. */
+  hasAny(slots: SlotSet): boolean {
+    for (const { row } of this.waiting.values()) if (slots.has(row.mailbox)) return true;
+    return false;
   }
 
   /** Calls `onFailed` of everybody who waits. */

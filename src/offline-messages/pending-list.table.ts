@@ -1,3 +1,4 @@
+import { NEVER, type Fence } from './fence.js';
 import { OfflineMessageTable } from './offline-message.table.js';
 import type { Statements } from './statements.js';
 
@@ -20,8 +21,8 @@ const TABLE = 'holdfast_offline_message';
 
 /** The SQL of the lists: each statement reads a limited number of rows, in the order of an index. */
 export class PendingListTable extends OfflineMessageTable {
-  constructor(statements: Statements, owner: string | null = null) {
-    super(statements, owner);
+  constructor(statements: Statements, fence: Fence = NEVER) {
+    super(statements, fence);
   }
 
   /**

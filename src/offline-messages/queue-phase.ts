@@ -11,8 +11,9 @@
  * |            | as soon as something is asked for                                                            |
  * | closing    | the last rounds are running; nobody may read any more                                        |
  * | closed     | no round is running; what is asked for now is tried once                                     |
+ * | outside    | this node is not, or not any more, a member of the cluster: everything waits until it joins   |
  */
-export type QueuePhase = 'idle' | 'committing' | 'pausing' | 'resting' | 'closing' | 'closed';
+export type QueuePhase = 'idle' | 'committing' | 'pausing' | 'resting' | 'closing' | 'closed' | 'outside';
 
 /** What moves the queue from one phase to another. */
 export type QueueEvent =
@@ -27,16 +28,21 @@ export type QueueEvent =
   /** The pause is over. */
   | 'pause-over'
   /** The server is going away. */
-  | 'close';
+  | 'close'
+  /** This node is not a member of the cluster any more, and owns no rows. */
+  | 'fenced'
+  /** It has joined the cluster. */
+  | 'joined';
 
 const TRANSITIONS: Readonly<Record<QueuePhase, Partial<Record<QueueEvent, QueuePhase>>>> = {
-  idle: { asked: 'committing', close: 'closed' },
-  committing: { done: 'idle', failed: 'pausing', 'failed-empty': 'resting', close: 'closing' },
-  pausing: { 'pause-over': 'committing', close: 'closing' },
-  resting: { 'pause-over': 'committing', asked: 'committing', close: 'closing' },
+  idle: { asked: 'committing', fenced: 'outside', close: 'closed' },
+  committing: { done: 'idle', failed: 'pausing', 'failed-empty': 'resting', fenced: 'outside', close: 'closing' },
+  pausing: { 'pause-over': 'committing', fenced: 'outside', close: 'closing' },
+  resting: { 'pause-over': 'committing', asked: 'committing', fenced: 'outside', close: 'closing' },
   // What fails even now is given up: nobody is left to try it again.
   closing: { done: 'closed', failed: 'closed', 'failed-empty': 'closed' },
   closed: { asked: 'closing' },
+  outside: { joined: 'committing', close: 'closed' },
 };
 
 /** The phase after an event; the same phase where the event changes nothing. */
@@ -46,7 +52,7 @@ export function nextPhase(phase: QueuePhase, event: QueueEvent): QueuePhase {
 
 /** Rounds are running, or will be after a pause. */
 export function isRunning(phase: QueuePhase): boolean {
-  return phase !== 'idle' && phase !== 'closed';
+  return phase !== 'idle' && phase !== 'closed' && phase !== 'outside';
 }
 
 export function isPaused(phase: QueuePhase): boolean {

@@ -7,12 +7,13 @@ export class StoreCounters implements StoreCounts {
   /** Content that waits, in bytes. */
   pendingBytes = 0;
   recovered = 0;
-  handedOver = 0;
   confirmed = 0;
   expired = 0;
   purged = 0;
   evicted = 0;
   replaced = 0;
+  /** Rows that waited when their slots went to another node. */
+  handedOver = 0;
 
   /** The room that the waiting messages take, in bytes: their content, and a fixed amount for each. */
   get storedBytes(): number {
@@ -28,6 +29,20 @@ export class StoreCounters implements StoreCounts {
     this.pending -= 1;
     this.pendingBytes -= bytes;
     this[reason] += 1;
+  }
+
+  /** Slots with so many rows came to this node. */
+  tookOver(rows: number, bytes: number): void {
+    this.recovered += rows;
+    this.pending += rows;
+    this.pendingBytes += bytes;
+  }
+
+  /** Slots with so many rows went to another node. */
+  handOver(rows: number, bytes: number): void {
+    this.handedOver += rows;
+    this.pending -= rows;
+    this.pendingBytes -= bytes;
   }
 
   /** The rows were counted on the disk; those that were not known count as recovered. */

@@ -7,15 +7,16 @@
  * | refused   | uses the same connection: the database says that nothing was changed              |
  * | broken    | opens the connection again first                                                  |
  * | displaced | takes the store again and gives new positions: somebody else has written into it  |
+ * | fenced    | waits until this node has joined the cluster again                                |
  */
-export type Fault = 'locked' | 'refused' | 'broken' | 'displaced';
+export type Fault = 'locked' | 'refused' | 'broken' | 'displaced' | 'fenced';
 
 /**
  * How often a group is tried before senders are refused, with reads in between. SQLite waits 250 ms for a lock each
  * time, so eight tries are two seconds: a backup, or another process's commit, takes less. If a position is taken again
  * after new positions were given, the other writer is still writing.
  */
-const TRIES: Readonly<Record<Fault, number>> = { locked: 8, displaced: 2, refused: 1, broken: 1 };
+const TRIES: Readonly<Record<Fault, number>> = { locked: 8, displaced: 2, refused: 1, broken: 1, fenced: 1 };
 
 /** Counts how often in a row a group failed with the same fault. */
 export class TryCounter {
@@ -43,6 +44,15 @@ export class Displaced extends Error {
   }
 }
 
+/** This node is not a member of the cluster any more: its slots are others' by now. It must not write anything. */
+export class Fenced extends Error {
+  override readonly name = 'Fenced';
+
+  constructor() {
+    super('this node is not a member of the cluster any more');
+  }
+}
+
 /** Somebody else holds a lock: SQLite's; a deadlock, a serialization failure or a lock timeout of Postgres. */
 const LOCKED = /^(SQLITE_(BUSY|LOCKED)(_\w+)?|40001|40P01|55P03)$/;
 /**
@@ -58,6 +68,7 @@ const CLEAN =
  */
 export function faultOf(error: unknown): Fault {
   if (error instanceof Displaced || isTaken(error)) return 'displaced';
+  if (error instanceof Fenced) return 'fenced';
   const code = codeOf(error);
   if (LOCKED.test(code)) return 'locked';
   return CLEAN.test(code) ? 'refused' : 'broken';

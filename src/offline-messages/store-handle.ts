@@ -1,6 +1,6 @@
 import type { StoredKey } from '../delivery/mailbox-store.js';
 import type { OfflineMessageTable } from './offline-message.table.js';
-import type { Ownership } from './ownership.js';
+import type { StoreOwnership } from './ownership.js';
 
 /** The database of a handle. */
 export interface HandledDatabase {
@@ -43,7 +43,7 @@ export class StoreHandle {
 
   constructor(
     readonly table: OfflineMessageTable,
-    readonly ownership: Ownership,
+    readonly ownership: StoreOwnership,
     readonly database: HandledDatabase,
   ) {}
 
@@ -56,6 +56,19 @@ export class StoreHandle {
   /** Another row has a position that was given here, or another server has the store. */
   markDisplaced(): void {
     this.state = 'displaced';
+  }
+
+  /** Opens the session of a node that has joined. What an earlier session has left belongs to others by now. */
+  async enter(claim: () => Promise<void>): Promise<void> {
+    await this.database.reopen();
+    await claim();
+    this.unconfirmed = [];
+    this.state = 'trusted';
+  }
+
+  /** No statement of an earlier session can run any more, and none of its rows is unaccounted for. */
+  get isTrusted(): boolean {
+    return this.state === 'trusted';
   }
 
   /**
@@ -73,7 +86,7 @@ export class StoreHandle {
     } catch {
       this.state = 'broken';
     }
-    return this.state === 'trusted';
+    return this.isTrusted;
   }
 
   /**
@@ -94,8 +107,8 @@ export class StoreHandle {
   }
 
   /**
-   * Deletes these rows in one commit; returns how many were still there. Rejects with Displaced when another server has
-   * the store: it may have counted the rows by then, and would count them for ever.
+   * Deletes these rows in one commit; returns how many were still there. Rejects with Displaced or Fenced when somebody
+   * else has the store: it may have counted the rows by then, and would count them for ever.
    */
   async removeOwned(rows: readonly StoredKey[]): Promise<number> {
     const removed = await this.table.remove(rows);

@@ -2,11 +2,12 @@ import { Logger } from '@nestjs/common';
 import type { StoredHeader, StoredMessage } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import type { MailboxUsage } from './mailbox-usage.js';
+import type { SlotSet } from './slot-set.js';
 import { PendingDeletes } from './pending-deletes.js';
 import { settle, StoreBatch } from './store-batch.js';
 import type { StoreCounters } from './store-counters.js';
 import type { Commit, StoreEvents } from './store-events.js';
-import { faultOf, type Fault } from './store-fault.js';
+import { faultOf, Fenced, type Fault } from './store-fault.js';
 import { errors } from '../protocol/chat-error.js';
 import type { StoreHandle } from './store-handle.js';
 import { StoreHealth } from './store-health.js';
@@ -72,12 +73,42 @@ export class StoreWriter {
     return highest;
   }
 
+  /** Slots in which so much waits came to this node. */
+  tookOver({ count, bytes }: { count: number; bytes: number }): void {
+    this.counters.tookOver(count, bytes);
+    this.usage.invalidateAll();
+  }
+
+  /** Slots in which so much waits go to another node. */
+  handOver({ count, bytes }: { count: number; bytes: number }): void {
+    this.counters.handOver(count, bytes);
+    this.usage.invalidateAll();
+  }
+
+  /** Nothing of these slots waits or is unaccounted for. To be asked between two commits. */
+  isDoneWith(slots: SlotSet): boolean {
+    return this.handle.isTrusted && !this.stores.hasAny(slots) && !this.deletes.hasAny(slots);
+  }
+
+  /**
+   * This node was fenced: forgets all that waits, without a word to the senders, and counts the rows as handed over.
+   * Those who wait for deletes are told that it failed.
+   */
+  abandon(): void {
+    this.stores.clear();
+    this.deletes.fail(errors.notRead(new Fenced()));
+    this.deletes.clear();
+    this.counters.handOver(this.counters.pending, this.counters.pendingBytes);
+    this.usage.invalidateAll();
+    this.callRoomListeners();
+  }
+
   /** Runs one round of commits; returns the fault of the first that failed, null when none did. */
   async write(): Promise<Fault | null> {
     const broken = await this.attempt(() => this.handle.recover((byServer) => this.renew(byServer)));
     if (broken) return broken;
     const stores = await this.attempt(() => this.commitStores());
-    if (stores === 'locked' || stores === 'displaced') return stores;
+    if (stores === 'locked' || stores === 'displaced' || stores === 'fenced') return stores;
     // Deletes may succeed on a full disk, and make room.
     const deletes = await this.attempt(() => this.commitDeletes());
     if (stores ?? deletes) return stores ?? deletes;

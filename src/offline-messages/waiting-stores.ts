@@ -1,4 +1,5 @@
 import type { StoreRequest } from '../delivery/mailbox-store.js';
+import type { SlotSet } from './slot-set.js';
 
 /** Rows in one statement. 100 rows in a statement reach 33,000 rows/s, 1,000 reach 51,000, and more gain nothing. */
 export const MAX_BATCH = 1_000;
@@ -61,6 +62,17 @@ export class WaitingStores {
   putBack(requests: readonly StoreRequest[]): void {
     this.requests.unshift(...requests);
     for (const request of requests) this.content += request.bytes;
+  }
+
+  /** Forgets all requests. */
+  clear(): void {
+    this.requests = [];
+    this.content = 0;
+  }
+
+  /** Returns whether a message for one of these slots waits. */
+  hasAny(slots: SlotSet): boolean {
+    return this.requests.some(({ mailbox }) => slots.has(mailbox));
   }
 
   /** Removes and returns the requests that were not accepted yet and so may be refused. */

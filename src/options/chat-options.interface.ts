@@ -214,7 +214,8 @@ export interface ChatOptions {
 
   /**
    * Time limit of closing all connections when the server stops, in milliseconds. Clients are told over the first half
-   * at most, and cut off at the end. With few clients it is over at once. Range: 100 to 600,000.
+   * at most, and cut off at the end. With few clients it is over at once. Before that, a node of a cluster lets the
+   * others take over, for half of this time at most. Range: 100 to 600,000.
    * @default 5_000
    */
   drainMs: number;

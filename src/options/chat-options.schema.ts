@@ -127,7 +127,8 @@ export const OPTION_GROUPS = {
   Shutdown: {
     drainMs: whole(100, 10 * MINUTE_MS).default(5 * SECOND_MS).describe(`
       Time limit of closing all connections when the server stops, in milliseconds. Clients are told over the first
-      half at most, and cut off at the end. With few clients it is over at once.`),
+      half at most, and cut off at the end. With few clients it is over at once. Before that, a node of a cluster lets
+      the others take over, for half of this time at most.`),
   },
 };
 

@@ -12,7 +12,15 @@ export const MODULE_OPTIONS = Symbol.for('holdfast:module-options');
 export const TEST_OPTIONS = Symbol.for('holdfast:test-options');
 
 /** Options that other rooms check. */
-const OPTIONS_OF_OTHER_ROOMS = ['authenticate', 'adminToken', 'insecure', 'authorize', 'database', 'outgoing'];
+const OPTIONS_OF_OTHER_ROOMS = [
+  'authenticate',
+  'adminToken',
+  'insecure',
+  'authorize',
+  'database',
+  'outgoing',
+  'cluster',
+];
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<object>()
   .setFactoryMethodName('createChatOptions')

@@ -208,6 +208,11 @@ export const errors = {
 
   goingAway: () => new ChatError('STORE_UNAVAILABLE', 'the server is going away; try again later'),
 
+  noHome: () =>
+    new ChatError('STORE_UNAVAILABLE', 'the node that has this mailbox cannot be reached; send it again later'),
+
+  nodeSilent: () => new ChatError('STORE_UNAVAILABLE', 'a node of the cluster does not answer; try again later'),
+
   notAllowed: (id: string | undefined) =>
     new ChatError('NOT_ALLOWED', 'the application does not allow it; do not send it again', { id }),
 

@@ -8,5 +8,5 @@ export async function ownedTable(store: DataSource): Promise<PendingListTable> {
   const statements = new Statements(store);
   const ownership = new Ownership(statements);
   await ownership.take();
-  return new PendingListTable(statements, ownership.token);
+  return new PendingListTable(statements, ownership.fence);
 }

@@ -15,7 +15,7 @@ export type Mishap =
 export class PostgresProxy {
   private readonly sockets = new Set<Socket>();
   private armed: { readonly statement: string; readonly mishap: Mishap } | null = null;
-  private silent = false;
+  private state: 'forwarding' | 'silent' | 'refusing' = 'forwarding';
   private held: { readonly server: Socket; readonly chunk: Buffer }[] = [];
   /** How many statements were hit. */
   mishaps = 0;
@@ -49,7 +49,21 @@ export class PostgresProxy {
 
   /** From here on nothing is forwarded any more, on any connection. */
   silence(): void {
-    this.silent = true;
+    this.state = 'silent';
+  }
+
+  /** Resets all connections, and every new one; resolves when the server has noticed. */
+  async hangUp(): Promise<void> {
+    this.state = 'refusing';
+    const closed = [...this.sockets].map((socket) => once(socket, 'close'));
+    for (const socket of this.sockets) socket.destroy();
+    await Promise.all(closed);
+  }
+
+  /** Forwards again what comes on new connections; those from before are reset. */
+  goOn(): void {
+    this.state = 'forwarding';
+    for (const socket of this.sockets) socket.destroy();
   }
 
   /**
@@ -73,6 +87,7 @@ export class PostgresProxy {
 
   private relay(client: Socket): void {
     this.connections += 1;
+    if (this.state === 'refusing') return void client.on('error', () => undefined).destroy();
     const server = connect(this.target);
     let mishap: Mishap | null = null;
     for (const socket of [client, server]) {
@@ -81,7 +96,7 @@ export class PostgresProxy {
       socket.on('close', () => this.sockets.delete(socket));
     }
     client.on('data', (chunk) => {
-      if (this.silent) return;
+      if (this.state === 'silent') return;
       if (!mishap && this.armed && chunk.includes(this.armed.statement)) {
         ({ mishap } = this.armed);
         this.armed = null;
@@ -91,11 +106,12 @@ export class PostgresProxy {
       else server.write(chunk);
     });
     server.on('data', (chunk) => {
+      if (this.state === 'silent') return;
       if (mishap === null) client.write(chunk);
       else if (mishap === 'reset-answer') client.resetAndDestroy();
     });
     client.on('close', () => mishap === null && server.destroy());
     client.on('end', () => mishap === null && server.end());
-    server.on('close', () => mishap === null && client.destroy());
+    server.on('close', () => mishap === null && this.state !== 'silent' && client.destroy());
   }
 }

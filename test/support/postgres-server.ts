@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DataSource } from 'typeorm';
 import { withDeadline } from './deadline.js';
+import { signalAll } from './signal-all.js';
 
 /** Postgres refuses to run as root. When the tests run as root, it runs as nobody. */
 const NOBODY = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
@@ -75,7 +76,17 @@ export class PostgresServer {
     await withDeadline(ended, () => 'Postgres ends');
   }
 
+  /** Suspends it with all its sessions, as a machine that stands still. */
+  async freeze(): Promise<void> {
+    await signalAll(this.child!.pid!, 'SIGSTOP');
+  }
+
+  async thaw(): Promise<void> {
+    if (this.child) await signalAll(this.child.pid!, 'SIGCONT');
+  }
+
   async dispose(): Promise<void> {
+    await this.thaw();
     await this.stop('SIGQUIT');
     await rm(this.folder, { recursive: true, force: true });
   }

@@ -33,8 +33,8 @@ export class AddMessageExtras1795790000001 implements MigrationInterface {
   }
 }
 
-/** The schema of the table with a dot behind it. A data source with the option `schema` may look elsewhere first. */
-async function schemaOf(queryRunner: QueryRunner): Promise<string> {
+/** The schema of the store with a dot behind it. A data source with the option `schema` may look elsewhere first. */
+export async function schemaOf(queryRunner: QueryRunner): Promise<string> {
   const schema = (await queryRunner.getTable('holdfast_offline_message'))?.schema;
   return schema === undefined ? '' : `"${schema.replaceAll('"', '""')}".`;
 }

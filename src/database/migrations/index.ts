@@ -4,6 +4,7 @@ import { CreateStoreState1795688566123 } from './1795688566123-create-store-stat
 import { CreateNotices1795780000000 } from './1795780000000-create-notices.js';
 import { AddMessageExtras1795790000001 } from './1795790000001-add-message-extras.js';
 import { CreateLastSeen1796052417306 } from './1796052417306-create-last-seen.js';
+import { CreateCluster1796140000000 } from './1796140000000-create-cluster.js';
 
 /** In the order in which they run. A list, not a pattern: it is the same in source, build and tests. */
 export const migrations = [
@@ -13,6 +14,7 @@ export const migrations = [
   CreateNotices1795780000000,
   AddMessageExtras1795790000001,
   CreateLastSeen1796052417306,
+  CreateCluster1796140000000,
 ];
 
 /**
