@@ -42,6 +42,7 @@ export default {
     project('e2e', ['<rootDir>/test/e2e/**/*.e2e-spec.ts']),
     project('built', ['<rootDir>/test/built/*.e2e-spec.ts']),
     project('browser', ['<rootDir>/test/browser/*.e2e-spec.ts']),
+    project('cluster', ['<rootDir>/test/cluster/*.e2e-spec.ts']),
     project('crash', ['<rootDir>/test/crash/*.e2e-spec.ts']),
   ],
   testTimeout: 30_000,

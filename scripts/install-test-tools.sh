@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what tests drive and npm does not bring: Chromium, Firefox and WebKitGTK, strace to see every fsync, Postgres. A
-# machine that can't have them is told what it does not test; CI fails.
+# Installs what tests drive and npm does not bring: Chromium, Firefox and WebKitGTK, strace to see every fsync, Postgres,
+# Redis. A machine that can't have them is told what it does not test; CI fails.
 set -euo pipefail
 
 missing=()
@@ -9,6 +9,7 @@ command -v firefox-esr >/dev/null || missing+=(firefox-esr)
 command -v WebKitWebDriver >/dev/null || missing+=(webkit2gtk-driver)
 command -v xvfb-run >/dev/null || missing+=(xvfb xauth)
 command -v strace >/dev/null || missing+=(strace)
+command -v redis-server >/dev/null || missing+=(redis-server)
 # Debian keeps the server out of the PATH, in a folder of its version.
 if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
   missing+=(postgresql)
@@ -45,6 +46,7 @@ cat >&2 <<MESSAGE
   *** WebKitGTK.
   *** NOT TESTED without strace: that a receipt comes after its fsync (test/crash/durability).
   *** FAILS without postgresql: that the store keeps its promises on Postgres (test/e2e/store, test/built/migrations).
+  *** FAILS without redis-server: that nodes find each other over Redis (test/e2e/cluster).
   *** Install them by hand so that the commands are found, then run the tests again.
 
 MESSAGE

@@ -9,8 +9,10 @@ import { ObservabilityModule } from './observability/observability.module.js';
 /** The standalone server: the chat with the settings of the environment, and its observability. */
 @Module({})
 export class AppModule {
-  static forRoot({ path, databaseUrl, chat, authentication }: Settings): DynamicModule {
-    const chatModule = ChatModule.forRoot({ ...chat, ...authentication, path, database: storeOptions(databaseUrl) });
+  static forRoot({ path, databaseUrl, cluster, chat, authentication }: Settings): DynamicModule {
+    const database = storeOptions(databaseUrl);
+    const node = cluster && { cluster: cluster.redis === null ? true : { bus: { redis: cluster.redis } } };
+    const chatModule = ChatModule.forRoot({ ...chat, ...authentication, path, database, ...node });
     return {
       module: AppModule,
       imports: [chatModule, ObservabilityModule.register(chatModule)],

@@ -17,6 +17,7 @@ export {
 } from './chat/chat-events.js';
 export { ChatWsAdapter, type ChatWsAdapterOptions } from './gateway/chat-ws.adapter.js';
 export type { Amendment, Authorize, AuthorizeRequest, Verdict } from './gateway/policy.js';
+export type { ClusterOptions } from './cluster/cluster.options.js';
 export type { Authenticator, Principal } from './authentication/authenticator.js';
 export { AuthenticationOptions } from './authentication/authentication.options.js';
 export { jwt, type JwtOptions } from './authentication/jwt.authenticator.js';

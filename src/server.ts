@@ -3,7 +3,6 @@ import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import * as swagger from '@nestjs/swagger';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -17,8 +16,10 @@ import { bodyLimitOf } from './admin/rest-entry.js';
 import { AppModule } from './app.module.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
 import { trusted } from './authentication/trusted.authenticator.js';
+import { titleOfCluster } from './cluster/cluster.options.js';
 import { readEnvironment, readLogFormat, type Settings } from './config/environment.js';
 import { titleOf } from './database/database-option.js';
+import { packageVersion } from './options/package-version.js';
 import { storeOptions } from './database/store-options.js';
 import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { HandshakeService } from './handshake/handshake.service.js';
@@ -148,8 +149,9 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<NestExpressAp
   logger.setLogLevels(['log', 'warn', 'error', 'fatal']);
   const { address, family, port } = server.address() as AddressInfo;
   const host = family === 'IPv6' ? `[${address}]` : address;
+  const cluster = settings.cluster ? `; this is ${titleOfCluster(settings.cluster)}` : '';
   new Logger('Holdfast').log(
-    `listening on http://${host}:${port} ${howUsersAreKnown(settings)}; connect to ws://${host}:${port}${settings.path}${addressOf(settings)}; messages wait in ${titleOf(storeOptions(settings.databaseUrl))}`,
+    `listening on http://${host}:${port} ${howUsersAreKnown(settings)}; connect to ws://${host}:${port}${settings.path}${addressOf(settings)}; messages wait in ${titleOf(storeOptions(settings.databaseUrl))}${cluster}`,
   );
   return app;
 }
@@ -251,9 +253,4 @@ export function documentOf(app: INestApplication): swagger.OpenAPIObject {
     .addBearerAuth()
     .build();
   return swagger.SwaggerModule.createDocument(app, description);
-}
-
-function packageVersion(): string {
-  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -2,6 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { HELD_MOVES } from '../src/delivery/held-message.js';
 import { READER_MOVES } from '../src/delivery/mailbox-reader.js';
+import { OWN_VARIABLES } from '../src/config/environment.js';
+import { VARIABLES } from '../src/config/variables.js';
+import { COUNTERS, GAUGES } from '../src/observability/cluster-metrics.js';
 import { nextPhase, type QueueEvent, type QueuePhase } from '../src/offline-messages/queue-phase.js';
 import { CLOSE_CODES, BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../src/protocol/close-code.js';
 
@@ -81,6 +84,24 @@ describe('client/README.md', () => {
   });
 });
 
+describe('docs/cluster.md and compose.yaml', () => {
+  const root = join(import.meta.dirname, '..');
+  const read = (path: string) => readFileSync(join(root, path), 'utf8');
+  const texts = ['docs/cluster.md', 'compose.yaml'].map(read);
+
+  it('name variables that the server knows', () => {
+    const known = [...VARIABLES.values(), ...OWN_VARIABLES];
+    const named = texts.flatMap((text) => text.match(/\bCHAT_[A-Z_]+/g)!);
+    expect(named.filter((name) => !known.includes(name))).toEqual([]);
+  });
+
+  it('name every metric of a cluster, and no other', () => {
+    const named = new Set([...texts[0]!.matchAll(/`holdfast_cluster_(\w+)`/g)].map(([, name]) => name!));
+    const shown = [...GAUGES, ...COUNTERS].map(([name]) => name);
+    expect([...named].toSorted()).toEqual([...shown, 'packets_refused_total'].toSorted());
+  });
+});
+
 describe('docs/internals.md', () => {
   const root = join(import.meta.dirname, '..');
   const internals = readFileSync(join(root, 'docs/internals.md'), 'utf8');
@@ -116,8 +137,9 @@ describe('docs/internals.md', () => {
   });
 
   it('has the states and phases of the code, and where each leads', () => {
-    const events: QueueEvent[] = ['asked', 'done', 'failed', 'failed-empty', 'pause-over', 'close'];
-    const phases: QueuePhase[] = ['idle', 'committing', 'pausing', 'resting', 'closing', 'closed'];
+    const ofServer: QueueEvent[] = ['asked', 'done', 'failed', 'failed-empty', 'pause-over', 'close'];
+    const events: QueueEvent[] = [...ofServer, 'fenced', 'joined'];
+    const phases: QueuePhase[] = ['idle', 'committing', 'pausing', 'resting', 'closing', 'closed', 'outside'];
     const led = (phase: QueuePhase) =>
       new Set(events.map((event) => nextPhase(phase, event)).filter((next) => next !== phase));
     const tables = [HELD_MOVES, READER_MOVES, Object.fromEntries(phases.map((phase) => [phase, [...led(phase)]]))];

@@ -15,8 +15,16 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   'database/sqlite-store.ts': ['name', 'LOCK_WAIT_MS[options.type]', 'logBytes', 'logPages'],
   'database/disk-room.ts': ['name'],
   'database/store-lock.ts': ['waitMs'],
+  // Constant expressions of offline-messages/slot.ts and of postgres-session.ts.
+  'database/cluster-tables.ts': ['slotSql'],
+  'database/postgres-session.ts': ['sessionLockSql'],
+  'database/node-session.ts': ['sessionLockSql'],
+  'cluster/node.table.ts': ['sessionLockSql'],
   // The schema of the table, from the options of the data source.
   'database/migrations/1795790000001-add-message-extras.ts': ['schema'],
+  'database/migrations/1796140000000-create-cluster.ts': ['schema'],
+  // The name of a channel: a digest and a number.
+  'cluster/postgres-bus.ts': ['this.channelOf(node)'],
   // Words of the dialect, which are constants of its own.
   'offline-messages/offline-message.table.ts': [
     'this.dialect.items',
@@ -24,10 +32,12 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
     'this.dialect.asJson(MESSAGE, EXTRAS)',
     'whole',
     'HEADER', // A constant of message-columns.ts.
+    'this.fence.sql',
+    'this.ofSlots',
   ],
-  'offline-messages/last-seen.ts': ['this.statements.dialect.items'],
-  'offline-messages/message-extras.table.ts': ['HEADER', 'this.statements.dialect.items'],
-  'offline-messages/notice.table.ts': ['this.dialect.items'],
+  'offline-messages/last-seen.ts': ['this.statements.dialect.items', 'this.ofSlots'],
+  'offline-messages/message-extras.table.ts': ['HEADER', 'this.statements.dialect.items', 'this.ofSlots'],
+  'offline-messages/notice.table.ts': ['this.dialect.items', 'this.fence.sql', 'slotSql'],
   'offline-messages/statements.ts': ['this.dialect.marked'],
   // The schema of the application's data source, quoted, and what differs between databases; `sql` is made of them.
   'outgoing/outgoing-table.ts': ['this.name', 'this.values', 'this.skipLocked', 'this.dialect.marked', 'sql'],

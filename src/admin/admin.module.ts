@@ -12,6 +12,7 @@ import { SocketPathController } from './socket-path.controller.js';
 import { StatsController } from './stats.controller.js';
 import { TicketsController } from './tickets.controller.js';
 import { UsersController } from './users.controller.js';
+import { WholeChat } from './whole-chat.js';
 
 /** The REST calls of an operator, below the path of the chat [protocol 7]. */
 @Module({})
@@ -29,7 +30,15 @@ export class AdminModule {
         TicketsController,
         SocketPathController,
       ],
-      providers: [AdministratorGuard, PageAccess, RestEntry, RestPaths, { provide: REST_PATH, useValue: path }],
+      providers: [
+        AdministratorGuard,
+        PageAccess,
+        RestEntry,
+        RestPaths,
+        WholeChat,
+        { provide: REST_PATH, useValue: path },
+      ],
+      exports: [WholeChat],
     };
   }
 }

@@ -32,13 +32,13 @@ const CALLS: readonly ControllerCalls[] = [
       summary: 'Show a connection',
       params: { id: connectionId },
       replies: { 200: ['The connection.', connectionDto] },
-      refusals: [404],
+      refusals: [404, 503],
     },
     close: {
       summary: 'Close a connection',
       params: { id: connectionId },
       replies: { 204: ['The connection is closed with 4403.'] },
-      refusals: [404],
+      refusals: [404, 503],
     },
   }),
   callsOf(UsersController, 'users', {
@@ -52,7 +52,7 @@ const CALLS: readonly ControllerCalls[] = [
       summary: 'Close all connections of a user',
       params: { user: userName },
       replies: { 200: ['How many connections were closed, with 4403.', closedDto] },
-      refusals: [400],
+      refusals: [400, 503],
     },
   }),
   callsOf(PendingController, 'pending', {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Connection } from '../connections/connection.js';
 import { toIsoTime } from '../protocol/message.js';
 import { connectionId, cursorOf, pageLimit, pageOf, time, userName } from './fields.js';
+import type { SeenConnection } from './whole-chat.js';
 
 export const connectionQuery = z.object({
   user: userName.optional(),
@@ -22,19 +22,22 @@ export const connectionDto = z.object({
   bufferedBytes: z.number().meta({ description: 'Bytes that are not sent yet.', example: 0 }),
 });
 
-export const connectionPage = pageOf(connectionDto, 'Open connections, of this user if one is named.');
+export const connectionPage = pageOf(connectionDto, 'Open connections, of this user if one is named.').extend({
+  missing: z
+    .array(z.number())
+    .optional()
+    .describe('In a cluster: the nodes that did not answer within a second; their connections are left out.'),
+});
 
-export function toConnectionDto(connection: Connection, inFlight: number): z.infer<typeof connectionDto> {
-  return {
-    id: connection.id,
-    user: connection.user,
-    protocol: connection.protocol,
-    remoteAddress: connection.remoteAddress,
-    connectedAt: toIsoTime(connection.connectedAt),
-    lastSeenAt: toIsoTime(connection.lastSeenAt),
-    sent: connection.sent,
-    received: connection.received,
-    inFlight,
-    bufferedBytes: connection.bufferedBytes,
-  };
+export function toConnectionDto({
+  id,
+  user,
+  protocol,
+  remoteAddress,
+  connectedAt,
+  lastSeenAt,
+  ...counters
+}: SeenConnection): z.infer<typeof connectionDto> {
+  const times = { connectedAt: toIsoTime(connectedAt), lastSeenAt: toIsoTime(lastSeenAt) };
+  return { id, user, protocol, remoteAddress, ...times, ...counters };
 }

@@ -1,6 +1,5 @@
 import { Delete, Get, Inject, Param, Query } from '@nestjs/common';
 import { z } from 'zod';
-import { mailboxKeyOf } from '../delivery/mailbox-store.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { AdminController } from './admin-controller.decorator.js';
 import { encodeCursor, messageId, userName } from './fields.js';
@@ -14,11 +13,15 @@ import {
   toPendingMessageDto,
 } from './pending.dto.js';
 import { SchemaPipe } from './schema.pipe.js';
+import { WholeChat } from './whole-chat.js';
 
 /** Lists and deletes what waits in the store. */
 @AdminController('pending')
 export class PendingController {
-  constructor(@Inject(OfflineMessageService) private readonly offlineMessages: OfflineMessageService) {}
+  constructor(
+    @Inject(OfflineMessageService) private readonly offlineMessages: OfflineMessageService,
+    @Inject(WholeChat) private readonly chat: WholeChat,
+  ) {}
 
   @Get()
   async mailboxes(
@@ -57,7 +60,7 @@ export class PendingController {
 
   @Delete(':user')
   async purge(@Param('user', new SchemaPipe(userName)) user: string): Promise<z.infer<typeof purgeDto>> {
-    return { purged: await this.offlineMessages.purge(mailboxKeyOf(user)) };
+    return { purged: await this.chat.purge(user) };
   }
 
   @Delete(':user/:from/:id')
@@ -66,6 +69,6 @@ export class PendingController {
     @Param('from', new SchemaPipe(userName)) from: string,
     @Param('id', new SchemaPipe(messageId)) id: string,
   ): Promise<z.infer<typeof purgeDto>> {
-    return { purged: await this.offlineMessages.purge(mailboxKeyOf(user), { from, id }) };
+    return { purged: await this.chat.purge(user, { from, id }) };
   }
 }

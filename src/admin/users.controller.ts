@@ -1,11 +1,11 @@
 import { Delete, Get, Inject, Param } from '@nestjs/common';
 import { z } from 'zod';
-import { ConnectionService } from '../connections/connection.service.js';
 import { Delivery } from '../delivery/delivery.js';
 import { toIsoTime } from '../protocol/message.js';
 import { AdminController } from './admin-controller.decorator.js';
 import { time, userName } from './fields.js';
 import { SchemaPipe } from './schema.pipe.js';
+import { WholeChat } from './whole-chat.js';
 
 export const userDto = z.object({
   user: z.string().meta({ example: 'bob' }),
@@ -21,14 +21,13 @@ export const closedDto = z.object({ closed: z.number().meta({ example: 1 }) });
 @AdminController('users')
 export class UsersController {
   constructor(
-    @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(WholeChat) private readonly chat: WholeChat,
     @Inject(Delivery) private readonly delivery: Delivery,
   ) {}
 
   @Get(':user')
   async one(@Param('user', new SchemaPipe(userName)) user: string): Promise<z.infer<typeof userDto>> {
-    const connections = this.connections.ofUser(user).length;
-    const lastSeenAt = await this.delivery.lastSeenOf(user);
+    const { connections, lastSeenAt } = await this.chat.seenOf(user);
     return {
       user,
       online: connections > 0,
@@ -39,7 +38,7 @@ export class UsersController {
   }
 
   @Delete(':user/connections')
-  disconnect(@Param('user', new SchemaPipe(userName)) user: string): z.infer<typeof closedDto> {
-    return { closed: this.connections.disconnect(user, 'disconnected by an administrator') };
+  async disconnect(@Param('user', new SchemaPipe(userName)) user: string): Promise<z.infer<typeof closedDto>> {
+    return { closed: await this.chat.disconnect(user, 'disconnected by an administrator') };
   }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { Nodes } from '../nodes/nodes.js';
 import { resolveChatOptions } from '../options/chat.options.js';
 import { resolveAuthenticationOptions, type AuthenticationOptions } from './authentication.options.js';
 import { AuthenticationService } from './authentication.service.js';
@@ -6,7 +7,7 @@ import { Tickets } from './tickets.js';
 
 function serviceWith(options: Partial<AuthenticationOptions>): AuthenticationService {
   const chat = resolveChatOptions();
-  return new AuthenticationService(resolveAuthenticationOptions(options), chat, new Tickets(chat));
+  return new AuthenticationService(resolveAuthenticationOptions(options), chat, new Tickets(chat, new Nodes()));
 }
 
 const requestAt = (localAddress: string | undefined, headers = {}) =>

@@ -12,7 +12,7 @@ import type { ProvenPrincipal } from './authenticator.js';
 import { bearerOf, queryOf, requestWith, userNamedBy } from './credentials.js';
 import { asksForOwnMachine, cameByLoopback } from './own-machine.js';
 import { ReportedRefusal } from './reported-refusal.js';
-import { Tickets } from './tickets.js';
+import { Tickets, type TicketUse } from './tickets.js';
 import { trusted } from './trusted.authenticator.js';
 
 /** Who makes a REST call. */
@@ -52,11 +52,10 @@ export class AuthenticationService implements OnApplicationBootstrap {
    * Returns who opens a connection; throws a HandshakeRefusal. A ticket of the request is `used`, or `kept` for a later
    * handshake.
    */
-  async authenticate(request: IncomingMessage, ticketIs: 'used' | 'kept' = 'used'): Promise<ProvenPrincipal> {
+  async authenticate(request: IncomingMessage, ticketIs: TicketUse = 'used'): Promise<ProvenPrincipal> {
     const query = queryOf(request);
     const ticket = query.get('ticket');
-    const ofTicket = (text: string) => (ticketIs === 'used' ? this.tickets.redeem(text) : this.tickets.find(text));
-    const principal = ticket === null ? await this.ask(request) : ofTicket(ticket);
+    const principal = await (ticket === null ? this.ask(request) : this.tickets.redeem(ticket, ticketIs));
     const named = userNamedBy(query);
     if (named !== null && named !== principal.user) {
       throw refusals.otherUser();

@@ -1,6 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { createHash, randomBytes } from 'node:crypto';
+import { Nodes, type Call } from '../nodes/nodes.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
+import { ChatError } from '../protocol/chat-error.js';
 import { refusals } from '../protocol/handshake-refusal.js';
 import type { ProvenPrincipal } from './authenticator.js';
 
@@ -21,9 +23,17 @@ export interface Ticket {
   readonly expiresAt: number;
 }
 
+/** Whether a ticket is gone after it was shown. */
+export type TicketUse = 'used' | 'kept';
+
+/** A ticket of a node of a cluster: the id of the node, and 32 random bytes. */
+const OF_NODE = /^(\d{1,15})\.[\w-]{43}$/;
+
+const REDEEM: Call<readonly [ticket: string, use: TicketUse], ProvenPrincipal | null> = { name: 'ticket' };
+
 /**
  * One-time tickets for clients that cannot set a header, such as browsers. A ticket is issued by REST and used in
- * `?ticket=`. Tickets are in memory: they are lost with a restart, and are valid only on the server that issued them.
+ * `?ticket=`. Tickets are in memory: they are lost with a restart. Other nodes of a cluster ask the one that issued it.
  */
 @Injectable()
 export class Tickets {
@@ -32,7 +42,12 @@ export class Tickets {
   /** When the tickets of each user expire, the next one first. */
   private readonly endsByUser = new Map<string, number[]>();
 
-  constructor(@Inject(CHAT_OPTIONS) private readonly options: ChatOptions) {}
+  constructor(
+    @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
+    @Inject(Nodes) private readonly nodes: Nodes,
+  ) {
+    nodes.handle(REDEEM, ([ticket, use]) => this.here(ticket, use));
+  }
 
   /**
    * Issues a ticket for one connection of this principal. Refused with 401 if the principal's credentials have expired,
@@ -49,7 +64,8 @@ export class Tickets {
     const ends = this.endsByUser.get(principal.user) ?? [];
     if (ends.length >= MAX_TICKETS_PER_USER) throw refusals.tooManyTickets('user', ends[0]! - now);
     if (this.waiting.size >= MAX_TICKETS) throw refusals.tooManyTickets('all', TICKET_MS);
-    const ticket = randomBytes(32).toString('base64url');
+    const secret = randomBytes(32).toString('base64url');
+    const ticket = this.nodes.cluster ? `${this.nodes.cluster.self}.${secret}` : secret;
     const expiresAt = now + TICKET_MS;
     this.waiting.set(hashOf(ticket), { principal, expiresAt });
     this.endsByUser.set(principal.user, [...ends, expiresAt]);
@@ -57,20 +73,31 @@ export class Tickets {
   }
 
   /**
-   * Returns whose ticket this is, and removes it, even if it has expired. Refused with 401 if it is unknown or has
-   * expired.
+   * Returns whose ticket this is; when it is `used` it is gone, even if it has expired. Refused with 401 if it is unknown
+   * or has expired, or if the node that issued it does not answer.
    */
-  redeem(ticket: string): ProvenPrincipal {
-    const found = this.takeOut(hashOf(ticket));
-    if (!found || found.expiresAt <= this.options.clock.now()) throw refusals.unauthorized();
-    return found.principal;
+  async redeem(ticket: string, use: TicketUse): Promise<ProvenPrincipal> {
+    const principal = this.here(ticket, use) ?? (await this.elsewhere(ticket, use));
+    if (!principal) throw refusals.unauthorized();
+    return principal;
   }
 
-  /** Returns whose ticket this is, which stays as it was. Refused with 401 if it is unknown or has expired. */
-  find(ticket: string): ProvenPrincipal {
-    const found = this.waiting.get(hashOf(ticket));
-    if (!found || found.expiresAt <= this.options.clock.now()) throw refusals.unauthorized();
-    return found.principal;
+  private here(ticket: string, use: TicketUse): ProvenPrincipal | null {
+    const hash = hashOf(ticket);
+    const found = use === 'used' ? this.takeOut(hash) : this.waiting.get(hash);
+    return found && found.expiresAt > this.options.clock.now() ? found.principal : null;
+  }
+
+  private async elsewhere(ticket: string, use: TicketUse): Promise<ProvenPrincipal | null> {
+    const node = Number(OF_NODE.exec(ticket)?.[1]);
+    if (!this.nodes.cluster || Number.isNaN(node) || node === this.nodes.cluster.self) return null;
+    try {
+      return await this.nodes.at(node, REDEEM, [ticket, use]);
+    } catch (error) {
+      // The node is gone, and its tickets with it; or it does not answer, and the client gets a new one.
+      if (error instanceof ChatError) return null;
+      throw error;
+    }
   }
 
   private takeOut(hash: string) {

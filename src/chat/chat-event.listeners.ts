@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { ConnectionService } from '../connections/connection.service.js';
+import { WholeChat } from '../admin/whole-chat.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { inNoContext } from '../options/no-context.js';
@@ -18,7 +18,7 @@ export class ChatEventListeners implements OnModuleInit {
 
   constructor(
     @Inject(ListeningProviders) private readonly listening: ListeningProviders,
-    @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(WholeChat) private readonly chat: WholeChat,
     @Inject(DeliveryService) private readonly delivery: DeliveryService,
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
     @Inject(OutgoingService) private readonly outgoing: OutgoingService,
@@ -36,10 +36,14 @@ export class ChatEventListeners implements OnModuleInit {
   }
 
   private hearConnections(): void {
-    this.connections.connected.on((connection) => this.emit('connected', connection.info()));
-    this.connections.disconnected.on((connection) =>
-      this.emit('disconnected', { ...connection.info(), online: this.isOnline(connection.user) }),
-    );
+    const { connections } = this.chat;
+    connections.connected.on((connection) => this.emit('connected', connection.info()));
+    connections.disconnected.on((connection) => {
+      const info = connection.info();
+      const online = this.chat.isStillOnline(connection.user);
+      if (typeof online === 'boolean') this.emit('disconnected', { ...info, online });
+      else void online.then((elsewhere) => this.emit('disconnected', { ...info, online: elsewhere }));
+    });
   }
 
   private hearMessages(): void {
@@ -47,7 +51,7 @@ export class ChatEventListeners implements OnModuleInit {
     if (this.hasAny('accepted')) ledger.accepted.on((message) => this.emit('accepted', toChatMessage(message)));
     if (this.hasAny('stored')) {
       ledger.stored.on((message) =>
-        this.emit('stored', { ...toChatMessage(message), online: this.isOnline(message.to) }),
+        this.emit('stored', { ...toChatMessage(message), online: this.chat.isOnlineAtHome(message.to) }),
       );
     }
     if (this.hasAny('confirmed')) {
@@ -58,10 +62,6 @@ export class ChatEventListeners implements OnModuleInit {
     this.store.removed.on(({ id, from, to, sentAt }, reason) => {
       if (reason !== 'confirmed') this.emit(reason, { id, from, to, sentAt });
     });
-  }
-
-  private isOnline(user: string): boolean {
-    return this.connections.openOf(user).length > 0;
   }
 
   private emit<Name extends keyof ChatEvents>(name: Name, event: ChatEvents[Name]): void {

@@ -1,6 +1,7 @@
 import type { ConfigurableModuleAsyncOptions } from '@nestjs/common';
 import type { DataSourceOptions } from 'typeorm';
 import type { AuthenticationOptions } from '../authentication/authentication.options.js';
+import type { ClusterOptions } from '../cluster/cluster.options.js';
 import type { Authorize } from '../gateway/policy.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import type { OutgoingOptions } from '../outgoing/outgoing.options.js';
@@ -24,6 +25,12 @@ export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<Authent
    * @default none: nothing can be sent in a transaction
    */
   outgoing?: OutgoingOptions;
+  /**
+   * Makes this process a node of a cluster: all processes with this option on one database are one chat. The database
+   * has to be Postgres. `{ bus: { redis: 'redis://…' } }` has the nodes speak over Redis instead of Postgres.
+   * @default false: this process is the only server of its database
+   */
+  cluster?: boolean | ClusterOptions;
 }
 
 /** What Nest needs to know before a factory of the options runs. */

@@ -22,6 +22,7 @@ import { AUTHORIZE, type Authorize } from '../gateway/policy.js';
 import { HandshakeModule } from '../handshake/handshake.module.js';
 import { normalPath } from '../host-gateways/gateway-hooks.js';
 import { OfflineMessagesModule, type StoreDatabase } from '../offline-messages/offline-messages.module.js';
+import { NodesModule } from '../nodes/nodes.module.js';
 import { ChatOptionsError } from '../options/chat.options.js';
 import { MODULE_OPTIONS, OptionsModule } from '../options/options.module.js';
 import { isSocketPath } from '../options/socket-path.js';
@@ -94,6 +95,7 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
       AuthenticationModule,
       HandshakeModule,
       AdminModule.register(delivery, path),
+      NodesModule,
       RouterModule.register([{ path, module: AdminModule }]),
       DiscoveryModule,
     ],

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { WholeChat } from '../admin/whole-chat.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
-import { ConnectionService } from '../connections/connection.service.js';
 import { Delivery } from '../delivery/delivery.js';
-import { mailboxKeyOf, type StoredMessage } from '../delivery/mailbox-store.js';
+import type { StoredMessage } from '../delivery/mailbox-store.js';
 import { sendAndWait } from '../delivery/send-and-wait.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import type { OutgoingMessage } from '../outgoing/outgoing-message.js';
@@ -35,7 +35,7 @@ const MAX_PAGE = 1_000;
 export class ChatService {
   constructor(
     @Inject(Delivery) private readonly delivery: Delivery,
-    @Inject(ConnectionService) private readonly connectionService: ConnectionService,
+    @Inject(WholeChat) private readonly chat: WholeChat,
     @Inject(OutgoingService) private readonly outgoingService: OutgoingService,
     @Inject(OfflineMessageService) private readonly offlineMessages: OfflineMessageService,
   ) {}
@@ -97,14 +97,12 @@ export class ChatService {
 
   /** Whether a user has an open connection; rejects with a ChatException if the name is not valid. */
   async isOnline(user: string): Promise<boolean> {
-    return (await this.connections(user)).length > 0;
+    return orException(async () => this.chat.isOnline(checkName(user, 'user')));
   }
 
   /** Returns the open connections of a user, oldest first; rejects with a ChatException if the name is not valid. */
   async connections(user: string): Promise<ConnectionInfo[]> {
-    return orException(async () =>
-      this.connectionService.openOf(checkName(user, 'user')).map((connection) => connection.info()),
-    );
+    return orException(async () => this.chat.connectionsOf(checkName(user, 'user')));
   }
 
   /** How many messages wait for a user in the store; rejects with STORE_UNAVAILABLE if it cannot be read. */
@@ -139,11 +137,11 @@ export class ChatService {
    */
   async purge(user: string, one?: { from: string; id: string }): Promise<number> {
     return orException(async () => {
-      const mailbox = mailboxKeyOf(checkName(user, 'user'));
-      if (one === undefined) return this.offlineMessages.purge(mailbox);
+      const name = checkName(user, 'user');
+      if (one === undefined) return this.chat.purge(name);
       const id = checkId(one.id);
       if (id === undefined) throw errors.badField('id', 'is missing');
-      return this.offlineMessages.purge(mailbox, { from: checkName(one.from, 'from'), id });
+      return this.chat.purge(name, { from: checkName(one.from, 'from'), id });
     });
   }
 
@@ -153,7 +151,7 @@ export class ChatService {
    * what is known of those who were connected. Rejects with STORE_UNAVAILABLE if the store cannot be read.
    */
   async lastSeen(user: string): Promise<number | null> {
-    return orException(async () => this.delivery.lastSeenOf(checkName(user, 'user')));
+    return orException(async () => (await this.chat.seenOf(checkName(user, 'user'))).lastSeenAt);
   }
 
   /**
@@ -161,7 +159,7 @@ export class ChatService {
    * were open; rejects with a ChatException if the name is not valid.
    */
   async disconnect(user: string, reason = 'disconnected by the application'): Promise<number> {
-    return orException(async () => this.connectionService.disconnect(checkName(user, 'user'), reason));
+    return orException(async () => this.chat.disconnect(checkName(user, 'user'), reason));
   }
 
   private submit(check: () => CheckedRequest): Promise<Receipt> {

@@ -1,4 +1,4 @@
-import type { Message, MessageExtras } from '../protocol/message.js';
+import type { Message } from '../protocol/message.js';
 import type { Signal } from '../protocol/signal.js';
 import type { WireEnding } from '../protocol/wire.js';
 
@@ -6,7 +6,6 @@ import type { WireEnding } from '../protocol/wire.js';
 export interface WireRefusal {
   readonly code: string;
   readonly message: string;
-  readonly temporary: boolean;
   readonly scope?: string;
 }
 
@@ -16,13 +15,20 @@ export interface WireRefusal {
  */
 export type LinkFrame =
   // From an edge to a home.
-  | readonly ['send', n: number, slot: number, stream: number, message: Message, isAwaited: boolean]
+  | readonly ['send', slot: number, stream: number, n: number, message: Message, isAwaited: boolean]
   | readonly ['attach', n: number, user: string, connectionId: string, age: number, firstSeq: number]
   | readonly ['confirm', n: number, seq: number]
   | readonly ['detach', n: number]
   // From a home to an edge.
-  | readonly ['receipt', n: number, status: 'delivered' | 'stored' | 'absent', sentAt: number, repeated: boolean]
-  | readonly ['refused', n: number, refusal: WireRefusal]
+  | readonly [
+      'receipt',
+      slot: number,
+      n: number,
+      status: 'delivered' | 'stored' | 'absent',
+      sentAt: number,
+      repeated: boolean,
+    ]
+  | readonly ['refused', slot: number, n: number, refusal: WireRefusal]
   /** The home does not serve the slot: it refuses this stream from now on. */
   | readonly ['moved', slot: number, stream: number]
   /** The home serves these slots from now on. */
@@ -36,10 +42,7 @@ export type LinkFrame =
   | readonly ['close', n: number, code: number, reason: string]
   /** The home does not serve the user, or not any more: the edge attaches again where the slot is. */
   | readonly ['unattached', n: number]
-  // From any node to any other.
-  | readonly ['signal', signal: Signal]
-  | readonly ['endings', from: string, endings: readonly WireEnding[]]
-  | readonly ['broadcast', n: number, id: string, from: string, content: string, sentAt: number, extras?: MessageExtras]
+  // From any node to any other. The number of a call is 0 when nobody waits for the answer.
   | readonly ['call', n: number, name: string, argument: unknown]
   | readonly ['answer', n: number, result: unknown]
   | readonly ['failed', n: number, refusal: WireRefusal];

@@ -18,6 +18,7 @@ describe('the environment of the server', () => {
       host: '127.0.0.1',
       port: 3000,
       databaseUrl: 'sqlite:data/holdfast.sqlite',
+      cluster: null,
       path: '/chat',
       chat: resolveChatOptions(),
       authentication: { authenticate: trusted, adminToken: null, insecure: false },
@@ -149,10 +150,10 @@ describe('the environment of the server', () => {
     (variable) => {
       const message = refusal({ [variable]: '1' });
       expect(message).toMatch(
-        new RegExp(`^${variable} is not known; known are CHAT_PATH, CHAT_AUTH, CHAT_JWT_SECRET, `),
+        new RegExp(`^${variable} is not known; known are CHAT_PATH, CHAT_CLUSTER, CHAT_BUS_URL, CHAT_AUTH, `),
       );
       const options = VARIABLES.size;
-      expect(message.match(/CHAT_[A-Z_]+(?=[,.])/g)).toHaveLength(11 + options);
+      expect(message.match(/CHAT_[A-Z_]+(?=[,.])/g)).toHaveLength(13 + options);
       expect(message).not.toContain('CLOCK,');
     },
   );

@@ -1,10 +1,12 @@
 import type { AuthenticationOptions } from '../authentication/authentication.options.js';
+import type { ClusterSettings } from '../cluster/cluster.options.js';
 import { LIST_OPTIONS } from '../options/chat-options.schema.js';
 import { ChatOptionsError, resolveChatOptions, type ChatOptions } from '../options/chat.options.js';
 import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
 import { isSocketPath } from '../options/socket-path.js';
 import { DEFAULT_DATABASE_URL } from '../database/store-options.js';
 import { AUTHENTICATION_VARIABLES, readAuthentication, readUserClaim } from './authentication.js';
+import { CLUSTER_VARIABLES, readCluster } from './cluster.js';
 import { closest } from './closest.js';
 import { EnvironmentError } from './environment-error.js';
 import { isForeign } from './foreign.js';
@@ -15,6 +17,8 @@ export interface Settings {
   readonly host: string;
   readonly port: number;
   readonly databaseUrl: string;
+  /** How this node speaks with the others of its cluster; null when it is the only server of its database. */
+  readonly cluster: ClusterSettings | null;
   /** Path of the socket and of the REST calls. */
   readonly path: string;
   readonly chat: Readonly<ChatOptions>;
@@ -27,7 +31,7 @@ export interface Settings {
 export type LogFormat = 'text' | 'json';
 
 /** Variables that are not options of the chat. */
-const OWN = ['CHAT_PATH', ...AUTHENTICATION_VARIABLES];
+export const OWN_VARIABLES: readonly string[] = ['CHAT_PATH', ...CLUSTER_VARIABLES, ...AUTHENTICATION_VARIABLES];
 
 /** Reads the settings of the standalone server from the environment [protocol 8]; throws an EnvironmentError. */
 export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
@@ -40,10 +44,12 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
   if (!isSocketPath(path)) {
     throw new EnvironmentError(`CHAT_PATH is '${path}'; give a path such as /chat.`);
   }
+  const databaseUrl = given['DATABASE_URL'] ?? DEFAULT_DATABASE_URL;
   return {
     host,
     port: port(given['PORT'] ?? '3000'),
-    databaseUrl: given['DATABASE_URL'] ?? DEFAULT_DATABASE_URL,
+    databaseUrl,
+    cluster: readCluster(given, databaseUrl),
     path,
     chat: chatOptions(given),
     authentication: readAuthentication(given, host),
@@ -80,10 +86,10 @@ function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
   const known = new Map([...VARIABLES].map(([name, variable]) => [variable, name]));
   const options: Record<string, unknown> = {};
   for (const [variable, value] of Object.entries(given)) {
-    if (!variable.startsWith('CHAT_') || OWN.includes(variable)) continue;
+    if (!variable.startsWith('CHAT_') || OWN_VARIABLES.includes(variable)) continue;
     const name = known.get(variable);
     if (!name && isForeign(variable, value)) continue;
-    if (!name) throw unknown(variable, [...OWN, ...known.keys()]);
+    if (!name) throw unknown(variable, [...OWN_VARIABLES, ...known.keys()]);
     options[name] = parsed(name, value);
   }
   try {

@@ -186,6 +186,10 @@ export class DeliveryService extends Delivery {
     return this.connections.lastSeenAt(user) ?? this.store.lastSeen.of(user);
   }
 
+  leave(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /**
    * Stores everything that is in memory only and waits until it is committed, so that every sender has its receipt.
    * Senders are held up meanwhile: a queue that many fill is never empty.

@@ -60,6 +60,12 @@ export abstract class Delivery {
    */
   abstract lastSeenOf(user: string): Promise<number | null>;
 
+  /**
+   * Other processes of the chat take over what this one does for their users, before its own clients are told to go. A
+   * single server has no others.
+   */
+  abstract leave(): Promise<void>;
+
   /** Stores everything that is in memory only and waits until it is committed, so that every sender has its receipt. */
   abstract settle(): Promise<void>;
 

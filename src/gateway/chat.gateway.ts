@@ -135,6 +135,7 @@ export class ChatGateway
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.handshakes.close();
+    await this.delivery.leave();
     await drain(this.queues, this.delivery, this.options);
     await this.delivery.close();
   }

@@ -7,6 +7,7 @@ import { AuthenticationService } from '../authentication/authentication.service.
 import type { ConnectionOrigin } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { Counter } from '../connections/counter.js';
+import { Nodes, type Call } from '../nodes/nodes.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { RareLog } from '../options/rare-log.js';
 import type { ServerCodec } from '../protocol/frames.js';
@@ -20,6 +21,11 @@ import { isOriginAllowed } from './origin.js';
 import { Renewals } from './renewals.js';
 import { protocolOf } from './subprotocol.js';
 import { TakeOvers } from './take-overs.js';
+
+const SLOTS_OF: Call<string, number> = { name: 'slots-of' };
+const MAKE_ROOM: Call<string, void> = { name: 'make-room' };
+/** An older connection has a second to answer a ping, on whichever node it is; then the answer comes back. */
+const ROOM_MS = 2_000;
 
 /** The result of an accepted handshake: who connects from where, and in which protocol. */
 export interface AcceptedHandshake {
@@ -56,8 +62,9 @@ export class HandshakeService {
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(AuthenticationService) private readonly authentication: AuthenticationService,
-    @Inject(ConnectionService) private readonly connections: ConnectionService,
+    @Inject(ConnectionService) connections: ConnectionService,
     @Inject(ClientAddress) private readonly clientAddress: ClientAddress,
+    @Inject(Nodes) private readonly nodes: Nodes,
   ) {
     this.queue = new HandshakeQueue(options);
     this.slots = new ConnectionSlots(options);
@@ -65,6 +72,8 @@ export class HandshakeService {
     this.renewals = new Renewals(options.clock, authentication, connections);
     this.takeOvers = new TakeOvers(options.clock);
     this.log = new RareLog(new Logger('Handshake'), options.clock);
+    nodes.handle(SLOTS_OF, (user) => this.slots.of(user));
+    nodes.handle(MAKE_ROOM, (user) => connections.makeRoom(user));
   }
 
   /** Returns who may connect with this request; throws a HandshakeRefusal. */
@@ -96,7 +105,7 @@ export class HandshakeService {
     const { user } = await this.authentication.authenticate(request, 'kept');
     this.checkOpen();
     protocolOf(request);
-    if (this.slots.isFullFor(user)) throw refusals.tooManyConnections('user');
+    if (this.slots.isFullFor(user) || !(await this.fitsElsewhere(user, 1))) throw refusals.tooManyConnections('user');
     if (!this.takesOver(user)) return;
     const waitMs = this.takeOvers.waitMs(user);
     if (waitMs !== null) throw refusals.tooManyTakeOvers(waitMs);
@@ -156,10 +165,23 @@ export class HandshakeService {
    */
   private async assign(slot: ConnectionSlot, user: string, socket: Duplex): Promise<void> {
     if (this.takesOver(user)) this.countTakeOver(user);
-    if (slot.assign(user)) return;
-    if (!socket.destroyed) await this.connections.makeRoom(user);
+    const isAssigned = slot.assign(user);
+    if (isAssigned && (await this.fitsElsewhere(user))) return;
+    if (!socket.destroyed) await this.nodes.all(MAKE_ROOM, user, ROOM_MS);
     this.checkOpen();
-    if (!slot.assign(user)) throw refusals.tooManyConnections('user');
+    const fits = (isAssigned || slot.assign(user)) && (await this.fitsElsewhere(user));
+    if (!fits) throw refusals.tooManyConnections('user');
+  }
+
+  /**
+   * Whether the slots of this user on all nodes, and `more`, are not too many. The own ones were taken before, so two
+   * nodes never give the last one twice. Nodes that do not answer count nothing.
+   */
+  private async fitsElsewhere(user: string, more = 0): Promise<boolean> {
+    const { sessions, connectionsPerUser } = this.options;
+    if (!this.nodes.cluster || sessions !== 'multiple' || connectionsPerUser === null) return true;
+    const { results } = await this.nodes.all(SLOTS_OF, user);
+    return results.reduce((sum, count) => sum + count, more) <= connectionsPerUser;
   }
 
   /** Whether a new connection of this user would replace an older one. */

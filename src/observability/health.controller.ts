@@ -1,5 +1,6 @@
 import { Controller, Get, HttpException, HttpStatus, Inject, type OnModuleDestroy } from '@nestjs/common';
 import { HealthCheck, HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
+import { Nodes } from '../nodes/nodes.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 
 /**
@@ -14,6 +15,7 @@ export class HealthController implements OnModuleDestroy {
     @Inject(HealthCheckService) private readonly health: HealthCheckService,
     @Inject(HealthIndicatorService) private readonly indicators: HealthIndicatorService,
     @Inject(OfflineMessageService) private readonly store: OfflineMessageService,
+    @Inject(Nodes) private readonly nodes: Nodes,
   ) {}
 
   /** Runs first in a shutdown, while connections are still open, so that no new ones are sent here. */
@@ -35,7 +37,12 @@ export class HealthController implements OnModuleDestroy {
   @Get('ready')
   @HealthCheck({ noCache: true, swaggerDocumentation: false })
   async ready(): Promise<HealthCheckResult> {
-    const claims = { store: this.store.checkHealth(), server: !this.goingAway };
+    const { cluster } = this.nodes;
+    const claims = {
+      store: this.store.checkHealth(),
+      server: !this.goingAway,
+      ...(cluster && { cluster: cluster.isReady }),
+    };
     const checks = Object.entries(claims).map(([name, holds]) => {
       const indicator = this.indicators.check(name);
       return () => (holds ? indicator.up() : indicator.down());
@@ -49,6 +56,7 @@ export class HealthController implements OnModuleDestroy {
 const REASONS: Readonly<Record<string, string>> = {
   store: 'the store does not accept messages',
   server: 'the server is going away',
+  cluster: 'the node has no place in its cluster, or does not hear the other nodes',
 };
 
 /** Returns an error in the shape of all errors, together with the fields of Terminus for clients that expect those. */

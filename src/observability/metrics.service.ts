@@ -188,7 +188,8 @@ export class MetricsService {
     });
   }
 
-  private counter(name: string, help: string, read: () => Values, label?: string): void {
+  /** Shows a number that only grows; with a label, one for each of its values. */
+  counter(name: string, help: string, read: () => Values, label?: string): void {
     const metric = new Counter({
       name: `holdfast_${name}`,
       help,
@@ -202,7 +203,7 @@ export class MetricsService {
     this.registry.registerMetric(metric);
   }
 
-  private gauge(name: string, help: string, read: () => Values, label?: string): void {
+  gauge(name: string, help: string, read: () => Values, label?: string): void {
     const metric = new Gauge({
       name: `holdfast_${name}`,
       help,

@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
+import { ClusterMetrics } from './cluster-metrics.js';
 import { HealthController } from './health.controller.js';
 import { MetricsController } from './metrics.controller.js';
 import { MetricsService } from './metrics.service.js';
@@ -14,7 +15,7 @@ export class ObservabilityModule {
       // The logger of Terminus is off: it would log every probe, and the store already logs its failures once.
       imports: [chat, TerminusModule.forRoot({ logger: false })],
       controllers: [MetricsController, HealthController],
-      providers: [MetricsService],
+      providers: [MetricsService, ClusterMetrics],
     };
   }
 }

@@ -13,6 +13,7 @@ import {
   resolveAuthenticationOptions,
   type AuthenticationOptions,
 } from '../../src/authentication/authentication.options.js';
+import type { ClusterSettings } from '../../src/cluster/cluster.options.js';
 import { ConnectionService } from '../../src/connections/connection.service.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import type { LedgerTotals } from '../../src/delivery/ledger.js';
@@ -35,7 +36,8 @@ const UNLIMITED = {
 };
 
 /** All options that a test may set. */
-export type TestOptions = Partial<ChatOptions> & Partial<AuthenticationOptions>;
+export type TestOptions = Partial<ChatOptions> &
+  Partial<AuthenticationOptions> & { readonly cluster?: ClusterSettings };
 
 /** The real application on a free port, with its store in its own folder, and the clients that a test opened. */
 export class ChatApp {
@@ -48,10 +50,18 @@ export class ChatApp {
     private readonly databaseUrl: string | undefined,
   ) {}
 
-  /** `databaseUrl` is the address of the store when it is not a file in the folder. */
-  static async start(options: TestOptions = {}, folder?: string, databaseUrl?: string): Promise<ChatApp> {
+  /**
+   * `databaseUrl` is the address of the store when it is not a file in the folder. `before` is called before the
+   * application is initialized.
+   */
+  static async start(
+    options: TestOptions = {},
+    folder?: string,
+    databaseUrl?: string,
+    before: (app: NestExpressApplication) => void = () => undefined,
+  ): Promise<ChatApp> {
     const home = folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-')));
-    const { authenticate, adminToken, insecure, ...chat } = options;
+    const { authenticate, adminToken, insecure, cluster = null, ...chat } = options;
     const settings = {
       host: '127.0.0.1',
       port: 0,
@@ -60,6 +70,7 @@ export class ChatApp {
       chat: resolveChatOptions({ ...UNLIMITED, ...chat }),
       authentication: resolveAuthenticationOptions({ authenticate, adminToken, insecure }),
       userClaim: null,
+      cluster,
     };
     const module = await Test.createTestingModule({ imports: [AppModule.forRoot(settings)] }).compile();
     const app = module.createNestApplication<NestExpressApplication>(
@@ -70,6 +81,7 @@ export class ChatApp {
       },
     );
     equip(app, settings);
+    before(app);
     await app.init();
     app.getHttpServer().listen({ host: '127.0.0.1', port: 0, backlog: BACKLOG });
     await once(app.getHttpServer(), 'listening');

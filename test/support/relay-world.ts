@@ -68,8 +68,8 @@ const ioError = (): Error => new Error('SQLITE_IOERR');
 interface Peer {
   readonly socket: FakeSocket;
   readonly connection: Connection;
-  /** The seq of the first message since it was attached: what came before may come again, and is not confirmed. */
-  firstSeq: number;
+  /** The seq of the first message after each attaching: what came before may come again, and is not confirmed. */
+  readonly firstSeqs: number[];
   /** How many of its messages the checker has read. */
   read: number;
 }
@@ -121,7 +121,7 @@ export class RelayWorld {
   connect(user: string): void {
     const { socket, connection } = FakeSocket.open(this.connections, user);
     const peers = this.options.sessions === 'multiple' ? (this.peers.get(user) ?? []) : [];
-    this.peers.set(user, [...peers, { socket, connection, firstSeq: 1, read: 0 }]);
+    this.peers.set(user, [...peers, { socket, connection, firstSeqs: [1], read: 0 }]);
     this.checkWrites(connection);
     if (this.sabotage === 'delete-on-write') {
       const write = connection.onMessage.bind(connection);
@@ -181,11 +181,11 @@ export class RelayWorld {
 
   /** Each connection of this user confirms what it has, but for the newest few. */
   confirm(user: string, but: number): void {
-    for (const { socket, connection, firstSeq } of this.peers.get(user) ?? []) {
+    for (const { socket, connection, firstSeqs } of this.peers.get(user) ?? []) {
       const messages = socket.messages();
       const seq = messages.length - but;
       if (seq < 1) continue;
-      for (const { id } of messages.slice(firstSeq - 1, seq)) this.sent.get(id)!.confirmed = true;
+      for (const { id } of messages.slice(firstSeqs.at(-1)! - 1, seq)) this.sent.get(id)!.confirmed = true;
       if (this.delivery.confirm(connection, seq) === null) throw new Error('a seq that was written is not known');
     }
   }
@@ -205,8 +205,9 @@ export class RelayWorld {
     await finished;
     if (this.delivery['mailboxes'].has(mailboxKeyOf(user))) throw new Error(`the mailbox of ${user} was not released`);
     for (const peer of this.peers.get(user) ?? []) {
-      peer.firstSeq = peer.socket.messages().length + 1;
-      this.delivery.attach(peer.connection, peer.firstSeq);
+      const firstSeq = peer.socket.messages().length + 1;
+      peer.firstSeqs.push(firstSeq);
+      this.delivery.attach(peer.connection, firstSeq);
     }
   }
 
@@ -587,7 +588,7 @@ export class RelayWorld {
       if (!sent || sent.content !== content || sent.from !== from || sent.to !== to)
         throw new Error(`unexpected ${id}`);
       if (seq !== index + 1) throw new Error(`seq ${seq} at index ${index + 1}`);
-      if (seq === peer.firstSeq) lastPosition.clear();
+      if (peer.firstSeqs.includes(seq)) lastPosition.clear();
       const pair = `${from}>${to}`;
       const position = this.order.get(pair)!.indexOf(id);
       if (position <= (lastPosition.get(pair) ?? -1)) throw new Error(`${id} came out of order`);

@@ -42,6 +42,13 @@ describe('an application that starts a chat', () => {
     expect((failure as Error).stack).not.toContain('hunter2');
   });
 
+  it('is told at its start that a store on SQLite can not be that of a cluster', async () => {
+    const failure = await start({ database: 'sqlite::memory:', cluster: true }).catch((error: unknown) => error);
+    expect((failure as Error).message).toMatch(
+      /^ChatModule option cluster is given, but the store is on (better-)?sqlite3?; give database: 'postgres:/,
+    );
+  });
+
   it('may give its database as an address, and says at its start where it is, who may connect and where messages wait', async () => {
     const lines = catchLogLines();
     const ours = () => lines.splice(0).filter((line) => line.includes('the chat is at'));
