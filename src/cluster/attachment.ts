@@ -5,7 +5,7 @@ import { CloseCode } from '../protocol/close-code.js';
 import type { Message } from '../protocol/message.js';
 import type { Signal } from '../protocol/signal.js';
 import type { WireEnding } from '../protocol/wire.js';
-import { slotOf } from './slot.js';
+import { slotOf } from '../offline-messages/slot.js';
 import type { Link } from './link.js';
 
 /** Broadcasts kept for a connection that has not got its backlog yet. */

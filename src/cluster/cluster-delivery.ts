@@ -24,7 +24,7 @@ import type { Membership } from './membership.js';
 import { OutstandingSends } from './outstanding-sends.js';
 import { Routes } from './routes.js';
 import { ServedSlots, type SlotStore } from './served-slots.js';
-import { slotOf } from './slot.js';
+import { slotOf } from '../offline-messages/slot.js';
 
 /** Pause between two looks whether what waits for a home can go on, in milliseconds. */
 const LOOK_MS = 100;

@@ -2,7 +2,7 @@ import type { Cluster, NodeFigures } from '../nodes/nodes.js';
 import type { ClusterDelivery } from './cluster-delivery.js';
 import type { ClusterNode } from './cluster-node.js';
 import type { NodeInfo, View } from './membership.js';
-import { slotOf } from './slot.js';
+import { slotOf } from '../offline-messages/slot.js';
 
 /** The cluster as this node sees it, for the rooms that ask all nodes and for operators. */
 export class ClusterNodes implements Cluster {

@@ -1,4 +1,4 @@
-import { SLOTS } from './slot.js';
+import { SLOTS } from '../offline-messages/slot.js';
 import type { SlotRow } from './spread.js';
 
 /** What a look at the table changes for this node. */

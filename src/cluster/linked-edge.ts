@@ -8,7 +8,7 @@ import type { WireEnding } from '../protocol/wire.js';
 import type { LinkFrame } from './frames.js';
 import type { Link } from './link.js';
 import { refusalOf } from './refusal.js';
-import { slotOf } from './slot.js';
+import { slotOf } from '../offline-messages/slot.js';
 
 /** A connection of another node, attached to a mailbox here. */
 class RemoteReceiver implements Receiver {

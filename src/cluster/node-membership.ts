@@ -22,6 +22,8 @@ import { TIMINGS, type Timings } from './timings.js';
 const RETRY_MS = 250;
 /** Longest wait for the end of the session when the node stops, in milliseconds. */
 const CLOSE_MS = 1_000;
+/** The states in which the node has a row, as far as it knows. */
+const WITH_ROW: ReadonlySet<MembershipState> = new Set(['joined', 'member', 'aside', 'leaving']);
 
 /**
  * The membership of a node, in Postgres. Everything happens in rounds, one after the other, on one session: beat, read
@@ -63,11 +65,8 @@ export class NodeMembership implements Membership {
   ) {
     this.rareLog = new RareLog(this.logger, clock);
     this.pulse = new Pulse(clock, () => this.round());
-    this.session = new MembershipSession(
-      database,
-      () => this.pulse.nudge(),
-      () => this.onSessionEnd(),
-    );
+    const nudge = () => this.pulse.nudge();
+    this.session = new MembershipSession(database, nudge, () => this.onSessionEnd());
     this.lease = new Lease(clock, timings.beatMs, timings.leaseMs);
     this.hearing = new Hearing(clock, timings.beatMs / 2, timings.heardMs, () => this.hearsAll());
     this.islands = new Islands(clock, timings.asideAfterMs, timings.backAfterMs);
@@ -143,9 +142,8 @@ export class NodeMembership implements Membership {
     );
   }
 
-  /** It has a row, as far as it knows. */
   private get isMember(): boolean {
-    return ['joined', 'member', 'aside', 'leaving'].includes(this.state);
+    return WITH_ROW.has(this.state);
   }
 
   /** Whoever takes over lets a node that is heard yield first. One that knows no other node is heard by nobody. */

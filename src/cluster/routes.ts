@@ -2,7 +2,7 @@ import type { Clock } from '../options/clock.js';
 import type { Link, Links } from './link.js';
 import type { Membership } from './membership.js';
 import type { ServedSlots } from './served-slots.js';
-import { SLOTS } from './slot.js';
+import { SLOTS } from '../offline-messages/slot.js';
 
 /** Pause before a home that did not serve a slot is asked again, in milliseconds; it tells when it serves it. */
 const REFUSED_MS = 100;

@@ -6,7 +6,7 @@ import type { Clock } from '../options/clock.js';
 import { Emitter } from '../options/emitter.js';
 import { RareLog } from '../options/rare-log.js';
 import type { Membership } from './membership.js';
-import { slotOf, SLOTS } from './slot.js';
+import { slotOf, SLOTS } from '../offline-messages/slot.js';
 
 /** Pause before a step that needs Postgres is tried again, in milliseconds. */
 const RETRY_MS = 250;

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { Lease } from '../../src/cluster/lease.js';
-import { SLOTS } from '../../src/cluster/slot.js';
+import { SLOTS } from '../../src/offline-messages/slot.js';
 import type { Timings } from '../../src/cluster/timings.js';
 import { openStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';

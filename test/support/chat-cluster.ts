@@ -1,6 +1,6 @@
 import { CLUSTER_NODE } from '../../src/cluster/cluster.module.js';
 import type { ClusterNode } from '../../src/cluster/cluster-node.js';
-import { slotOf, SLOTS } from '../../src/cluster/slot.js';
+import { slotOf, SLOTS } from '../../src/offline-messages/slot.js';
 import { ChatApp, type TestOptions } from './chat-app.js';
 import { eventually } from './deadline.js';
 

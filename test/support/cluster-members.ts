@@ -2,7 +2,7 @@ import type { DataSourceOptions } from 'typeorm';
 import type { NodeSettings } from '../../src/cluster/joining.js';
 import type { ClusterSecret, Peers } from '../../src/cluster/membership.js';
 import { NodeMembership } from '../../src/cluster/node-membership.js';
-import { SLOTS } from '../../src/cluster/slot.js';
+import { SLOTS } from '../../src/offline-messages/slot.js';
 import { TIMINGS, type Timings } from '../../src/cluster/timings.js';
 import { sessionLockSql } from '../../src/database/postgres-session.js';
 import { storeOptions } from '../../src/database/store-options.js';

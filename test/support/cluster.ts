@@ -1,3 +1,4 @@
+import type { LedgerTotals } from '../../src/delivery/ledger.js';
 import { UNCAPPED } from './crash-server.js';
 import { eventually } from './deadline.js';
 import type { Random } from './crash-random.js';
@@ -6,22 +7,9 @@ import { PostgresServer } from './postgres-server.js';
 import { RedisServer } from './redis-server.js';
 import { ServerProcess } from './server-process.js';
 
-/** What `GET /chat/stats` says of a node's messages. */
-interface Books {
-  readonly accepted: number;
-  readonly confirmed: number;
-  readonly pending: number;
-  readonly inFlight: number;
-  readonly expired: number;
-  readonly purged: number;
-  readonly evicted: number;
-  readonly replaced: number;
-  readonly handedOver?: number;
-}
-
 interface Stats {
-  readonly messages: Books;
-  readonly nodes?: readonly { readonly id: number; readonly messages: Books }[];
+  readonly messages: LedgerTotals;
+  readonly nodes?: readonly { readonly id: number; readonly messages: LedgerTotals }[];
   readonly missing?: readonly number[];
 }
 
@@ -184,12 +172,12 @@ export class Cluster {
   }
 
   /** Returns the books of each node. They balance, or this rejects. */
-  async books(): Promise<readonly Books[]> {
+  async books(): Promise<readonly LedgerTotals[]> {
     const [first, ...others] = await Promise.all(this.running.map((node) => ask<Stats>(node, '/chat/stats')));
     if (first!.missing && first!.missing.length > 0) throw new Error(`nodes are missing: ${first!.missing.join()}`);
     const all = first!.nodes?.map(({ messages }) => messages) ?? [first!, ...others].map(({ messages }) => messages);
     for (const books of all) {
-      const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced, handedOver = 0 } = books;
+      const { accepted, confirmed, pending, inFlight, expired, purged, evicted, replaced, handedOver } = books;
       const ends = confirmed + pending + inFlight + expired + purged + evicted + replaced + handedOver;
       if (accepted !== ends) throw new Error(`the books of a node do not balance: ${JSON.stringify(books)}`);
     }

@@ -1,4 +1,4 @@
-import { slotOf } from '../../../src/cluster/slot.js';
+import { slotOf } from '../../../src/offline-messages/slot.js';
 import { ModelClient } from './model-client.js';
 import { ModelNetwork } from './model-network.js';
 import { ModelNode } from './model-node.js';

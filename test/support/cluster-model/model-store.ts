@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { SlotStore } from '../../../src/cluster/served-slots.js';
-import { slotOf } from '../../../src/cluster/slot.js';
+import { slotOf } from '../../../src/offline-messages/slot.js';
 import type {
   MailboxKey,
   MailboxStore,

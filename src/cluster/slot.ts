@@ -1,1 +1,0 @@
-export { SLOTS, slotOf } from '../offline-messages/slot.js';
