@@ -45,7 +45,7 @@ export default {
     project('cluster', ['<rootDir>/test/cluster/*.e2e-spec.ts']),
     project('crash', ['<rootDir>/test/crash/*.e2e-spec.ts']),
   ],
-  testTimeout: 30_000,
+  testTimeout: process.env.CHAT_TEST_NODES ? 120_000 : 30_000,
   maxWorkers: 2,
   workerIdleMemoryLimit: '512MB',
 };

@@ -11,14 +11,14 @@ export const USAGE = `Measures the built server beside others, in turn, on this 
   npm run bench -- A text              one scenario, one peer and what it is compared with
   npm run bench -- --docs              writes docs/benchmarks.md again, from the last full run
 
-  scenarios    A relay, B broadcast, C idle, D store, E drain, F reconnect, G growth, H open load
+  scenarios    A relay, B broadcast, C idle, D store, E drain, F reconnect, G growth, H open load, I cluster
   peers        ${Object.keys(PEERS).join(', ')}; text and json are ours.
                What ours are compared with is measured too, unless a peer is named beside them
   --out        file for the results; bench/results/last.json unless everything was measured
   --from       with --docs: the results to read; the page is written beside them
   --profile    folder for CPU profiles of the servers in Node
 
-Shapes of A are pairs x messages outstanding for each x bytes; stores of D, senders x outstanding x users who are away.
+Shapes of A and I are pairs x messages outstanding for each x bytes; stores of D, senders x outstanding x users who are away.
 Sizes, with what they are in a full run:
 ${Object.entries(FULL)
   .map(([name, value]) => `  --${kebab(name)} ${String(value)}`)
@@ -42,7 +42,7 @@ export interface BenchArguments {
 
 export function readArguments(): BenchArguments {
   const { values, positionals } = parse();
-  const letters = positionals.filter((name) => /^[A-H]$/.test(name));
+  const letters = positionals.filter((name) => /^[A-I]$/.test(name));
   const peers = positionals.filter((name) => !letters.includes(name)).map((name) => SHORT[name] ?? name);
   for (const peer of peers) {
     if (!Object.hasOwn(PEERS, peer)) throw new UsageError(`'${peer}' is no scenario and no peer\n\n${USAGE}`);

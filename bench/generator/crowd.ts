@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Language } from '../wire/languages.js';
 import type { Link, LinkEvents } from '../wire/link.js';
+import type { Job } from './job.js';
 import { openFiles } from './process-figures.js';
 
 /**
@@ -47,12 +48,13 @@ export function connectCrowd(
 }
 
 /** Resets the connections (RST), and waits until the server has noticed. */
-export async function dropCrowd(links: readonly Link[], pid: number): Promise<void> {
+export async function dropCrowd(links: readonly Link[], { servers }: Pick<Job, 'servers'>): Promise<void> {
+  const open = () => servers.reduce((sum, { pid }) => sum + openFiles(pid), 0);
   await delay(LAST_PINGS_MS);
-  const before = openFiles(pid);
+  const before = open();
   for (const link of links) link.drop();
   const deadline = performance.now() + ABSENT_MS;
-  while (openFiles(pid) > before - links.length) {
+  while (open() > before - links.length) {
     if (performance.now() > deadline)
       throw new Error(`the server still holds connections that were reset ${ABSENT_MS} ms ago`);
     await delay(10);

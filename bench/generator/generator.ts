@@ -1,4 +1,5 @@
 import { broadcast } from '../scenarios/broadcast.js';
+import { cluster } from '../scenarios/cluster.js';
 import { drain } from '../scenarios/drain.js';
 import { idle } from '../scenarios/idle.js';
 import { open } from '../scenarios/open.js';
@@ -17,6 +18,7 @@ const SCENARIOS: Readonly<Record<ScenarioName, (job: Job) => Promise<Figures>>> 
   store,
   drain,
   reconnect,
+  cluster,
 };
 
 // One line of JSON for each job, in their order.

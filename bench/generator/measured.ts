@@ -9,7 +9,7 @@ export const SETTLE_MS = 20_000;
 
 /** Measures traffic that is warm while `run` goes on. Then waits for what is outstanding, and drops the crowd. */
 export async function measured(
-  { pid }: Job,
+  job: Job,
   traffic: Traffic,
   links: readonly Link[],
   run: () => Promise<void>,
@@ -18,20 +18,21 @@ export async function measured(
   traffic.deliveryTimes.clear();
   traffic.lateness.clear();
   const before = traffic.delivered;
-  const meter = new Meter(pid);
+  const meter = new Meter(job);
   await run();
   const usage = meter.read();
   const messages = traffic.delivered - before;
   const [p50Ms, p99Ms] = [traffic.deliveryTimes.quantileMs(0.5), traffic.deliveryTimes.quantileMs(0.99)];
   await traffic.settle(SETTLE_MS);
   traffic.check();
-  await dropCrowd(links, pid);
+  await dropCrowd(links, job);
   return {
     ...usage,
     p50Ms,
     p99Ms,
     perSecond: messages / usage.seconds,
     cpuPerMillion: (usage.serverCpuSeconds / messages) * 1e6,
+    ...(job.busPid === null ? {} : { busCpuPerMillion: (usage.busCpuSeconds / messages) * 1e6 }),
     ...traffic.account(links),
   };
 }

@@ -4,12 +4,24 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 const TICKS_PER_SECOND = 100;
 const RESET_PEAK = '5';
 
-/** User and system time of a process with all its threads, in seconds. */
-export function cpuSeconds(pid: number): number {
+/** User and system time of a process with all its threads, and of its children, also those that ended, in seconds. */
+export function treeCpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   // The second field is a name in parentheses, in which anything may stand.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  const own = fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return children.reduce((sum, child) => sum + ifItRuns(() => treeCpuSeconds(Number(child))), own);
+}
+
+/** A child that has ended meanwhile counts for its parent. */
+function ifItRuns(seconds: () => number): number {
+  try {
+    return seconds();
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code!)) return 0;
+    throw error;
+  }
 }
 
 /** What all processes of the machine used, in seconds, with what its host took from it. */

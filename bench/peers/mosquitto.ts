@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from './free-port.js';
 
 /**
  * Returns Mosquitto's command line. Its configuration is in the folder. The port was free a moment ago, as Mosquitto
@@ -22,14 +22,4 @@ export async function mosquitto(folder: string): Promise<{ command: string[]; po
   ];
   await writeFile(file, `${settings.join('\n')}\n`);
   return { command: ['mosquitto', '-c', file], port };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -8,6 +8,8 @@ export interface Peer {
   readonly file: string | null;
   /** Its acknowledgements only mean that a message was handed on. The report says so beside its figures. */
   readonly note: string;
+  /** What carries messages between its processes. */
+  readonly bus?: 'redis' | 'postgres';
 }
 
 export const PEERS = {
@@ -41,6 +43,34 @@ export const PEERS = {
     language: 'socket-io',
     file: 'socket-io.js',
     note: 'acknowledges when handed on; no store',
+  },
+  'holdfast-redis': {
+    title: 'Holdfast, JSON, over Redis',
+    language: 'holdfast-json',
+    file: null,
+    note: 'receipts as with one server; the store of all nodes is one Postgres',
+    bus: 'redis',
+  },
+  'holdfast-postgres': {
+    title: 'Holdfast, JSON, over Postgres',
+    language: 'holdfast-json',
+    file: null,
+    note: 'receipts as with one server; the store of all nodes is one Postgres',
+    bus: 'postgres',
+  },
+  'socket-io-redis': {
+    title: 'Socket.IO 4, Redis adapter',
+    language: 'socket-io',
+    file: 'socket-io-redis.js',
+    note: 'acknowledges when handed on to Redis; no store',
+    bus: 'redis',
+  },
+  'socket-io-acks': {
+    title: 'Socket.IO 4, Redis adapter, with acks',
+    language: 'socket-io',
+    file: 'socket-io-acks.js',
+    note: 'acknowledges when the recipient has, on whichever process; no store',
+    bus: 'redis',
   },
   aedes: {
     title: 'aedes',

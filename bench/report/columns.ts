@@ -23,6 +23,7 @@ export const COLUMNS: Readonly<Record<ScenarioName, readonly Column[]>> = {
   relay: [CPU, RATE, ...LATENCY],
   open: [CPU, ...LATENCY, RATE, { figure: 'lateP99Ms', title: 'written late p99 ms', digits: 2 }],
   broadcast: [CPU, { ...RATE, title: 'deliveries/s' }, ...LATENCY],
+  cluster: [CPU, { figure: 'busCpuPerMillion', title: 'of it the bus', digits: 1 }, RATE, ...LATENCY],
   idle: [
     { figure: 'cpuMsPerConnect', title: 'CPU ms per connect', digits: 2, hasSpread: true },
     { figure: 'kibPerConnection', title: 'KiB each', digits: 1, hasSpread: true },
@@ -70,6 +71,11 @@ export const COMPARISONS: Readonly<Record<ScenarioName, readonly Comparison[]>> 
     { figure: 'p99Ms', peer: 'json-acks', title: 'p99 ÷ `ws` with acks' },
   ],
   broadcast: RELAYED,
+  cluster: [
+    { figure: 'cpuPerMillion', peer: 'holdfast-json', title: 'CPU ÷ one server' },
+    { figure: 'cpuPerMillion', peer: 'socket-io-redis', title: 'CPU ÷ Socket.IO' },
+    { figure: 'cpuPerMillion', peer: 'socket-io-acks', title: 'CPU ÷ Socket.IO with acks' },
+  ],
   idle: [
     ...cpuTo('cpuMsPerConnect', 'bare-ws', 'socket-io'),
     { figure: 'connectsPerSecond', peer: 'bare-ws', title: 'connects/s ÷ bare `ws`' },

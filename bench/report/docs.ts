@@ -2,6 +2,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { ROOT } from '../run/measured-server.js';
+import type { PeerName } from '../peers/peers.js';
 import type { Results, Row } from '../run/results.js';
 import { glancePlot } from './glance.js';
 import { pageOf } from './page.js';
@@ -52,6 +53,7 @@ function plotsOf(results: Results): Record<string, string> {
       barsOf(of(`D-${stores[0]}`), cpu),
     ),
     connections: lines('CPU time by number of connections', 'CPU seconds per million messages', growth, series),
+    cluster: clusterPlot(results),
     table: lines('CPU time to store a message, by rows in the table', 'CPU seconds per million messages', tables, [
       { peer: 'holdfast-json', points: stored },
     ]),
@@ -62,6 +64,27 @@ function plotsOf(results: Results): Record<string, string> {
     ),
   };
 }
+
+/** The CPU time of a message under open load, each user on any process. */
+function clusterPlot({ rows, scale }: Results): string {
+  const processes = [1, ...(scale.processes ?? [])];
+  const own = rows.filter(({ variant }) => variant === 'I-open-random');
+  const pointsOf = (peer: PeerName) =>
+    own.flatMap((row): Series['points'] => {
+      const spread = row.peer === peer ? spreadOf(row, 'cpuPerMillion') : null;
+      return spread ? [[row.processes!, spread]] : [];
+    });
+  // One process has no bus: each series begins with what it is without one.
+  const series = CLUSTERS.map(([peer, alone]): Series => ({ peer, points: [...pointsOf(alone), ...pointsOf(peer)] }));
+  return lines('CPU time by number of processes', 'CPU seconds per million messages', processes, series);
+}
+
+const CLUSTERS: readonly (readonly [PeerName, PeerName])[] = [
+  ['holdfast-redis', 'holdfast-json'],
+  ['holdfast-postgres', 'holdfast-json'],
+  ['socket-io-redis', 'socket-io'],
+  ['socket-io-acks', 'socket-io'],
+];
 
 function barsOf(rows: readonly Row[], spreadFor: (row: Row) => Bar['spread'] | null): Bar[] {
   return rows

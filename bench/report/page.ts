@@ -12,12 +12,14 @@ const NAMES: Readonly<Record<string, string>> = {
   F: 'F. Reconnect',
   G: 'G. Growth',
   H: 'H. Open load',
+  I: 'I. Cluster',
 };
 
 const PLOTS: Readonly<Record<string, readonly string[]>> = {
   D: ['store'],
   G: ['connections', 'table'],
   H: ['open'],
+  I: ['cluster'],
 };
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -45,6 +47,13 @@ Flat is good.`,
 Everybody talks in the first table, equally much.
 In the second a tenth does, with lengths and shares measured in one log of a public channel (1,103 messages by 113 people): half of the messages have at most 43 bytes, one in twenty more than 169, and a twentieth of the people write a third of them.
 A message of the benchmark has 20 bytes at least.`,
+  I: `Several processes are one chat, with one Postgres as their store, and with Redis or that Postgres as the bus.
+One process is a server without a cluster, on Postgres too.
+CPU time is that of all processes and of the bus.
+At home, both users of a pair are on the process that is their home; with a load balancer each is on any.
+The messages are live: none has to wait in the store.
+All processes share one core, and each has fewer messages at a time than one process would have, so it shares less of its work between them.
+Messages/s say nothing of several machines.`,
 };
 
 /** docs/benchmarks.md, before it is formatted. */
@@ -125,7 +134,7 @@ Mosquitto is measured where it is installed; ejabberd is not.
 
 \`\`\`console
 $ npm run build
-$ npm run bench                  # all of it, and this page: about an hour
+$ npm run bench                  # all of it, and this page: about an hour and a half
 $ npm run bench -- --quick       # one short round of all: about 6 minutes
 $ npm run bench -- A text        # one scenario, one peer, and what it is compared with
 $ npm run bench -- A D json aedes --rounds 9 --seconds 5 --shapes 400x3x150,40x2x64 --stores 30x2x2000

@@ -11,6 +11,10 @@ const COLOURS: Readonly<Partial<Record<PeerName, string>>> = {
   'bare-ws': INK,
   'json-acks': '#d4762c',
   'socket-io': '#3fa45b',
+  'holdfast-redis': '#2f81f7',
+  'holdfast-postgres': '#79b8ff',
+  'socket-io-redis': '#3fa45b',
+  'socket-io-acks': '#d4762c',
 };
 const WIDTH = 720;
 const FONT = 'font-family="system-ui, sans-serif" font-size="13"';
@@ -44,7 +48,7 @@ export interface Series {
 
 /** Lines over sizes, which stand at equal distances, with a whisker from least to most at each point. */
 export function lines(title: string, unit: string, sizes: readonly number[], series: readonly Series[]): string {
-  const [left, right, top, bottom, height] = [60, 190, 50, 40, 280];
+  const [left, right, top, bottom, height] = [60, 250, 50, 40, 280];
   const all = series.flatMap(({ points }) => points.map(([, spread]) => spread.most));
   const steps = ticks(Math.max(...all));
   const most = steps.at(-1)!;

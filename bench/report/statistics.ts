@@ -27,9 +27,14 @@ export function ratioOf(
   { figure, peer }: Pick<Comparison, 'figure' | 'peer'>,
   results: Results,
 ): Spread | null {
-  const other = results.rows.find((one) => one.variant === row.variant && one.peer === peer);
+  const others = results.rows.filter((one) => one !== row && one.variant === row.variant && one.peer === peer);
+  const other = others.find(({ processes }) => processes === row.processes) ?? others.find(isAlone);
   if (!other || !isCompared(row.peer, peer)) return null;
   return spread(row.rounds.map((round, index) => divide(round?.[figure], other.rounds[index]?.[figure])));
+}
+
+function isAlone({ processes = 1 }: Row): boolean {
+  return processes === 1;
 }
 
 export function noisyRounds(row: Row): number {

@@ -33,8 +33,9 @@ export function ratioCell(ratio: Spread | null): string {
   return ratio ? `${show(ratio.median, 2)} (${show(ratio.least, 2)}–${show(ratio.most, 2)})` : '';
 }
 
-function nameOf({ peer, rows }: Row): string {
+function nameOf({ peer, rows, processes }: Row): string {
   const name = isOurs(peer) ? `**${PEERS[peer].title}**` : PEERS[peer].title;
+  if (processes !== undefined) return `${name}, ${processes} ${processes === 1 ? 'process' : 'processes'}`;
   return rows > 0 ? `${name}, ${show(rows, 0)} rows of others` : name;
 }
 

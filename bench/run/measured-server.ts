@@ -45,9 +45,16 @@ export class MeasuredServer {
 
   /**
    * Starts the peer and waits until it listens. Its folder is empty or has the database that it opens. The folder
-   * `code` has the compiled peers. A server in Node writes a CPU profile into `profileFolder` when it ends.
+   * `code` has the compiled peers. A server in Node writes a CPU profile into `profileFolder` when it ends. `env` is added to
+   * what it is given.
    */
-  static async start(peer: PeerName, folder: string, code: string, profileFolder?: string): Promise<MeasuredServer> {
+  static async start(
+    peer: PeerName,
+    folder: string,
+    code: string,
+    profileFolder?: string,
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<MeasuredServer> {
     const profile = profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [];
     const { file } = PEERS[peer];
     let command = [process.execPath, ...profile, '--enable-source-maps', join(ROOT, 'dist/main.js')];
@@ -66,6 +73,7 @@ export class MeasuredServer {
         DATABASE_URL: `sqlite:${databaseIn(folder)}`,
         BENCH_FOLDER: folder,
         ...UNLIMITED,
+        ...env,
       },
     });
     const server = new MeasuredServer(child, port);

@@ -27,6 +27,12 @@ export interface Scale {
   readonly others: number;
   readonly growth: readonly number[];
   readonly tables: readonly number[];
+  /** Of I: pairs x messages outstanding for each x bytes. */
+  readonly clusterShapes: readonly string[];
+  /** Messages per second in I, where the load is open. */
+  readonly clusterRate: number;
+  /** How many processes are one chat, beside one alone. */
+  readonly processes: readonly number[];
 }
 
 export const FULL: Scale = {
@@ -47,6 +53,9 @@ export const FULL: Scale = {
   others: 0,
   growth: [10, 100, 1_000, 10_000],
   tables: [0, 100_000, 1_000_000],
+  clusterShapes: ['50x16x64'],
+  clusterRate: 2_000,
+  processes: [2, 4],
 };
 
 export const QUICK: Scale = {
@@ -74,10 +83,11 @@ export interface Variant {
   readonly peers: readonly PeerName[];
 }
 
-/** What is measured: a peer, and the number of messages of others in its table. */
+/** What is measured: a peer, the number of messages of others in its table, and how many processes it is; 1 if not said. */
 export interface Entrant {
   readonly peer: PeerName;
   readonly rows: number;
+  readonly processes?: number;
 }
 
 /** Variants that are run one after the other on each entrant's server, as far as it takes part in them. */
@@ -87,6 +97,8 @@ export interface Group {
   readonly warmUp?: Pick<Variant, 'scenario' | 'parameters'>;
   readonly variants: readonly Variant[];
   readonly entrants: readonly Entrant[];
+  /** Our store is on Postgres, and not on SQLite. */
+  readonly isOnPostgres?: boolean;
 }
 
 const BYTES = 64;
@@ -200,7 +212,50 @@ export function planOf(scale: Scale): Group[] {
       entrants: scale.tables.map(filled),
     },
     { ...group('H', loads), warmUp },
+    clusterGroup(scale),
   ];
+}
+
+/** I: closed load, then open load of many connections, at home and then anywhere. */
+function clusterGroup(scale: Scale): Group {
+  const { seconds, openSeconds, warmSeconds, talking, clusterRate, processes } = scale;
+  const alone: readonly PeerName[] = ['holdfast-json', 'socket-io'];
+  const together: readonly PeerName[] = ['holdfast-redis', 'holdfast-postgres', 'socket-io-redis', 'socket-io-acks'];
+  const places = (key: string, title: string, parameters: Record<string, number>): Variant[] =>
+    [1, 0].map((atHome) => ({
+      key: `I-${key}-${atHome ? 'home' : 'random'}`,
+      title: `${title}, ${atHome ? 'both at home' : 'each on any process'}`,
+      scenario: 'cluster',
+      parameters: { ...parameters, warmSeconds, atHome },
+      peers: [...alone, ...together],
+    }));
+  const closed = scale.clusterShapes.flatMap((shape) => {
+    const [pairs, window, bytes] = numbersIn(shape);
+    const title = `${thousands(pairs)} pairs, ${window} outstanding each, ${size(bytes)}`;
+    return places(shape, title, { pairs, window, bytes, perSecond: 0, seconds });
+  });
+  const pairs = talking / 2;
+  const title = `${thousands(talking)} connections, ${thousands(clusterRate)} messages/s, ${BYTES} B`;
+  const open = { pairs, window: 0, bytes: BYTES, perSecond: clusterRate, seconds: openSeconds };
+  const warmUp = {
+    pairs: 50,
+    window: 16,
+    bytes: BYTES,
+    perSecond: 0,
+    seconds: 2 * warmSeconds,
+    warmSeconds,
+    atHome: 0,
+  };
+  return {
+    letter: 'I',
+    warmUp: { scenario: 'cluster', parameters: warmUp },
+    variants: [...closed, ...places('open', title, open)],
+    entrants: [
+      ...alone.map((peer) => ({ peer, rows: 0, processes: 1 })),
+      ...processes.flatMap((count) => together.map((peer) => ({ peer, rows: 0, processes: count }))),
+    ],
+    isOnPostgres: true,
+  };
 }
 
 /** The peers that have a variant to run, and `others`. */

@@ -15,6 +15,8 @@ export interface Row {
   readonly peer: PeerName;
   /** Messages of others in the table. */
   readonly rows: number;
+  /** How many processes are one chat, where that is measured. */
+  readonly processes?: number;
   readonly rounds: (Figures | null)[];
 }
 

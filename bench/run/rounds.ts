@@ -4,7 +4,7 @@ import type { Figures, Job } from '../generator/job.js';
 import { isOurs, PEERS } from '../peers/peers.js';
 import type { FilledDatabases } from './filled-database.js';
 import { generate } from './generate.js';
-import { MeasuredServer } from './measured-server.js';
+import { MeasuredNodes } from './measured-nodes.js';
 import { variantsOf, type Entrant, type Group } from './plan.js';
 import type { Results, Row } from './results.js';
 
@@ -51,10 +51,10 @@ async function enter(
 ): Promise<void> {
   const folder = await mkdtemp(join(around.folder, 'round-'));
   const measured: (Figures | null)[] = rows.map(() => null);
-  let server: MeasuredServer | null = null;
+  let server: MeasuredNodes | null = null;
   try {
     await around.databases.putInto(folder, entrant.rows);
-    server = await MeasuredServer.start(entrant.peer, folder, around.code, around.profileFolder);
+    server = await MeasuredNodes.start(entrant, folder, around.code, around.profileFolder, group.isOnPostgres);
     const first = group.warmUp ? 1 : 0;
     await generate(around.code, jobsOf(group, entrant, server), (figures, job) => {
       const index = job - first;
@@ -76,14 +76,13 @@ async function enter(
   rows.forEach((row, index) => row.rounds.push(measured[index]!));
 }
 
-function jobsOf(group: Group, entrant: Entrant, server: MeasuredServer): Job[] {
+function jobsOf(group: Group, entrant: Entrant, { job }: MeasuredNodes): Job[] {
   const { language } = PEERS[entrant.peer];
   const warmUp = group.warmUp ? [group.warmUp] : [];
   return [...warmUp, ...variantsOf(group, entrant)].map(({ scenario, parameters }) => ({
     scenario,
     language,
-    port: server.port,
-    pid: server.pid,
+    ...job,
     hasStats: isOurs(entrant.peer),
     parameters: { ...parameters, others: entrant.rows },
   }));

@@ -18,13 +18,13 @@ export async function drain(job: Job): Promise<Figures> {
   const pending = parameter(job, 'pending');
   const traffic = new Traffic({ next: 'ack', awaits: 'acks' });
   const [user] = names('o', 1);
-  if (job.language === 'mqtt') await dropCrowd(await connectCrowd(language, job.port, [user!], traffic), job.pid);
+  if (job.language === 'mqtt') await dropCrowd(await connectCrowd(language, job.port, [user!], traffic), job);
   const [sender] = await connectCrowd(language, job.port, names('s', 1), traffic);
   traffic.start([new Flow(sender!, [language.direct(user!, contentOf(parameter(job, 'bytes')))], pending)], WINDOW);
   await traffic.quotaSettled(STORE_MS);
   const before = memoryKib(job.pid).now;
   resetPeakMemory(job.pid);
-  const meter = new Meter(job.pid);
+  const meter = new Meter(job);
   const startedAt = performance.now();
   let [firstMs, lastMs] = [NaN, NaN];
   const reader = new Traffic({ next: 'ack', awaits: 'acks' });
@@ -40,7 +40,7 @@ export async function drain(job: Job): Promise<Figures> {
   const peakMib = (memoryKib(job.pid).peak - before) / 1_024;
   reader.check();
   const left = job.hasStats ? await pendingOnceQuiet(job.port, parameter(job, 'others'), DRAIN_MS) : 0;
-  await dropCrowd([sender!, link!], job.pid);
+  await dropCrowd([sender!, link!], job);
   return {
     ...usage,
     firstMs,

@@ -14,13 +14,13 @@ export async function idle(job: Job): Promise<Figures> {
   const connections = parameter(job, 'connections');
   const traffic = new Traffic({ next: 'ack', awaits: 'acks' });
   const before = memoryKib(job.pid).now;
-  const meter = new Meter(job.pid);
+  const meter = new Meter(job);
   const links = await connectCrowd(LANGUAGES[job.language], job.port, names('r', connections), traffic);
   const usage = meter.read();
   await delay(parameter(job, 'settleSeconds') * 1_000);
   traffic.check();
   const after = memoryKib(job.pid).now;
-  await dropCrowd(links, job.pid);
+  await dropCrowd(links, job);
   return {
     ...usage,
     connectsPerSecond: connections / usage.seconds,

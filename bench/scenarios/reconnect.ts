@@ -24,14 +24,14 @@ export async function reconnect(job: Job): Promise<Figures> {
   const users = names('o', parameter(job, 'clients'));
   const pending = parameter(job, 'pending');
   const traffic = new Traffic({ next: 'ack', awaits: 'acks' });
-  await dropCrowd(await connectCrowd(language, job.port, users, traffic), job.pid);
+  await dropCrowd(await connectCrowd(language, job.port, users, traffic), job);
   if (pending > 0) await fill(job, users, traffic);
   const storm = new Storm(pending, (user, events) => language.connect(job.port, user, events));
-  const meter = new Meter(job.pid);
+  const meter = new Meter(job);
   await storm.run(users);
   const usage = meter.read();
   const left = job.hasStats ? await pendingOnceQuiet(job.port, 0, SERVED_MS) : 0;
-  await dropCrowd([...storm.ready], job.pid);
+  await dropCrowd([...storm.ready], job);
   return {
     ...usage,
     allServedMs: storm.lastMs,
@@ -59,7 +59,7 @@ async function fill(job: Job, users: readonly string[], traffic: Traffic): Promi
   });
   traffic.start(flows, WINDOW);
   await traffic.quotaSettled(STORE_MS);
-  await dropCrowd(links, job.pid);
+  await dropCrowd(links, job);
 }
 
 /** All connect at once. A client that is refused tries again. */

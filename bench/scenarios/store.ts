@@ -18,7 +18,7 @@ export async function store(job: Job): Promise<Figures> {
   const traffic = new Traffic({ next: 'ack', awaits: 'acks' });
   const recipients = names('o', parameter(job, 'recipients'));
   // An MQTT broker keeps messages only for clients that were connected before.
-  if (job.language === 'mqtt') await dropCrowd(await connectCrowd(language, job.port, recipients, traffic), job.pid);
+  if (job.language === 'mqtt') await dropCrowd(await connectCrowd(language, job.port, recipients, traffic), job);
   const content = contentOf(parameter(job, 'bytes'));
   const templates = recipients.map((recipient) => language.direct(recipient, content));
   const links = await connectCrowd(language, job.port, names('s', parameter(job, 'senders')), traffic);
@@ -35,7 +35,7 @@ export async function store(job: Job): Promise<Figures> {
   if (job.hasStats) await eventLoopLatenessMs(job.port); // Resets its percentiles.
   traffic.ackTimes.clear();
   const before = traffic.acked;
-  const meter = new Meter(job.pid);
+  const meter = new Meter(job);
   await delay(parameter(job, 'seconds') * 1_000);
   const usage = meter.read();
   const messages = traffic.acked - before;
@@ -46,7 +46,7 @@ export async function store(job: Job): Promise<Figures> {
   const stored = job.hasStats
     ? (await pendingOnceQuiet(job.port, pendingBefore + traffic.acked, SETTLE_MS)) - pendingBefore
     : traffic.acked;
-  await dropCrowd(links, job.pid);
+  await dropCrowd(links, job);
   return {
     ...usage,
     ...lateness,

@@ -8,6 +8,7 @@ const FIELD_AT = 28;
 const LETTER_M = 0x6d;
 const LETTER_R = 0x72;
 const LETTER_S = 0x73;
+const BRACKET = 0x5b;
 const ID = Buffer.from('"id":"');
 const FROM = Buffer.from('"from":"');
 /** The length of every user name. */
@@ -90,8 +91,11 @@ export const socketIo: Dialect = {
   broadcast: (content) => `42${SEQ}["broadcast",{"content":"${content}"}]`,
   onText(link, bytes, start, end) {
     const type = bytes.toString('latin1', start, Math.min(start + 2, end));
-    if (type === '42') deliver(link, bytes, start, end);
-    else if (type === '43') link.events.onAck(link, numberAt(bytes, start + 2) & KEY_MASK);
+    if (type === '42') {
+      deliver(link, bytes, start, end);
+      // A digit begins the id of an event that has to be acknowledged.
+      if (bytes[start + 2] !== BRACKET) link.say(`43${numberAt(bytes, start + 2)}[]`);
+    } else if (type === '43') link.events.onAck(link, numberAt(bytes, start + 2) & KEY_MASK);
     else if (type === '40') link.ready();
     else if (type === '2') link.say('3');
     else if (type === '0{') link.say('40');

@@ -34,7 +34,10 @@ const rates = z
 const totals = {
   uptimeSeconds: z.number().meta({ description: 'Of the node that replies.', example: 3600 }),
   connections: z.number().meta({ example: 42 }),
-  users: z.number().meta({ description: 'Users who are connected.', example: 40 }),
+  users: z.number().meta({
+    description: 'Users who are connected. In a cluster, a user who is connected to two nodes counts twice.',
+    example: 40,
+  }),
   messages,
   rates,
 };

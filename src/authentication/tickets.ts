@@ -1,8 +1,9 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { createHash, randomBytes } from 'node:crypto';
 import { Nodes, type Call } from '../nodes/nodes.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
+import { RareLog } from '../options/rare-log.js';
 import { refusals } from '../protocol/handshake-refusal.js';
 import type { ProvenPrincipal } from './authenticator.js';
 
@@ -29,6 +30,10 @@ export type TicketUse = 'used' | 'kept';
 /** A ticket of a node of a cluster: the id of the node, and 32 random bytes. */
 const OF_NODE = /^(\d{1,15})\.[\w-]{43}$/;
 
+/** For the developer of the application. */
+const NOT_JSON =
+  'authenticate returned what JSON cannot say (a BigInt or a cycle), so no ticket was issued, with 503: the node to which a client comes with it asks this one, in JSON; return something else in its place.';
+
 const REDEEM: Call<readonly [ticket: string, use: TicketUse], ProvenPrincipal | null> = { name: 'ticket' };
 
 /**
@@ -41,22 +46,29 @@ export class Tickets {
   private readonly waiting = new Map<string, { principal: ProvenPrincipal; expiresAt: number }>();
   /** When the tickets of each user expire, the next one first. */
   private readonly endsByUser = new Map<string, number[]>();
+  private readonly rareLog: RareLog;
 
   constructor(
     @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(Nodes) private readonly nodes: Nodes,
   ) {
+    this.rareLog = new RareLog(new Logger('Authentication'), options.clock);
     nodes.handle(REDEEM, ([ticket, use]) => this.here(ticket, use));
   }
 
   /**
    * Issues a ticket for one connection of this principal. Refused with 401 if the principal's credentials have expired,
-   * with 429 if the user has too many unused tickets, and with 503 if all users together have.
+   * with 429 if the user has too many unused tickets, with 503 if all users together have, and in a cluster also if
+   * other nodes can't be told of the principal.
    */
   issue(principal: ProvenPrincipal): Ticket {
     const now = this.options.clock.now();
     // An expired token still passes within the tolerance of the clocks. The ticket would be useless.
     if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw refusals.unauthorized();
+    if (this.nodes.cluster && !isJson(principal)) {
+      this.rareLog.error('principal', NOT_JSON);
+      throw refusals.authenticationUnavailable();
+    }
     for (const [hash, { expiresAt }] of this.waiting) {
       if (expiresAt > now) break;
       this.takeOut(hash);
@@ -109,6 +121,15 @@ export class Tickets {
     ends.splice(ends.indexOf(found.expiresAt), 1);
     if (ends.length === 0) this.endsByUser.delete(user);
     return found;
+  }
+}
+
+function isJson(principal: ProvenPrincipal): boolean {
+  try {
+    JSON.stringify(principal);
+    return true;
+  } catch {
+    return false; // It has a cycle or a BigInt in it.
   }
 }
 

@@ -42,7 +42,7 @@ export class Attachment implements Receiver {
   constructor(
     readonly connection: Connection,
     /** When the connection was opened, by the clock of Postgres; a later one replaces it. */
-    readonly age: number,
+    readonly rank: number,
     /** When it began to look for a home, by the monotonic clock. */
     readonly since: number,
     /** Called when a home in this process does not read for it any more. */

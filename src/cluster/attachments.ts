@@ -34,9 +34,9 @@ export class Attachments {
     return this.unattached.size === 0;
   }
 
-  /** `age`: when the connection was opened, by the clock of Postgres. */
-  add(connection: Connection, age: number): void {
-    const attachment: Attachment = new Attachment(connection, age, this.clock.monotonic(), () =>
+  /** `rank` is when the connection was opened, by the clock of Postgres. */
+  add(connection: Connection, rank: number): void {
+    const attachment: Attachment = new Attachment(connection, rank, this.clock.monotonic(), () =>
       this.onUnattached(attachment),
     );
     this.byConnection.set(connection, attachment);
@@ -151,6 +151,6 @@ export class Attachments {
     const n = (this.lastNumber += 1);
     this.byNumber.set(n, attachment);
     const firstSeq = attachment.attach({ link: place, n });
-    place.send(['attach', n, attachment.user, attachment.id, attachment.age, firstSeq]);
+    place.send(['attach', n, attachment.user, attachment.id, attachment.rank, firstSeq]);
   }
 }

@@ -16,7 +16,7 @@ export interface WireRefusal {
 export type LinkFrame =
   // From an edge to a home.
   | readonly ['send', slot: number, stream: number, n: number, message: Message, isAwaited: boolean]
-  | readonly ['attach', n: number, user: string, connectionId: string, age: number, firstSeq: number]
+  | readonly ['attach', n: number, user: string, connectionId: string, rank: number, firstSeq: number]
   | readonly ['confirm', n: number, seq: number]
   | readonly ['detach', n: number]
   // From a home to an edge.

@@ -19,7 +19,7 @@ class RemoteReceiver implements Receiver {
     private readonly n: number,
     readonly user: string,
     readonly id: string,
-    readonly age: number,
+    readonly rank: number,
     /** Called when the home has ended it. */
     private readonly onEnded: (n: number) => void,
   ) {}
@@ -133,9 +133,9 @@ export class LinkedEdge {
     this.link.send(['moved', slot, stream]);
   }
 
-  private attach(n: number, user: string, id: string, age: number, firstSeq: number): void {
+  private attach(n: number, user: string, id: string, rank: number, firstSeq: number): void {
     if (!this.serves(slotOf(user))) return this.link.send(['unattached', n]);
-    const receiver = new RemoteReceiver(this.link, n, user, id, age, (ended) => this.receivers.delete(ended));
+    const receiver = new RemoteReceiver(this.link, n, user, id, rank, (ended) => this.receivers.delete(ended));
     this.receivers.set(n, receiver);
     this.home.attach(receiver, firstSeq);
   }

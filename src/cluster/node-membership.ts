@@ -16,12 +16,8 @@ import { MembershipSession } from './membership-session.js';
 import { viewOf, viewWithout, type NodeTable, type OtherBeat, type Snapshot } from './node.table.js';
 import { Pulse } from './pulse.js';
 import { Takeover } from './takeover.js';
-import { TIMINGS, type Timings } from './timings.js';
+import { CLOSE_MS, REFUSED_MS, RETRY_MS, TIMINGS, type Timings } from './timings.js';
 
-/** The pause before the next try after a failure, in milliseconds: the others wait three seconds for a lost session. */
-const RETRY_MS = 250;
-/** Longest wait for the end of the session when the node stops, in milliseconds. */
-const CLOSE_MS = 1_000;
 /** The states in which the node has a row, as far as it knows. */
 const WITH_ROW: ReadonlySet<MembershipState> = new Set(['joined', 'member', 'aside', 'leaving']);
 
@@ -54,6 +50,8 @@ export class NodeMembership implements Membership {
   private whenLeft: (() => void) | null = null;
   /** As what it joins, and joins again. */
   private joinsAs: 'joined' | 'member' = 'joined';
+  /** The pause after the last try to join again that was refused; twice as long after the next. */
+  private refusedMs = RETRY_MS;
 
   /** `database` are the options of the store's data source. */
   constructor(
@@ -163,11 +161,13 @@ export class NodeMembership implements Membership {
       if (this.state === 'fenced') await this.enter();
       else if (!this.session.table) await this.session.open(this.self);
       await this.beat(this.session.table);
+      this.refusedMs = RETRY_MS;
       return this.timings.beatMs;
     } catch (error) {
       if (!['locked', 'refused'].includes(faultOf(error))) this.session.drop(); // A lock of somebody else is no fault.
       if (this.state !== 'closed') this.rareLog.warn('round', `The node can't reach its cluster: ${String(error)}`);
-      return RETRY_MS;
+      const isRefused = this.state === 'fenced' && error instanceof StoreError;
+      return isRefused ? (this.refusedMs = Math.min(2 * this.refusedMs, REFUSED_MS)) : RETRY_MS;
     }
   }
 
@@ -274,12 +274,14 @@ export class NodeMembership implements Membership {
     this.fenced.emit();
     this.changed.emit(this.view);
     this.session.drop();
+    this.pulse.wake();
   }
 
   private onSessionEnd(): void {
     this.lease.end();
     this.islands.reset();
-    this.pulse.wake();
+    // A session in which it could not join ends too, and the next one has to wait.
+    if (this.isMember) this.pulse.wake();
   }
 
   private isOn(table: NodeTable): boolean {

@@ -37,18 +37,20 @@ export class RedisBus extends SessionBus {
     try {
       client = (await import(CLIENT)) as typeof IoRedis;
     } catch (cause) {
-      throw new Error('A bus over Redis needs the package ioredis; install it: npm install ioredis', { cause });
+      throw new Error('A bus over Redis needs the package ioredis; install it: npm install ioredis@5', { cause });
     }
     return new RedisBus(client, url, cluster, clock);
   }
 
-  protected async open(node: number, listener: SessionListener): Promise<BusSession> {
+  protected async open(node: number, listener: SessionListener, givenUp: AbortSignal): Promise<BusSession> {
     // A connection that listens can't publish.
     const [publisher, subscriber] = [this.newClient(), this.newClient()];
     const end = () => {
       publisher.disconnect();
       subscriber.disconnect();
     };
+    // A Redis that stands still may reply much later, or never.
+    givenUp.addEventListener('abort', end);
     let reason = 'the connection ended';
     for (const each of [publisher, subscriber]) {
       each.on('error', (error: Error) => (reason = error.message));

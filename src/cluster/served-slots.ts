@@ -12,6 +12,7 @@ import { slotOf, SLOTS } from '../offline-messages/slot.js';
 const RETRY_MS = 250;
 /** How often the rest of the block of positions is looked at, in milliseconds. */
 const LOOK_MS = 10_000;
+const NO_BLOCK: PositionBlock = { above: 0, upTo: 0 };
 
 /**
  * What this node does with a slot:
@@ -47,7 +48,9 @@ export class ServedSlots {
   readonly abandoned = new Emitter<readonly Unsettled[]>(this.logger, 'abandoned');
   private readonly rareLog: RareLog;
   private states: SlotState[] = Array<SlotState>(SLOTS).fill('absent');
-  private lastBlock: PositionBlock = { above: 0, upTo: 0 };
+  private lastBlock = NO_BLOCK;
+  /** The states under which it tries to draw a block: one try goes on for as long as Postgres is away. */
+  private drawsFor: SlotState[] | null = null;
   private cancelLook: () => void;
   /** Ends with the store's having joined under the present id of the node. */
   private joined: { readonly node: number; readonly done: Promise<void> } | null = null;
@@ -124,6 +127,7 @@ export class ServedSlots {
 
   private onFenced(): void {
     this.states = Array<SlotState>(SLOTS).fill('absent');
+    this.lastBlock = NO_BLOCK; // It draws nothing before it has slots again.
     const unanswered = this.home.abandon();
     void this.store.abandon(); // It never rejects.
     this.abandoned.emit(unanswered);
@@ -136,13 +140,14 @@ export class ServedSlots {
   private look(): void {
     this.cancelLook = this.clock.after(LOOK_MS, () => this.look());
     const { above, upTo } = this.lastBlock;
-    if (upTo === 0 || this.home.positionsLeft > (upTo - above) / 2) return;
     const { states } = this;
+    if (upTo === 0 || this.drawsFor === states || this.home.positionsLeft > (upTo - above) / 2) return;
+    this.drawsFor = states;
     const draw = async () => {
       const block = await this.store.draw();
       if (states === this.states) this.takeBlock(block);
     };
-    void this.insist(states, draw, 'given positions');
+    void this.insist(states, draw, 'given positions').then((isDone) => isDone && (this.drawsFor = null));
   }
 
   /** Groups of slots may be taken over at the same time. The highest block is above what any owner has given. */

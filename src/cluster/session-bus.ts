@@ -30,6 +30,8 @@ interface Attempt {
   readonly node: number;
   session: BusSession | null;
   echo: Echo | null;
+  /** Nobody waits for its session any more. */
+  readonly givenUp: AbortController;
   cancelPatience: () => void;
 }
 
@@ -52,8 +54,8 @@ export abstract class SessionBus implements Bus {
     this.rareLog = new RareLog(this.logger, clock);
   }
 
-  /** Opens a session that listens as this node. */
-  protected abstract open(node: number, listener: SessionListener): Promise<BusSession>;
+  /** Opens a session that listens as this node. When that is given up, it lets go of what it has opened. */
+  protected abstract open(node: number, listener: SessionListener, givenUp: AbortSignal): Promise<BusSession>;
 
   get isListening(): boolean {
     return this.state === 'listening';
@@ -90,7 +92,8 @@ export abstract class SessionBus implements Bus {
 
   private connect(node: number): void {
     this.state = 'connecting';
-    const attempt: Attempt = { node, session: null, echo: null, cancelPatience: () => undefined };
+    const givenUp = new AbortController();
+    const attempt: Attempt = { node, session: null, echo: null, givenUp, cancelPatience: () => undefined };
     this.attempt = attempt;
     attempt.cancelPatience = this.clock.after(PATIENCE_MS, () => this.lose(attempt, 'no reply for 3 s'));
     const listener: SessionListener = {
@@ -99,7 +102,7 @@ export abstract class SessionBus implements Bus {
       },
       onEnd: (reason) => this.lose(attempt, reason),
     };
-    this.open(node, listener).then(
+    this.open(node, listener, givenUp.signal).then(
       (session) => this.opened(attempt, session),
       (error: Error) => this.lose(attempt, error.message),
     );
@@ -136,6 +139,7 @@ export abstract class SessionBus implements Bus {
     this.attempt = null;
     attempt?.cancelPatience();
     attempt?.echo?.stop();
+    attempt?.givenUp.abort();
     attempt?.session?.end();
   }
 

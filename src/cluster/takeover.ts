@@ -51,6 +51,8 @@ export class Takeover {
     const after = await table.change(this.timings.slotsAtOnce, async () => {
       // Whoever was taken over itself has no say.
       if (!(await table.exists(self))) return false;
+      // Whoever was faster ends the sessions that hold these locks: this one must not be among them.
+      if (!(await table.exists(node))) return false;
       if (this.asked.get(node) === 'yielded' || (await table.hasEnded(node))) return table.remove(node);
       return table.removeOverdue(node, this.timings.overdueMs);
     });

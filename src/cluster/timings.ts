@@ -34,3 +34,10 @@ export const TIMINGS: Timings = {
   backAfterMs: 10_000,
   slotsAtOnce: 16,
 };
+
+/** The pause before the next try after a failure, in milliseconds: the others wait three seconds for a lost session. */
+export const RETRY_MS = 250;
+/** The longest pause between tries to join again that are refused, in milliseconds: only an operator can help. */
+export const REFUSED_MS = 10_000;
+/** Longest wait for the end of the session when the node stops, in milliseconds. */
+export const CLOSE_MS = 1_000;

@@ -70,7 +70,7 @@ export class Connection implements ConnectionInfo, Turn {
   }
 
   /** The same for all of this process: their ids ascend in the order of connecting. */
-  get age(): number {
+  get rank(): number {
     return 0;
   }
 

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { slotSql } from '../offline-messages/slot.js';
+import { slotOf, slotSql } from '../offline-messages/slot.js';
+import { codeOf } from '../offline-messages/store-fault.js';
 import { POOLED } from './postgres-session.js';
 import { StoreError } from './store-file.js';
 
@@ -12,6 +13,9 @@ const PREPARATION = 0x401d_fa58;
 const MESSAGES = 'holdfast_offline_message';
 /** Finds the rows of a slot. It is there as long as nodes use the database. */
 const INDEX = `${MESSAGES}_slot`;
+const MAKE_INDEX = `CREATE INDEX ${INDEX} ON ${MESSAGES} ((${slotSql('recipient')}), "storedAt")`;
+const DROP_INDEX = `DROP INDEX ${INDEX}`;
+const NOT_PRIVILEGED = '42501';
 
 /** Options of the session that prepares a database: an index of millions of rows takes minutes. */
 export const PATIENT = { statement_timeout: 0, query_timeout: 0, lock_timeout: PREPARATION_WAIT_MS };
@@ -23,10 +27,14 @@ export async function lockForPreparation(session: DataSource): Promise<void> {
   );
 }
 
-/** Makes the index of the slots, unless it is there. Nobody stores anything meanwhile. */
+/**
+ * Makes the index of the slots, unless it is there. Nobody stores anything meanwhile. Rejects with a StoreError when
+ * slots can't be computed, and when the role may not make the index.
+ */
 export async function prepareForNodes(session: DataSource): Promise<void> {
+  await refuseWithoutSlots(session);
   if (await hasIndex(session)) return;
-  await session.query(`CREATE INDEX ${INDEX} ON ${MESSAGES} ((${slotSql('recipient')}), "storedAt")`);
+  await asOwner(session.query(MAKE_INDEX), MAKE_INDEX, 'Nodes need an index of the messages that wait');
   // Postgres knows nothing of an expression before that.
   await session.query(`ANALYZE ${MESSAGES}`);
 }
@@ -40,7 +48,35 @@ export async function takeBackFromNodes(session: DataSource): Promise<void> {
   await session.query('DELETE FROM holdfast_node');
   await session.query('UPDATE holdfast_slot SET node = NULL, wanted = NULL WHERE COALESCE(node, wanted) IS NOT NULL');
   await session.query(`DELETE FROM ${MESSAGES} WHERE recipient = ''`);
-  await session.query(`DROP INDEX ${INDEX}`);
+  const why = 'Nodes of a cluster have used this database, and their index has to go';
+  await asOwner(session.query(DROP_INDEX), DROP_INDEX, why);
+}
+
+/** Waits for a statement that only the owner of the tables may run. */
+async function asOwner(statement: Promise<unknown>, sql: string, why: string): Promise<void> {
+  try {
+    await statement;
+  } catch (cause) {
+    if (codeOf(cause) !== NOT_PRIVILEGED) throw cause;
+    throw new StoreError(`${why}, which only the owner of ${MESSAGES} can see to; have that role run: ${sql}`, {
+      cause,
+    });
+  }
+}
+
+/** A slot is a part of an MD5, which Postgres and Node compute with OpenSSL, and that may be told to refuse. */
+async function refuseWithoutSlots(session: DataSource): Promise<void> {
+  let where = 'Postgres';
+  try {
+    await session.query(`SELECT ${slotSql(`''`)}`);
+    where = 'Node';
+    slotOf('');
+  } catch (cause) {
+    throw new StoreError(
+      `${where} can't compute MD5, by which a cluster finds the home of a user (it protects nothing): ${(cause as Error).message}. Leave FIPS mode there, or run one server without a cluster.`,
+      { cause },
+    );
+  }
 }
 
 async function hasIndex(session: DataSource): Promise<boolean> {

@@ -27,11 +27,11 @@ function openDelivery(ofHost: Partial<ChatOptions> = {}, ofStore: Partial<Mailbo
 }
 
 /** A connection that notes what it gets, and how it was closed. */
-function noting(id: string, age: number, user = 'bob') {
+function noting(id: string, rank: number, user = 'bob') {
   const got: string[] = [];
   const receiver = fakeReceiver({
     id,
-    age,
+    rank,
     user,
     onBroadcast: ({ id: broadcast }: { id: string }) => got.push(broadcast) > 0,
     onReleased: () => void got.push('released'),
@@ -57,8 +57,8 @@ describe('under `replace`', () => {
   });
 
   it.each([
-    ['has the higher age', noting('b', 1), noting('a', 2)],
-    ['has the same age and the higher id', noting('a', 1), noting('b', 1)],
+    ['has the higher rank', noting('b', 1), noting('a', 2)],
+    ['has the same rank and the higher id', noting('a', 1), noting('b', 1)],
   ])('the connection takes over that %s', (_which, older, newer) => {
     const { delivery, send } = openDelivery({ sessions: 'replace' });
     delivery.attach(older.receiver);

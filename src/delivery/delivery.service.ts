@@ -232,12 +232,9 @@ export class DeliveryService extends Delivery {
       this.detach(receiver);
       receiver.onReleased?.();
     }
-    await this.flush();
-    // A message that was written to a connection is stored again when its commit fails.
-    while (released.some((mailbox) => this.mailboxes.get(mailbox.key) === mailbox)) {
-      await pause(this.options.clock);
-      await this.flush();
-    }
+    // Not `flush`: while messages of other mailboxes keep coming, that may never end. A message that was written to a
+    // connection is stored again when its commit fails.
+    while (released.some((mailbox) => this.mailboxes.get(mailbox.key) === mailbox)) await pause(this.options.clock);
   }
 
   /**

@@ -7,8 +7,11 @@ import type { WireEnding } from '../protocol/wire.js';
 export interface Receiver {
   readonly id: string;
   readonly user: string;
-  /** The newer of two connections of a user has the higher age, or the same and the higher id. */
-  readonly age: number;
+  /**
+   * The newer of two connections of a user has the higher rank, or the same and the higher id. In a cluster it is when
+   * the connection was opened, by the clock of Postgres.
+   */
+  readonly rank: number;
   readonly isOpen: boolean;
   /** Called first. `pending` messages wait in the store; null when the disk could not be read. */
   onOpened(pending: number | null): void;
@@ -31,5 +34,5 @@ export interface Receiver {
 
 /** Whether the first of two receivers of a user has connected after the second. */
 export function isNewer(one: Receiver, other: Receiver): boolean {
-  return one.age === other.age ? one.id > other.id : one.age > other.age;
+  return one.rank === other.rank ? one.id > other.id : one.rank > other.rank;
 }

@@ -90,7 +90,7 @@ export class NodeStore {
       this.writer.handOver(left);
       return true;
     };
-    do await this.whileMember(this.queue.flush());
+    // It is asked between two commits, one after the other. Those of other slots may never end.
     while (!(await this.untilDone(letGo)));
   }
 

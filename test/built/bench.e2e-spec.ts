@@ -22,7 +22,7 @@ interface Results {
 const TINY =
   '--rounds 1 --seconds 0.2 --warm-seconds 0.05 --settle-seconds 0 --shapes 3x16x64,3x1x1024 --rate 500 ' +
   '--open-seconds 0.2 --talking 20 --channel 60 --receivers 20 --idle 30 --stores 4x2x10 --pending 300 ' +
-  '--clients 20 --others 200 --growth 4 --tables 0,200';
+  '--clients 20 --others 200 --growth 4 --tables 0,200 --cluster-shapes 3x16x64 --cluster-rate 500 --processes 2';
 
 describe('the benchmark', () => {
   let folder: string;
@@ -62,11 +62,12 @@ describe('the benchmark', () => {
     const results = await measured('json', 'bare-ws');
     expectNothingLost(results);
     const ran = results.rows.map(({ variant, peer, rows }) => `${variant} ${peer}${rows > 0 ? ` ${rows}` : ''}`);
+    const alone = ['I-3x16x64-home', 'I-3x16x64-random', 'I-open-home', 'I-open-random'];
     const both = ['A-3x16x64', 'A-3x1x1024', 'B', 'C', 'F-0', 'G-4', 'H-all', 'H-channel'];
     expect(ran.sort()).toEqual(
       [
         ...both.flatMap((variant) => [`${variant} bare-ws`, `${variant} holdfast-json`]),
-        ...['D-4x2x10', 'E', 'E', 'F-4', 'G-table', 'G-table'].map((variant) => `${variant} holdfast-json`),
+        ...['D-4x2x10', 'E', 'E', 'F-4', 'G-table', 'G-table', ...alone].map((variant) => `${variant} holdfast-json`),
       ]
         .map((row, index, all) => (all.indexOf(row) < index ? `${row} 200` : row))
         .sort(),
@@ -111,6 +112,16 @@ describe('the benchmark', () => {
     60_000,
   );
 
+  it('runs processes that are one chat, at home and anywhere', async () => {
+    const results = await measured('I', 'holdfast-redis', 'socket-io-acks');
+    expectNothingLost(results);
+    const ran = results.rows.map(({ variant, peer }) => `${variant} ${peer}`);
+    const variants = ['I-3x16x64-home', 'I-3x16x64-random', 'I-open-home', 'I-open-random'];
+    expect(ran.sort()).toEqual(
+      variants.flatMap((variant) => [`${variant} holdfast-redis`, `${variant} socket-io-acks`]).sort(),
+    );
+  }, 120_000);
+
   it('begins its page with our CPU time divided by that of the peers, shape by shape', async () => {
     const row = (variant: string, peer: string, ...cpuPerMillion: number[]) => ({
       letter: variant[0],
@@ -150,9 +161,9 @@ describe('the benchmark', () => {
   }, 60_000);
 
   it('knows nothing but its scenarios, peers and sizes', async () => {
-    expect(await bench('I')).toEqual({
+    expect(await bench('J')).toEqual({
       exitCode: 2,
-      output: expect.stringContaining("'I' is no scenario and no peer"),
+      output: expect.stringContaining("'J' is no scenario and no peer"),
     });
     expect(await bench('--rounds', 'many')).toEqual({
       exitCode: 2,

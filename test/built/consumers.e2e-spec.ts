@@ -3,9 +3,14 @@ import { join } from 'node:path';
 import { TestClient } from '../../src/testing/index.js';
 import { Consumer, ConsumerProcess } from '../support/consumer-process.js';
 import { eventually } from '../support/deadline.js';
+import { PostgresProxy } from '../support/postgres-proxy.js';
+import { PostgresServer } from '../support/postgres-server.js';
+import { RedisServer } from '../support/redis-server.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const BUILD_MS = 150_000;
+/** How long a test with two processes may take, in milliseconds. */
+const TWO_MS = 60_000;
 
 const filesOf = (folder: string) =>
   Object.fromEntries(
@@ -70,6 +75,91 @@ describe('an application with a gateway of its own', () => {
       await application.kill();
     }
   });
+});
+
+describe('two processes of an application', () => {
+  let postgres: PostgresServer;
+  let redis: RedisServer;
+  /** The port of Redis. */
+  let proxy: PostgresProxy;
+  const busUrl = () => `redis://127.0.0.1:${proxy.port}`;
+  const nodes: ConsumerProcess[] = [];
+
+  beforeAll(async () => {
+    [postgres, redis] = await Promise.all([PostgresServer.start(), RedisServer.start()]);
+    proxy = await PostgresProxy.start(redis.socket);
+  });
+  afterEach(() => Promise.all(nodes.splice(0).map((node) => node.kill())));
+  afterAll(async () => {
+    await proxy.close();
+    await redis.dispose();
+    await postgres.dispose();
+  });
+
+  /** Starts both on a database of their own, and waits until they hear each other. */
+  async function startTwo(consumer: string, program: string, env: NodeJS.ProcessEnv) {
+    const DATABASE_URL = await postgres.createDatabase();
+    const start = async () => {
+      const node = await new Consumer(consumer).start(program, { ...env, DATABASE_URL });
+      nodes.push(node);
+      return node;
+    };
+    const [one, two] = [await start(), await start()];
+    const seenBy = async (node: ConsumerProcess) =>
+      ((await node.get('/chat/stats')) as { nodes: unknown[] }).nodes.length;
+    await eventually(async () => (await seenBy(one)) === 2 && (await seenBy(two)) === 2);
+    return { one, two };
+  }
+
+  it.each([
+    ['Postgres', () => ({})],
+    ['Redis', () => ({ BUS_URL: busUrl() })],
+  ])(
+    'are one chat beside its own tables, with %s as the bus: they send, commit, ask, disconnect and end',
+    async (_bus, bus) => {
+      const { one, two } = await startTwo('nest-12-express', 'office', bus());
+      const [alice, bob] = [await one.connect('alice'), await two.connect('bob')];
+      alice.send('bob|are you there?');
+      expect(await bob.next()).toMatch(/are you there\?$/);
+      bob.send('alice|yes');
+      expect(await alice.next()).toMatch(/yes$/);
+
+      const greeting = (await one.request('POST', '/people/bob/greetings')) as { status: string };
+      expect(greeting.status).toMatch(/^(delivered|stored)$/);
+      expect(await bob.next()).toMatch(/hello$/);
+      await one.request('POST', '/people/bob/notes');
+      expect(await bob.next()).toMatch(/noted$/);
+      const there = { online: true, connections: ['bob'], notes: 1 };
+      expect(await one.get('/people/bob')).toEqual(there);
+      expect(await two.get('/people/bob')).toEqual(there);
+
+      const closed = bob.expectClose(4403);
+      expect(await one.request('DELETE', '/people/bob/connections')).toEqual({ closed: 1 });
+      await closed;
+      await eventually(async () => !((await one.get('/people/bob')) as { online: boolean }).online);
+
+      const going = alice.expectClose(1001);
+      expect(await one.stop()).toBe(0);
+      await going;
+      (await two.connect('alice')).send('bob|see you at noon');
+      expect(await (await two.connect('bob')).next()).toMatch(/see you at noon$/);
+    },
+    TWO_MS,
+  );
+
+  it(
+    'are one chat with the lowest versions that the package allows',
+    async () => {
+      const { one, two } = await startTwo('nest-11-commonjs', 'main', { BUS_URL: busUrl() });
+      const [alice, bob] = [await one.connect('alice'), await two.connect('bob')];
+      alice.send('bob|are you there?');
+      expect(await bob.next()).toMatch(/are you there\?$/);
+      bob.send('alice|yes');
+      expect(await alice.next()).toMatch(/yes$/);
+      expect(await one.get('/people/bob')).toMatchObject({ online: true });
+    },
+    TWO_MS,
+  );
 });
 
 /** Optional packages that Nest and TypeORM import, and the drivers, which are not JavaScript. */
@@ -162,7 +252,7 @@ describe('an application of CommonJS, with the lowest versions that the package 
     };
     const lowest = Object.entries(peerDependencies).map(([name, range]) => [name, /\d+\.\d+\.\d+/.exec(range)![0]]);
     // Native drivers come compiled with the project, in one version each.
-    const driver = ['better-sqlite3', 'pg', 'sqlite3'];
+    const driver = ['better-sqlite3', 'sqlite3'];
     expect(dependencies).toMatchObject(Object.fromEntries(lowest.filter(([name]) => !driver.includes(name!))));
   });
 });

@@ -3,18 +3,22 @@ import { ClusterCrowd } from '../support/cluster-crowd.js';
 import { FAULTS } from '../support/cluster-faults.js';
 import { tableOf } from '../support/history.js';
 
-const SEED = Number(process.env['CLUSTER_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
-const ROUNDS = Number(process.env['CLUSTER_ROUNDS'] ?? 3);
+/** Always the same faults, and others each time. `CLUSTER_SEED` repeats those of one run. */
+const SEEDS = (process.env['CLUSTER_SEED'] ?? `1,${Math.floor(Math.random() * 2 ** 32)}`).split(',').map(Number);
+const ROUNDS = Number(process.env['CLUSTER_ROUNDS'] ?? 2);
 /** `CLUSTER_BUS=Redis` leaves out the other. */
 const BUSES = (process.env['CLUSTER_BUS'] ?? 'Postgres,Redis').split(',');
 const NODES = Number(process.env['CLUSTER_NODES'] ?? 3);
+/** `CLUSTER_FAULTS` has only the faults whose names match it. */
+const CHOSEN = new RegExp(process.env['CLUSTER_FAULTS'] ?? '');
+/** Rounds are made until so much time has passed, in minutes, instead of a number of them. */
+const MINUTES = Number(process.env['CLUSTER_MINUTES'] ?? 0);
+const HOUR_MS = 3_600_000;
 /** The timeout of one round, in milliseconds. It is many times what a round takes. */
-const ROUND_MS = 90_000;
+const ROUND_MS = 300_000 + 2 * Number(process.env['CLUSTER_STILL_MS'] ?? 0);
 const FAULTLESS = { lost: 0, unexpected: 0, reordered: 0, premature: 0, faults: [] };
 
 describe('faults of a cluster under load', () => {
-  beforeAll(() => print(`CLUSTER_SEED=${SEED} CLUSTER_ROUNDS=${ROUNDS} CLUSTER_NODES=${NODES} repeats these faults.`));
-
   let cluster: Cluster | undefined;
   let crowd: ClusterCrowd | undefined;
   afterEach(async () => {
@@ -22,32 +26,51 @@ describe('faults of a cluster under load', () => {
     await cluster?.dispose();
   });
 
-  it.each(BUSES)(
-    'break no receipt, no order and no book, and leave nobody connected twice, with %s as the bus',
-    async (bus) => {
-      cluster = await Cluster.start({ nodes: NODES, ...(bus === 'Redis' && { redis: startRedis }) });
-      crowd = new ClusterCrowd(cluster, SEED);
-      const names = Object.keys(FAULTS).filter((name) => cluster!.redis || !name.includes('Redis'));
-      for (let round = 1; round <= ROUNDS; round += 1) {
+  it.each(BUSES.flatMap((bus) => SEEDS.map((seed) => [bus, seed] as const)))(
+    'break no receipt, no order and no book, and leave nobody connected twice, with %s as the bus and seed %i',
+    async (bus, seed) => {
+      print(`CLUSTER_SEED=${seed} CLUSTER_ROUNDS=${ROUNDS} CLUSTER_NODES=${NODES} CLUSTER_BUS=${bus} repeats this.`);
+      const redis = bus === 'Redis' && { redis: startRedis };
+      cluster = await Cluster.start({ nodes: NODES, clocksApartMs: HOUR_MS, ...redis });
+      crowd = new ClusterCrowd(cluster, seed);
+      const names = Object.keys(FAULTS).filter(
+        (name) => CHOSEN.test(name) && (cluster!.redis || !name.includes('Redis')),
+      );
+      const end = performance.now() + MINUTES * 60_000;
+      let round = 0;
+      let left: string[] = [];
+      while (MINUTES > 0 ? performance.now() < end : round < ROUNDS) {
+        round += 1;
         await crowd.goesOn(crowd.faults.between(50, 500));
-        const name = crowd.faults.pick(names);
+        // Each once, in any order, before one comes again.
+        if (left.length === 0) left = crowd.faults.shuffled(names);
+        const name = left.pop()!;
         print(`round ${round}: ${name}`);
-        await FAULTS[name]!(cluster, crowd);
+        await toldBy(cluster, FAULTS[name]!(cluster, crowd));
         expect(crowd.history.faultsSoFar).toEqual([]);
       }
-      await cluster.heal();
+      await toldBy(cluster, cluster.heal());
       await crowd.goesOn(100);
       await crowd.settle();
       const verdict = crowd.history.check();
-      print(`${ROUNDS} faults\n${tableOf(verdict)}`);
+      print(`${round} faults\n${tableOf(verdict)}`);
       expect(verdict).toMatchObject(FAULTLESS);
       expect(verdict.acknowledged).toBe(verdict.attempts);
       expect(verdict.delivered).toBeGreaterThan(0);
       expect(verdict.delivered).toBeLessThan(verdict.acknowledged);
     },
-    60_000 + ROUNDS * ROUND_MS,
+    MINUTES * 60_000 + (ROUNDS + 2) * ROUND_MS,
   );
 });
+
+/** When it fails, the error says how all nodes are. */
+async function toldBy(cluster: Cluster, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    throw new Error(`${String(error)}\n${await cluster.report()}`, { cause: error });
+  }
+}
 
 function print(text: string): void {
   process.stdout.write(`${text.trimEnd()}\n`);

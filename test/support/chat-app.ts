@@ -24,6 +24,7 @@ import { mailboxKeyOf } from '../../src/delivery/mailbox-store.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
 import { BACKLOG, equip, ImpatientExpressAdapter } from '../../src/server.js';
 import { eventually } from './deadline.js';
+import { NODES } from './test-nodes.js';
 import { interceptStatements } from './statements.js';
 import { TestClient } from './test-client.js';
 
@@ -43,7 +44,7 @@ export type TestOptions = Partial<ChatOptions> &
 export class ChatApp {
   private clients: TestClient[] = [];
 
-  private constructor(
+  protected constructor(
     readonly app: NestExpressApplication,
     readonly folder: string,
     private readonly options: TestOptions,
@@ -53,13 +54,19 @@ export class ChatApp {
   /**
    * `databaseUrl` is the address of the store when it is not a file in the folder. `before` is called before the
    * application is initialized.
+   *
+   * With `CHAT_TEST_NODES` it is so many nodes, where the test brings no database and no clock of its own.
    */
   static async start(
     options: TestOptions = {},
     folder?: string,
     databaseUrl?: string,
-    before: (app: NestExpressApplication) => void = () => undefined,
+    before?: (app: NestExpressApplication) => void,
   ): Promise<ChatApp> {
+    if (NODES > 1 && databaseUrl === undefined && before === undefined && options.clock === undefined) {
+      const { ChatNodes } = await import('./chat-nodes.js'); // It extends this class.
+      return ChatNodes.startAll(options, folder);
+    }
     const home = folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-')));
     const { authenticate, adminToken, insecure, cluster = null, ...chat } = options;
     const settings = {
@@ -81,7 +88,7 @@ export class ChatApp {
       },
     );
     equip(app, settings);
-    before(app);
+    before?.(app);
     await app.init();
     app.getHttpServer().listen({ host: '127.0.0.1', port: 0, backlog: BACKLOG });
     await once(app.getHttpServer(), 'listening');
@@ -234,18 +241,21 @@ export class ChatApp {
 
   /** Cuts off every client that a test opened, and waits until the server has noticed. */
   async dropAll(): Promise<void> {
-    for (const client of this.clients) client.socket.terminate();
-    this.clients = [];
+    this.terminateAll();
     await eventually(() => this.connections.count === 0);
   }
 
   /** Drops the clients, checks the books and stops the server. The folder stays for the next start. */
   async stop(): Promise<string> {
     this.expectBalanced();
-    for (const client of this.clients) client.socket.terminate();
-    this.clients = [];
+    this.terminateAll();
     await this.app.close();
     return this.folder;
+  }
+
+  protected terminateAll(): void {
+    for (const client of this.clients) client.socket.terminate();
+    this.clients = [];
   }
 
   async restart(): Promise<ChatApp> {

@@ -37,7 +37,7 @@ export class ChatCluster {
   }
 
   nodeOf(app: ChatApp): ClusterNode {
-    return app.app.get<ClusterNode>(CLUSTER_NODE);
+    return nodeOf(app);
   }
 
   idOf(app: ChatApp): number {
@@ -50,26 +50,25 @@ export class ChatCluster {
     for (let n = 0; ; n += 1) if (owners[slotOf(`${name}${n}`)] === this.idOf(app)) return `${name}${n}`;
   }
 
-  async untilEven(): Promise<void> {
-    const counts = () => this.nodes.map((app) => this.served(app));
-    const isEven = () =>
-      this.nodes.every((app) => {
-        const others = this.nodes.filter((other) => other !== app);
-        const { links } = this.nodeOf(app);
-        return (
-          this.served(app) >= Math.floor(SLOTS / this.nodes.length) - 1 &&
-          others.every((other) => links.to(this.idOf(other)) !== null)
-        );
-      });
-    await eventually(
-      () => isEven() && counts().reduce((sum, count) => sum + count, 0) === SLOTS,
-      () => `the nodes share the slots and hear each other; they serve ${counts().join(', ')}`,
-      30_000,
-    );
+  untilEven(): Promise<void> {
+    return untilEven(this.nodes);
   }
+}
 
-  private served(app: ChatApp): number {
-    const { view, self } = this.nodeOf(app).membership;
-    return view.owners.filter((owner) => owner === self).length;
-  }
+const nodeOf = ({ app }: ChatApp) => app.get<ClusterNode>(CLUSTER_NODE);
+
+/** Waits until these nodes share the slots, and hear each other. */
+export async function untilEven(apps: readonly ChatApp[]): Promise<void> {
+  const nodes = apps.map(nodeOf);
+  const counts = () =>
+    nodes.map(({ membership: { view, self } }) => view.owners.filter((owner) => owner === self).length);
+  const hearAll = ({ membership, links }: ClusterNode) =>
+    nodes.every(({ membership: { self } }) => self === membership.self || links.to(self) !== null);
+  const share = Math.floor(SLOTS / nodes.length) - 1;
+  await eventually(
+    () =>
+      counts().every((count) => count >= share) && counts().reduce((a, b) => a + b) === SLOTS && nodes.every(hearAll),
+    () => `the nodes share the slots and hear each other; they serve ${counts().join(', ')}`,
+    60_000,
+  );
 }

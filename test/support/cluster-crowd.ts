@@ -19,15 +19,31 @@ const HABITS: readonly Habit[] = [
   'away',
   'text',
 ];
-/** How long it may take until everything has arrived and everybody has an answer, in milliseconds. */
-const SETTLE_MS = 60_000;
+/** Closed with by nodes that stop, die or are full, without any fault of theirs. */
+const FORESEEN = [1001, 1006, 1012, 1013];
+/** What has not arrived, or has no answer, has to become less within this time, in milliseconds. */
+const SETTLE_MS = 120_000;
+/** How long the next receipt may take to come, in milliseconds. */
+const GO_ON_MS = 120_000;
+
+/** What a crowd is like. */
+export interface CrowdOptions {
+  /** Of each reader. */
+  readonly habits?: readonly Habit[];
+  /** What a connection may be closed with, beside what its peer does itself. */
+  readonly foreseen?: readonly number[];
+}
+
 /** Senders and readers who connect to any node, and again to any other, and what they saw. */
 export class ClusterCrowd {
   readonly history = new History({ parts: 'may-fail' });
   readonly random: Random;
   /** For the faults alone: how often the crowd draws depends on time, and a seed has to repeat the faults. */
   readonly faults: Random;
-  readonly recipients = HABITS.map((habit, index) => `${habit}-${index}`);
+  readonly recipients: readonly string[];
+  readonly foreseen: readonly number[];
+  /** Senders go on over another connection now and then. */
+  readonly doSendersRoam: boolean;
   /** Nothing new is sent, and everybody stays and acknowledges. */
   isEnding = false;
   /** The crowd is not dismissed. */
@@ -39,11 +55,15 @@ export class ClusterCrowd {
   constructor(
     private readonly cluster: Cluster,
     seed: number,
+    { habits = HABITS, foreseen = FORESEEN }: CrowdOptions = {},
   ) {
+    this.recipients = habits.map((habit, index) => `${habit}-${index}`);
+    this.foreseen = foreseen;
+    this.doSendersRoam = habits.includes('roaming');
     this.random = new Random(seed);
     this.faults = new Random(seed);
     this.senders = Array.from({ length: SENDERS }, (_, index) => new ClusterSender(`sender-${index}`, this));
-    this.readers = HABITS.map((habit, index) => new ClusterReader(this.recipients[index]!, this, habit));
+    this.readers = habits.map((habit, index) => new ClusterReader(this.recipients[index]!, this, habit));
     for (const peer of this.random.shuffled(this.peers)) peer.connect();
     // Every sender writes now and then, and not as fast as it can: a long run has to fit into memory.
     this.heartbeat = setInterval(() => this.senders.forEach((sender) => sender.beat()), 20);
@@ -51,6 +71,11 @@ export class ClusterCrowd {
 
   address(): string | null {
     return this.cluster.address(this.random);
+  }
+
+  /** Whether this is the address of a node that runs, and that keeps its connections. */
+  isServed(address: string): boolean {
+    return this.cluster.isThere(address);
   }
 
   /** How many receipts its senders have. */
@@ -63,29 +88,29 @@ export class ClusterCrowd {
     for (const peer of this.peers) if (this.random.between(1, 3) === 1) peer.roam();
   }
 
-  /** Waits until its senders have that many more receipts. */
-  async goesOn(count: number, ms = 40_000): Promise<void> {
+  /** Waits until its senders have that many more receipts; one has to come within this time of the one before. */
+  async goesOn(count: number, ms = GO_ON_MS): Promise<void> {
     const goal = this.receipts + count;
-    await this.eventually(
-      () => this.receipts >= goal,
-      () => `${goal - this.receipts} more of ${count} receipts`,
-      ms,
-    );
+    while (this.receipts < goal) {
+      const before = this.receipts;
+      await this.eventually(
+        () => this.receipts > before,
+        () => `another receipt, of ${goal - before} more`,
+        ms,
+      );
+    }
   }
 
   /** Everybody connects and acknowledges until nothing waits, every sender has its answers and the books balance. */
   async settle(): Promise<void> {
     this.isEnding = true;
     for (const reader of this.readers) reader.beat();
-    let left = 'nothing is known';
-    await this.eventually(
-      async () => {
-        left = await this.left();
-        return left === '';
-      },
-      () => `all has arrived; ${left}`,
-      SETTLE_MS,
-    );
+    let left = await this.left();
+    while (left !== '') {
+      const before = left;
+      const isLess = async () => (left = await this.left()) !== before;
+      await this.eventually(isLess, () => `something of what is left goes on: ${left}`, SETTLE_MS);
+    }
   }
 
   private async eventually(claim: () => boolean | Promise<boolean>, what: () => string, ms: number): Promise<void> {

@@ -6,37 +6,35 @@ import { SLOTS } from '../../src/offline-messages/slot.js';
 import { TIMINGS, type Timings } from '../../src/cluster/timings.js';
 import { sessionLockSql } from '../../src/database/postgres-session.js';
 import { storeOptions } from '../../src/database/store-options.js';
-import { systemClock, type Clock } from '../../src/options/clock.js';
-import { eventually } from './deadline.js';
+import type { Clock } from '../../src/options/clock.js';
+import { Sessions, watchSessions } from './cluster-sessions.js';
+import { WorldTime } from './cluster-time.js';
 
-/** A tenth of the real times, and more slots at once: rules hold at any scale. */
-const QUICK: Timings = {
-  ...TIMINGS,
-  beatMs: 100,
-  leaseMs: 500,
-  overdueMs: 600,
-  heardMs: 300,
-  silentMs: 400,
-  steadyMs: 300,
-  asideAfterMs: 500,
-  backAfterMs: 1_000,
-  slotsAtOnce: 256,
-};
+/** The real times, and more slots at once. */
+const QUICK: Timings = { ...TIMINGS, slotsAtOnce: 256 };
+/** How much time of the world may pass until what is expected is there, in milliseconds. */
+const DEADLINE_MS = 120_000;
+/** The machine may be slow as it likes: a reply that is late is no fault of Postgres. In milliseconds. */
+const PATIENCE_MS = 60_000;
+
+watchSessions();
 
 /** A clock whose timers stand still while the process is stopped, as after SIGSTOP; time itself goes on. */
 class StoppableClock implements Clock {
   private late: (() => void)[] | null = null;
 
+  constructor(private readonly time: Clock) {}
+
   now(): number {
-    return systemClock.now();
+    return this.time.now();
   }
 
   monotonic(): number {
-    return systemClock.monotonic();
+    return this.time.monotonic();
   }
 
   after(ms: number, callback: () => void): () => void {
-    return systemClock.after(ms, () => (this.late ? this.late.push(callback) : callback()));
+    return this.time.after(ms, () => (this.late ? this.late.push(callback) : callback()));
   }
 
   stop(): void {
@@ -57,7 +55,8 @@ class StoppableClock implements Clock {
 
 /** A node of a test: its membership, and what it believes. */
 export class Member implements Peers {
-  readonly clock = new StoppableClock();
+  readonly clock: StoppableClock;
+  readonly sessions: Sessions;
   readonly membership: NodeMembership;
   /** The slots that it serves. */
   readonly serving = new Set<number>();
@@ -77,6 +76,8 @@ export class Member implements Peers {
     settings: Partial<NodeSettings>,
     timings: Timings,
   ) {
+    this.clock = new StoppableClock(world.time);
+    this.sessions = new Sessions(database);
     this.membership = new NodeMembership(
       database,
       { release: '1.0.0', sessions: 'replace', options: {}, ...settings },
@@ -142,7 +143,7 @@ export class Member implements Peers {
   async die(): Promise<void> {
     this.state = 'dead';
     this.stop();
-    await this.world.endSessions(this.id);
+    await this.world.endSessions(this);
   }
 
   private deafen(): void {
@@ -168,22 +169,27 @@ export class Member implements Peers {
   }
 }
 
-/** Several nodes in one process, on one database. It watches all the time that no slot has two homes. */
+/**
+ * Several nodes in one process, on one database, in a time of their own: it passes while a test waits for something, and
+ * never while a node waits for Postgres. After each step the world looks that no slot has two homes.
+ */
 export class World {
   readonly members: Member[] = [];
   /** Moments at which two nodes believed that they serve one slot. */
   conflicts = 0;
-  private readonly watch = setInterval(() => this.check(), 10);
 
   constructor(
     readonly url: string,
-    private readonly query: (sql: string) => Promise<unknown[]>,
+    readonly time: WorldTime,
     private readonly timings: Timings = QUICK,
   ) {}
 
   /** A node that has not joined. */
   add(timings: Partial<Timings> = {}, settings: Partial<NodeSettings> = {}, url = this.url): Member {
-    const member = new Member(this, storeOptions(url), settings, { ...this.timings, ...timings });
+    const options = storeOptions(url);
+    const extra = { ...(options.extra as object), query_timeout: PATIENCE_MS, statement_timeout: PATIENCE_MS };
+    const patient = { ...options, connectTimeoutMS: PATIENCE_MS, extra } as DataSourceOptions;
+    const member = new Member(this, patient, settings, { ...this.timings, ...timings });
     this.members.push(member);
     return member;
   }
@@ -210,28 +216,58 @@ export class World {
     }
   }
 
+  /** Lets time pass until the claim is true. */
+  async until(
+    claim: () => boolean | Promise<boolean>,
+    what: () => string = () => claim.toString(),
+    ms = DEADLINE_MS,
+  ): Promise<void> {
+    const end = this.time.monotonic() + ms;
+    for (;;) {
+      await this.settle();
+      this.check();
+      if (await claim()) return;
+      if (this.time.monotonic() > end) throw new Error(`never true within ${ms} ms: ${what()}; ${this.report()}`);
+      await this.time.step();
+    }
+  }
+
+  /** Lets so many milliseconds pass. */
+  passes(ms: number): Promise<void> {
+    const end = this.time.monotonic() + ms;
+    return this.until(() => this.time.monotonic() >= end);
+  }
+
+  /** Lets time pass until the work is done. */
+  async during<Result>(work: Promise<Result>): Promise<Result> {
+    let state: 'running' | 'done' = 'running';
+    const done = () => (state = 'done');
+    work.then(done, done);
+    await this.until(
+      () => state === 'done',
+      () => 'the work is done',
+    );
+    return work;
+  }
+
   /** All slots are served, by these nodes, evenly, and all of them know it. */
-  async untilEven(members: readonly Member[] = this.living, ms?: number): Promise<void> {
+  untilEven(members: readonly Member[] = this.living): Promise<void> {
     const shares = () => members.map(({ serving }) => serving.size);
-    await eventually(
+    return this.until(
       () =>
         shares().reduce((sum, share) => sum + share, 0) === SLOTS &&
         Math.max(...shares()) - Math.min(...shares()) <= 1 &&
         members.every(({ membership }) => membership.holdsLease) &&
         new Set(members.map(({ membership }) => membership.view.version)).size === 1,
-      () =>
-        `all slots are served evenly; ${members
-          .map(({ id, serving, membership: { state, view } }) => `${id} ${state} ${serving.size} v${view.version}`)
-          .join(', ')}`,
-      ms,
+      () => 'all slots are served evenly',
     );
   }
 
   /** Waits until the node has read its tables again. */
   async untilChanged(member: Member): Promise<void> {
     const { version } = member.membership.view;
-    await this.query('UPDATE holdfast_cluster SET version = version + 1');
-    await eventually(
+    await this.time.query('UPDATE holdfast_cluster SET version = version + 1');
+    await this.until(
       () => member.membership.view.version > version,
       () => `node ${member.id} reads its tables`,
     );
@@ -240,24 +276,42 @@ export class World {
   /** Waits until another node has taken over from this one. */
   async untilGone(member: Member): Promise<void> {
     const { id } = member;
-    await eventually(
-      async () => (await this.query(`SELECT 1 FROM holdfast_node WHERE id = ${id}`)).length === 0,
+    await this.until(
+      async () => (await this.time.query(`SELECT 1 FROM holdfast_node WHERE id = ${id}`)).length === 0,
       () => `somebody takes over from node ${id}`,
     );
   }
 
-  endSessions(id: number): Promise<unknown[]> {
-    return this.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
+  /** Ends the sessions of a node, which learns of it; returns how many there were. */
+  async endSessions({ id, sessions }: Member): Promise<number> {
+    const ended = await this.time.query<{ pid: number }>(
+      `SELECT pid, pg_terminate_backend(pid, ${PATIENCE_MS}) FROM pg_locks
+       WHERE locktype = 'advisory' AND objsubid = 1 AND granted
          AND (CAST(CAST(classid AS bigint) AS bit(64)) << 32) | CAST(CAST(objid AS bigint) AS bit(64))
            = CAST(${sessionLockSql(`'membership'`, String(id))} AS bit(64))`,
     );
+    await Promise.all(ended.map(({ pid }) => sessions.untilEnded(pid)));
+    return ended.length;
   }
 
   async close(): Promise<void> {
-    clearInterval(this.watch);
     for (const member of this.members) member.clock.goOn();
-    await Promise.all(this.members.map(({ membership }) => membership.close()));
+    await this.during(Promise.all(this.members.map(({ membership }) => membership.close())));
     if (this.conflicts > 0) throw new Error(`two nodes served one slot, at ${this.conflicts} looks`);
+  }
+
+  /** Everybody has the answers of Postgres, and has done what they cause. */
+  private async settle(): Promise<void> {
+    do {
+      await Promise.all(this.members.map(({ sessions }) => sessions.untilIdle()));
+      // Promises and the events of sockets come first.
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (!this.members.every(({ sessions }) => sessions.isIdle));
+  }
+
+  private report(): string {
+    return this.living
+      .map(({ id, serving, membership: { state, view } }) => `${id} ${state} ${serving.size} v${view.version}`)
+      .join(', ');
   }
 }

@@ -4,12 +4,16 @@ import type { ClusterCrowd } from './cluster-crowd.js';
 /** A peer connects again after up to this long, in milliseconds. */
 const RECONNECT_MS = 200;
 
-/** What a connection may be closed with by nodes that stop, die or are full, without any fault of theirs. */
-const FORESEEN = [1001, 1006, 1012, 1013];
+/** The connection ended without a close frame. */
+const CUT_OFF = 1006;
 
 /** One connection of a peer. */
 export interface Session {
   readonly socket: WebSocket;
+  /** Of its node. */
+  readonly address: string;
+  /** The server has accepted it; before, a node may refuse it. */
+  wasOpen: boolean;
   /** Unique in a history. */
   readonly name: string;
   lastSeq: number;
@@ -33,15 +37,18 @@ export abstract class ClusterPeer {
 
   /** Connects to any node; what it has open is stale from then on. */
   connect(): void {
-    const url = this.crowd.address();
-    if (url === null) return this.connectLater();
+    const address = this.crowd.address();
+    if (address === null) return this.connectLater();
     if (this.session) this.session.isOver = true;
-    const socket = new WebSocket(`${url}?user=${this.user}`, this.protocols);
+    const socket = new WebSocket(`${address}?user=${this.user}`, this.protocols);
     const name = `${this.user}#${(this.connections += 1)}`;
-    const session: Session = { socket, name, lastSeq: 0, ackIsDue: false, isOver: false };
+    const session: Session = { socket, address, wasOpen: false, name, lastSeq: 0, ackIsDue: false, isOver: false };
     this.session = session;
     this.open.add(socket);
-    socket.on('open', () => session.isOver || this.onOpen());
+    socket.on('open', () => {
+      session.wasOpen = true;
+      if (!session.isOver) this.onOpen();
+    });
     socket.on('message', (data: Buffer) => this.onFrame(session, data.toString()));
     socket.on('ping', () => this.onPing(session));
     socket.on('error', () => undefined); // 'close' follows.
@@ -87,8 +94,11 @@ export abstract class ClusterPeer {
 
   private onClose(session: Session, code: number, reason: string): void {
     this.open.delete(session.socket);
-    if (!session.isOver && !FORESEEN.includes(code)) {
+    if (!session.isOver && !this.crowd.foreseen.includes(code)) {
       this.crowd.history.unforeseen(`the server closed ${session.name} with ${code} ${reason}`);
+    }
+    if (session.wasOpen && !session.isOver && code === CUT_OFF && this.crowd.isServed(session.address)) {
+      this.crowd.history.unforeseen(`${session.name} was cut off by a node that runs`);
     }
     if (session === this.session) this.connectLater();
   }

@@ -38,7 +38,8 @@ export class ClusterSender extends ClusterPeer {
       this.outstanding.set(message.id, message);
       this.send(message);
     }
-    if (!this.crowd.isEnding && this.crowd.random.between(1, 1_000) === 1) this.roam();
+    const { isEnding, doSendersRoam, random } = this.crowd;
+    if (doSendersRoam && !isEnding && random.between(1, 1_000) === 1) this.roam();
   }
 
   protected override onOpen(): void {

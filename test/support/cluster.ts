@@ -1,11 +1,22 @@
+import { join } from 'node:path';
 import type { LedgerTotals } from '../../src/delivery/ledger.js';
 import { UNCAPPED } from './crash-server.js';
 import { eventually } from './deadline.js';
+import { ClusterNode, PATIENCE_MS } from './cluster-process.js';
 import type { Random } from './crash-random.js';
 import { PostgresProxy } from './postgres-proxy.js';
 import { PostgresServer } from './postgres-server.js';
 import { RedisServer } from './redis-server.js';
-import { ServerProcess } from './server-process.js';
+
+/** Loaded into each node: a clock that is wrong, and what a node says of itself at a signal. */
+const PRELOADED = ['shift-clock.mjs', 'tell-state.mjs']
+  .map((name) => `--import ${join(import.meta.dirname, name)}`)
+  .join(' ');
+/** How long the nodes have to say how they are, in milliseconds. */
+const TELL_MS = 1_000;
+/** What each session of the nodes does or waits for. */
+const SESSIONS = `SELECT pid, application_name, state, wait_event_type, wait_event, left(query, 100) AS query,
+  pg_blocking_pids(pid) AS blockers FROM pg_stat_activity WHERE datname LIKE 'db%'`;
 
 interface Stats {
   readonly messages: LedgerTotals;
@@ -15,98 +26,28 @@ interface Stats {
 
 /** An engine beside the nodes that can fail, such as Redis. */
 export interface Engine {
-  readonly url: string;
+  /** Where it listens. */
+  readonly socket: string;
   run(): Promise<void>;
   stop(): Promise<void>;
   /** Suspends it, as SIGSTOP does. */
   freeze(): void;
   thaw(): void;
+  empty(): Promise<void>;
   dispose(): Promise<void>;
 }
 
-/** Starts Redis, with a port in front of its socket. */
 export async function startRedis(): Promise<Engine> {
   const redis = await RedisServer.start();
-  const proxy = await PostgresProxy.start(redis.socket);
   return {
-    url: `redis://127.0.0.1:${proxy.port}`,
+    socket: redis.socket,
     run: () => redis.run(),
     stop: () => redis.kill(),
     freeze: () => redis.freeze(),
     thaw: () => redis.thaw(),
-    dispose: async () => {
-      await proxy.close();
-      await redis.dispose();
-    },
+    empty: async () => void (await redis.call('FLUSHALL')),
+    dispose: () => redis.dispose(),
   };
-}
-
-/** How a node is: it runs, stands still, or has no process. */
-type NodeState = 'running' | 'frozen' | 'down';
-
-/** One node: the process that it is now, and those that it was before. */
-export class ClusterNode {
-  state: NodeState = 'down';
-  private process: ServerProcess | null = null;
-  /** The logs of the processes that have ended. */
-  private readonly logs: string[] = [];
-
-  constructor(
-    readonly name: string,
-    private readonly env: NodeJS.ProcessEnv & { readonly DATABASE_URL: string },
-  ) {}
-
-  /** Where it is now; null while clients can't reach it. */
-  get socketUrl(): string | null {
-    return this.state === 'running' ? this.process!.socketUrl : null;
-  }
-
-  get url(): string {
-    return this.process!.url;
-  }
-
-  get log(): string {
-    return [...this.logs, this.process?.written ?? ''].join('\n-- started again --\n');
-  }
-
-  async start(): Promise<void> {
-    this.process = await ServerProcess.start(this.env);
-    this.state = 'running';
-  }
-
-  /** Ends it as a crash does. */
-  async kill(): Promise<void> {
-    const { process } = this;
-    if (!process || this.state === 'down') return;
-    this.state = 'down';
-    await process.kill();
-    this.putAway(process);
-  }
-
-  /** Ends it as an operator does; returns its exit code. */
-  async stop(): Promise<number | null> {
-    const process = this.process!;
-    this.state = 'down';
-    const code = await process.stop();
-    this.putAway(process);
-    return code;
-  }
-
-  freeze(): void {
-    globalThis.process.kill(this.process!.pid, 'SIGSTOP');
-    this.state = 'frozen';
-  }
-
-  thaw(): void {
-    if (this.state !== 'frozen') return;
-    globalThis.process.kill(this.process!.pid, 'SIGCONT');
-    this.state = 'running';
-  }
-
-  private putAway(process: ServerProcess): void {
-    this.logs.push(process.written);
-    this.process = null;
-  }
 }
 
 /** What a cluster of a test is made of. */
@@ -115,6 +56,8 @@ export interface ClusterOptions {
   /** Starts Redis for the bus; otherwise the bus is Postgres. */
   readonly redis?: () => Promise<Engine>;
   readonly env?: NodeJS.ProcessEnv;
+  /** How far the clock of each node is from that of the node before it, in milliseconds. */
+  readonly clocksApartMs?: number;
 }
 
 /**
@@ -129,21 +72,32 @@ export class Cluster {
     readonly databaseUrl: string,
   ) {}
 
-  static async start({ nodes, redis, env = {} }: ClusterOptions): Promise<Cluster> {
+  static async start({ nodes, redis, env = {}, clocksApartMs = 0 }: ClusterOptions): Promise<Cluster> {
     const postgres = await PostgresServer.start();
     let engine: Engine | null = null;
+    const made: ClusterNode[] = [];
     try {
-      const DATABASE_URL = await postgres.createDatabase();
+      const databaseUrl = await postgres.createDatabase();
+      const database = /\w+(?=\?)/.exec(databaseUrl)![0];
       engine = (await redis?.()) ?? null;
-      const cluster: NodeJS.ProcessEnv = nodes > 1 ? { CHAT_CLUSTER: '1' } : {};
-      if (engine) cluster['CHAT_BUS_URL'] = engine.url;
-      const all = { ...UNCAPPED, CHAT_ACK_WINDOW: '32', ...cluster, ...env, DATABASE_URL };
-      const made = Array.from({ length: nodes }, (_, index) => new ClusterNode(`node-${index + 1}`, all));
-      const started = new Cluster(postgres, engine, made, DATABASE_URL);
+      for (let index = 0; index < nodes; index += 1) {
+        const network = {
+          postgres: await PostgresProxy.start(postgres.socket),
+          redis: engine && (await PostgresProxy.start(engine.socket)),
+        };
+        const own: NodeJS.ProcessEnv = { NODE_OPTIONS: PRELOADED, CLOCK_SHIFT_MS: String(index * clocksApartMs) };
+        if (nodes > 1) own['CHAT_CLUSTER'] = '1';
+        if (network.redis) own['CHAT_BUS_URL'] = `redis://127.0.0.1:${network.redis.port}`;
+        const DATABASE_URL = postgres.url(database, network.postgres);
+        const all = { ...UNCAPPED, CHAT_ACK_WINDOW: '32', ...own, ...env, DATABASE_URL };
+        made.push(new ClusterNode(`node-${index + 1}`, network, all));
+      }
+      const started = new Cluster(postgres, engine, made, databaseUrl);
       // One after the other: the first makes the tables.
       for (const node of made) await node.start();
       return started;
     } catch (error) {
+      for (const node of made) await node.dispose();
       await engine?.dispose();
       await postgres.dispose();
       throw error;
@@ -158,6 +112,11 @@ export class Cluster {
   address(random: Random): string | null {
     const { running } = this;
     return running.length === 0 ? null : random.pick(running).socketUrl;
+  }
+
+  /** Whether this is the address of a process that runs. */
+  isThere(address: string): boolean {
+    return this.running.some(({ socketUrl }) => socketUrl === address);
   }
 
   /** Everything runs again, and every node is ready. */
@@ -209,7 +168,11 @@ export class Cluster {
       const lines = metrics.split('\n').filter((line) => /^holdfast_(cluster|store_healthy|refusals)/.test(line));
       return `== ${node.name} ==\n${JSON.stringify(stats)}\n${lines.join('\n')}`;
     });
-    return `${(await Promise.all(told)).join('\n')}\n${this.logs}`;
+    const all = await Promise.all(told);
+    const sessions = await this.postgres.query(SESSIONS).catch((error: unknown) => [String(error)]);
+    for (const node of this.running) node.tell();
+    await new Promise((resolve) => setTimeout(resolve, TELL_MS));
+    return [...all, '== sessions ==', ...sessions.map((row) => JSON.stringify(row)), this.logs].join('\n');
   }
 
   /** What all nodes have written. */
@@ -218,17 +181,14 @@ export class Cluster {
   }
 
   async dispose(): Promise<void> {
-    for (const node of this.nodes) {
-      node.thaw();
-      await node.kill();
-    }
+    for (const node of this.nodes) await node.dispose();
     await this.redis?.dispose();
     await this.postgres.dispose();
   }
 
-  private async ready(node: ClusterNode): Promise<void> {
+  async ready(node: ClusterNode): Promise<void> {
     const isReady = async () => (await fetch(`${node.url}/health/ready`)).ok;
-    await eventually(isReady, () => `${node.name} is ready; it wrote ${node.log}`, 30_000);
+    await eventually(isReady, () => `${node.name} is ready; it wrote ${node.log}`, PATIENCE_MS);
   }
 }
 

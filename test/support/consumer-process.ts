@@ -34,9 +34,9 @@ export class Consumer {
     }
   }
 
-  /** Starts what was built, with its data in its own folder, and waits until it listens. */
-  async start(): Promise<ConsumerProcess> {
-    const application = new ConsumerProcess(join(this.folder, 'dist/main.js'));
+  /** Starts one of the programs that were built, with its data in a folder of its own, and waits until it listens. */
+  async start(program = 'main', env: NodeJS.ProcessEnv = {}): Promise<ConsumerProcess> {
+    const application = new ConsumerProcess(join(this.folder, `dist/${program}.js`), env);
     try {
       await application.listening();
       return application;
@@ -55,10 +55,10 @@ export class ConsumerProcess {
   private readonly ended: Promise<unknown>;
   private output = '';
 
-  constructor(main: string) {
+  constructor(main: string, env: NodeJS.ProcessEnv = {}) {
     this.child = spawn(process.execPath, [main], {
       cwd: this.data,
-      env: { PATH: process.env['PATH'], NO_COLOR: '1', PORT: '0' },
+      env: { PATH: process.env['PATH'], NO_COLOR: '1', PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.ended = once(this.child, 'close').finally(() => rmSync(this.data, { recursive: true, force: true }));
@@ -82,9 +82,13 @@ export class ConsumerProcess {
     return TestClient.open(`ws://127.0.0.1:${this.port}/chat?user=${user}`);
   }
 
-  async get(path: string): Promise<unknown> {
-    const response = await fetch(`http://127.0.0.1:${this.port}${path}`);
-    if (!response.ok) throw new Error(`GET ${path} answered ${response.status}; it wrote ${this.output}`);
+  get(path: string): Promise<unknown> {
+    return this.request('GET', path);
+  }
+
+  async request(method: 'GET' | 'POST' | 'DELETE', path: string): Promise<unknown> {
+    const response = await fetch(`http://127.0.0.1:${this.port}${path}`, { method });
+    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}; it wrote ${this.output}`);
     return response.headers.get('content-type')?.includes('json') ? response.json() : response.text();
   }
 

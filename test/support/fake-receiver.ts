@@ -5,7 +5,7 @@ export function fakeReceiver<Given extends Partial<Receiver>>(given: Given): Rec
   const receiver: Receiver = {
     id: 'r1',
     user: 'bob',
-    age: 0,
+    rank: 0,
     isOpen: true,
     onOpened: () => undefined,
     onMessage: () => undefined,

@@ -106,6 +106,11 @@ export class PostgresServer {
       : `postgres://${user}@localhost/${database}?host=${encodeURIComponent(this.folder)}`;
   }
 
+  /** Its first process, whose children are its sessions. */
+  get pid(): number {
+    return this.child!.pid!;
+  }
+
   /** Where it listens. */
   get socket(): string {
     return join(this.folder, `.s.PGSQL.${PORT}`);

@@ -4,8 +4,8 @@ import { stripVTControlCharacters } from 'node:util';
 import { withDeadline } from './deadline.js';
 
 /** How long the server may take to listen, and to end after a signal, in milliseconds. */
-const START_MS = 20_000;
-const STOP_MS = 20_000;
+const START_MS = 180_000;
+const STOP_MS = 90_000;
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
 // `npm start` also has --enable-source-maps, which makes a start a fifth slower. The test of the README starts it so.
@@ -74,10 +74,11 @@ export class ServerProcess {
     env: NodeJS.ProcessEnv & { readonly DATABASE_URL: string },
     wrapper?: readonly string[],
     program?: readonly string[],
+    patienceMs = START_MS,
   ): Promise<ServerProcess> {
     const server = new ServerProcess(env, wrapper, program);
     try {
-      await withDeadline(server.listening(), () => `the server listens; it wrote ${server.output}`, START_MS);
+      await withDeadline(server.listening(), () => `the server listens; it wrote ${server.output}`, patienceMs);
       return server;
     } catch (error) {
       await server.kill();
@@ -105,10 +106,10 @@ export class ServerProcess {
   }
 
   /** Asks it to end and waits until it has; returns its exit code, null when the signal ended it. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', patienceMs = STOP_MS): Promise<number | null> {
     this.child.kill(signal);
-    const exit = withDeadline(this.exited, () => `the server ends after ${signal}; it wrote ${this.output}`, STOP_MS);
-    return (await exit).code;
+    const late = () => `the server ends after ${signal}; it wrote ${this.output}`;
+    return (await withDeadline(this.exited, late, patienceMs)).code;
   }
 
   /** Kills it, as a crash would. It may have ended already. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
@@ -99,6 +99,31 @@ describe('a Redis with TLS', () => {
     await heard;
     expect(bus.isListening).toBe(false);
   });
+});
+
+it('lets go of a Redis that does not reply, and asks it again', async () => {
+  const open = new Set<Socket>();
+  let opened = 0;
+  const silent = createTcpServer((socket) => {
+    opened += 1;
+    open.add(socket.on('error', () => undefined).on('close', () => open.delete(socket)));
+    socket.resume();
+  }).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const bus = await RedisBus.create(
+    `redis://127.0.0.1:${(silent.address() as AddressInfo).port}`,
+    'c1',
+    fastClock(100),
+  );
+  const heard = bus.listen(1);
+  // Each try has two connections, and is given up.
+  await eventually(() => opened >= 6);
+  await eventually(() => open.size <= 2);
+  await bus.close();
+  await heard;
+  await eventually(() => open.size === 0);
+  expect(bus.isListening).toBe(false);
+  silent.close();
 });
 
 it('says which package is missing when there is no ioredis', async () => {

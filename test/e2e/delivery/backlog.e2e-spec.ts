@@ -1,6 +1,7 @@
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually } from '../../support/deadline.js';
 import { FakeSocket } from '../../support/fake-socket.js';
+import { alone } from '../../support/test-nodes.js';
 
 let chat: ChatApp;
 afterEach(() => chat.dispose());
@@ -47,7 +48,7 @@ it('a long backlog is read in pages that grow, whatever the window', async () =>
   expect(await drain(ids.length)).toEqual({ ids, atOnce: 64, pages: 4 });
 });
 
-describe.each([12, 40])('a backlog of %i large messages', (count) => {
+alone.describe.each([12, 40])('a backlog of %i large messages', (count) => {
   const SIZE = 500_000;
   const ids = idsOf(count);
 

@@ -5,8 +5,9 @@ import { ChatApp } from '../../support/chat-app.js';
 import { eventually } from '../../support/deadline.js';
 import { FakeSocket } from '../../support/fake-socket.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { alone } from '../../support/test-nodes.js';
 
-describe('a message to somebody whose mailbox is still being opened', () => {
+alone.describe('a message to somebody whose mailbox is still being opened', () => {
   let chat: ChatApp;
   afterEach(() => chat.dispose());
 

@@ -1,6 +1,7 @@
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually } from '../../support/deadline.js';
 import { FakeSocket } from '../../support/fake-socket.js';
+import { alone } from '../../support/test-nodes.js';
 
 const ACK_WINDOW = 64;
 /**
@@ -8,7 +9,7 @@ const ACK_WINDOW = 64;
  */
 const BACKLOGS = [0, 1, 4, 16, 17, ACK_WINDOW + 1];
 
-describe('a crowd that comes back at once', () => {
+alone.describe('a crowd that comes back at once', () => {
   let chat: ChatApp;
   afterEach(() => chat.dispose());
 

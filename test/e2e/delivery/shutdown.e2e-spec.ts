@@ -2,8 +2,9 @@ import { ChatApp } from '../../support/chat-app.js';
 import { eventually } from '../../support/deadline.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import type { TestClient } from '../../support/test-client.js';
+import { alone } from '../../support/test-nodes.js';
 
-describe('going away', () => {
+alone.describe('going away', () => {
   it('closes every connection with 1001 and a reason, and keeps everything undelivered', async () => {
     let chat = await ChatApp.start();
     const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];

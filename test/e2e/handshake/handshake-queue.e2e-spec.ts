@@ -5,6 +5,7 @@ import { eventually, withDeadline } from '../../support/deadline.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { RawClient } from '../../support/raw-client.js';
 import { TestClient, type Refused } from '../../support/test-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 const STORM = 2_000;
 /** A storm takes seconds on a busy machine. */
@@ -13,7 +14,7 @@ const STORM_MS = 60_000;
 const ADDRESSES = 20;
 const addressOf = (index: number) => `127.0.0.${2 + (index % ADDRESSES)}`;
 
-describe('the handshake queue', () => {
+alone.describe('the handshake queue', () => {
   let chat: ChatApp;
   afterEach(() => chat.dispose());
 

@@ -3,6 +3,7 @@ import { withDeadline } from '../../support/deadline.js';
 import { RawClient } from '../../support/raw-client.js';
 import { closePayload, rawFrame, type FrameParts } from '../../support/raw-frames.js';
 import type { TestClient } from '../../support/test-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10] as const;
 const NAMES: Readonly<Record<number, string>> = {
@@ -292,7 +293,7 @@ const wholeness: Case[] = [
   ],
 ];
 
-describe('frames of RFC 6455', () => {
+alone.describe('frames of RFC 6455', () => {
   let chat: ChatApp;
   let alice: TestClient;
   let bob: TestClient;

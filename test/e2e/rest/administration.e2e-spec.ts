@@ -6,6 +6,7 @@ import { startServer } from '../../../src/server.js';
 import { ChatApp, type TestOptions } from '../../support/chat-app.js';
 import { Issuer } from '../../support/issuer.js';
 import { catchLogLines } from '../../support/log-lines.js';
+import { alone } from '../../support/test-nodes.js';
 
 const ADMIN_TOKEN = 'administrator-0123456789';
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
@@ -150,7 +151,7 @@ describe('every call that the router serves', () => {
     }
   });
 
-  it.each(['/chat/messages', '/chat/tickets', '/chat/nothing', '/chat', '/', '/health/live', '/docs-json'])(
+  alone.it.each(['/chat/messages', '/chat/tickets', '/chat/nothing', '/chat', '/', '/health/live', '/docs-json'])(
     'reads no body of a stranger: %s',
     async (path) => {
       const parse = jest.spyOn(JSON, 'parse');

@@ -7,6 +7,7 @@ import { ERROR_CODES } from '../../../src/protocol/chat-error.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually } from '../../support/deadline.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { alone } from '../../support/test-nodes.js';
 
 let chat: ChatApp;
 let clock: ManualClock;
@@ -243,7 +244,7 @@ describe('GET /metrics', () => {
     expect((await ask()).status).toBe(200);
   });
 
-  it('keeps the numbers of two applications in one process apart', async () => {
+  alone.it('keeps the numbers of two applications in one process apart', async () => {
     await start();
     const other = await ChatApp.start();
     const alice = await chat.connect('alice');
@@ -353,7 +354,7 @@ describe('GET /health', () => {
     await rm(chat.folder, { recursive: true, force: true });
   });
 
-  it('leaves nothing running, even when the store failed to the end', async () => {
+  alone.it('leaves nothing running, even when the store failed to the end', async () => {
     await start();
     await chat.dispose(); // What a process starts only once is started now.
     const before = handles();

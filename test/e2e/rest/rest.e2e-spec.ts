@@ -7,6 +7,7 @@ import type { ChatOptions } from '../../../src/options/chat.options.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { ApiDocument } from '../../support/openapi.js';
 import { RawClient } from '../../support/raw-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -517,7 +518,7 @@ describe('the REST calls', () => {
   });
 
   describe('GET /chat/stats', () => {
-    it('shows the counters of the promise, which balance, and how much goes on', async () => {
+    alone.it('shows the counters of the promise, which balance, and how much goes on', async () => {
       await start();
       const alice = await chat.connect('alice');
       await chat.connect('bob');

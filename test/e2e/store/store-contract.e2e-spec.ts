@@ -356,6 +356,22 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
     );
   });
 
+  it('opens a database to which a newer version has only added', async () => {
+    const url = await kind.create();
+    const store = await openStore(storeOptions(url));
+    await store.query('ALTER TABLE holdfast_offline_message ADD COLUMN stars integer');
+    await store.query(
+      `INSERT INTO holdfast_migrations (timestamp, name) VALUES (9999999999999, 'AdditiveStars9999999999999')`,
+    );
+    await store.destroy();
+    const again = await openStore(storeOptions(url));
+    const table = await ownedTable(again);
+    expect(await table.insert([message(1)])).toBe(1);
+    expect(await table.page(BOB, 0, ALL, 99, ALL)).toHaveLength(1);
+    expect(await table.remove([message(1)])).toBe(1);
+    await again.destroy();
+  });
+
   it('serves one server, and the next when that has ended', async () => {
     const url = await kind.create();
     const store = await openStore(storeOptions(url));

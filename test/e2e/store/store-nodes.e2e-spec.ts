@@ -102,6 +102,33 @@ describe('the database of a cluster', () => {
     expect(await reasonOf(refusePooler(dataSource, dataSource))).toMatch(/^Between this node and Postgres is a pooler/);
   });
 
+  it('is refused when Postgres can’t compute MD5, as in FIPS mode', async () => {
+    await outside.connection.query(
+      `CREATE FUNCTION md5(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'could not compute MD5 hash: unsupported'; END $$;
+       DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$`,
+    );
+    expect(await reasonOf(open())).toBe(
+      "Postgres can't compute MD5, by which a cluster finds the home of a user (it protects nothing): could not compute MD5 hash: unsupported. Leave FIPS mode there, or run one server without a cluster.",
+    );
+    await open(false);
+  });
+
+  it('says what the owner of the tables has to do for a role that may not make or drop the index', async () => {
+    await close(await open(false));
+    await outside.connection.query(
+      `CREATE ROLE app LOGIN PASSWORD 'x'; GRANT ALL ON ALL TABLES IN SCHEMA public TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app`,
+    );
+    const asApp = (node: { id: null } | null) => openStore(storeOptions(url.replace(/\/\/[^/]+@/, '//app:x@')), node);
+    expect(await reasonOf(asApp({ id: null }))).toMatch(
+      /^Nodes need an index of the messages that wait, which only the owner of holdfast_offline_message can see to; have that role run: CREATE INDEX holdfast_offline_message_slot ON /,
+    );
+    await close(await open());
+    await (await asApp({ id: null })).destroy();
+    expect(await reasonOf(asApp(null))).toMatch(
+      /^Nodes of a cluster have used this database, and their index has to go, .*: DROP INDEX holdfast_offline_message_slot$/,
+    );
+  });
+
   it('comes with a warning when a standby may lack what was receipted', async () => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     const standby = new DataSource({ type: 'postgres', url, poolSize: 1, extra: { replication: 'database' } });
@@ -263,6 +290,25 @@ describe('the fence of a node', () => {
 });
 
 describe('the store of a node', () => {
+  it('hands over a slot while messages of others never end', async () => {
+    const { store } = await member();
+    const block = await store.node.acquire(ALL);
+    let [next, released]: [number, 'no' | 'yes'] = [block.above, 'no'];
+    const storeNext = (): void => {
+      if (released === 'yes') return;
+      next += 1;
+      const message = { id: `c${next}`, from: 'ann', to: 'carol', content: 'x', sentAt: 1 };
+      const request = { mailbox: mailboxKeyOf('carol'), message, position: next, bytes: 1 };
+      store.service.store({ ...request, mustKeep: false, hasEnded: false, onSettled: storeNext });
+    };
+    store.store('bob', 'm1', (next += 1));
+    // So many that some always wait behind those that are being written.
+    for (let n = 0; n < 2_000; n += 1) storeNext();
+    await store.node.release([slotOf('bob')]).finally(() => (released = 'yes'));
+    expect(await outside.idsFor('bob')).toEqual(['m1']);
+    expect(store.service.counts.handedOver).toBe(1);
+  });
+
   it('counts and writes in its own slots alone, and hands over what waits in one', async () => {
     const [{ store: first }, { store: second }] = [await member(), await member()];
     const [bobs, carols] = [slotOf('bob'), slotOf('carol')];

@@ -50,8 +50,8 @@ export function sabotage(mutant: Mutant | null): () => void {
         Attachments,
         'tryToAttach',
         (tryToAttach) =>
-          function (this: unknown, attachment: { age: number }) {
-            attachment.age = newest += 1;
+          function (this: unknown, attachment: { rank: number }) {
+            attachment.rank = newest += 1;
             tryToAttach.call(this, attachment);
           },
       );

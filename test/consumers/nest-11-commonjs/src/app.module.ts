@@ -29,8 +29,11 @@ class PeopleController {
   }
 }
 
+const { BUS_URL, DATABASE_URL } = process.env;
+
 const chat = ChatModule.forRoot({
-  database: { type: 'better-sqlite3', database: 'chat.sqlite' },
+  database: DATABASE_URL ?? { type: 'better-sqlite3', database: 'chat.sqlite' },
+  cluster: BUS_URL ? { bus: { redis: BUS_URL } } : false,
 });
 
 @Module({

@@ -1,0 +1,50 @@
+import { afterAll, describe, it } from '@jest/globals';
+import { PostgresProxy } from './postgres-proxy.js';
+import { PostgresServer } from './postgres-server.js';
+import { RedisServer } from './redis-server.js';
+
+/** How many nodes the application of a test is; 1 is a single server, as it is without a cluster. */
+export const NODES = Number(process.env['CHAT_TEST_NODES'] ?? 1);
+/** What carries messages between them: `Postgres` or `Redis`. */
+const BUS = process.env['CHAT_TEST_BUS'] ?? 'Postgres';
+/** Chooses the node of each client. */
+export const SEED = Number(process.env['CHAT_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+
+/**
+ * For tests of what one process has or does by itself, such as its memory, its metrics or its order of stopping: they
+ * are left out when there are several nodes.
+ */
+export const alone: { readonly it: typeof it.skip; readonly describe: typeof describe.skip } =
+  NODES === 1 ? { it, describe } : { it: it.skip, describe: describe.skip };
+
+/** The engines of the tests of one file. */
+let postgres: PostgresServer | null = null;
+let redis: { readonly server: RedisServer; readonly port: PostgresProxy } | null = null;
+/** The database of the chat that was started with this folder. */
+const databases = new Map<string, string>();
+
+if (NODES > 1) {
+  process.stdout.write(`CHAT_TEST_SEED=${SEED}\n`);
+  afterAll(async () => {
+    await redis?.port.close();
+    await redis?.server.dispose();
+    await postgres?.dispose();
+  });
+}
+
+export async function databaseOf(folder: string): Promise<string> {
+  postgres ??= await PostgresServer.start();
+  const url = databases.get(folder) ?? (await postgres.createDatabase());
+  databases.set(folder, url);
+  return url;
+}
+
+/** The address of Redis if it is the bus. */
+export async function busOf(): Promise<string | null> {
+  if (BUS !== 'Redis') return null;
+  if (!redis) {
+    const server = await RedisServer.start();
+    redis = { server, port: await PostgresProxy.start(server.socket) }; // An option takes no socket of a file.
+  }
+  return `redis://127.0.0.1:${redis.port.port}`;
+}
