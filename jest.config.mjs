@@ -22,6 +22,7 @@ const project = (displayName, testMatch) => ({
     '^holdfast$': '<rootDir>/src/index.ts',
     '^holdfast/testing$': '<rootDir>/src/testing/index.ts',
     '^holdfast-client$': '<rootDir>/client/src/index.ts',
+    '^holdfast-client/record$': '<rootDir>/client/src/record/index.ts',
   },
   setupFilesAfterEnv: ['<rootDir>/test/support/setup.ts'],
   transform: {

@@ -1,4 +1,5 @@
-import type { HoldfastClient, PendingMessage, ReceivedMessage, ReceiptEvent } from '../client/src/index.js';
+import type { PendingMessage, ReceivedMessage, ReceiptEvent } from '../client/src/index.js';
+import type { RecordClient } from '../client/src/record/index.js';
 import { Composer } from './composer.js';
 import { ConnectionView } from './connection-view.js';
 import { Conversations } from './conversations.js';
@@ -10,6 +11,7 @@ import { readName } from './names.js';
 import { Notifier } from './notifier.js';
 import { PageLog } from './page-log.js';
 import { PeopleView, titleElement } from './people-view.js';
+import { RecordView } from './record-view.js';
 import { Siblings } from './siblings.js';
 import { refusalText, TEXTS } from './texts.js';
 import { TypingView } from './typing-view.js';
@@ -21,6 +23,7 @@ const MAX_SPOKEN = 300;
 export class ChatPage {
   private readonly conversations: Conversations;
   private readonly people: PeopleView;
+  private readonly record: RecordView;
   private readonly lines: LinesView;
   private readonly composer: Composer;
   private readonly typing: TypingView;
@@ -35,7 +38,7 @@ export class ChatPage {
   private readonly volatile = new Set<string>();
 
   private constructor(
-    private readonly chat: HoldfastClient,
+    private readonly chat: RecordClient,
     private readonly user: string,
     private readonly log: PageLog,
   ) {
@@ -43,9 +46,11 @@ export class ChatPage {
       onAdded: (line) => this.lines.add(line),
       onChanged: (line) => this.lines.change(line),
       onRemoved: (line) => this.lines.remove(line),
+      onMerged: (name) => this.lines.merged(name),
       onListed: () => this.showList(),
     });
     this.people = new PeopleView(user, (name) => this.show(name));
+    this.record = new RecordView(chat, this.conversations, user);
     this.lines = new LinesView(
       {
         cancel: (line) => this.cancel(line),
@@ -53,6 +58,7 @@ export class ChatPage {
         progressOf: (line) => this.progressOf(line),
       },
       () => this.read(),
+      this.record,
     );
     this.composer = new Composer({
       maxContentBytes: () => chat.maxContentBytes,
@@ -75,7 +81,7 @@ export class ChatPage {
     this.drawer = new FramesDrawer(() => this.isLeading || this.siblings.tell('who', {}));
   }
 
-  static async start(chat: HoldfastClient, user: string): Promise<ChatPage> {
+  static async start(chat: RecordClient, user: string): Promise<ChatPage> {
     const log = await PageLog.open(user, () => (at('notice').textContent = TEXTS.notKept));
     const page = new ChatPage(chat, user, log);
     await page.conversations.load();
@@ -246,6 +252,7 @@ export class ChatPage {
     this.composer.open(name, conversation?.draft ?? '');
     this.typing.open(name);
     this.lines.open(conversation);
+    this.record.show(name);
     this.showList();
   }
 
@@ -261,6 +268,7 @@ export class ChatPage {
   private read(): void {
     const name = this.open;
     if (name === null || !this.lines.isRead) return;
+    this.record.read(name);
     void this.conversations.read(name).then((key) => key !== null && this.siblings.tell('read', { name, key }));
   }
 }

@@ -17,7 +17,7 @@ function logWith(kept: KeptLog = { lines: [], conversations: [] }) {
   return { log: log as unknown as PageLog, removed };
 }
 
-const view = { onAdded() {}, onChanged() {}, onRemoved() {}, onListed() {} };
+const view = { onAdded() {}, onChanged() {}, onRemoved() {}, onMerged() {}, onListed() {} };
 
 function lineOf(id: string, conversation = 'bob', content = 'hello'): Line {
   const from = conversation;

@@ -1,4 +1,4 @@
-import { changed, EVERYONE, type Line, type LineChange } from './line.js';
+import { changed, EVERYONE, isBefore, recorded, type Line, type LineChange } from './line.js';
 import type { PageLog } from './page-log.js';
 
 /** Bounds of what is kept: lines of one conversation, lines and characters of all, and conversations. */
@@ -16,6 +16,17 @@ export interface Conversation {
   draft: string;
   /** The key of the last line that was read; null if none was. */
   readKey: string | null;
+  /** What is known of it from the record; null when nothing is recorded. */
+  record: RecordedPart | null;
+}
+
+/** What of a conversation is in the record. */
+export interface RecordedPart {
+  readonly unread: number;
+  /** The position up to which this user has read. */
+  readonly read: string | null;
+  /** The first line of those without a gap. Lines before it are not shown, as others may be missing between. */
+  readonly first: Line | null;
 }
 
 /** Who shows the conversations. */
@@ -23,6 +34,8 @@ export interface ConversationsView {
   onAdded(line: Line): void;
   onChanged(line: Line): void;
   onRemoved(line: Line): void;
+  /** The record has brought lines that are not at the end. */
+  onMerged(name: string): void;
   /** The list of conversations is another one: their order, last lines, drafts or unread counts. */
   onListed(): void;
 }
@@ -60,7 +73,7 @@ export class Conversations {
   of(name: string): Conversation {
     const known = this.byName.get(name);
     if (known) return known;
-    const begun: Conversation = { name, lines: [], unread: 0, draft: '', readKey: null };
+    const begun: Conversation = { name, lines: [], unread: 0, draft: '', readKey: null, record: null };
     this.byName.set(name, begun);
     if (this.byName.size > MAX_CONVERSATIONS) this.dropOldest();
     return begun;
@@ -80,7 +93,7 @@ export class Conversations {
     const isNew = !this.lines.has(line.key);
     if (isNew) {
       const conversation = this.put(line);
-      if (line.state === null) conversation.unread += 1;
+      if (line.state === null && !conversation.record) conversation.unread += 1;
       this.view.onAdded(line);
       this.view.onListed();
     }
@@ -89,15 +102,35 @@ export class Conversations {
     return isNew;
   }
 
+  /** What the record says of a conversation. It is not put into the log, as the client keeps the record. */
+  merge(name: string, lines: readonly Line[], record: RecordedPart): void {
+    const conversation = this.of(name);
+    const { first } = conversation.record ?? { first: null };
+    conversation.record = record;
+    conversation.unread = record.unread;
+    let hasMoved = first?.key !== record.first?.key;
+    for (const line of lines) {
+      const known = this.lines.get(line.key);
+      const next = known ? recorded(known, line) : line;
+      if (next === known) continue;
+      if (known && known.position !== undefined) this.replace(known, next);
+      else {
+        if (known) conversation.lines.splice(conversation.lines.indexOf(known), 1);
+        this.place(conversation, next);
+        hasMoved = true;
+      }
+    }
+    if (hasMoved) this.sort();
+    if (hasMoved) this.view.onMerged(name);
+    this.view.onListed();
+  }
+
   async change(key: string, change: LineChange): Promise<void> {
     const line = this.lines.get(key);
     if (line) {
       const next = changed(line, change);
       if (next === line) return;
-      this.lines.set(key, next);
-      const { lines } = this.of(line.conversation);
-      lines[lines.lastIndexOf(line)] = next;
-      this.view.onChanged(next);
+      this.replace(line, next);
     }
     await this.log.change(key, change);
   }
@@ -138,11 +171,33 @@ export class Conversations {
     await this.log.keep({ name, draft, readKey });
   }
 
+  private replace(line: Line, next: Line): void {
+    this.lines.set(line.key, next);
+    const { lines } = this.of(line.conversation);
+    lines[lines.lastIndexOf(line)] = next;
+    this.view.onChanged(next);
+  }
+
+  /** Puts a line where it stands in the record. One that is not there is the last. */
+  private place({ lines }: Conversation, line: Line): void {
+    let index = lines.length;
+    while (line.position !== undefined && index > 0 && isBefore(line, lines[index - 1]!)) index -= 1;
+    lines.splice(index, 0, line);
+    if (!this.lines.has(line.key)) this.characters += line.content.length;
+    this.lines.set(line.key, line);
+  }
+
+  /** In the order of their last line; those in which nothing was said are the latest. */
+  private sort(): void {
+    const lastAt = ({ lines }: Conversation) => lines.at(-1)?.at ?? Infinity;
+    const sorted = [...this.byName].sort(([, a], [, b]) => Math.sign(lastAt(a) - lastAt(b)) || 0);
+    this.byName.clear();
+    for (const [name, conversation] of sorted) this.byName.set(name, conversation);
+  }
+
   private put(line: Line): Conversation {
     const conversation = this.of(line.conversation);
-    conversation.lines.push(line);
-    this.lines.set(line.key, line);
-    this.characters += line.content.length;
+    this.place(conversation, line);
     this.byName.delete(conversation.name);
     this.byName.set(conversation.name, conversation);
     return conversation;
@@ -190,5 +245,6 @@ function countUnread(conversation: Conversation): void {
   for (let index = lines.length - 1; index >= 0 && lines[index]!.key !== readKey; index -= 1) {
     if (lines[index]!.state === null) unread += 1;
   }
-  conversation.unread = unread;
+  // What is read here is read in the record as well, which knows how many there are.
+  conversation.unread = conversation.record ? Math.min(conversation.unread, unread) : unread;
 }

@@ -23,13 +23,16 @@ export function continues(line: Line, before: Line | undefined): boolean {
 
 /** The row of one message. */
 export function rowOf(line: Line, continued: boolean, actions: LineActions): HTMLLIElement {
-  const { key, from, conversation, state, waitedMs, content } = line;
+  const { key, from, conversation, state, waitedMs, content, isErased } = line;
   const kind = state !== null ? 'own' : waitedMs !== null ? 'late' : 'live';
   const row = element('li', { className: `message ${kind}`, tabIndex: -1, data: { key } });
   if (continued) row.classList.add('continued');
   else row.append(headOf(line, state === null && (conversation === EVERYONE || from !== conversation)));
-  const text = element('p', { className: 'content', dir: 'auto' }, ...contentNodes(content));
-  row.append(text, toolsOf(content, text));
+  if (isErased) row.append(element('p', { className: 'content quiet', textContent: TEXTS.erased }));
+  else {
+    const text = element('p', { className: 'content', dir: 'auto' }, ...contentNodes(content));
+    row.append(text, toolsOf(content, text));
+  }
   if (state !== null) showState(row, line, actions);
   return row;
 }
@@ -110,7 +113,7 @@ export function showState(row: HTMLElement, line: Line, actions: LineActions): v
     if (!FINAL.has(code ?? '')) parts.push(again());
   } else if (state !== null && state !== 'pending') {
     parts.push(STATE_TEXTS[state]);
-    if (state !== 'delivered' && state !== 'stored') parts.push(again());
+    if (state !== 'delivered' && state !== 'stored' && state !== 'read') parts.push(again());
   }
   row.dataset['state'] = progress ?? state ?? '';
   const shown = element('p', { className: 'state' }, ...parts);

@@ -1,10 +1,11 @@
 import type { PendingMessage, ReceivedMessage, ReceiptEvent } from '../client/src/api.js';
+import { statusOf, type Conversation, type RecordedMessage } from '../client/src/record/conversation.js';
 
 /** The conversation of what goes to everybody. No user name has a "|". */
 export const EVERYONE = '|everyone';
 
-/** What became of an own message: `pending` until the first receipt. */
-export type LineState = 'pending' | ReceiptEvent['status'];
+/** What became of an own message: `pending` until the first receipt, `read` where the server records. */
+export type LineState = 'pending' | ReceiptEvent['status'] | 'read';
 
 /** A message as this page keeps it. Lines are never changed, only replaced. */
 export interface Line {
@@ -21,6 +22,10 @@ export interface Line {
   readonly waitedMs: number | null;
   /** Null for a message of somebody else. */
   readonly state: LineState | null;
+  /** Where it stands in the record; undefined when it is not there, or not yet. */
+  readonly position?: string | undefined;
+  /** Its content was erased from the record. */
+  readonly isErased?: boolean | undefined;
   /** Of a broadcast: to how many connections it went. */
   readonly recipients?: number | undefined;
   /** Of a refusal: its code, and what the server said. */
@@ -28,14 +33,14 @@ export interface Line {
   readonly reason?: string | undefined;
 }
 
-export type LineChange = Partial<Pick<Line, 'at' | 'state' | 'recipients' | 'code' | 'reason'>>;
+export type LineChange = Partial<Pick<Line, 'at' | 'state' | 'position' | 'recipients' | 'code' | 'reason'>>;
 
 export function keyOf(from: string, id: string): string {
   return `${from}\n${id}`; // A user name never has a line feed.
 }
 
 export function receivedLine(message: ReceivedMessage, user: string, now: number): Line {
-  const { id, from, to, content, sentAt, stored } = message;
+  const { id, from, to, content, sentAt, stored, position } = message;
   const at = Date.parse(sentAt);
   const isOwn = from === user;
   return {
@@ -47,8 +52,19 @@ export function receivedLine(message: ReceivedMessage, user: string, now: number
     at,
     waitedMs: stored && !isOwn ? Math.max(0, now - at) : null,
     state: isOwn ? 'delivered' : null,
+    position,
   };
 }
+
+/** A message of the record, sent or received, here or elsewhere. */
+export function recordedLine(message: RecordedMessage, conversation: Conversation, user: string): Line {
+  const { id, from, content, sentAt, position, erased = false } = message;
+  const state = from === user ? RECORDED_STATES[statusOf(conversation, message)] : null;
+  const known = { key: keyOf(from, id), id, from, conversation: conversation.with, content, at: Date.parse(sentAt) };
+  return { ...known, waitedMs: null, state, position, isErased: erased };
+}
+
+const RECORDED_STATES = { sent: 'stored', delivered: 'delivered', read: 'read' } as const;
 
 /** A broadcast has `to: "*"`. So has a direct message to a user of that name. */
 function isBroadcast({ to }: ReceivedMessage, user: string): boolean {
@@ -68,9 +84,10 @@ export function sentLine({ id, to, content, at }: PendingMessage, user: string):
   };
 }
 
-export function changeBy({ status, sentAt, recipients, code, message }: ReceiptEvent): LineChange {
+export function changeBy({ status, sentAt, recipients, code, message, position }: ReceiptEvent): LineChange {
   return {
     state: status,
+    ...(position !== undefined && { position }),
     ...(sentAt !== undefined && { at: Date.parse(sentAt) }),
     ...(recipients !== undefined && { recipients }),
     ...(status === 'refused' && { code, reason: message }),
@@ -85,5 +102,20 @@ export function changed(line: Line, change: LineChange): Line {
   const { state } = change;
   if (state === 'pending' && line.state !== 'refused') return line;
   if (state === 'stored' && line.state !== 'pending' && line.state !== 'refused') return line;
+  if (line.state === 'read' && state !== undefined) return line;
   return { ...line, ...change };
+}
+
+/** Returns the line with what the record says of it; the same one when that is nothing new. */
+export function recorded(line: Line, record: Line): Line {
+  const { state } = line.state === null ? line : changed(line, { state: record.state });
+  const { content, position, isErased } = record;
+  const isSame = line.state === state && line.content === content && line.position === position;
+  return isSame ? line : { ...line, state, content, position, isErased };
+}
+
+/** Whether a line stands before another one: in the record, or else by its time. */
+export function isBefore(line: Line, other: Line): boolean {
+  if (line.position !== undefined && other.position !== undefined) return line.position < other.position;
+  return line.at < other.at;
 }

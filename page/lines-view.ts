@@ -1,6 +1,6 @@
 import type { Conversation } from './conversations.js';
 import { at, element } from './dom.js';
-import type { Line } from './line.js';
+import { isBefore, type Line } from './line.js';
 import { continues, rowOf, showState, type LineActions } from './line-row.js';
 import { dayOf, TEXTS } from './texts.js';
 
@@ -20,18 +20,23 @@ export class LinesView {
   private scrolling = false;
   /** What came while the reader was scrolled up. */
   private below = 0;
+  /** How many were unread when the conversation was opened, and whether a line is the first of them. */
+  private unread = 0;
+  private isFirstUnread: (line: Line) => boolean = () => false;
 
   constructor(
     private readonly actions: LineActions,
     /** The reader has the newest line in sight. */
     private readonly onRead: () => void,
+    /** What is earlier than all that is known here. */
+    private readonly record: { hasEarlier(name: string): boolean; earlier(name: string): Promise<void> },
   ) {
     at('log').addEventListener('scroll', () => this.onScrolled());
     at('log').addEventListener('keydown', (event) => this.onKey(event));
     at('rows').addEventListener('focusin', (event) => setTools(event, 0));
     at('rows').addEventListener('focusout', (event) => setTools(event, -1));
     at('newest').addEventListener('click', () => this.toEnd());
-    at('earlier').addEventListener('click', () => this.showEarlier());
+    at('earlier').addEventListener('click', () => void this.showEarlier());
     // The keyboard of a phone takes half of the height.
     new ResizeObserver(() => this.pinned && this.toEnd()).observe(at('log'));
   }
@@ -44,8 +49,9 @@ export class LinesView {
   open(conversation: Conversation | null): void {
     this.conversation = conversation;
     this.below = 0;
-    const unread = conversation?.unread ?? 0;
-    this.draw(Math.max(SHOWN_AT_ONCE, Math.min(MAX_SHOWN, unread + 20)), unread);
+    this.unread = conversation?.unread ?? 0;
+    this.isFirstUnread = firstUnreadOf(conversation);
+    this.draw(Math.max(SHOWN_AT_ONCE, Math.min(MAX_SHOWN, this.unread + 20)));
     const mark = at('rows').querySelector('.new');
     // Somebody who comes back begins to read at the first line that is new.
     this.pinned = mark === null;
@@ -57,6 +63,7 @@ export class LinesView {
   add(line: Line): void {
     if (line.conversation !== this.conversation?.name) return;
     if (line.state === 'pending') this.pinned = true;
+    if (this.conversation.lines.at(-1) !== line) return this.merged(line.conversation);
     this.append(line);
     if (!this.pinned && line.state === null) this.below += 1;
     if (this.pinned) this.dropFirst();
@@ -68,13 +75,19 @@ export class LinesView {
   change(line: Line): void {
     const row = this.rows.get(line.key);
     if (!row) return;
+    if (line.isErased) return this.drawInPlace(this.rows.size);
     const time = row.querySelector('time');
     if (time && time.dateTime !== new Date(line.at).toISOString()) {
       row.querySelector('.about')?.replaceWith(rowOf(line, false, this.actions).querySelector('.about')!);
     }
-    showState(row, line, this.actions);
+    if (line.state !== null) showState(row, line, this.actions);
     if (this.last?.key === line.key) this.last = line;
     this.follow();
+  }
+
+  /** Lines have come that are not at the end, or others are to be shown. */
+  merged(name: string): void {
+    if (name === this.conversation?.name) this.drawInPlace(this.rows.size);
   }
 
   /** Its neighbours may begin a group now, or a day. */
@@ -82,7 +95,7 @@ export class LinesView {
     const first = this.rows.keys().next().value;
     if (!this.rows.has(line.key)) return;
     if (line.key === first) this.dropRow(line.key);
-    else this.draw(this.rows.size, 0);
+    else this.draw(this.rows.size);
   }
 
   /** The connection came or went: what waits says so. */
@@ -93,24 +106,36 @@ export class LinesView {
     }
   }
 
-  private draw(count: number, unread: number): void {
-    const lines = this.conversation?.lines ?? [];
+  private draw(count: number): void {
+    const lines = shownOf(this.conversation);
     this.rows.clear();
     this.last = undefined;
     at('rows').replaceChildren();
     const shown = lines.slice(-count);
-    let firstUnread: Line | undefined;
-    if (unread > 0) firstUnread = lines.filter(({ state }) => state === null).at(-unread);
+    const firstUnread = shown.find((line) => this.isFirstUnread(line));
     for (const line of shown) {
       if (line === firstUnread) {
-        at('rows').append(separator('new', TEXTS.newLine(unread)));
+        at('rows').append(separator('new', TEXTS.newLine(this.unread)));
         this.last = undefined;
       }
       this.append(line);
     }
-    at('earlier').hidden = shown.length === lines.length;
+    at('earlier').hidden = shown.length === lines.length && !this.hasEarlier;
     at('nothing').hidden = lines.length > 0;
     this.showBelow();
+  }
+
+  private get hasEarlier(): boolean {
+    return this.conversation !== null && this.record.hasEarlier(this.conversation.name);
+  }
+
+  /** Draws anew; what the reader looks at stays where it is. */
+  private drawInPlace(count: number): void {
+    const log = at('log');
+    const fromEnd = log.scrollHeight - log.scrollTop;
+    this.draw(Math.max(SHOWN_AT_ONCE, count));
+    if (this.pinned) this.follow();
+    else log.scrollTop = log.scrollHeight - fromEnd;
   }
 
   private append(line: Line): void {
@@ -137,13 +162,19 @@ export class LinesView {
     row?.remove();
   }
 
-  private showEarlier(): void {
-    const log = at('log');
-    const fromEnd = log.scrollHeight - log.scrollTop;
+  private async showEarlier(): Promise<void> {
+    const { conversation } = this;
+    if (!conversation) return;
     this.pinned = false;
-    this.draw(this.rows.size + SHOWN_AT_ONCE, 0);
-    log.scrollTop = log.scrollHeight - fromEnd;
-    log.focus();
+    const lines = shownOf(conversation);
+    if (this.rows.size < lines.length) this.drawInPlace(this.rows.size + SHOWN_AT_ONCE);
+    else {
+      await this.record.earlier(conversation.name);
+      if (conversation !== this.conversation) return;
+      // What was brought is drawn as it is merged; here is room for it.
+      this.drawInPlace(shownOf(conversation).length);
+    }
+    at('log').focus();
   }
 
   private follow(): void {
@@ -197,4 +228,22 @@ function setTools({ target }: FocusEvent, tabIndex: number): void {
 
 function separator(kind: 'day' | 'new', text: string): HTMLLIElement {
   return element('li', { className: `separator ${kind}` }, element('span', { textContent: text }));
+}
+
+/** Of a conversation of which earlier messages are not here, those that have no gap between them. */
+function shownOf(conversation: Conversation | null): readonly Line[] {
+  const first = conversation?.record?.first;
+  const lines = conversation?.lines ?? [];
+  return first ? lines.filter((line) => !isBefore(line, first)) : lines;
+}
+
+/** Says where what is unread now begins, also when the lines come later. */
+function firstUnreadOf(conversation: Conversation | null): (line: Line) => boolean {
+  if (!conversation || conversation.unread === 0) return () => false;
+  const { lines, unread, record } = conversation;
+  if (record) {
+    return ({ state, position }) => state === null && position !== undefined && position > (record.read ?? '');
+  }
+  const first = lines.filter(({ state }) => state === null).at(-unread);
+  return (line) => line.key === first?.key;
 }

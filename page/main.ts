@@ -1,6 +1,7 @@
 // The page at `/`: asks who somebody is, and begins the chat.
 
-import { createClient, type ClientOptions } from '../client/src/index.js';
+import type { ClientOptions } from '../client/src/index.js';
+import { createClient } from '../client/src/record/index.js';
 import { ChatPage } from './chat-page.js';
 import { at, fillTexts } from './dom.js';
 import { askForName, fetchSettings, type Settings } from './joining.js';

@@ -88,6 +88,7 @@ export const FIXED: Readonly<Record<string, string>> = {
   nothingOpen: 'Choose a conversation, or say whom to write to.',
   messages: 'Messages',
   earlier: 'Show earlier messages',
+  morePeople: 'Show more conversations',
   nothingSaid: 'Nothing said yet.',
   everyoneNote: 'Goes to everybody who is connected at that moment. It does not wait for anybody.',
   messageHint: 'Message',
@@ -131,6 +132,8 @@ export const TEXTS = {
   manyNew: (count: number): string => countOf(count, 'new message', 'new messages'),
   manyRefused: (count: number): string => `${countOf(count, 'message was', 'messages were')} refused`,
   caughtUp: (count: number): string => `${countOf(count, 'message', 'messages')} waited for you.`,
+  notBrought: (why: string): string => `Earlier messages cannot be had now: ${why}.`,
+  erased: 'This message was erased.',
   notKept: 'This browser keeps nothing for this page: what is said here is gone when the page is closed.',
 
   connecting: (user: string): string => `connecting as ${user}…`,
@@ -171,15 +174,17 @@ const ADVICE: Readonly<Record<number, string>> = {
 };
 
 /** What became of an own message. `pending` depends on the connection, see `pendingText`. */
-export const STATE_TEXTS: Readonly<Record<Exclude<ReceiptEvent['status'], 'broadcast' | 'refused'>, string>> = {
-  delivered: 'delivered',
-  stored: 'stored until fetched',
-  expired: 'never fetched, and removed after its time',
-  purged: 'removed by an administrator before it was fetched',
-  evicted: 'removed before it was fetched, as the mailbox was full',
-  replaced: 'replaced by a newer one before it was fetched',
-  absent: 'nobody was there to get it',
-};
+export const STATE_TEXTS: Readonly<Record<Exclude<ReceiptEvent['status'], 'broadcast' | 'refused'> | 'read', string>> =
+  {
+    delivered: 'delivered',
+    read: 'read',
+    stored: 'stored until fetched',
+    expired: 'never fetched, and removed after its time',
+    purged: 'removed by an administrator before it was fetched',
+    evicted: 'removed before it was fetched, as the mailbox was full',
+    replaced: 'replaced by a newer one before it was fetched',
+    absent: 'nobody was there to get it',
+  };
 
 export function pendingText(isOnline: boolean): string {
   return isOnline ? 'sending…' : 'waits for the connection';

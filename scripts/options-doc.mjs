@@ -15,7 +15,11 @@ const DEFAULTS = {
   maxConnections: 'open files, less 100',
   allowedOrigins: 'same host',
   clock: 'the clock of the system',
+  record: 'null',
 };
+
+/** The types of options that are no plain values. */
+const TYPES = { clock: 'Clock', record: 'RecordOptions' };
 
 const { properties } = z.toJSONSchema(chatOptionsSchema, { unrepresentable: 'any' });
 const options = Object.entries(properties).map(([name, { anyOf = [], description, ...property }]) => ({
@@ -56,6 +60,7 @@ function wrapped(text) {
 function memberOf(option) {
   const { name, type, isNullable, isOptional, text } = option;
   const types = {
+    object: TYPES[name],
     integer: 'number',
     string: option.enum?.map((value) => `'${value}'`).join(' | '),
     array: 'readonly string[]',
@@ -69,13 +74,14 @@ function memberOf(option) {
     ...lines.map((line) => ` * ${line}`),
     ` * @default ${DEFAULTS[name] ?? written.replaceAll('"', "'")}`,
     ' */',
-    `${name}${isOptional ? '?' : ''}: ${types[type] ?? 'Clock'}${isNullable ? ' | null' : ''};`,
+    `${name}${isOptional ? '?' : ''}: ${types[type] ?? TYPES[name]}${isNullable ? ' | null' : ''};`,
   ].join('\n');
 }
 
 const types = `
 // Written from chat-options.schema.ts by \`npm run docs:options\`.
 import type { Clock } from './clock.js';
+import type { RecordOptions } from './record-options.js';
 
 /** Everything that a chat can be told. Every option has a default; no limit is \`null\`, never 0. */
 export interface ChatOptions {

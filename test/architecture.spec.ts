@@ -22,7 +22,17 @@ const ARROWS: Record<string, readonly string[]> = {
     'observability',
     'process',
   ],
-  index: ['chat', 'authentication', 'cluster', 'gateway', 'outgoing', 'database', 'connections', 'offline-messages'],
+  index: [
+    'chat',
+    'admin',
+    'authentication',
+    'cluster',
+    'gateway',
+    'outgoing',
+    'database',
+    'connections',
+    'offline-messages',
+  ],
   testing: ['chat', 'database'],
   openapi: ['admin'],
   'app.module': ['observability', 'admin', 'chat', 'config', 'database'],
@@ -38,19 +48,21 @@ const ARROWS: Record<string, readonly string[]> = {
     'delivery',
     'database',
     'connections',
+    'record',
     'offline-messages',
     'nodes',
   ],
-  admin: ['handshake', 'authentication', 'delivery', 'connections', 'offline-messages', 'nodes'],
-  gateway: ['handshake', 'host-gateways', 'delivery', 'connections'],
+  admin: ['handshake', 'authentication', 'delivery', 'connections', 'record', 'offline-messages', 'nodes'],
+  gateway: ['handshake', 'host-gateways', 'delivery', 'connections', 'record'],
   observability: ['handshake', 'delivery', 'connections', 'offline-messages', 'nodes'],
   handshake: ['authentication', 'connections', 'nodes'],
   'host-gateways': [],
   outgoing: ['delivery', 'database', 'offline-messages'],
-  cluster: ['delivery', 'database', 'connections', 'offline-messages', 'nodes'],
+  cluster: ['delivery', 'database', 'connections', 'record', 'offline-messages', 'nodes'],
   delivery: ['connections'],
-  database: ['offline-messages'],
+  database: ['record', 'offline-messages'],
   connections: [],
+  record: ['offline-messages'],
   'offline-messages': [],
   authentication: ['nodes'],
   nodes: [],
@@ -59,7 +71,10 @@ const ARROWS: Record<string, readonly string[]> = {
   protocol: [],
 };
 /** Files that a room below may import as well: the port that a room above owns and this one implements. */
-const PORTS: Record<string, readonly string[]> = { 'offline-messages': ['delivery/mailbox-store.ts'] };
+const PORTS: Record<string, readonly string[]> = {
+  'offline-messages': ['delivery/mailbox-store.ts'],
+  record: ['delivery/mailbox-store.ts'],
+};
 const MAX_LINES = 300;
 
 interface Source {
@@ -209,7 +224,7 @@ describe('the source', () => {
       [/^(sqlite3|better-sqlite3|pg|mysql2?)(\/|$)/, ['database']],
       [/^ioredis(\/|$)/, ['cluster']],
       [/^jose(\/|$)/, ['authentication']],
-      [/^(typeorm|@nestjs\/typeorm)(\/|$)/, ['database', 'offline-messages', 'outgoing', 'chat', 'cluster']],
+      [/^(typeorm|@nestjs\/typeorm)(\/|$)/, ['database', 'record', 'offline-messages', 'outgoing', 'chat', 'cluster']],
       [
         /^(ws|@nestjs\/(websockets|platform-ws))(\/|$)/,
         ['gateway', 'handshake', 'host-gateways', 'connections', 'chat', 'testing'],

@@ -78,6 +78,15 @@ describe('client/README.md', () => {
     expect(rowsOf(heading)).toEqual([...declared.matchAll(/^  (?:readonly )?(\w+)\??:/gm)].map(([, name]) => name));
   });
 
+  it('has all that a client of the record has', () => {
+    const declared = /^export interface RecordClient .*?{\n(.*?)^}/ms.exec(read('src/record/record-api.ts'))![1]!;
+    const members = [...declared.matchAll(/^  (?:readonly )?(\w+)[(:]/gm)].map(([, name]) => name!);
+    const told = [...rowsOf('The record'), 'hasMoreConversations'];
+    expect(told.toSorted()).toEqual(members.toSorted());
+    const hooks = [...read('src/record/react.ts').matchAll(/^export function (use\w+)/gm)].map(([, name]) => name!);
+    for (const hook of hooks) expect(readme).toContain(`\`${hook}(`);
+  });
+
   it('has every hook', () => {
     const hooks = [...read('src/react.ts').matchAll(/^export function (use\w+)/gm)].map(([, name]) => name!);
     expect(rowsOf('In React').toSorted()).toEqual(hooks.toSorted());

@@ -23,6 +23,7 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   // The schema of the table, from the options of the data source.
   'database/migrations/1795790000001-add-message-extras.ts': ['schema'],
   'database/migrations/1796140000000-create-cluster.ts': ['schema'],
+  'database/migrations/1796200000000-create-record.ts': ['schema'],
   // The name of a channel: a digest and a number.
   'cluster/postgres-bus.ts': ['this.channelOf(node)'],
   // Words of the dialect, which are constants of its own.
@@ -38,7 +39,16 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   'offline-messages/last-seen.ts': ['this.statements.dialect.items', 'this.ofSlots'],
   'offline-messages/message-extras.table.ts': ['HEADER', 'this.statements.dialect.items', 'this.ofSlots'],
   'offline-messages/notice.table.ts': ['this.dialect.items', 'this.fence.sql', 'slotSql'],
-  'offline-messages/statements.ts': ['this.dialect.marked'],
+  'offline-messages/statements.ts': ['this.dialect.marked(sql)', 'this.dialect.begin'],
+  'offline-messages/record-rows.ts': ['this.items', 'whole', 'this.fence.sql'],
+  'record/expired.table.ts': ['this.bytes', 'address', 'items', 'fence.sql', 'statements.dialect.items'],
+  'record/record.table.ts': ['this.bytes', 'this.statements.dialect.items'],
+  'offline-messages/user-removal.ts': ['HEADER', 'this.ofSlots'],
+  'record/record-erasure.ts': [
+    'turnedSql',
+    'this.access.statements.dialect.items',
+    'this.access.statements.dialect.contentBytes',
+  ],
   // The schema of the application's data source, quoted, and what differs between databases; `sql` is made of them.
   'outgoing/outgoing-table.ts': ['this.name', 'this.values', 'this.skipLocked', 'this.dialect.marked', 'sql'],
 };

@@ -50,7 +50,7 @@ export interface ClientOptions {
 }
 
 /** A message that came in. */
-export interface ReceivedMessage extends Omit<WireMessage, 'seq'> {
+export interface ReceivedMessage extends Omit<WireMessage, 'seq' | 'echo'> {
   /** True when this may have been handed to the handlers before: the page ended before they were done. */
   readonly redelivered: boolean;
 }
@@ -97,6 +97,8 @@ export type RefusalCode =
   | 'CANCELLED'
   /** A broadcast that may have gone out: the connection was lost before its receipt came. */
   | 'UNKNOWN'
+  /** The server was asked for the record, and there was no answer within 30 s. */
+  | 'NO_ANSWER'
   /** The client was closed or cleared. */
   | 'CLOSED';
 
@@ -114,6 +116,8 @@ export interface ReceiptEvent {
   readonly sentAt?: string;
   /** Only of a broadcast: to how many connections it went. */
   readonly recipients?: number;
+  /** Where it stands in its conversation; only of a recorded message, and only in the first receipt. */
+  readonly position?: string;
   /** Only when refused. */
   readonly code?: RefusalCode;
   readonly message?: string;
@@ -194,13 +198,16 @@ export interface ClientEvents {
   sent: PendingMessage;
   /** All that waited on the server was handed; what follows is new. */
   caughtUp: { readonly delivered: number };
+  /** More is known of a conversation, or of all (null). Only of a client of `holdfast-client/record`. */
+  record: { readonly with: string | null };
   /** A frame went over the wire: `direction` is `in` or `out`. Only in the tab that has the connection. */
   frame: { readonly direction: 'in' | 'out'; readonly text: string };
   /**
-   * What failed: a handler, the store, a frame that cannot be read, or `token`, `url` and `WebSocket` at a connect.
+   * What failed: a handler, the store, a frame that cannot be read, `token`, `url` and `WebSocket` at a connect, or a
+   * look into the record.
    * Without a handler it goes to `console.error`.
    */
-  error: { readonly error: unknown; readonly about: 'handler' | 'store' | 'frame' | 'connect' };
+  error: { readonly error: unknown; readonly about: 'handler' | 'store' | 'frame' | 'connect' | 'record' };
 }
 
 /** The client of one user: it sends, receives and stays connected. */

@@ -1,4 +1,4 @@
-import type { FrameOf, ServerEvents, WireWelcome } from '../../src/protocol/wire.js';
+import type { ClientEvents as WireEvents, FrameOf, ServerEvents, WireWelcome } from '../../src/protocol/wire.js';
 import {
   RefusedError,
   type BroadcastOptions,
@@ -18,21 +18,13 @@ import { Leading } from './leading.js';
 import { Link } from './link.js';
 import { newId } from './new-id.js';
 import { Outgoing } from './outgoing.js';
-import { RateLimit } from './rate-limit.js';
 import { watchPage } from './page.js';
 import { ResilientStore } from './resilient-store.js';
 import { keyOf } from './store.js';
 import { canShare, Tabs, type EventOfAll, type News, type Shared } from './tabs.js';
 
-/** The server allows the signals of so many seconds at once. */
-const SIGNAL_BURST_SECONDS = 2;
 const CLOSED = 'the client was closed';
 const CLEARED = 'the client was cleared';
-
-/** Makes a client. Nothing happens before `connect` or `send`, so it may be made on a server that renders pages. */
-export function createClient(options: ClientOptions): HoldfastClient {
-  return new Client(options);
-}
 
 /**
  * One user's client. Each tab has one. Without other tabs it leads: it has the connection, writes the outbox and hands
@@ -41,8 +33,8 @@ export function createClient(options: ClientOptions): HoldfastClient {
  *
  * What has no receipt is in the store and, in every tab, in its outbox. So another tab can take over at any moment.
  */
-class Client implements HoldfastClient {
-  readonly #emitter = new Emitter();
+export class Client implements HoldfastClient {
+  protected readonly emitter = new Emitter();
   readonly #known: Known;
   readonly #store: ResilientStore;
   readonly #outgoing: Outgoing;
@@ -54,28 +46,27 @@ class Client implements HoldfastClient {
   /** `suspended`: the page is away, and may come back. `left`: this tab takes no part until it is asked to. */
   #life: 'new' | 'running' | 'suspended' | 'left' | 'closed' = 'new';
   #unwatch: () => void = () => undefined;
-  #signals = new RateLimit(null);
 
   constructor(options: ClientOptions) {
     const { reconnect, outbox, heartbeatMs = 25_000, handlerMs = 30_000, user = null } = options;
-    this.#known = new Known(user, this.#emitter);
+    this.#known = new Known(user, this.emitter);
     const { store, name } = chooseStore(options);
-    this.#store = new ResilientStore(store, (error) => this.#emitter.fail(error, 'store'));
+    this.#store = new ResilientStore(store, (error) => this.emitter.fail(error, 'store'));
     const limits = { maxMessages: 1_000, maxBytes: 8 << 20, maxAgeMs: 7 * 86_400_000, ...outbox };
-    this.#outgoing = new Outgoing(this.#store, this.#emitter, limits, {
+    this.#outgoing = new Outgoing(this.#store, this.emitter, limits, {
       write: (frame) => this.#link.send(frame),
-      tell: (news) => this.#tabs?.tell(news),
+      tell: (news) => this.tellTabs(news),
       isLeading: () => this.#leading.isOn || this.#tabs === null,
     });
-    this.#inbox = new Inbox(this.#store, this.#emitter, handlerMs, {
+    this.#inbox = new Inbox(this.#store, this.emitter, handlerMs, {
       acknowledge: (seq) => this.#link.send({ event: 'ack', data: { seq } }),
-      handing: (message) => this.#tabs?.tell({ type: 'event', event: 'message', data: message }),
+      handing: (message) => this.tellTabs({ type: 'event', event: 'message', data: message }),
       isStillLeading: async () => this.#tabs?.isStillLeading() ?? true,
       aliveAt: () => this.#tabs?.aliveAt ?? performance.now(),
-      left: () => this.#tabs?.tell({ type: 'left' }),
+      left: () => this.tellTabs({ type: 'left' }),
     });
     const linkOptions = { ...options, heartbeatMs, minDelayMs: 500, maxDelayMs: 30_000, ...reconnect };
-    this.#link = new Link(linkOptions, this.#emitter, {
+    this.#link = new Link(linkOptions, this.emitter, {
       stateChanged: (state) => {
         if (state.state === 'stopped') this.#leading.note(false);
         this.#share({ state });
@@ -85,14 +76,14 @@ class Client implements HoldfastClient {
         this.#outgoing.outbox.shut();
         this.#inbox.shut();
       },
-      frame: (frame) => this.#handle(frame),
+      frame: (frame) => this.handle(frame),
       tooBig: () => this.#outgoing.outbox.giveUpBiggest(),
     });
     this.#leading = new Leading(this.#link, this.#inbox, this.#outgoing);
     const owner = {
       lead: () => this.#lead(),
       follow: () => this.#leading.end(),
-      heard: (news: News) => this.#heard(news),
+      heard: (news: News) => this.heard(news),
     };
     this.#tabs = name !== null && canShare() ? new Tabs(name, owner) : null;
   }
@@ -118,7 +109,7 @@ class Client implements HoldfastClient {
   }
 
   on<E extends keyof ClientEvents>(event: E, handler: (data: ClientEvents[E]) => unknown): () => void {
-    const undo = this.#emitter.on(event, handler);
+    const undo = this.emitter.on(event, handler);
     if (event === 'message') this.#inbox.handlerAdded();
     return undo;
   }
@@ -133,11 +124,8 @@ class Client implements HoldfastClient {
 
   signal(to: string, kind: string, data?: unknown): void {
     if (this.state.state !== 'online') return;
-    if (!this.#leading.isOn) return this.#tabs?.tell({ type: 'signal', to, kind, data });
-    const now = performance.now();
-    if (this.#signals.nextAt(now) > now) return;
-    this.#signals.take(now);
-    this.#link.send({ event: 'signal', data: { to, kind, data } });
+    if (this.leads) this.#outgoing.outbox.signal({ to, kind, data });
+    else this.tellTabs({ type: 'signal', to, kind, data });
   }
 
   cancel(id: string): void {
@@ -164,7 +152,7 @@ class Client implements HoldfastClient {
   async clear(): Promise<void> {
     this.disconnect();
     this.#outgoing.outbox.clear(CLEARED);
-    this.#tabs?.tell({ type: 'cleared' });
+    this.tellTabs({ type: 'cleared' });
     await this.#leading.pause(async () => {
       await this.#known.untilOffline(); // Until then another tab may receive.
       await this.#store.clear();
@@ -194,7 +182,7 @@ class Client implements HoldfastClient {
   #run(): void {
     if (this.#life !== 'new' && this.#life !== 'left') return;
     this.#unwatch = watchPage({
-      look: () => (this.#leading.isOn ? this.#link.look() : this.#tabs?.tell({ type: 'look' })),
+      look: () => (this.leads ? this.#link.look() : this.tellTabs({ type: 'look' })),
       offline: () => this.#link.doubt(),
       suspend: () => this.#life === 'running' && this.#stepBack('suspended'),
       resume: () => this.#life === 'suspended' && this.#begin(),
@@ -227,47 +215,63 @@ class Client implements HoldfastClient {
   #want(type: 'connect' | 'disconnect'): void {
     if (this.#life === 'closed') return;
     this.#leading.want(type === 'connect');
-    this.#tabs?.tell({ type });
+    this.tellTabs({ type });
   }
 
   /** Something is known of the connection: tells this tab's handlers and the other tabs. */
   #share(known: Partial<Shared>): void {
     this.#known.learn(known);
-    if (this.#leading.isOn) this.#tabs?.tell({ type: 'shared', shared: this.#known.shared });
+    if (this.leads) this.tellTabs({ type: 'shared', shared: this.#known.shared });
   }
 
   #opened(welcome: WireWelcome): void {
-    const { user, serverTime, maxContentBytes, ackWindow, signalsPerSecond } = welcome;
+    const { user, serverTime, maxContentBytes, ackWindow } = welcome;
     this.#share({ user, clockAheadMs: Date.parse(serverTime) - Date.now(), maxContentBytes });
     this.#inbox.opened(ackWindow);
-    this.#signals = new RateLimit(signalsPerSecond, signalsPerSecond! * SIGNAL_BURST_SECONDS);
     this.#outgoing.outbox.open(welcome);
   }
 
-  #handle({ event, data }: FrameOf<ServerEvents>): void {
-    if (event === 'message') this.#inbox.arrived(data);
-    else if (event === 'receipts') for (const receipt of data) this.#outgoing.outbox.receipt(receipt);
+  // What is protected is for `holdfast-client/record`.
+
+  protected get leads(): boolean {
+    return this.#leading.isOn;
+  }
+
+  /** Writes a frame that costs as much as so many messages. Returns false when this tab cannot do so now. */
+  protected write(frame: FrameOf<WireEvents>, cost: number): boolean {
+    const isWritten = this.leads && this.#outgoing.outbox.take(cost);
+    if (isWritten) this.#link.send(frame);
+    return isWritten;
+  }
+
+  protected tellTabs(news: News): void {
+    this.#tabs?.tell(news);
+  }
+
+  protected handle({ event, data }: FrameOf<ServerEvents>): void {
+    if (event === 'message') return data.echo ? undefined : this.#inbox.arrived(data);
+    if (event === 'receipts') for (const receipt of data) this.#outgoing.outbox.receipt(receipt);
     else if (event === 'endings') for (const { id, to, end } of data) this.#outgoing.ended({ id, to, status: end });
     else if (event === 'caught-up') this.#inbox.arrived(() => this.#tell('caughtUp', data));
     else if (event === 'signal') this.#tell('signal', data);
     else if (event === 'exception' && !this.#outgoing.outbox.refusal(data)) {
-      this.#emitter.fail(new RefusedError(data.code, data.message), 'frame');
+      this.emitter.fail(new RefusedError(data.code, data.message), 'frame');
     }
   }
 
   /** Tells the handlers of every tab. */
   #tell<E extends EventOfAll>(event: E, data: ClientEvents[E]): void {
-    this.#tabs?.tell({ type: 'event', event, data });
-    this.#emitter.emit(event, data);
+    this.tellTabs({ type: 'event', event, data });
+    this.emitter.emit(event, data);
   }
 
   /** What another tab tells. */
-  #heard(news: News): void {
+  protected heard(news: News): void {
     if (news.type === 'kept' || news.type === 'pass' || news.type === 'receipt') this.#outgoing.heard(news);
     else if (news.type === 'cleared') this.#forget();
     else if (news.type === 'connect' || news.type === 'disconnect') this.#leading.want(news.type === 'connect');
-    else if (news.type === 'event') this.#emitter.emit(news.event, news.data);
-    else if (this.#leading.isOn) {
+    else if (news.type === 'event') this.emitter.emit(news.event, news.data);
+    else if (this.leads) {
       if (news.type === 'ask') this.#share({});
       else if (news.type === 'look') this.#link.look();
       else if (news.type === 'left') void this.#inbox.readLeft();
@@ -290,7 +294,7 @@ class Client implements HoldfastClient {
     this.#leading.want(false);
     this.#outgoing.outbox.clear(CLEARED);
     void this.#leading.pause(async () => {
-      if (this.#leading.isOn) await this.#store.handled((await this.#store.inbox()).map(keyOf));
+      if (this.leads) await this.#store.handled((await this.#store.inbox()).map(keyOf));
     });
   }
 }

@@ -1,6 +1,8 @@
 import { LogStore } from './log-store.js';
 import type { Store } from './store.js';
 
+export { fileRecord } from './record/file-record-store.js';
+
 /**
  * Opens a store in a file, for Node: outbox and inbox survive the process, kill -9 and a power cut. The file is made if
  * it is not there, and only its owner may read it; its folder has to be there. It holds messages as they are, not

@@ -1,4 +1,4 @@
-export { createClient } from './client.js';
+export { createClient } from './create-client.js';
 export { newId } from './new-id.js';
 export {
   RefusedError,

@@ -6,8 +6,9 @@ import type {
   WireWelcome,
 } from '../../src/protocol/wire.js';
 import type { PendingMessage, ReceiptEvent, RefusalCode } from './api.js';
-import { RateLimit } from './rate-limit.js';
 import { randomUpTo } from './backoff.js';
+import { bytesOf } from './message-size.js';
+import { RateLimit } from './rate-limit.js';
 
 /** Messages without a receipt that may be on their way at a time. More would only wait in the server. */
 const MAX_WRITTEN = 16;
@@ -16,8 +17,9 @@ const MIN_HOLD_MS = 1_000;
 const MAX_HOLD_MS = 30_000;
 /** A message with a shorter `ttl` may wait so long for the connection. */
 const MIN_LIFE_MS = 10_000;
-/** The server lets so many seconds' broadcasts go at once [protocol 5.1]. */
+/** The server lets so many seconds' broadcasts and signals go at once [protocol 5.1]. */
 const BROADCAST_BURST_SECONDS = 10;
+const SIGNAL_BURST_SECONDS = 2;
 
 /** Refusals that hold one recipient's messages. Every other temporary one holds the whole line. */
 const holdsOneRecipient = ({ code, scope }: WireException) =>
@@ -67,8 +69,11 @@ export class Outbox {
   #bytes = 0;
   #frames = new RateLimit(null);
   #broadcasts = new RateLimit(null);
+  #signals = new RateLimit(null);
   #maxContentBytes = Infinity;
   #isOpen = false;
+  /** The room that another frame waits for. */
+  #reserved = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -120,9 +125,11 @@ export class Outbox {
   }
 
   /** The connection is there: everything goes out, as fast as the server takes it. */
-  open({ framesPerSecond, frameBurst, broadcastsPerSecond, maxContentBytes }: WireWelcome): void {
+  open(welcome: WireWelcome): void {
+    const { framesPerSecond, frameBurst, broadcastsPerSecond, signalsPerSecond, maxContentBytes } = welcome;
     this.#frames = new RateLimit(framesPerSecond, frameBurst);
     this.#broadcasts = new RateLimit(broadcastsPerSecond, (broadcastsPerSecond ?? 0) * BROADCAST_BURST_SECONDS);
+    this.#signals = new RateLimit(signalsPerSecond, (signalsPerSecond ?? 0) * SIGNAL_BURST_SECONDS);
     this.#maxContentBytes = maxContentBytes;
     this.#holds.clear();
     this.#isOpen = true;
@@ -190,6 +197,23 @@ export class Outbox {
     for (const line of this.#lines.values()) this.#refuse(line, 'CLOSED', why);
   }
 
+  /** Writes a signal, or drops it when there were too many. */
+  signal(data: WireEvents['signal']): void {
+    const now = performance.now();
+    if (this.#signals.nextAt(now) > now) return;
+    this.#signals.take(now);
+    this.owner.write({ event: 'signal', data });
+  }
+
+  /** Takes the room of so many messages for another frame. Returns false when there is not as much now. */
+  take(count: number): boolean {
+    const now = performance.now();
+    const hasRoom = this.#isOpen && this.#frames.nextAt(now, count) <= now;
+    if (hasRoom) this.#frames.take(now, count);
+    this.#reserved = hasRoom ? 0 : count; // Messages would take each bit of room, and this would never have its turn.
+    return hasRoom;
+  }
+
   /** Writes what may be written now, and comes again when more may be. */
   pump(): void {
     if (!this.#isOpen) return;
@@ -202,12 +226,10 @@ export class Outbox {
       if (line.state !== 'queued') continue;
       if (this.#isBeyondLimits(line)) continue;
       const mayAt = Math.max(this.#heldUntil(line.to), line.to === null ? this.#broadcasts.nextAt(now) : 0);
-      if (mayAt > now) {
-        nextAt = Math.min(nextAt, mayAt);
-        continue;
-      }
+      if (mayAt > now) nextAt = Math.min(nextAt, mayAt);
+      if (mayAt > now) continue;
       if (onTheWire >= MAX_WRITTEN) break; // The next receipt comes back here.
-      const paced = this.#frames.nextAt(now);
+      const paced = this.#frames.nextAt(now, 1 + this.#reserved);
       if (paced > now) {
         nextAt = Math.min(nextAt, paced);
         break;
@@ -274,9 +296,4 @@ const LOST = 'the connection was lost before the receipt of the broadcast came';
 /** For how long a message is worth sending, in milliseconds. */
 function lifeOf({ ttl = Infinity }: PendingMessage): number {
   return Math.max(ttl * 1_000, MIN_LIFE_MS);
-}
-
-/** Content and meta in UTF-8. */
-export function bytesOf({ content, meta }: PendingMessage): number {
-  return new TextEncoder().encode(content + (meta ? JSON.stringify(meta) : '')).length;
 }

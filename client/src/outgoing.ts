@@ -1,6 +1,7 @@
 import { RefusedError, type PendingMessage, type ReceiptEvent, type SentMessage } from './api.js';
 import type { Emitter } from './emitter.js';
-import { bytesOf, Outbox, type OutboxOptions, type OutboxOwner } from './outbox.js';
+import { bytesOf } from './message-size.js';
+import { Outbox, type OutboxOptions, type OutboxOwner } from './outbox.js';
 import { SentMessages } from './sent-messages.js';
 import type { Store } from './store.js';
 import type { News } from './tabs.js';

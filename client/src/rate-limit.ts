@@ -13,15 +13,16 @@ export class RateLimit {
     this.#tokens = this.#burst = perSecond === null ? Infinity : Math.max(1, burst);
   }
 
-  /** When the next one may go; `now` if it may go at once. */
-  nextAt(now: number): number {
+  /** When the next one may go, or so many together; `now` if at once. */
+  nextAt(now: number, count = 1): number {
     this.#refill(now);
-    return this.#tokens >= 1 ? now : now + Math.ceil(((1 - this.#tokens) * SECOND_MS) / this.#perSecond);
+    const lacking = Math.min(count, this.#burst) - this.#tokens;
+    return lacking <= 0 ? now : now + Math.ceil((lacking * SECOND_MS) / this.#perSecond);
   }
 
-  take(now: number): void {
+  take(now: number, count = 1): void {
     this.#refill(now);
-    this.#tokens -= 1;
+    this.#tokens -= count;
   }
 
   #refill(now: number): void {

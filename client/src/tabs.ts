@@ -1,4 +1,5 @@
 import type { ClientEvents, PendingMessage, ReceiptEvent, StateChange } from './api.js';
+import type { RecordNews } from './record/record-news.js';
 
 /** How often a tab asks the one that leads whether it is there. */
 const ASK_EVERY_MS = 4_000;
@@ -37,6 +38,8 @@ export type News =
   | { readonly type: 'receipt'; readonly receipt: ReceiptEvent }
   /** The tab that leads has to send a signal. */
   | { readonly type: 'signal'; readonly to: string; readonly kind: string; readonly data: unknown }
+  /** Of `holdfast-client/record`. */
+  | { readonly type: 'record'; readonly news: RecordNews }
   | { readonly type: 'event'; readonly event: EventOfAll; readonly data: ClientEvents[EventOfAll] };
 
 export interface TabsOwner {

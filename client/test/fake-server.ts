@@ -47,6 +47,7 @@ export class FakeSocket {
       frameBurst: 60,
       broadcastsPerSecond: null,
       signalsPerSecond: null,
+      recordMs: null,
       serverTime: new Date().toISOString(),
       ...changes,
     });

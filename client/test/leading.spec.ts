@@ -25,7 +25,7 @@ jest.unstable_mockModule('../src/choose-store.js', () => ({
   chooseStore: () => ({ store, name: 'holdfast:chat.test/chat:alice' }),
 }));
 // What imports the client comes behind that.
-const { createClient } = await import('../src/client.js');
+const { createClient } = await import('../src/create-client.js');
 const { onFakeTime, pass, settle } = await import('./stage.js');
 
 /** The lock of the tabs, which a tab gets when the test says so. */

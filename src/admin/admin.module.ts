@@ -3,8 +3,10 @@ import { AuthenticationModule } from '../authentication/authentication.module.js
 import { HandshakeModule } from '../handshake/handshake.module.js';
 import { AdministratorGuard } from './administrator.guard.js';
 import { ConnectionsController } from './connections.controller.js';
+import { Erasures } from './erasures.js';
 import { MessagesController } from './messages.controller.js';
 import { PendingController } from './pending.controller.js';
+import { RecordController } from './record.controller.js';
 import { PageAccess } from './page-access.js';
 import { RestEntry } from './rest-entry.js';
 import { REST_PATH, RestPaths } from './rest-paths.js';
@@ -26,6 +28,7 @@ export class AdminModule {
         UsersController,
         PendingController,
         MessagesController,
+        RecordController,
         StatsController,
         TicketsController,
         SocketPathController,
@@ -36,9 +39,10 @@ export class AdminModule {
         RestEntry,
         RestPaths,
         WholeChat,
+        Erasures,
         { provide: REST_PATH, useValue: path },
       ],
-      exports: [WholeChat],
+      exports: [WholeChat, Erasures],
     };
   }
 }

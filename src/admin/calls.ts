@@ -1,14 +1,17 @@
+import { z } from 'zod';
 import { ConnectionsController } from './connections.controller.js';
 import { connectionDto, connectionPage, connectionQuery } from './connection.dto.js';
 import { describeCalls, type Call, type ControllerCalls, type SwaggerDecorators } from './describe-api.js';
-import { connectionId, messageId, userName } from './fields.js';
+import { connectionId, messageId, peerName, userName } from './fields.js';
 import { messageBody, MessagesController, receiptDto } from './messages.controller.js';
 import { PendingController } from './pending.controller.js';
 import { mailboxPage, mailboxQuery, messageQuery, pendingMessagePage, purgeDto } from './pending.dto.js';
+import { RecordController } from './record.controller.js';
+import { conversationPage, conversationQuery, historyPage, historyQuery, syncPage, syncQuery } from './record.dto.js';
 import { SocketPathController } from './socket-path.controller.js';
 import { StatsController, statsDto } from './stats.controller.js';
 import { ticketBody, ticketDto, TicketsController } from './tickets.controller.js';
-import { closedDto, userDto, UsersController } from './users.controller.js';
+import { closedDto, erasedDto, eraseQuery, userDto, UsersController } from './users.controller.js';
 
 /** Describes the calls of a controller. Every method is a call, and the type allows none to be left out. */
 function callsOf<Controller extends object>(
@@ -46,6 +49,23 @@ const CALLS: readonly ControllerCalls[] = [
       summary: 'Show a user',
       params: { user: userName },
       replies: { 200: ['The user, whether seen before or not.', userDto] },
+      refusals: [400, 503],
+    },
+    export: {
+      summary: 'Export all that is stored of a user',
+      params: { user: userName },
+      produces: 'application/x-ndjson',
+      replies: { 200: ['Lines of JSON, each with a `type`: user, waiting, conversation or message.', z.string()] },
+      refusals: [400, 503],
+    },
+    erase: {
+      summary: 'Erase a user',
+      params: { user: userName },
+      query: eraseQuery,
+      replies: {
+        200: ['The user is erased.', erasedDto],
+        202: ['It takes longer than 10 s, and goes on by itself.', erasedDto],
+      },
       refusals: [400, 503],
     },
     disconnect: {
@@ -93,6 +113,29 @@ const CALLS: readonly ControllerCalls[] = [
         200: ['The first receipt of a message with this id, which was accepted before.', receiptDto],
       },
       refusals: [400, 413, 429, 503],
+    },
+  }),
+  callsOf(RecordController, 'record', {
+    history: {
+      summary: 'Read a conversation of a user',
+      params: { user: userName, with: peerName },
+      query: historyQuery,
+      replies: { 200: ['A page of it: the newest messages, or those beside a position.', historyPage] },
+      refusals: [400, 404, 503],
+    },
+    conversations: {
+      summary: 'List the conversations of a user',
+      params: { user: userName },
+      query: conversationQuery,
+      replies: { 200: ['The conversations, the newest first.', conversationPage] },
+      refusals: [400, 404, 503],
+    },
+    sync: {
+      summary: 'Read what was recorded for a user since a cursor',
+      params: { user: userName },
+      query: syncQuery,
+      replies: { 200: ['The messages, received and sent, or only the cursor of now.', syncPage] },
+      refusals: [400, 404, 503],
     },
   }),
   callsOf(StatsController, 'stats', {

@@ -47,9 +47,9 @@ const refusalDto = z.object({
   code: z.string(),
   message: z.string().describe('What happened, and what to do.'),
   scope: z
-    .enum(['mailbox', 'sender'])
+    .enum(['mailbox', 'sender', 'conversations'])
     .optional()
-    .describe('Only of SENDER_QUOTA: where the messages of the sender have reached their limit.'),
+    .describe('Only of SENDER_QUOTA: what of the sender has reached its limit.'),
 });
 
 /** What each status means, and a code that comes with it. */
@@ -57,7 +57,7 @@ const REFUSALS = {
   400: ['The request is not valid; the message names the field.', 'BAD_REQUEST'],
   401: ['There are no credentials, or they are not valid.', 'UNAUTHORIZED'],
   403: ['The credentials are valid, but do not allow this call.', 'FORBIDDEN'],
-  404: ['It does not exist, or not any more.', 'NO_SUCH_CONNECTION'],
+  404: ['It does not exist, or not any more; or nothing is recorded.', 'NO_SUCH_CONNECTION'],
   413: ['The content is longer than allowed.', 'CONTENT_TOO_LARGE'],
   429: ['Too many messages of this sender or for this user wait, or too many tickets are unused.', 'MAILBOX_FULL'],
   503: ['The store is full, or cannot be written or read; try again later.', 'STORE_UNAVAILABLE'],

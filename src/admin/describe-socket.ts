@@ -38,6 +38,10 @@ const REPLIES: Readonly<Record<ClientEvent, readonly ServerEvent[]>> = {
   ack: ['exception'],
   ping: ['pong'],
   renew: ['renewed', 'exception'],
+  history: ['history', 'exception'],
+  sync: ['sync', 'exception'],
+  conversations: ['conversations', 'exception'],
+  read: ['exception'],
 };
 
 const DESCRIPTION =

@@ -1,21 +1,20 @@
 import { z } from 'zod';
 import { isMessageId, MESSAGE_ID_RULE } from '../protocol/message.js';
 import { isTopic, isTtl, META_RULE, metaTextOf, TOPIC_RULE, TTL_RULE, URGENCIES } from '../protocol/message-extras.js';
+import { isPseudonym } from '../protocol/pseudonym.js';
 import { CONTENT_RULE, isContent } from '../protocol/send-request.js';
 import { explainUserName, parseUserName } from '../protocol/user-name.js';
 
 // The rules are in `protocol`. The schemas here let a refusal name every field that is not valid.
 
 /** A user name in a path, a query or a body, in its only spelling [protocol 1]. */
-export const userName = z
+export const userName = z.string().transform(toName).meta({ example: 'bob' });
+
+/** The other side of a conversation, who may have been erased. */
+export const peerName = z
   .string()
-  .transform((raw, context) => {
-    const name = parseUserName(raw);
-    if (name !== null) return name;
-    context.addIssue({ code: 'custom', message: explainUserName(raw) });
-    return z.NEVER;
-  })
-  .meta({ example: 'bob' });
+  .transform((raw, context) => (isPseudonym(raw) ? raw : toName(raw, context)))
+  .meta({ example: 'shop' });
 
 /** A message id in a path or a body. */
 export const messageId = z.string().refine(isMessageId, MESSAGE_ID_RULE).meta({ example: 'order-4711' });
@@ -84,6 +83,13 @@ export function cursorOf<Position>(position: z.ZodType<Position>) {
     return z.NEVER;
   });
   return cursor.optional().describe('`nextCursor` of the page before; left out for the first page.');
+}
+
+function toName(raw: string, context: z.RefinementCtx): string {
+  const name = parseUserName(raw);
+  if (name !== null) return name;
+  context.addIssue({ code: 'custom', message: explainUserName(raw) });
+  return z.NEVER;
 }
 
 function parseJson(text: string): unknown {

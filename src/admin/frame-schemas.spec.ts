@@ -24,6 +24,10 @@ const CLIENT: Sameness<typeof CLIENT_DATA, ClientEvents> = {
   ack: true,
   ping: true,
   renew: true,
+  history: true,
+  sync: true,
+  conversations: true,
+  read: true,
 };
 
 const SERVER: Sameness<typeof SERVER_DATA, ServerEvents> = {
@@ -36,6 +40,10 @@ const SERVER: Sameness<typeof SERVER_DATA, ServerEvents> = {
   pong: true,
   renewed: true,
   exception: true,
+  history: true,
+  sync: true,
+  conversations: true,
+  mark: true,
 };
 
 describe('the schemas of the frames', () => {

@@ -7,6 +7,7 @@ import { AdminController } from './admin-controller.decorator.js';
 import { AuditFields } from './audit.interceptor.js';
 import { checkBroadcast, checkSend } from '../protocol/send-request.js';
 import { content, messageId, meta, time, topic, ttl, urgency, userName } from './fields.js';
+import { positionText } from './record.dto.js';
 import { SchemaPipe } from './schema.pipe.js';
 
 export const messageBody = z
@@ -38,6 +39,7 @@ export const receiptDto = z.object({
     .describe('`absent`: it had a `ttl` of 0, and nobody was there who confirmed it.'),
   sentAt: time,
   recipients: z.number().optional().describe('Only of a broadcast: the connections that it was written to.'),
+  position: positionText.optional().describe('Only of a recorded message: its place in the conversation.'),
 });
 
 /** Sends on behalf of a user, as a connection of that user would. */

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import { ConnectionService } from '../connections/connection.service.js';
@@ -7,8 +7,11 @@ import { DeliveryService } from '../delivery/delivery.service.js';
 import { mailboxKeyOf } from '../delivery/mailbox-store.js';
 import { Nodes, type Answers, type Call } from '../nodes/nodes.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
+import { Emitter } from '../options/emitter.js';
 import { errors } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
+import type { Authored } from '../record/erasure.table.js';
+import { UserExport } from '../record/user-export.js';
 
 /** A connection as operators see it; times are in milliseconds since 1970. */
 export interface SeenConnection extends Omit<ConnectionInfo, 'principal'> {
@@ -32,6 +35,20 @@ interface PurgeRequest {
   readonly one?: { readonly from: string; readonly id: string };
 }
 
+/** What an erasure has changed. After a crash it counts what was left. */
+export interface ErasedCounts {
+  /** Messages from and to the user that waited, and were removed. */
+  readonly purged: number;
+  /** Messages of the record that were given a pseudonym, emptied too with `blank`, or deleted. */
+  readonly recorded: number;
+}
+
+/** A user was erased. */
+export interface ErasedUser extends ErasedCounts {
+  readonly user: string;
+  readonly authored: Authored;
+}
+
 const LIST: Call<ListQuery, { items: SeenConnection[]; total: number }> = { name: 'connections' };
 const FIND: Call<string, SeenConnection | null> = { name: 'connection' };
 const CLOSE: Call<string, boolean> = { name: 'close' };
@@ -47,13 +64,16 @@ const PURGE: Call<PurgeRequest, number> = { name: 'purge' };
  */
 @Injectable()
 export class WholeChat {
+  /** A user was erased. Emitted on the node that was the user's home. */
+  readonly erased = new Emitter<ErasedUser>(new Logger('Erasures'), 'erased');
+
   constructor(
     @Inject(Nodes) private readonly nodes: Nodes,
     /** Those of this process. */
     @Inject(ConnectionService) readonly connections: ConnectionService,
     @Inject(Delivery) private readonly delivery: Delivery,
     @Inject(DeliveryService) private readonly home: DeliveryService,
-    @Inject(OfflineMessageService) offlineMessages: OfflineMessageService,
+    @Inject(OfflineMessageService) private readonly offlineMessages: OfflineMessageService,
   ) {
     nodes.handle(LIST, (query) => this.listHere(query));
     nodes.handle(FIND, (id) => {
@@ -149,6 +169,17 @@ export class WholeChat {
   /** Deletes what waits for a user, or one message; returns how many messages that were. */
   purge(user: string, one?: PurgeRequest['one']): Promise<number> {
     return this.nodes.atHome(user, PURGE, one ? { user, one } : { user });
+  }
+
+  /** Returns what waits for a user, in order, from behind a position. */
+  waiting(user: string, after: number, limit: number): ReturnType<OfflineMessageService['lists']['page']> {
+    return this.offlineMessages.lists.page(user, after, limit);
+  }
+
+  /** Yields all that is stored of a user, as lines of JSON. */
+  async *export(user: string): AsyncGenerator<string> {
+    const { lastSeenAt } = await this.seenOf(user);
+    yield* new UserExport(this.offlineMessages).lines(user, lastSeenAt);
   }
 
   private listHere({ user, after, limit }: ListQuery): { items: SeenConnection[]; total: number } {

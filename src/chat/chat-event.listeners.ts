@@ -4,7 +4,9 @@ import { DeliveryService } from '../delivery/delivery.service.js';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { inNoContext } from '../options/no-context.js';
 import { OutgoingService } from '../outgoing/outgoing.service.js';
-import { toChatMessage, type ChatEvents } from './chat-events.js';
+import { toChatMessage } from '../protocol/chat-message.js';
+import { positionText } from '../protocol/position.js';
+import type { ChatEvents } from './chat-events.js';
 import type { ListeningMethod } from './listening-methods.js';
 import { ListeningProviders } from './listening-providers.js';
 
@@ -57,7 +59,13 @@ export class ChatEventListeners implements OnModuleInit {
     if (this.hasAny('confirmed')) {
       ledger.confirmed.on(({ id, from, to, sentAt }) => this.emit('confirmed', { id, from, to, sentAt }));
     }
+    if (this.hasAny('read')) {
+      this.store.marked.on(({ user, with: peer, read }) => {
+        if (read !== undefined) this.emit('read', { user, with: peer, upTo: positionText(read) });
+      });
+    }
     if (this.hasAny('refused')) this.outgoing.refused.on((refusal) => this.emit('refused', refusal));
+    if (this.hasAny('erased')) this.chat.erased.on((erased) => this.emit('erased', erased));
     if (!this.hasAny('expired', 'purged', 'evicted', 'replaced')) return;
     this.store.removed.on(({ id, from, to, sentAt }, reason) => {
       if (reason !== 'confirmed') this.emit(reason, { id, from, to, sentAt });

@@ -1,33 +1,8 @@
+import type { ErasedUser } from '../admin/whole-chat.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import type { OutgoingRefusal } from '../outgoing/outgoing-queue.js';
-import type { Message } from '../protocol/message.js';
+import type { ChatMessage, MessageHeader } from '../protocol/chat-message.js';
 import type { Urgency } from '../protocol/wire.js';
-
-/** What names a message, without what it says. */
-export type MessageHeader = Omit<Message, 'content' | 'extras'>;
-
-/** A message, with what its sender has added. */
-export interface ChatMessage extends MessageHeader {
-  readonly content: string;
-  readonly meta?: Readonly<Record<string, unknown>>;
-  /** When its `ttl` is over, in milliseconds since 1970. */
-  readonly expiresAt?: number;
-  readonly topic?: string;
-  readonly urgency?: Urgency;
-}
-
-/** Returns a message as the application sees it; only the fields that were given are there. */
-export function toChatMessage({ extras, ...message }: Message): ChatMessage {
-  if (extras === undefined) return message;
-  const { meta, expiresAt, topic, urgency } = extras;
-  return {
-    ...message,
-    ...(meta !== undefined && { meta: JSON.parse(meta) as Record<string, unknown> }),
-    ...(expiresAt !== undefined && { expiresAt }),
-    ...(topic !== undefined && { topic }),
-    ...(urgency !== undefined && { urgency }),
-  };
-}
 
 /** What waits for one user, in short. */
 export interface WaitingEvent {
@@ -75,6 +50,13 @@ export interface ChatEvents {
   evicted: MessageHeader;
   /** A stored message was deleted because its sender has stored a newer one with the same topic. */
   replaced: MessageHeader;
+  /**
+   * A user has read a conversation up to a position, and that is committed. In a cluster it is told on the node to which
+   * the user, or the application, has said so.
+   */
+  read: { readonly user: string; readonly with: string; readonly upTo: string };
+  /** A user was erased, with what that has changed. In a cluster it is told on one node. */
+  erased: ErasedUser;
   /** A message of `sendInTransaction` or `outgoing` will not be accepted any more, and its row was deleted. */
   refused: OutgoingRefusal;
 }

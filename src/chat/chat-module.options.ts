@@ -3,11 +3,11 @@ import type { DataSourceOptions } from 'typeorm';
 import type { AuthenticationOptions } from '../authentication/authentication.options.js';
 import type { ClusterOptions } from '../cluster/cluster.options.js';
 import type { Authorize } from '../gateway/policy.js';
-import type { ChatOptions } from '../options/chat.options.js';
+import type { GivenChatOptions } from '../options/chat.options.js';
 import type { OutgoingOptions } from '../outgoing/outgoing.options.js';
 
 /** The options of a chat; `path` and `isGlobal` are in ChatModuleExtras. */
-export interface ChatModuleOptions extends Partial<ChatOptions>, Partial<AuthenticationOptions> {
+export interface ChatModuleOptions extends GivenChatOptions, Partial<AuthenticationOptions> {
   /**
    * The database of the store, as TypeORM options or as an address (`postgres://…`). The store needs a connection of
    * its own.

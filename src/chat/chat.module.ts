@@ -19,6 +19,8 @@ import { DeliveryModule } from '../delivery/delivery.module.js';
 import { AdapterCheck } from '../gateway/adapter-check.js';
 import { ChatGateway, serverOptions } from '../gateway/chat.gateway.js';
 import { AUTHORIZE, type Authorize } from '../gateway/policy.js';
+import { RecordFrames } from '../gateway/record-frames.js';
+import { SendContext } from '../gateway/send-context.js';
 import { HandshakeModule } from '../handshake/handshake.module.js';
 import { normalPath } from '../host-gateways/gateway-hooks.js';
 import { OfflineMessagesModule, type StoreDatabase } from '../offline-messages/offline-messages.module.js';
@@ -27,10 +29,12 @@ import { ChatOptionsError } from '../options/chat.options.js';
 import { MODULE_OPTIONS, OptionsModule } from '../options/options.module.js';
 import { isSocketPath } from '../options/socket-path.js';
 import { OutgoingModule } from '../outgoing/outgoing.module.js';
+import { RecordModule } from '../record/record.module.js';
 import { ChatEventListeners } from './chat-event.listeners.js';
 import type { ChatModuleAsyncOptions, ChatModuleExtras, ChatModuleOptions } from './chat-module.options.js';
 import { ChatService } from './chat.service.js';
 import { ListeningProviders } from './listening-providers.js';
+import { RecordNews } from './record-news.js';
 import { CHAT_PATH, StartLine } from './start-line.js';
 import { WaitingEvents } from './waiting-events.js';
 
@@ -84,7 +88,7 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
   if (typeof isGlobal !== 'boolean') {
     throw new ChatOptionsError('isGlobal', `is ${inspect(isGlobal)}`, 'give true or false');
   }
-  const delivery = ClusterModule.register(DeliveryModule.register(STORE));
+  const delivery = ClusterModule.register(DeliveryModule.register(RecordModule.register(STORE)));
   return {
     module: ChatModule,
     global: isGlobal,
@@ -102,11 +106,14 @@ function assemble(options: DynamicModule, { path = '/chat', isGlobal = false }: 
     providers: [
       AdapterCheck,
       POLICY,
+      SendContext,
+      RecordFrames,
       createGateway(path),
       ListeningProviders,
       ChatEventListeners,
       WaitingEvents,
       ChatService,
+      RecordNews,
       { provide: CHAT_PATH, useValue: path },
       StartLine,
     ],

@@ -1,13 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { Erasures, type ErasureResult } from '../admin/erasures.js';
 import { WholeChat } from '../admin/whole-chat.js';
 import type { ConnectionInfo } from '../connections/connection-info.js';
 import { Delivery } from '../delivery/delivery.js';
 import type { StoredMessage } from '../delivery/mailbox-store.js';
 import { sendAndWait } from '../delivery/send-and-wait.js';
-import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import type { OutgoingMessage } from '../outgoing/outgoing-message.js';
 import { OutgoingService, type ScheduledMessage, type TransactionManager } from '../outgoing/outgoing.service.js';
 import { ChatError, errors } from '../protocol/chat-error.js';
+import { toChatMessage, type ChatMessage } from '../protocol/chat-message.js';
 import type { Receipt } from '../protocol/message.js';
 import {
   checkBroadcast,
@@ -18,8 +19,17 @@ import {
   type SendRequest,
 } from '../protocol/send-request.js';
 import { checkSignal, type SignalRequest } from '../protocol/signal.js';
-import { toChatMessage, type ChatMessage } from './chat-events.js';
+import { checkConversations, checkHistory, checkPeer, checkRead, checkSync } from '../protocol/record-request.js';
+import { RecordService } from '../record/record.service.js';
+import { conversationsOf, historyOf, syncOf } from '../record/record-wire.js';
 import { ChatException } from './chat-exception.js';
+import {
+  toPastMessage,
+  type ChatConversations,
+  type ChatHistory,
+  type ChatSync,
+  type HistoryQuery,
+} from './chat-record.js';
 
 /** A message that waits in the store. */
 export interface PendingMessage extends ChatMessage {
@@ -37,8 +47,11 @@ export class ChatService {
     @Inject(Delivery) private readonly delivery: Delivery,
     @Inject(WholeChat) private readonly chat: WholeChat,
     @Inject(OutgoingService) private readonly outgoingService: OutgoingService,
-    @Inject(OfflineMessageService) private readonly offlineMessages: OfflineMessageService,
-  ) {}
+    @Inject(RecordService) private readonly record: RecordService,
+    @Inject(Erasures) private readonly erasures: Erasures,
+  ) {
+    erasures.before((user) => outgoingService.removeOf(user));
+  }
 
   /**
    * Sends a direct message. Resolves with its receipt when the recipient has confirmed it or it is on the disk, or, with
@@ -125,7 +138,7 @@ export class ChatService {
       const { limit = 100, after = 0 } = page;
       checkWhole(limit, 'limit', 1, MAX_PAGE);
       checkWhole(after, 'after', 0, Number.MAX_SAFE_INTEGER);
-      const { rows, next } = await this.offlineMessages.lists.page(name, after, limit);
+      const { rows, next } = await this.chat.waiting(name, after, limit);
       return { items: rows.map(toPendingMessage), next };
     });
   }
@@ -155,11 +168,100 @@ export class ChatService {
   }
 
   /**
+   * Returns a page of a recorded conversation, oldest first: the newest messages, or those before or after a position.
+   * It ends at 1 MiB of content. Rejects with a ChatException: NOT_RECORDED when the option `record` is off,
+   * STORE_UNAVAILABLE if the store cannot be read.
+   */
+  async history(user: string, query: HistoryQuery): Promise<ChatHistory> {
+    return orException(async () => {
+      const page = await this.record.history(checkName(user, 'user'), checkHistory(query));
+      return historyOf(page, toPastMessage);
+    });
+  }
+
+  /**
+   * Returns what was recorded for a user since a cursor, in all conversations, received and sent: `limit` messages at
+   * most (1 to 200; 50 by default). Without a cursor, or with one that is too old or not known, it has no messages, only
+   * the cursor of now. Rejects as `history` does.
+   */
+  async sync(user: string, query: { after?: string; limit?: number } = {}): Promise<ChatSync> {
+    return orException(async () => {
+      const page = await this.record.sync(checkName(user, 'user'), checkSync(query));
+      return syncOf(page, toPastMessage);
+    });
+  }
+
+  /**
+   * Returns the recorded conversations of a user, the newest first: `limit` of them at most (1 to 200; 50 by default).
+   * Rejects as `history` does.
+   */
+  async conversations(user: string, query: { before?: string; limit?: number } = {}): Promise<ChatConversations> {
+    return orException(async () => {
+      const page = await this.record.conversations(checkName(user, 'user'), checkConversations(query));
+      return conversationsOf(page, toPastMessage);
+    });
+  }
+
+  /**
+   * Returns how many recorded messages a user has not read, of one conversation or of all together; 1,000 stands for
+   * that and more. Rejects as `history` does.
+   */
+  async unread(user: string, peer?: string): Promise<number> {
+    return orException(async () =>
+      this.record.unread(checkName(user, 'user'), peer === undefined ? undefined : checkPeer(peer)),
+    );
+  }
+
+  /**
+   * A user has read a conversation up to a position. Resolves when that is committed; then the other side and the
+   * connections of the user are told. A position before the mark changes nothing, and one behind the newest message
+   * counts as that. Rejects as `history` does.
+   */
+  async markRead(user: string, mark: { with: string; upTo: string }): Promise<void> {
+    return orException(async () => {
+      const { with: peer, upTo } = checkRead(mark);
+      await this.record.markRead(checkName(user, 'user'), peer, upTo);
+    });
+  }
+
+  /**
    * Closes the connections of a user with 4403, after which clients do not reconnect by themselves. Returns how many
    * were open; rejects with a ChatException if the name is not valid.
    */
   async disconnect(user: string, reason = 'disconnected by the application'): Promise<number> {
     return orException(async () => this.chat.disconnect(checkName(user, 'user'), reason));
+  }
+
+  /**
+   * Erases a user: closes the connections with 4403, removes what waits from and to the user, outgoing messages too, and
+   * takes the user out of the record, where others keep their conversations with a pseudonym. With `authored: 'blank'`
+   * what the user has written is emptied; with `keep` it stays readable for those it was written to. This can't be
+   * undone, and what `keep` has kept can't be found again.
+   *
+   * Resolves when it is done, with what was changed. After 10 s it resolves with `done: false`, and goes on by itself,
+   * also after a restart; the event `erased` tells when it is done. Rejects with a ChatException if the name is not
+   * valid, or with STORE_UNAVAILABLE when the store can't note it; then nothing has happened.
+   */
+  async erase(user: string, { authored }: { readonly authored: 'blank' | 'keep' }): Promise<ErasureResult> {
+    return orException(async () => {
+      if (authored !== 'blank' && authored !== 'keep') throw errors.badField('authored', "has to be 'blank' or 'keep'");
+      return this.erasures.erase(checkName(user, 'user'), authored);
+    });
+  }
+
+  /**
+   * Yields all that is stored of a user, as lines of JSON, each with a line feed: the user, what waits, the
+   * conversations, and the recorded messages in both directions. It is read while the lines are taken, so that
+   * `Readable.from(chat.export(user))` never has more than a page in memory. It is not a snapshot. Throws a
+   * ChatException if the name is not valid, or when the store cannot be read.
+   */
+  async *export(user: string): AsyncGenerator<string> {
+    const lines = await orException(async () => this.chat.export(checkName(user, 'user')));
+    try {
+      yield* lines;
+    } catch (error) {
+      throw error instanceof ChatError ? ChatException.of(error) : error;
+    }
   }
 
   private submit(check: () => CheckedRequest): Promise<Receipt> {

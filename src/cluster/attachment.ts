@@ -3,8 +3,8 @@ import type { Connection } from '../connections/connection.js';
 import type { Receiver } from '../delivery/receiver.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Message } from '../protocol/message.js';
+import type { News } from '../protocol/news.js';
 import type { Signal } from '../protocol/signal.js';
-import type { WireEnding } from '../protocol/wire.js';
 import { slotOf } from '../offline-messages/slot.js';
 import type { Link } from './link.js';
 
@@ -108,8 +108,8 @@ export class Attachment implements Receiver {
     return this.connection.writeSignal(signal);
   }
 
-  writeEndings(endings: readonly WireEnding[]): void {
-    this.connection.writeEndings(endings);
+  writeNews(news: News): void {
+    this.connection.writeNews(news);
   }
 
   /** Its home ends it: a newer connection has replaced it, or an administrator closes it. */

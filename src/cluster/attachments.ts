@@ -105,13 +105,15 @@ export class Attachments {
       case 'opened':
         return attachment.onOpened(frame[2]);
       case 'message':
+        // What this user says next is a reply to it, and has to lie behind it.
+        if (frame[5].extras?.position !== undefined) this.home.recording?.clock.hear(frame[5].extras.position);
         return attachment.onMessage(frame[5], frame[2], frame[3], frame[4]);
       case 'caught-up':
         return attachment.onCaughtUp(frame[2]);
       case 'signal-to':
         return void attachment.writeSignal(frame[2]);
-      case 'endings-to':
-        return attachment.writeEndings(frame[2]);
+      case 'news-to':
+        return attachment.writeNews(frame[2]);
       case 'close':
         this.byNumber.delete(frame[1]);
         return attachment.close(frame[2], frame[3]);

@@ -12,8 +12,8 @@ import type { NodeFigures } from '../nodes/nodes.js';
 import { newId, type Message, type MessageExtras } from '../protocol/message.js';
 import { extrasOf } from '../protocol/message-extras.js';
 import { checkSize, type CheckedRequest } from '../protocol/send-request.js';
+import type { News } from '../protocol/news.js';
 import type { Signal } from '../protocol/signal.js';
-import type { WireEnding } from '../protocol/wire.js';
 import { Attachments } from './attachments.js';
 import type { Calls } from './calls.js';
 import type { ClusterNode } from './cluster-node.js';
@@ -68,6 +68,7 @@ export class ClusterDelivery extends Delivery {
     this.routes = new Routes(membership, links, this.slots, clock);
     this.sends = new OutstandingSends(this.routes, home, clock);
     this.attachments = new Attachments(this.routes, home, clock);
+    home.recording?.clock.follow(() => membership.databaseNow());
     this.slots.served.on((slots) => this.onServed(slots));
     this.slots.abandoned.on((unanswered) => this.onAbandoned(unanswered));
     membership.changed.on(() => this.onChanged());
@@ -76,7 +77,7 @@ export class ClusterDelivery extends Delivery {
     links.frame.on((link, frame) => this.onFrame(link, frame));
     calls.register('broadcast', (broadcast) => this.attachments.broadcast(broadcastOf(broadcast as BroadcastCall)));
     calls.register('signal', (signal) => this.signalHere(signal as Signal));
-    calls.register('endings', (told) => this.home.tellEndings(...(told as [string, WireEnding[]])));
+    calls.register('news', (told) => this.home.tell(...(told as [string, News])));
   }
 
   get ledger(): Ledger {
@@ -138,10 +139,10 @@ export class ClusterDelivery extends Delivery {
     return place === 'here' ? this.home.hears(user) : place !== null;
   }
 
-  tellEndings(user: string, endings: readonly WireEnding[]): void {
+  tell(user: string, news: News): void {
     const place = this.routes.to(slotOf(user));
-    if (place === 'here') this.home.tellEndings(user, endings);
-    else if (place) this.calls.tell(place.peer, 'endings', [user, endings]);
+    if (place === 'here') this.home.tell(user, news);
+    else if (place) this.calls.tell(place.peer, 'news', [user, news]);
   }
 
   attach(connection: Connection): void {

@@ -57,10 +57,11 @@ export async function joinCluster(
   options: ChatOptions,
   release: string,
 ): Promise<ClusterNode> {
-  const { clock, sessions } = options;
+  const { clock, sessions, record } = options;
+  const recordMs = record?.keepMs ?? null;
   const peers = new PeersOfNode();
   const shown = Object.fromEntries(OF_THE_HOME.map((name) => [name, options[name]]));
-  const membership = new NodeMembership(database, { release, sessions, options: shown }, peers, clock);
+  const membership = new NodeMembership(database, { release, sessions, recordMs, options: shown }, peers, clock);
   const secret = await membership.join();
   try {
     const links = new BusLinks(await openBus(database, redis, secret, options), new Seal(secret.key, secret.id), clock);

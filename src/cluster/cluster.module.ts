@@ -9,6 +9,7 @@ import { STORE_OPTIONS } from '../offline-messages/offline-messages.module.js';
 import { Nodes } from '../nodes/nodes.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { packageVersion } from '../options/package-version.js';
+import { RecordService } from '../record/record.service.js';
 import { ClusterDelivery } from './cluster-delivery.js';
 import { ClusterNodes } from './cluster-nodes.js';
 import { joinCluster, type ClusterNode } from './cluster-node.js';
@@ -50,17 +51,20 @@ const CLUSTER = {
 
 const DELIVERY = {
   provide: Delivery,
-  inject: [CHAT_OPTIONS, DeliveryService, OfflineMessageService, CLUSTER_NODE, Nodes],
+  inject: [CHAT_OPTIONS, DeliveryService, OfflineMessageService, CLUSTER_NODE, Nodes, RecordService],
   useFactory: (
     options: ChatOptions,
     home: DeliveryService,
     { node: store }: OfflineMessageService,
     node: ClusterNode | null,
     nodes: Nodes,
+    record: RecordService,
   ): Delivery => {
     if (node === null || store === null) return home;
     const delivery = new ClusterDelivery(options, home, store, node);
     nodes.join(new ClusterNodes(node, delivery));
+    // Another home may have given the positions that somebody has read, and now replies to.
+    record.told.on((position) => home.recording?.clock.hear(position));
     node.membership.begin();
     return delivery;
   },

@@ -1,6 +1,6 @@
 import type { Message } from '../protocol/message.js';
+import type { News } from '../protocol/news.js';
 import type { Signal } from '../protocol/signal.js';
-import type { WireEnding } from '../protocol/wire.js';
 
 /** A refusal on its way to another node. */
 export interface WireRefusal {
@@ -15,7 +15,8 @@ export interface WireRefusal {
  */
 export type LinkFrame =
   // From an edge to a home.
-  | readonly ['send', slot: number, stream: number, n: number, message: Message, isAwaited: boolean]
+  /** The clock of the edge, as a position, is only there where messages are recorded. */
+  | readonly ['send', slot: number, stream: number, n: number, message: Message, isAwaited: boolean, clock?: number]
   | readonly ['attach', n: number, user: string, connectionId: string, rank: number, firstSeq: number]
   | readonly ['confirm', n: number, seq: number]
   | readonly ['detach', n: number]
@@ -27,6 +28,7 @@ export type LinkFrame =
       status: 'delivered' | 'stored' | 'absent',
       sentAt: number,
       repeated: boolean,
+      position?: string,
     ]
   | readonly ['refused', slot: number, n: number, refusal: WireRefusal]
   /** The home does not serve the slot: it refuses this stream from now on. */
@@ -37,7 +39,7 @@ export type LinkFrame =
   | readonly ['message', n: number, seq: number, delayed: boolean, isAwaited: boolean, message: Message]
   | readonly ['caught-up', n: number, delivered: number]
   | readonly ['signal-to', n: number, signal: Signal]
-  | readonly ['endings-to', n: number, endings: readonly WireEnding[]]
+  | readonly ['news-to', n: number, news: News]
   /** The home ends the attachment: the connection was replaced, or an administrator closes it. */
   | readonly ['close', n: number, code: number, reason: string]
   /** The home does not serve the user, or not any more: the edge attaches again where the slot is. */

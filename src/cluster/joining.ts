@@ -10,18 +10,21 @@ export interface NodeSettings {
   readonly release: string;
   /** The option `sessions`, which all nodes must have in common. */
   readonly sessions: string;
+  /** How long messages are recorded, in milliseconds, which all nodes must have in common; null when they are not. */
+  readonly recordMs: number | null;
   /** Options that may differ while a deploy runs, by name. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
 /**
  * Gives a node its row, as a part of a change. Rejects with a StoreError when nodes that live do not have the same
- * `sessions`: they would decide differently which connection of a user goes.
+ * `sessions`, or do not record alike: they would decide differently which connection of a user goes, and what a receipt
+ * promises.
  */
 export async function insertNode(
   table: NodeTable,
   self: number,
-  { release, sessions, options }: NodeSettings,
+  { release, sessions, recordMs, options }: NodeSettings,
   isLeaving: boolean,
   livingMs: number,
   logger: Logger,
@@ -36,7 +39,13 @@ export async function insertNode(
     }
     await table.setSessions(sessions);
   }
-  await table.insert(self, release, isLeaving, JSON.stringify(options));
+  const recordingMs = living.filter((text) => text !== '').map((text) => optionOf(text, 'recordMs') ?? null);
+  if (recordingMs.some((other) => other !== recordMs)) {
+    throw new StoreError(
+      `This node ${says(recordMs)}, and others of the cluster do not; give all the same record.keepMs. To change it, stop all nodes first.`,
+    );
+  }
+  await table.insert(self, release, isLeaving, JSON.stringify({ recordMs, ...options }));
   const differing = Object.keys(options).filter((name) =>
     living.some((text) => text !== '' && JSON.stringify(optionOf(text, name)) !== JSON.stringify(options[name])),
   );
@@ -46,6 +55,10 @@ export async function insertNode(
     );
   }
   return { id: shared.id, key: shared.key };
+}
+
+function says(recordMs: number | null): string {
+  return recordMs === null ? 'records nothing' : `records messages for ${recordMs} ms`;
 }
 
 function optionOf(text: string, name: string): unknown {

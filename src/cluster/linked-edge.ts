@@ -3,8 +3,8 @@ import type { Receiver } from '../delivery/receiver.js';
 import type { OutcomeListener } from '../delivery/pending-receipt.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Message, Receipt } from '../protocol/message.js';
+import type { News } from '../protocol/news.js';
 import type { Signal } from '../protocol/signal.js';
-import type { WireEnding } from '../protocol/wire.js';
 import type { LinkFrame } from './frames.js';
 import type { Link } from './link.js';
 import { refusalOf } from './refusal.js';
@@ -50,8 +50,8 @@ class RemoteReceiver implements Receiver {
     return this.isOpen;
   }
 
-  writeEndings(endings: readonly WireEnding[]): void {
-    if (this.isOpen) this.link.send(['endings-to', this.n, endings]);
+  writeNews(news: News): void {
+    if (this.isOpen) this.link.send(['news-to', this.n, news]);
   }
 
   close(code: number, reason: string): void {
@@ -80,8 +80,11 @@ export class RemoteSender implements OutcomeListener {
     readonly awaitsReceipt: boolean,
   ) {}
 
-  onReceipt({ status, sentAt }: Receipt, repeated: boolean): void {
-    if (status !== 'broadcast') this.link.send(['receipt', this.slot, this.n, status, sentAt, repeated]);
+  onReceipt({ status, sentAt, position }: Receipt, repeated: boolean): void {
+    if (status === 'broadcast') return;
+    const { link, slot, n } = this;
+    if (position === undefined) link.send(['receipt', slot, n, status, sentAt, repeated]);
+    else link.send(['receipt', slot, n, status, sentAt, repeated, position]);
   }
 
   onRefused(error: ChatError): void {
@@ -108,6 +111,7 @@ export class LinkedEdge {
   onFrame(frame: LinkFrame): void {
     switch (frame[0]) {
       case 'send':
+        if (frame[6] !== undefined) this.home.recording?.clock.hear(frame[6]);
         return this.accept(frame[1], frame[2], frame[3], frame[4], frame[5]);
       case 'attach':
         return this.attach(frame[1], frame[2], frame[3], frame[4], frame[5]);

@@ -154,10 +154,11 @@ export class OutstandingSends {
   onFrame(frame: LinkFrame): void {
     switch (frame[0]) {
       case 'receipt': {
-        const [, slot, n, status, sentAt, repeated] = frame;
+        const [, slot, n, status, sentAt, repeated, position] = frame;
         const send = this.take(slot, n);
+        const place = position === undefined ? {} : { position };
         // What was sent twice from here is no repeat of its sender.
-        send?.listener.onReceipt({ id: send.message.id, status, sentAt }, repeated && send.tries === 1);
+        send?.listener.onReceipt({ id: send.message.id, status, sentAt, ...place }, repeated && send.tries === 1);
         return this.tellRoom();
       }
       case 'refused': {
@@ -236,7 +237,10 @@ export class OutstandingSends {
       if (link.waitingBytes >= LINK_BYTES) return;
       unwritten.delete(n);
       send.tries += 1;
-      link.send(['send', slot, number, n, send.message, send.listener.awaitsReceipt !== false]);
+      const isAwaited = send.listener.awaitsReceipt !== false;
+      const clock = this.home.recording?.clock.position;
+      if (clock === undefined) link.send(['send', slot, number, n, send.message, isAwaited]);
+      else link.send(['send', slot, number, n, send.message, isAwaited, clock]);
     }
   }
 

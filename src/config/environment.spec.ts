@@ -153,7 +153,7 @@ describe('the environment of the server', () => {
         new RegExp(`^${variable} is not known; known are CHAT_PATH, CHAT_CLUSTER, CHAT_BUS_URL, CHAT_AUTH, `),
       );
       const options = VARIABLES.size;
-      expect(message.match(/CHAT_[A-Z_]+(?=[,.])/g)).toHaveLength(13 + options);
+      expect(message.match(/CHAT_[A-Z_]+(?=[,.])/g)).toHaveLength(16 + options);
       expect(message).not.toContain('CLOCK,');
     },
   );

@@ -10,6 +10,7 @@ import { CLUSTER_VARIABLES, readCluster } from './cluster.js';
 import { closest } from './closest.js';
 import { EnvironmentError } from './environment-error.js';
 import { isForeign } from './foreign.js';
+import { readRecord, RECORD_VARIABLES } from './record.js';
 import { amountOf, unitsOf, VARIABLES } from './variables.js';
 
 /** The settings of the standalone server. */
@@ -31,7 +32,18 @@ export interface Settings {
 export type LogFormat = 'text' | 'json';
 
 /** Variables that are not options of the chat. */
-export const OWN_VARIABLES: readonly string[] = ['CHAT_PATH', ...CLUSTER_VARIABLES, ...AUTHENTICATION_VARIABLES];
+export const OWN_VARIABLES: readonly string[] = [
+  'CHAT_PATH',
+  ...CLUSTER_VARIABLES,
+  ...AUTHENTICATION_VARIABLES,
+  ...RECORD_VARIABLES.values(),
+];
+
+/** The variable of each option, and of each part of an option. */
+const VARIABLE_OF: ReadonlyMap<string, string> = new Map([
+  ...VARIABLES,
+  ...[...RECORD_VARIABLES].map(([name, variable]) => [`record.${name}`, variable] as const),
+]);
 
 /** Reads the settings of the standalone server from the environment [protocol 8]; throws an EnvironmentError. */
 export function readEnvironment(env: NodeJS.ProcessEnv): Settings {
@@ -92,6 +104,7 @@ function chatOptions(given: Record<string, string>): Readonly<ChatOptions> {
     if (!name) throw unknown(variable, [...OWN_VARIABLES, ...known.keys()]);
     options[name] = parsed(name, value);
   }
+  options['record'] = readRecord(given, parsed);
   try {
     return resolveChatOptions(options);
   } catch (error) {
@@ -119,7 +132,7 @@ function parsed(option: string, text: string): unknown {
  * the value `null`.
  */
 function inVariables({ option, problem, remedy }: ChatOptionsError, given: Record<string, string>): EnvironmentError {
-  const variable = VARIABLES.get(option)!;
+  const variable = VARIABLE_OF.get(option)!;
   const value = given[variable];
   if (value === undefined) return new EnvironmentError(`${variable} ${problem}; ${inWords(remedy)}.`);
   const units = amountOf(option, value) === null ? Object.keys(unitsOf(option)) : [];

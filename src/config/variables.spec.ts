@@ -36,6 +36,9 @@ describe('the variables of the options', () => {
       CHAT_ALLOWED_ORIGINS: 'https://a.example,https://b.example',
       CHAT_ALLOWED_HOSTS: 'a.test, b.test',
       CHAT_DRAIN_MS: '1800',
+      CHAT_RECORD_MS: '90000',
+      CHAT_RECORD_PER_CONVERSATION: '21',
+      CHAT_RECORD_CONVERSATIONS_PER_DAY: 'none',
     });
     const { clock, ...set } = chat;
     expect(set).toEqual({
@@ -70,6 +73,7 @@ describe('the variables of the options', () => {
       allowedOrigins: ['https://a.example', 'https://b.example'],
       allowedHosts: ['a.test', 'b.test'],
       drainMs: 1800,
+      record: { keepMs: 90_000, maxPerConversation: 21, conversationsPerDay: null },
     });
     expect(clock).toBe(systemClock);
     expect(Object.isFrozen(chat)).toBe(true);
@@ -91,6 +95,12 @@ describe('the variables of the options', () => {
     ['CHAT_MAX_CONTENT_BYTES', '64KiB', { maxContentBytes: 65_536 }],
     ['CHAT_MAX_BUFFERED_BYTES', '1MiB', { maxBufferedBytes: 1_048_576 }],
     ['CHAT_MAX_PENDING_BYTES_PER_USER', '1MiB', { maxPendingBytesPerUser: 1_048_576 }],
+    [
+      'CHAT_RECORD_MS',
+      '90d',
+      { record: { keepMs: 7_776_000_000, maxPerConversation: 100_000, conversationsPerDay: 100 } },
+    ],
+    ['CHAT_RECORD_MS', 'none', { record: null }],
     ['CHAT_MAX_STORED_BYTES', '8GiB', { maxStoredBytes: 8_589_934_592 }],
   ])('understand the unit of %s=%s', (variable, value, options) => {
     expect(readEnvironment({ [variable]: value }).chat).toMatchObject(options);
@@ -120,6 +130,8 @@ describe('the variables of the options', () => {
     ['CHAT_MAX_CONTENT_BYTES', '1s', 'give a whole number from 1 to 16777216; units are B, KiB, MiB, GiB'],
     ['CHAT_MAX_CONTENT_BYTES', '1GiB', 'give a whole number from 1 to 16777216'],
     ['CHAT_RETENTION_MS', '9'.repeat(20), retention],
+    ['CHAT_RECORD_MS', '5s', 'give a whole number of at least 60000'],
+    ['CHAT_RECORD_MS', 'ever', 'give a whole number of at least 60000; units are ms, s, m, h, d'],
     [
       'CHAT_MAX_FRAME_BYTES',
       '65536',
@@ -132,6 +144,16 @@ describe('the variables of the options', () => {
     ],
   ])('stop at %s=%s, in their own words', (variable, value, remedy) => {
     expect(refusal({ [variable]: value })).toBe(`${variable} is '${value}'; ${remedy}.`);
+  });
+
+  it('say what is missing when the record has limits only', () => {
+    expect(refusal({ CHAT_RECORD_PER_CONVERSATION: '5' })).toBe(
+      'CHAT_RECORD_PER_CONVERSATION is given, but nothing is recorded; give CHAT_RECORD_MS, such as 90d, or leave it out.',
+    );
+    const env = { CHAT_RECORD_MS: '90d', CHAT_RECORD_PER_CONVERSATION: '0' };
+    expect(refusal(env)).toBe(
+      "CHAT_RECORD_PER_CONVERSATION is '0'; give a whole number of at least 1, or none for no limit.",
+    );
   });
 
   it('are named also when a default does not go with another one', () => {

@@ -1,9 +1,12 @@
 import { chatOptionsSchema } from '../options/chat-options.schema.js';
 
+/** What only code can give, or what has variables of its own. */
+const NOT_VARIABLES = ['clock', 'record'];
+
 /** Every option of the chat that the environment can set, with its variable: `someOption` is `CHAT_SOME_OPTION`. */
 export const VARIABLES: ReadonlyMap<string, string> = new Map(
   Object.keys(chatOptionsSchema.shape)
-    .filter((name) => name !== 'clock')
+    .filter((name) => !NOT_VARIABLES.includes(name))
     .map((name) => [name, `CHAT_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`]),
 );
 

@@ -1,4 +1,5 @@
 import type { ChatOptions } from '../options/chat.options.js';
+import type { Welcome } from '../protocol/frames.js';
 import { Counter } from './counter.js';
 import { EndOfTurn } from './end-of-turn.js';
 import { LatePings } from './late-pings.js';
@@ -18,6 +19,7 @@ export type ConnectionOptions = Pick<
   | 'frameBurst'
   | 'broadcastsPerSecond'
   | 'signalsPerSecond'
+  | 'record'
 >;
 
 /** What all connections share: the options, the end of a turn, and the counters over all of them. */
@@ -29,8 +31,15 @@ export class ConnectionContext {
   broadcastsSkipped = 0;
 
   readonly latePings: LatePings;
+  /** What every welcome says. */
+  readonly limits: Omit<Welcome, 'user' | 'connectionId' | 'pending' | 'serverTime'>;
 
   constructor(readonly options: ConnectionOptions) {
     this.latePings = new LatePings(options.clock);
+    const { ackWindow, maxContentBytes, maxMetaBytes, heartbeatMs, record } = options;
+    const { framesPerSecond, frameBurst, broadcastsPerSecond, signalsPerSecond } = options;
+    const sizes = { ackWindow, maxContentBytes, maxMetaBytes, heartbeatMs };
+    const rates = { framesPerSecond, frameBurst, broadcastsPerSecond, signalsPerSecond };
+    this.limits = { ...sizes, ...rates, recordMs: record && record.keepMs };
   }
 }

@@ -14,9 +14,9 @@ describe('what became of stored messages', () => {
 
   it('is written behind the receipts that the turn had before', () => {
     const { connection, stream } = connectionThatBuffers();
-    connection.writeEndings(ENDINGS);
+    connection.writeNews({ endings: ENDINGS });
     connection.writeReceipt({ id: 'm1', status: 'stored', sentAt: 0 });
-    connection.writeEndings(ENDINGS);
+    connection.writeNews({ endings: ENDINGS });
     connection.endTurn();
     const text = stream.write.mock.calls.map(([frames]) => frames.toString()).join('');
     expect(text.match(/receipts|1 endings/g)).toEqual(['1 endings', 'receipts', '1 endings']);
@@ -26,18 +26,37 @@ describe('what became of stored messages', () => {
     const { connection, stream, turn, drain } = connectionThatBuffers();
     turn(257);
     stream.write.mockClear();
-    connection.writeEndings(ENDINGS);
+    connection.writeNews({ endings: ENDINGS });
     connection.endTurn();
     expect(stream.write).not.toHaveBeenCalled();
     drain();
     connection.reading.hold(Hold.OPENING);
-    connection.writeEndings(ENDINGS);
+    connection.writeNews({ endings: ENDINGS });
     connection.endTurn();
     expect(stream.write).not.toHaveBeenCalled();
     connection.reading.release(Hold.OPENING);
-    connection.writeEndings(ENDINGS);
+    connection.writeNews({ endings: ENDINGS });
     connection.endTurn();
     expect(stream.write).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('the echo of what a user has sent from another connection', () => {
+  const echo = { id: 'm1', from: 'alice', to: 'bob', content: 'x', sentAt: 0 };
+
+  it('is not written behind so much that it would come late', () => {
+    const { connection, socket, stream, drain } = connectionThatBuffers();
+    socket.bufferedAmount = 256 * 1024 + 1;
+    connection.writeNews({ echo });
+    connection.writeNews({ mark: { user: 'bob', with: 'alice', read: 1 } });
+    connection.endTurn();
+    const text = stream.write.mock.calls.map(([frames]) => frames.toString()).join('');
+    expect(text).not.toContain('echo');
+    socket.bufferedAmount = 0;
+    drain();
+    connection.writeNews({ echo });
+    connection.endTurn();
+    expect(stream.write.mock.lastCall?.[0].toString()).toContain('echo');
   });
 });
 

@@ -2,10 +2,10 @@ import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import type { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
-import type { ServerCodec } from '../protocol/frames.js';
+import type { RecordAnswer, ServerCodec } from '../protocol/frames.js';
 import { newId, type Message, type Receipt } from '../protocol/message.js';
+import type { News } from '../protocol/news.js';
 import type { Signal } from '../protocol/signal.js';
-import type { WireEnding } from '../protocol/wire.js';
 import type { Broadcast } from './broadcast.js';
 import type { ConnectionContext } from './connection-context.js';
 import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
@@ -105,12 +105,8 @@ export class Connection implements ConnectionInfo, Turn {
 
   onOpened(pending: number | null): void {
     if (this.protocol === 'text') return;
-    const { user, id: connectionId } = this;
-    const { ackWindow, maxContentBytes, maxMetaBytes, heartbeatMs } = this.context.options;
-    const { framesPerSecond, frameBurst, broadcastsPerSecond, signalsPerSecond } = this.context.options;
-    const sizes = { ackWindow, maxContentBytes, maxMetaBytes, heartbeatMs };
-    const rates = { framesPerSecond, frameBurst, broadcastsPerSecond, signalsPerSecond };
-    this.write(this.codec.welcome({ user, connectionId, pending, ...sizes, ...rates, serverTime: this.now() }));
+    const { user, id: connectionId, context } = this;
+    this.write(this.codec.welcome({ user, connectionId, pending, ...context.limits, serverTime: this.now() }));
     this.reading.release(Hold.OPENING);
   }
 
@@ -146,12 +142,17 @@ export class Connection implements ConnectionInfo, Turn {
     if (this.protocol === 'json') this.inTurn().addReceipt(receipt);
   }
 
-  /** Tells what became of stored messages, unless the peer does not read. */
-  writeEndings(endings: readonly WireEnding[]): void {
+  /** Tells news, unless the peer does not read. */
+  writeNews(news: News): void {
     // The welcome has to be the first frame.
     if (this.reading.isHeldFor(Hold.OPENING) || this.isSlowConsumer || !this.isOpen) return;
-    const text = this.codec.endings(endings);
-    if (text !== null) this.inTurn().writeEndings(text);
+    if ('echo' in news && this.slowConsumer.skipsBroadcasts(this.bufferedBytes)) return;
+    const text = this.codec.news(news, this.user);
+    if (text !== null) this.inTurn().writeNews(text);
+  }
+
+  writeRecord(answer: RecordAnswer): void {
+    this.write(this.codec.record(answer));
   }
 
   writeRenewed(expiresAt: number | null): void {

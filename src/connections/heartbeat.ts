@@ -25,7 +25,7 @@ export class Heartbeat {
 
   /** Returns what to do. Has to be called once per heartbeat. */
   beat(): Verdict {
-    if (this.reading.isHeldBut(Hold.QUEUE)) return 'wait'; // Its pong may be unread.
+    if (this.reading.isHeldBut(Hold.QUEUE | Hold.RECORD)) return 'wait'; // Its pong may be unread.
     const wasRead = this.reading.beat();
     if (this.ping === 'answered') {
       this.ping = 'asked';
@@ -33,7 +33,7 @@ export class Heartbeat {
     }
     if (wasRead) return 'dead';
     if (!this.reading.isHeld) return 'wait';
-    // The queue is full and drains whether or not the peer is alive, so only the next bytes can show the pong.
+    // What waits is handled whether or not the peer is alive, so only the next bytes can show the pong.
     if (this.reading.lookOnce()) this.ping = 'looked for';
     else if (this.ping === 'looked for') return 'flooding';
     return 'wait';

@@ -12,6 +12,8 @@ export const Hold = {
   QUEUE: 4,
   /** The server is going away and is about to close the connection. */
   DRAIN: 8,
+  /** What it asks of the record waits for an earlier answer. */
+  RECORD: 16,
 } as const;
 export type Hold = (typeof Hold)[keyof typeof Hold];
 
@@ -67,8 +69,8 @@ export class Reading {
     return (this.holds & why) !== 0;
   }
 
-  /** Whether another reason than this one holds. */
-  isHeldBut(why: Hold): boolean {
+  /** Whether another reason than these holds. */
+  isHeldBut(why: number): boolean {
     return (this.holds & ~why) !== 0;
   }
 

@@ -61,8 +61,8 @@ export class TurnWriter {
     else this.receipts = [receipt];
   }
 
-  /** Writes what became of stored messages, behind the receipts of this turn: those messages may be among them. */
-  writeEndings(text: string): void {
+  /** Writes news behind the receipts of this turn: what they are about may be among those. */
+  writeNews(text: string): void {
     if (this.receipts) this.writeReceipts(this.receipts);
     this.writeText(text);
   }

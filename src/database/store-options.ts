@@ -4,6 +4,10 @@ import { isDatabaseType } from '../offline-messages/dialect.js';
 import { Notice } from '../offline-messages/notice.entity.js';
 import { OfflineMessage } from '../offline-messages/offline-message.entity.js';
 import { FLAW_REMEDY, flawOf } from '../options/flaw.js';
+import { Erasure } from '../record/erasure.entity.js';
+import { Member } from '../record/member.entity.js';
+import { RecordRow } from '../record/record.entity.js';
+import { RecordUser } from '../record/record-user.entity.js';
 import { SeenUser } from '../offline-messages/seen-user.entity.js';
 import { StoreState } from '../offline-messages/store-state.entity.js';
 import { storeMigrations } from './migrations/index.js';
@@ -66,7 +70,7 @@ export function checkAndComplete(options: DataSourceOptions): DataSourceOptions 
   return {
     ...ofType(options),
     ...storeMigrations,
-    entities: [OfflineMessage, StoreState, Notice, SeenUser],
+    entities: [OfflineMessage, StoreState, Notice, SeenUser, RecordRow, RecordUser, Member, Erasure],
     subscribers: [],
     migrationsRun: false,
     synchronize: false,

@@ -6,7 +6,7 @@ import { ConnectionService } from '../connections/connection.service.js';
 import { resolveChatOptions, type ChatOptions } from '../options/chat.options.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
-import type { WireEnding } from '../protocol/wire.js';
+import type { News } from '../protocol/news.js';
 import { DeliveryService } from './delivery.service.js';
 import { mailboxKeyOf, type FirstPage, type MailboxStore, type StoreRequest } from './mailbox-store.js';
 import type { Unsettled } from './release.js';
@@ -37,7 +37,8 @@ function noting(id: string, rank: number, user = 'bob') {
     onReleased: () => void got.push('released'),
     onMessage: (message, seq) => void got.push(`${message.id} ${seq}`),
     writeSignal: ({ kind }) => got.push(kind) > 0,
-    writeEndings: (endings: readonly WireEnding[]) => void got.push(...endings.map(({ end }) => end)),
+    writeNews: (news: News) =>
+      void got.push(...('endings' in news ? news.endings.map(({ end }) => end) : ['other news'])),
     close: (code: number) => void got.push(String(code)),
   });
   return { got, receiver };
@@ -93,9 +94,25 @@ describe('what is not a message', () => {
     for (const { receiver } of [one, other]) delivery.attach(receiver);
     expect([delivery.hears('bob'), await signal()]).toEqual([true, 2]);
     delivery.detach(one.receiver);
-    delivery.tellEndings('bob', [{ id: 'm1', to: 'carol', end: 'expired' }]);
+    delivery.tell('bob', { endings: [{ id: 'm1', to: 'carol', end: 'expired' }] });
     expect([one.got, other.got]).toEqual([['at'], ['at', 'expired']]);
     expect(delivery.ledger.signals.of('dropped')).toBe(1);
+  });
+
+  it('is an echo only for those who are up to date and have not sent the message themselves', () => {
+    const { delivery, send } = openDelivery({ sessions: 'multiple', ackWindow: 2 });
+    const [one, other, third] = [noting('a', 1), noting('b', 2), noting('c', 3)];
+    for (const { receiver } of [one, other]) delivery.attach(receiver);
+    const echo = { id: 'm9', from: 'bob', to: 'carol', content: 'x', sentAt: 0, extras: { origin: 'a' } };
+    delivery.tell('bob', { echo });
+    expect([one.got, other.got]).toEqual([[], ['other news']]);
+    for (const id of ['m1', 'm2']) send(id); // The windows are full.
+    delivery.attach(third.receiver);
+    delivery.tell('bob', { echo: { ...echo, extras: undefined } });
+    delivery.tell('bob', { mark: { user: 'bob', with: 'carol', read: 1 } });
+    expect(one.got.slice(2)).toEqual(['other news']);
+    expect(third.got.slice(-1)).toEqual(['other news']);
+    expect(third.got.filter((each) => each === 'other news')).toHaveLength(1);
   });
 });
 

@@ -6,9 +6,9 @@ import { errors } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import { newId, type Message } from '../protocol/message.js';
 import { extrasOf } from '../protocol/message-extras.js';
+import type { News } from '../protocol/news.js';
 import { checkSize, sizeOf, type CheckedRequest } from '../protocol/send-request.js';
 import type { Signal } from '../protocol/signal.js';
-import type { WireEnding } from '../protocol/wire.js';
 import { Delivery } from './delivery.js';
 import { IdempotencyCache } from './idempotency-cache.js';
 import { Ledger, RateMeter, type LedgerTotals } from './ledger.js';
@@ -22,9 +22,10 @@ import {
   type MailboxStore,
   type PositionBlock,
 } from './mailbox-store.js';
+import { Recording } from './recording.js';
 import { PendingReceipt, type OutcomeListener } from './pending-receipt.js';
 import { isNewer, type Receiver } from './receiver.js';
-import { pause, unsettledOf, untilConfirmed, type Unsettled } from './release.js';
+import { flushWhile, pause, persistOf, unsettledOf, untilConfirmed, type Unsettled } from './release.js';
 
 const REPLACED = 'replaced by a newer connection of the same user';
 const NOBODY: ReadonlySet<MailboxReader> = new Set();
@@ -41,6 +42,8 @@ export class DeliveryService extends Delivery {
   private readonly mailboxes = new Map<MailboxKey, Mailbox>();
   private readonly readers = new Map<Receiver, { mailbox: Mailbox; reader: MailboxReader }>();
   private readonly repeats = new IdempotencyCache();
+  /** Null where nothing is recorded. */
+  readonly recording: Recording | null;
   private readonly rateMeter: RateMeter;
   private settling: Promise<void> | null = null;
 
@@ -52,6 +55,7 @@ export class DeliveryService extends Delivery {
     super();
     this.ledger = new Ledger(store);
     this.rateMeter = new RateMeter(this.ledger, options.clock);
+    this.recording = store.record && new Recording(store.record, this.ledger, options);
     this.context = this.newContext();
     store.removed.on((row, reason) => {
       if (reason !== 'confirmed') this.mailboxes.get(row.mailbox)?.onRemoved(row);
@@ -100,8 +104,11 @@ export class DeliveryService extends Delivery {
   }
 
   private accept(message: Message, bytes: number, receipt: PendingReceipt): void {
-    if (this.context.positionsLeft <= 0) return receipt.refused(errors.notStored(new Error('no positions are left')));
-    this.mailboxOf(mailboxKeyOf(message.to)).accept(message, this.context.nextPosition(), bytes, receipt);
+    const { context, recording } = this;
+    if (context.positionsLeft <= 0) return receipt.refused(errors.notStored(new Error('no positions are left')));
+    const placed = recording ? recording.placed(message) : message;
+    if (placed === null) return receipt.refused(errors.notStored(new Error('too much waits for the record')));
+    this.mailboxOf(mailboxKeyOf(message.to)).accept(placed, context.nextPosition(), bytes, receipt);
   }
 
   /**
@@ -134,8 +141,8 @@ export class DeliveryService extends Delivery {
     return this.readersOf(user).size > 0;
   }
 
-  tellEndings(user: string, endings: readonly WireEnding[]): void {
-    for (const { receiver } of this.readersOf(user)) receiver.writeEndings(endings);
+  tell(user: string, news: News): void {
+    for (const reader of this.readersOf(user)) reader.tell(news);
   }
 
   /**
@@ -201,6 +208,12 @@ export class DeliveryService extends Delivery {
     if (this.settling === settling) this.settling = null;
   }
 
+  /** Stores or ends what is in memory from or to a user, and waits until that is committed. Rejects when aborted. */
+  async settleUser(user: string, signal: AbortSignal): Promise<void> {
+    const held = persistOf(user, this.mailboxes.values(), this.context.ticks.count, this.recording?.ofUser(user));
+    await flushWhile(() => held.some(({ isUncommitted }) => isUncommitted), this.store, this.options.clock, signal);
+  }
+
   /** Waits until what is on its way to the disk is committed, or could not be. */
   flush(): Promise<void> {
     return this.store.flush();
@@ -212,11 +225,12 @@ export class DeliveryService extends Delivery {
   }
 
   /**
-   * Gives the positions of this block from now on. Draw it after the mailboxes were acquired: what an earlier home has
-   * stored lies below it. Throws an Error when it does not lie above what was given here.
+   * Gives the positions of this block from now on, which has to lie above what was given here, and is drawn after the
+   * mailboxes were acquired: what an earlier home has stored lies below it.
    */
   takeBlock(block: PositionBlock): void {
     this.context.takeBlock(block);
+    this.recording?.clock.pass(block.recordedUpTo ?? 0);
   }
 
   /**
@@ -232,17 +246,18 @@ export class DeliveryService extends Delivery {
       this.detach(receiver);
       receiver.onReleased?.();
     }
-    // Not `flush`: while messages of other mailboxes keep coming, that may never end. A message that was written to a
-    // connection is stored again when its commit fails.
-    while (released.some((mailbox) => this.mailboxes.get(mailbox.key) === mailbox)) await pause(this.options.clock);
+    // Not `flush`, which may never end while messages of others come. What was relayed is stored again when that fails.
+    const isHeld = () => released.some((mailbox) => this.mailboxes.get(mailbox.key) === mailbox);
+    while (isHeld() || this.recording?.hasAny(isReleased)) await pause(this.options.clock);
   }
 
   /**
-   * Drops all mailboxes, as other processes have them: nothing more of them is stored, refused or told. Returns the
-   * messages without an outcome, in order, so that they can be sent again. Nothing can be accepted before `takeBlock`.
+   * Drops all mailboxes, as others have them: nothing more of them is stored, refused or told. Returns the messages
+   * without an outcome, in order, to be sent again. Nothing can be accepted before `takeBlock`.
    */
   abandon(): Unsettled[] {
     const held = [...this.mailboxes.values()].flatMap((mailbox) => [...mailbox.abandon()]);
+    held.push(...(this.recording?.abandon() ?? [])); // Confirmed, but in no record: sent again, they are.
     const { lastPosition } = this.context;
     this.context.abandon();
     this.mailboxes.clear();
@@ -260,21 +275,16 @@ export class DeliveryService extends Delivery {
   }
 
   private newContext(): MailboxContext {
-    const { options, store, ledger, repeats } = this;
-    return new MailboxContext(options, store, ledger, repeats, (mailbox) => this.remove(mailbox));
+    const { options, store, ledger, repeats, recording } = this;
+    return new MailboxContext(options, store, ledger, repeats, recording, (mailbox) => {
+      if (this.mailboxes.get(mailbox.key) === mailbox) this.mailboxes.delete(mailbox.key);
+    });
   }
 
-  private remove(mailbox: { readonly key: MailboxKey }): void {
-    if (this.mailboxes.get(mailbox.key) === mailbox) this.mailboxes.delete(mailbox.key);
-  }
-
-  /**
-   * Each mailbox is renumbered as a whole, which keeps its order. Another server was given none of our positions, so
-   * what is in flight keeps them then.
-   */
+  /** Each mailbox is renumbered as a whole, in order. What is in flight keeps positions that only we were given. */
   private renumber(above: number, byServer: boolean): void {
-    const { context } = this;
-    context.lastPosition = Math.max(context.lastPosition, above);
+    this.context.lastPosition = Math.max(this.context.lastPosition, above);
+    this.recording?.renumber();
     for (const mailbox of this.mailboxes.values()) mailbox.renumber(above, !byServer);
   }
 

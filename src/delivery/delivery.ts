@@ -1,7 +1,7 @@
 import type { Connection } from '../connections/connection.js';
+import type { News } from '../protocol/news.js';
 import type { CheckedRequest } from '../protocol/send-request.js';
 import type { Signal } from '../protocol/signal.js';
-import type { WireEnding } from '../protocol/wire.js';
 import type { Ledger } from './ledger.js';
 import type { OutcomeListener } from './pending-receipt.js';
 
@@ -33,8 +33,11 @@ export abstract class Delivery {
   /** Whether a user has a connection that might be told something. */
   abstract hears(user: string): boolean;
 
-  /** Tells a user what became of stored messages, on each JSON connection that is open then. */
-  abstract tellEndings(user: string, endings: readonly WireEnding[]): void;
+  /**
+   * Tells a user news, on each JSON connection that is open then. One that is behind its backlog gets no echo, which would
+   * come before what was said earlier.
+   */
+  abstract tell(user: string, news: News): void;
 
   /** Lets a connection receive: first what waited for its user, then what comes. */
   abstract attach(connection: Connection): void;

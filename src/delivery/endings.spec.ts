@@ -28,7 +28,7 @@ beforeEach(() => {
       asked += 1;
       return user === 'alice';
     },
-    tellEndings: (user: string, endings: readonly WireEnding[]) => {
+    tell: (user: string, { endings }: { endings: readonly WireEnding[] }) => {
       lookedUp.push(user);
       written.push(endings);
     },

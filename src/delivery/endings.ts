@@ -41,6 +41,6 @@ export class Endings {
     const { bySender } = this;
     this.bySender = new Map();
     this.count = 0;
-    for (const [sender, endings] of bySender) this.delivery.tellEndings(sender, endings);
+    for (const [sender, endings] of bySender) this.delivery.tell(sender, { endings });
   }
 }

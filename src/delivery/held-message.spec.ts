@@ -3,7 +3,7 @@ import { HELD_MOVES, HeldMessage, type HeldState } from './held-message.js';
 import { mailboxKeyOf } from './mailbox-store.js';
 
 function heldIn(state: HeldState): HeldMessage {
-  const owner = { key: mailboxKeyOf('bob'), onSettled: () => undefined };
+  const owner = { key: mailboxKeyOf('bob'), onSettled: () => undefined, onRecorded: () => undefined };
   const message = { id: 'm1', from: 'alice', to: 'bob', content: 'x', sentAt: 1 };
   return new HeldMessage(owner, message, 1, 1, null, state);
 }

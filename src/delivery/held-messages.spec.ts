@@ -2,7 +2,7 @@ import { HeldMessage } from './held-message.js';
 import { HeldMessages } from './held-messages.js';
 import { mailboxKeyOf } from './mailbox-store.js';
 
-const owner = { key: mailboxKeyOf('bob'), onSettled: () => undefined };
+const owner = { key: mailboxKeyOf('bob'), onSettled: () => undefined, onRecorded: () => undefined };
 
 function heldAt(position: number): HeldMessage {
   const message = { id: `m${position}`, from: 'alice', to: 'bob', content: 'x', sentAt: 1 };

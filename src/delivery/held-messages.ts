@@ -54,12 +54,12 @@ export class HeldMessages implements Iterable<HeldMessage> {
    * Gives new positions, in order, to the messages above `after` that are not stored. Returns a function that maps an
    * earlier position to the one that stands for it now.
    */
-  renumber(after: number, next: () => number): (position: number) => number {
+  renumber(after: number, next: (held: HeldMessage) => number): (position: number) => number {
     const moved: { readonly from: number; readonly to: number }[] = [];
     this.removeAllNotHeld();
     for (const held of this.messages) {
       if ((held.state !== 'memory' && held.state !== 'storing') || held.position <= after) continue;
-      moved.push({ from: held.position, to: (held.position = next()) });
+      moved.push({ from: held.position, to: (held.position = next(held)) });
     }
     // Stored ones keep their positions, and may stand among those that moved.
     this.messages.sort((one, other) => one.position - other.position);

@@ -1,3 +1,4 @@
+import type { Message } from '../protocol/message.js';
 import { PendingReceipt, type MessageIdentity, type OutcomeListener } from './pending-receipt.js';
 import { ReceiptGeneration } from './receipt-generation.js';
 
@@ -44,27 +45,33 @@ export class IdempotencyCache {
   }
 
   /** Adds a message that was read from the disk, so that a repeat of it is found. */
-  addStored(message: MessageIdentity & { readonly sentAt: number }): void {
+  addStored(message: MessageIdentity & Pick<Message, 'sentAt' | 'extras'>): void {
     const hash = this.hashOf(message);
     const isKnown = this.recent.find(message, hash) ?? this.older.find(message, hash) ?? this.findOpen(message, hash);
-    if (!isKnown) this.remember(message, hash, 'stored', message.sentAt);
+    if (!isKnown) this.remember(message, hash, 'stored', message.sentAt, message.extras?.position);
   }
 
-  onReceipt(pending: PendingReceipt, status: 'delivered' | 'stored', sentAt: number): void {
+  onReceipt(pending: PendingReceipt, status: 'delivered' | 'stored', sentAt: number, position?: number): void {
     this.removeOpen(pending);
-    this.remember(pending.message, pending.hash, status, sentAt);
+    this.remember(pending.message, pending.hash, status, sentAt, position);
   }
 
   onRefused(pending: PendingReceipt): void {
     this.removeOpen(pending);
   }
 
-  private remember(message: MessageIdentity, hash: number, status: 'delivered' | 'stored', sentAt: number): void {
+  private remember(
+    message: MessageIdentity,
+    hash: number,
+    status: 'delivered' | 'stored',
+    sentAt: number,
+    position: number | undefined,
+  ): void {
     if (this.recent.isFull) {
       [this.recent, this.older] = [this.older, this.recent];
       this.recent.clear();
     }
-    this.recent.add(message, hash, status, sentAt);
+    this.recent.add(message, hash, status, sentAt, position);
   }
 
   private findOpen({ id, from, to }: MessageIdentity, hash: number): PendingReceipt | null {

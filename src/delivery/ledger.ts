@@ -4,7 +4,7 @@ import type { Clock } from '../options/clock.js';
 import { Emitter } from '../options/emitter.js';
 import type { Message } from '../protocol/message.js';
 import type { ErrorCode } from '../protocol/wire.js';
-import type { MailboxStore } from './mailbox-store.js';
+import type { MailboxStore, RecordCounts } from './mailbox-store.js';
 
 /**
  * What became of a signal: it was `written` to a connection, was `dropped` as no connection of its recipient could have
@@ -54,6 +54,8 @@ export class Ledger {
   readonly stored = new Emitter<Message>(this.logger, 'stored');
   /** A message was confirmed; emitted after it was removed from the store, if it was there. */
   readonly confirmed = new Emitter<Omit<Message, 'content'>>(this.logger, 'confirmed');
+  /** A message is in the record; emitted once, after the commit. */
+  readonly recorded = new Emitter<Message>(this.logger, 'recorded');
   private acceptedHere = 0;
   private absent = 0;
   private inMemory = 0;
@@ -63,7 +65,7 @@ export class Ledger {
   /** How often the listeners of `waiting` were told of a spell, and how often one of them failed. */
   readonly waiting = { told: 0, failed: 0 };
 
-  constructor(private readonly store: Pick<MailboxStore, 'counts' | 'removed'>) {
+  constructor(private readonly store: Pick<MailboxStore, 'counts' | 'record' | 'removed'>) {
     store.removed.on((row, reason) => {
       if (reason === 'confirmed') this.confirmed.emit(row);
     });
@@ -123,6 +125,11 @@ export class Ledger {
 
   countAbsent(): void {
     this.absent += 1;
+  }
+
+  /** What has become of recorded messages since the start: recorded = kept + expired + erased. 0 where none is. */
+  get record(): Readonly<RecordCounts> {
+    return this.store.record?.counts ?? { recorded: 0, expired: 0, erased: 0 };
   }
 
   /** How many were refused with this code. */

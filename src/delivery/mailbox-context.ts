@@ -1,9 +1,11 @@
 import { Logger } from '@nestjs/common';
 import type { ChatOptions } from '../options/chat.options.js';
 import { ChatError } from '../protocol/chat-error.js';
+import type { HeldMessage } from './held-message.js';
 import type { IdempotencyCache } from './idempotency-cache.js';
 import type { Ledger } from './ledger.js';
 import type { MailboxKey, MailboxStore, PositionBlock } from './mailbox-store.js';
+import type { Recording } from './recording.js';
 import { PersistTicks } from './persist-ticks.js';
 
 /** Pause before a page of the backlog that could not be read is tried again, in milliseconds. */
@@ -26,6 +28,8 @@ export class MailboxContext {
     readonly store: MailboxStore,
     readonly ledger: Ledger,
     readonly repeats: IdempotencyCache,
+    /** Null where nothing is recorded. */
+    readonly recording: Recording | null,
     readonly onIdle: (mailbox: { readonly key: MailboxKey }) => void,
   ) {
     this.lastPosition = store.lastPosition;
@@ -62,6 +66,12 @@ export class MailboxContext {
 
   nextPosition(): number {
     return (this.lastPosition += 1);
+  }
+
+  /** Returns a new position for a message that is not stored, behind what somebody else has written. */
+  newPosition(held: HeldMessage): number {
+    this.recording?.moveBehind(held);
+    return this.nextPosition();
   }
 
   abandon(): void {

@@ -1,4 +1,5 @@
 import type { Broadcast } from '../connections/broadcast.js';
+import type { News } from '../protocol/news.js';
 import type { HeldMessage } from './held-message.js';
 import type { MailboxKey, MailboxStore, Page, StoredMessage } from './mailbox-store.js';
 import type { Receiver } from './receiver.js';
@@ -224,6 +225,12 @@ export class MailboxReader {
     this.moveTo('detached');
     this.removeInFlight(this.inFlight);
     this.inFlight = [];
+  }
+
+  /** Tells news. An echo is not told before what came earlier, nor to the connection that has sent the message. */
+  tell(news: News): void {
+    if ('echo' in news && !(this.isUpToDate && news.echo.extras?.origin !== this.receiver.id)) return;
+    this.receiver.writeNews(news);
   }
 
   /**

@@ -40,11 +40,11 @@ export interface StoredMessage extends StoredHeader, Message {
   readonly storedAt: number;
 }
 
-/** What became of a message that was to be stored. */
+/** What became of a message that was to be stored. `position`: where it stands in the record, if it is recorded. */
 export type StoreOutcome =
-  | { readonly status: 'stored' }
+  | { readonly status: 'stored'; readonly position?: number | undefined }
   /** The mailbox already has a message of that sender with that id, which was accepted at `sentAt`. */
-  | { readonly status: 'duplicate'; readonly sentAt: number }
+  | { readonly status: 'duplicate'; readonly sentAt: number; readonly position?: number | undefined }
   | { readonly status: 'refused'; readonly error: ChatError };
 
 /** A message on its way to the disk. */
@@ -58,6 +58,8 @@ export interface StoreRequest {
   readonly mustKeep: boolean;
   /** Its life is over, so a commit that failed need not be tried again for it. */
   readonly hasEnded: boolean;
+  /** It has to be in the record too, and is not known to be there. Read when its commit begins. */
+  readonly needsRecord?: boolean;
   /**
    * Called at most once: after its commit, or when it is refused. Never after `cancel`, nor for what a failing store
    * loses at `close`.
@@ -65,10 +67,38 @@ export interface StoreRequest {
   onSettled(outcome: StoreOutcome): void;
 }
 
+/** A message on its way to the record that was relayed already: it is tried again until it is there. */
+export interface RecordRequest extends Pick<StoreRequest, 'mailbox' | 'message' | 'bytes' | 'mustKeep'> {
+  /** Called once, after the commit. A repeat has the position of the first one. */
+  onRecorded(position: number): void;
+}
+
+/** Messages that were added to the record since the start, left it as their time was over, or lost their content. */
+export interface RecordCounts {
+  recorded: number;
+  expired: number;
+  erased: number;
+}
+
+/** The record, as delivery needs it. */
+export interface RecordPort {
+  readonly counts: Readonly<RecordCounts>;
+  /** The highest position in the record when the store was opened, or was displaced last. */
+  readonly upTo: number;
+  /** True while as much waits for the record as may; then no message may be relayed that has to be recorded. */
+  readonly isFull: boolean;
+  /** Writes a message into the record in the next commit. */
+  add(request: RecordRequest): void;
+  /** A message that is in the record has reached its recipient: moves that mark in the next commit. */
+  markDelivered(user: string, peer: string, position: number): void;
+}
+
 /** Positions that this process alone may give: those above `above`, up to and with `upTo`. */
 export interface PositionBlock {
   readonly above: number;
   readonly upTo: number;
+  /** The highest position in the record; 0 where nothing is recorded. */
+  readonly recordedUpTo?: number;
 }
 
 /** Part of what waits in a mailbox. */
@@ -126,6 +156,8 @@ export interface MailboxStore {
   readonly lastPosition: number;
   readonly counts: StoreCounts;
   readonly lastSeen: LastSeenStore;
+  /** Null where nothing is recorded. */
+  readonly record: RecordPort | null;
   /** True when senders should be held up until `whenRoom` calls back. */
   readonly isFull: boolean;
   whenRoom(callback: () => void): void;

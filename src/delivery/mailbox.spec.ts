@@ -10,8 +10,9 @@ import { IdempotencyCache } from './idempotency-cache.js';
 import { Ledger } from './ledger.js';
 import { Mailbox } from './mailbox.js';
 import { MailboxContext } from './mailbox-context.js';
-import { mailboxKeyOf, type MailboxStore, type StoreRequest } from './mailbox-store.js';
+import { mailboxKeyOf, type MailboxStore, type RecordRequest, type StoreRequest } from './mailbox-store.js';
 import { PendingReceipt } from './pending-receipt.js';
+import { Recording } from './recording.js';
 
 /** A mailbox whose user is connected, and what was written to them and told to the senders. */
 function openMailbox(ofStore: Partial<MailboxStore> = {}, ofHost: Partial<ChatOptions> = {}) {
@@ -33,12 +34,14 @@ function openMailbox(ofStore: Partial<MailboxStore> = {}, ofHost: Partial<ChatOp
   const store = slowStore(requests, ofStore);
   const ledger = new Ledger(store);
   const options = resolveChatOptions({ ackWindow: 2, ...ofHost });
-  const context = new MailboxContext(options, store, ledger, new IdempotencyCache(), () => undefined);
+  const recording = store.record && new Recording(store.record, ledger, options);
+  const context = new MailboxContext(options, store, ledger, new IdempotencyCache(), recording, () => undefined);
   const mailbox = new Mailbox(mailboxKeyOf('bob'), context);
   const reader = mailbox.attach(receiver);
   const send = (id: string, awaitsReceipt = true): void => {
     const message = { id, from: 'alice', to: 'bob', content: 'x', sentAt: 1 };
-    mailbox.accept(message, context.nextPosition(), 1, new PendingReceipt(message, { ...listener, awaitsReceipt }));
+    const placed = recording?.placed(message) ?? message;
+    mailbox.accept(placed, context.nextPosition(), 1, new PendingReceipt(message, { ...listener, awaitsReceipt }));
   };
   return { requests, written, awaited, heard, receiver, ledger, mailbox, reader, send };
 }
@@ -70,6 +73,25 @@ describe('a mailbox', () => {
     third.onSettled({ status: 'stored' });
     expect(heard).toEqual(['m1 delivered', 'm2 delivered', 'm3 stored']);
     expect(ledger.totals()).toMatchObject({ accepted: 3, inFlight: 2 });
+  });
+
+  it('tells of a confirmed message that the store refused when it is in the record', () => {
+    const toRecord: RecordRequest[] = [];
+    const record = {
+      counts: { recorded: 0, expired: 0, erased: 0 },
+      upTo: 0,
+      isFull: false,
+      add: (request: RecordRequest) => void toRecord.push(request),
+      markDelivered: () => undefined,
+    };
+    const { requests, heard, mailbox, reader, send } = openMailbox({ record });
+    for (const id of ['m1', 'm2', 'm3']) send(id); // The window is full, so all are on their way to the store.
+    mailbox.confirm(reader, 1);
+    requests[0]!.onSettled({ status: 'refused', error: new ChatError('MAILBOX_FULL', 'full') });
+    expect(heard).toEqual([]);
+    const [first] = toRecord;
+    first!.onRecorded(first!.message.extras!.position!);
+    expect(heard).toEqual(['m1 delivered']);
   });
 
   it('writes each message once and in order when a listener sends to the same mailbox', () => {

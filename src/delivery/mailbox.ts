@@ -32,7 +32,7 @@ import type { Receiver } from './receiver.js';
  * It does not promise that a person saw a confirmed message, nor that a message comes only once.
  */
 export class Mailbox {
-  private readonly held = new HeldMessages();
+  readonly held = new HeldMessages();
   readonly readers = new Set<MailboxReader>();
   /** The highest position that may be on the disk only. */
   private diskUpTo: number;
@@ -140,7 +140,7 @@ export class Mailbox {
    */
   renumber(above: number, writtenToo: boolean): void {
     const written = writtenToo ? 0 : Math.max(0, ...[...this.readers].map(({ cursor }) => cursor));
-    const newPosition = this.held.renumber(written, () => this.context.nextPosition());
+    const newPosition = this.held.renumber(written, (held) => this.context.newPosition(held));
     this.diskUpTo = Math.max(this.diskUpTo, above);
     for (const reader of this.readers) reader.onRenumbered(newPosition);
     this.persist(this.context.ticks.count);
@@ -164,16 +164,13 @@ export class Mailbox {
 
   /** What became of a message that was to be stored. */
   onSettled(held: HeldMessage, outcome: StoreOutcome): void {
-    const { ledger, isAbandoned } = this.context;
-    if (isAbandoned) return;
+    if (this.context.isAbandoned) return;
+    if (outcome.status !== 'refused' && outcome.position !== undefined) this.onRecorded(held, outcome.position);
     if (outcome.status === 'stored') this.onStored(held);
-    else if (held.state === 'ending') {
-      held.moveTo('ended');
-      if (held.wasRelayed) ledger.confirmedLive(held.message);
-    } else if (outcome.status === 'duplicate') {
-      if (held.wasRelayed) ledger.wasRepeat();
-      this.ends.end(held, 'ended');
-      held.pendingReceipt?.receipted('stored', outcome.sentAt, true);
+    else if (held.state === 'ending') this.ends.notStored(held);
+    else if (outcome.status === 'duplicate') {
+      if (held.wasRelayed) this.context.ledger.wasRepeat();
+      this.ends.repeated(held, 'ended', outcome.sentAt, held.recordedAt);
     } else if (held.wasRelayed) {
       // It was written to a connection meanwhile, so it cannot be refused any more.
       held.moveTo('memory');
@@ -186,6 +183,10 @@ export class Mailbox {
     this.cleanUp();
   }
 
+  onRecorded(held: HeldMessage, position: number): void {
+    this.context.recording?.onRecorded(held, position);
+  }
+
   private onStored(held: HeldMessage): void {
     const { ledger, store, persistFirst } = this.context;
     const wasEnding = held.state === 'ending';
@@ -194,15 +195,14 @@ export class Mailbox {
     if (held.wasRelayed) ledger.movedToStore(held.message);
     else ledger.acceptedStored(held.message);
     if (wasEnding) return store.remove(held.deliveredRow(), 'confirmed');
-    held.pendingReceipt?.receipted('stored', held.sentAt);
+    held.pendingReceipt?.receipted('stored', held.sentAt, false, held.recordedAt);
     if (persistFirst || held.topic !== undefined) this.advanceAll();
     this.releaseIfStored(held);
   }
 
   /** At least one connection reads the mailbox, and none needs anything from the disk. */
   private get isLive(): boolean {
-    for (const reader of this.readers) if (reader.state !== 'live') return false;
-    return this.readers.size > 0;
+    return this.readers.size > 0 && [...this.readers].every(({ state }) => state === 'live');
   }
 
   /** Stores what was kept for a connection that is no longer opening or is detached, unless all have it in flight. */
@@ -242,6 +242,7 @@ export class Mailbox {
     reader.write(next);
     // After the write, because a listener that sends to this mailbox calls `advance` again.
     if (isAccepted) this.context.ledger.acceptedLive(next.message);
+    this.context.recording?.onRelayed(next);
   }
 
   private skip(reader: MailboxReader, next: HeldMessage): void {
@@ -273,8 +274,7 @@ export class Mailbox {
     for (const row of rows) {
       // A message that is not stored yet may repeat this one. It must not be written as a new message.
       const repeat = undecided.get(messageKeyOf(row));
-      if (repeat) this.ends.end(repeat);
-      repeat?.pendingReceipt?.receipted('stored', row.sentAt, true);
+      if (repeat) this.ends.repeated(repeat, undefined, row.sentAt, row.extras?.position);
       repeats.addStored(row);
       // What is about to be deleted must not be written again.
       if (!store.isBeingRemoved(row)) this.held.insert(HeldMessage.fromDisk(this, row));

@@ -1,3 +1,4 @@
+import { positionText } from '../protocol/position.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Message, Receipt } from '../protocol/message.js';
 
@@ -15,7 +16,7 @@ export interface OutcomeListener {
 
 /** Remembers messages whose ids are their senders', so that repeats of them are found. */
 interface Remembering {
-  onReceipt(pending: PendingReceipt, status: 'delivered' | 'stored', sentAt: number): void;
+  onReceipt(pending: PendingReceipt, status: 'delivered' | 'stored', sentAt: number, position?: number): void;
   onRefused(pending: PendingReceipt): void;
 }
 
@@ -49,15 +50,17 @@ export class PendingReceipt {
 
   /**
    * The first receipt stands: a message that was stored and is confirmed later gets no second one. An `absent` one was
-   * not accepted, so a repeat of it is a new message.
+   * not accepted, so a repeat of it is a new message. `position`: where it stands in the record.
    */
-  receipted(status: 'delivered' | 'stored' | 'absent', sentAt: number, repeated = false): void {
+  receipted(status: 'delivered' | 'stored' | 'absent', sentAt: number, repeated = false, position?: number): void {
     const { listener, joined } = this;
     if (!listener) return;
     this.end();
     if (status === 'absent') this.remembering?.onRefused(this);
-    else this.remembering?.onReceipt(this, status, sentAt);
-    const receipt = { id: this.message.id, status, sentAt };
+    else this.remembering?.onReceipt(this, status, sentAt, position);
+    const { id } = this.message;
+    const receipt: Receipt =
+      position === undefined ? { id, status, sentAt } : { id, status, sentAt, position: positionText(position) };
     listener.onReceipt(receipt, repeated);
     if (joined) for (const each of joined) each.onReceipt(receipt, true);
   }

@@ -1,3 +1,4 @@
+import { positionText } from '../protocol/position.js';
 import type { Receipt } from '../protocol/message.js';
 import type { MessageIdentity } from './pending-receipt.js';
 
@@ -19,6 +20,8 @@ export class ReceiptGeneration {
   private readonly hashes: Int32Array;
   private readonly sentAt: Float64Array;
   private readonly wasStored: Uint8Array;
+  /** Where they stand in the record, 0 for what is not there; null as long as nothing is. */
+  private positions: Float64Array | null = null;
   /** Where the identity of each receipt ends in `letters`; it begins where the one before ends. */
   private readonly ends: Uint32Array;
   private letters: Uint16Array;
@@ -45,15 +48,23 @@ export class ReceiptGeneration {
     let number = this.newest[hash & (PLACES - 1)]!;
     while (number > 0 && !(this.hashes[number] === hash && this.isOf(number, message))) number = this.previous[number]!;
     if (number === 0) return undefined;
-    return {
+    const receipt: Receipt = {
       id: message.id,
       status: this.wasStored[number] ? 'stored' : 'delivered',
       sentAt: this.sentAt[number]!,
     };
+    const position = this.positions?.[number] ?? 0;
+    return position === 0 ? receipt : { ...receipt, position: positionText(position) };
   }
 
   /** Adds a receipt that `find` does not find, unless it is full. */
-  add({ id, from, to }: MessageIdentity, hash: number, status: 'delivered' | 'stored', sentAt: number): void {
+  add(
+    { id, from, to }: MessageIdentity,
+    hash: number,
+    status: 'delivered' | 'stored',
+    sentAt: number,
+    position?: number,
+  ): void {
     const start = this.ends[this.size]!;
     this.makeRoom(start + id.length + from.length + to.length + 3);
     this.size += 1;
@@ -61,6 +72,8 @@ export class ReceiptGeneration {
     this.hashes[this.size] = hash;
     this.sentAt[this.size] = sentAt;
     this.wasStored[this.size] = status === 'stored' ? 1 : 0;
+    if (position !== undefined) this.positions ??= new Float64Array(this.capacity + 1);
+    if (this.positions) this.positions[this.size] = position ?? 0;
     const place = hash & (PLACES - 1);
     this.previous[this.size] = this.newest[place]!;
     this.newest[place] = this.size;

@@ -1,7 +1,7 @@
 import type { Broadcast } from '../connections/broadcast.js';
 import type { Message } from '../protocol/message.js';
+import type { News } from '../protocol/news.js';
 import type { Signal } from '../protocol/signal.js';
-import type { WireEnding } from '../protocol/wire.js';
 
 /** Receives the messages of its user's mailbox: a connection, of this process or of another node. */
 export interface Receiver {
@@ -25,8 +25,8 @@ export interface Receiver {
   onCaughtUp(delivered: number): void;
   /** Returns false when the signal would come late or never. */
   writeSignal(signal: Signal): boolean;
-  /** Tells what became of stored messages, if the connection can be told now. */
-  writeEndings(endings: readonly WireEnding[]): void;
+  /** Tells news, if the connection can be told now. */
+  writeNews(news: News): void;
   close(code: number, reason: string): void;
   /** Its mailbox is not served here any more. Only what can be attached elsewhere is told. */
   onReleased?(): void;

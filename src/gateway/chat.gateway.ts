@@ -1,4 +1,4 @@
-import { Inject, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import {
   WebSocketGateway,
   type OnGatewayConnection,
@@ -14,17 +14,17 @@ import { HandshakeService, type AcceptedHandshake } from '../handshake/handshake
 import { chooseSubprotocol } from '../handshake/subprotocol.js';
 import { GuardedWebSocketServer } from '../handshake/upgrade-router.js';
 import { OF_CHAT } from '../host-gateways/gateway-hooks.js';
-import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { errors } from '../protocol/chat-error.js';
 import { BROKEN_FRAME, CloseCode, FRAME_ERRORS } from '../protocol/close-code.js';
-import type { ClientFrame, ControlFrame } from '../protocol/frames.js';
+import type { ClientFrame, ControlFrame, RecordFrame } from '../protocol/frames.js';
 import { ADAPTER_MISSING } from './adapter-check.js';
 import { CLOSE_TIMEOUT_MS } from './chat-ws.adapter.js';
 import { ChatSocket, type SocketHandler } from './chat.socket.js';
 import { drain } from './drain.js';
 import { JsonCodec } from './json.codec.js';
-import { AUTHORIZE, Policy, type Authorize } from './policy.js';
-import { SendQueue, type SendQueueContext } from './send-queue.js';
+import { RecordFrames } from './record-frames.js';
+import { SendContext } from './send-context.js';
+import { SendQueue } from './send-queue.js';
 import { Signals } from './signals.js';
 import { TextCodec } from './text.codec.js';
 
@@ -71,29 +71,25 @@ export class ChatGateway
     OnApplicationBootstrap,
     BeforeApplicationShutdown
 {
-  private readonly logger = new Logger('ChatGateway');
   /** The send queue, and with it the connection, of each open WebSocket. */
   private readonly queues = new Map<WebSocket, SendQueue>();
-  private readonly queueContext: SendQueueContext;
   private readonly signals: Signals;
   private server: unknown;
 
   constructor(
-    @Inject(CHAT_OPTIONS) private readonly options: ChatOptions,
     @Inject(HandshakeService) private readonly handshakes: HandshakeService,
     @Inject(ConnectionService) private readonly connections: ConnectionService,
     @Inject(Delivery) private readonly delivery: Delivery,
-    @Inject(AUTHORIZE) authorize: Authorize | null,
+    @Inject(SendContext) private readonly context: SendContext,
+    @Inject(RecordFrames) private readonly recordFrames: RecordFrames,
   ) {
-    const policy = authorize && new Policy(authorize, options);
-    this.queueContext = { options, delivery, policy, logger: this.logger };
     this.signals = new Signals(delivery);
   }
 
   afterInit(server: unknown): void {
     this.server = server;
     if (!(server instanceof GuardedWebSocketServer)) return;
-    const { maxFrameBytes, maxFragments } = this.options;
+    const { maxFrameBytes, maxFragments } = this.context.options;
     const maxBufferedChunks = Math.max(MAX_CHUNKS, Math.ceil(maxFrameBytes / SMALLEST_SEGMENT_BYTES));
     Object.assign(server.options, { maxPayload: maxFrameBytes, maxFragments, maxBufferedChunks });
     server.on('refused', (code: string) => this.handshakes.countRefusal(code));
@@ -103,7 +99,9 @@ export class ChatGateway
   onApplicationBootstrap(): void {
     if (this.server instanceof GuardedWebSocketServer) return;
     if (this.server !== undefined) throw new Error(ADAPTER_MISSING);
-    this.logger.log('There is no HTTP server, so nobody can connect; ChatService sends, and what waits is stored.');
+    this.context.logger.log(
+      'There is no HTTP server, so nobody can connect; ChatService sends, and what waits is stored.',
+    );
   }
 
   /**
@@ -112,7 +110,7 @@ export class ChatGateway
   handleConnection(socket: ChatSocket, request: IncomingMessage, { origin, protocol }: AcceptedHandshake): void {
     const codec = protocol === 'json' ? jsonCodec : new TextCodec();
     const connection = this.connections.open(socket, request.socket, codec, origin);
-    const queue = new SendQueue(connection, this.queueContext);
+    const queue = new SendQueue(connection, this.context);
     this.queues.set(socket, queue);
     socket.serve({ handler: this, queue, codec });
     this.delivery.attach(connection);
@@ -136,7 +134,7 @@ export class ChatGateway
   async beforeApplicationShutdown(): Promise<void> {
     this.handshakes.close();
     await this.delivery.leave();
-    await drain(this.queues, this.delivery, this.options);
+    await drain(this.queues, this.delivery, this.context.options);
     await this.delivery.close();
   }
 
@@ -155,6 +153,7 @@ export class ChatGateway
       return;
     }
     if ('seq' in frame) this.acknowledge(queue, frame.seq);
+    else if ('request' in frame) this.askRecord(queue, frame);
     else if ('event' in frame) this.control(queue, frame);
     else queue.push(frame);
   }
@@ -169,6 +168,10 @@ export class ChatGateway
     if (!takeOverhead(queue)) return;
     if (frame.event === 'ping') queue.connection.writePong();
     else void this.renew(queue, frame.token);
+  }
+
+  private askRecord(queue: SendQueue, frame: RecordFrame): void {
+    if (!this.recordFrames.handle(queue, frame)) takeOverhead(queue);
   }
 
   private async renew(queue: SendQueue, token: string): Promise<void> {

@@ -18,6 +18,8 @@ function refusal(frame: string): ChatError {
 
 const send = (data: unknown) => JSON.stringify({ event: 'send', data });
 
+const asking = (event: string, request: object, id?: string) => ({ event, id, request });
+
 describe('the JSON protocol reads', () => {
   it.each([
     [send({ to: 'bob', content: 'x' }), { from: 'alice', to: 'bob', content: 'x' }],
@@ -58,6 +60,20 @@ describe('the JSON protocol reads', () => {
     ['{"event":"ping","data":{"token":1,"seq":7}}', { event: 'ping' }],
     ['{"event":"renew","data":{"token":"a.b.c"}}', { event: 'renew', token: 'a.b.c' }],
     [' \r\n{ "data" : {"seq":1}, "event":"ack" } ', { seq: 1 }],
+    ['{"event":"history","data":{"id":"h1","with":" bob "}}', asking('history', { with: 'bob', limit: 50 }, 'h1')],
+    [
+      '{"event":"history","data":{"id":"h1","with":"bob","before":"00000000011","limit":200}}',
+      asking('history', { with: 'bob', before: 33, limit: 200 }, 'h1'),
+    ],
+    ['{"event":"sync","data":{"id":"s1"}}', asking('sync', { limit: 50 }, 's1')],
+    ['{"event":"sync","data":{"id":"s1","after":"s10","limit":1}}', asking('sync', { after: 36, limit: 1 }, 's1')],
+    // A cursor of somebody else counts as none: its client has to begin anew.
+    ['{"event":"sync","data":{"id":"s1","after":"x y"}}', asking('sync', { limit: 50 }, 's1')],
+    [
+      '{"event":"conversations","data":{"id":"c1","before":"00000000012"}}',
+      asking('conversations', { before: 34, limit: 50 }, 'c1'),
+    ],
+    ['{"event":"read","data":{"with":"bob","upTo":"00000000011","id":7}}', asking('read', { with: 'bob', upTo: 33 })],
   ])('%s', (frame, command) => {
     expect(codec.decode(Buffer.from(frame), 'alice')).toEqual(command);
   });
@@ -199,6 +215,41 @@ describe('the JSON protocol refuses', () => {
   });
 });
 
+describe('the JSON protocol refuses of what is asked of the record', () => {
+  it.each([
+    ['history', { with: 'bob' }, '"id"', undefined],
+    ['history', { id: 'a b', with: 'bob' }, '"id"', undefined],
+    ['history', { id: 'h1' }, '"with" has to be a string', 'h1'],
+    ['history', { id: 'h1', with: 'bob', limit: 0 }, '"limit" has to be a whole number from 1 to 200', 'h1'],
+    ['history', { id: 'h1', with: 'bob', limit: 201 }, '"limit"', 'h1'],
+    ['history', { id: 'h1', with: 'bob', limit: '5' }, '"limit"', 'h1'],
+    ['history', { id: 'h1', with: 'bob', before: 'secret' }, '"before" has to be a position', 'h1'],
+    [
+      'history',
+      { id: 'h1', with: 'bob', before: '00000000011', after: '00000000011' },
+      '"after" is given beside',
+      'h1',
+    ],
+    ['sync', { after: 's1' }, '"id"', undefined],
+    ['sync', { id: 's1', after: 7 }, '"after" has to be a string', 's1'],
+    ['conversations', { id: 'c1', before: null }, '"before"', 'c1'],
+    ['read', { upTo: '00000000011' }, '"with"', undefined],
+    ['read', { with: 'bob' }, '"upTo" has to be a position that the server has given', undefined],
+  ])('%s %j', (event, data, sentence, id) => {
+    const error = refusal(JSON.stringify({ event, data }));
+    expect(error).toMatchObject({ code: 'BAD_FRAME', id });
+    expect(error.message).toContain(sentence);
+    expect(error.message).not.toContain('secret');
+  });
+
+  it('a name that nobody can have', () => {
+    expect(refusal('{"event":"history","data":{"id":"h1","with":" "}}')).toMatchObject({
+      code: 'BAD_RECIPIENT',
+      id: 'h1',
+    });
+  });
+});
+
 describe('the JSON protocol writes', () => {
   const message = { id: 'm1', from: 'alice', to: 'bob', content: 'x', sentAt: SENT_AT };
 
@@ -246,6 +297,37 @@ describe('the JSON protocol writes', () => {
     });
   });
 
+  it('where a recorded message stands, in the message and in its receipt', () => {
+    const recorded = { ...message, extras: { meta: '{"a":1}', position: 33, origin: 'c1' } };
+    const place = { meta: { a: 1 }, position: '00000000011' };
+    expect(JSON.parse(codec.message(recorded, 3, false)).data).toEqual({
+      ...place,
+      ...message,
+      seq: 3,
+      sentAt: TIME,
+      stored: false,
+    });
+    expect(
+      JSON.parse(codec.receipts([{ id: 'm1', status: 'stored', sentAt: SENT_AT, position: '00000000011' }])).data,
+    ).toEqual([{ id: 'm1', status: 'stored', sentAt: TIME, position: '00000000011' }]);
+    expect(JSON.parse(codec.news({ echo: recorded }, 'alice')).data).toEqual({
+      ...place,
+      ...message,
+      sentAt: TIME,
+      stored: false,
+      echo: true,
+    });
+  });
+
+  it('a mark as each side of the conversation sees it', () => {
+    const mark = { user: 'bob', with: 'alice', delivered: 34, read: 33 };
+    const moved = { user: 'bob', delivered: '00000000012', read: '00000000011' };
+    expect(JSON.parse(codec.news({ mark }, 'alice'))).toEqual({ event: 'mark', data: { with: 'bob', ...moved } });
+    expect(JSON.parse(codec.news({ mark }, 'bob'))).toEqual({ event: 'mark', data: { with: 'alice', ...moved } });
+    const { data } = JSON.parse(codec.news({ mark: { user: 'bob', with: 'bob', read: 33 } }, 'bob'));
+    expect(data).toEqual({ with: 'bob', user: 'bob', read: '00000000011' });
+  });
+
   it('the welcome and the end of the backlog', () => {
     const welcome = {
       user: 'alice',
@@ -259,6 +341,7 @@ describe('the JSON protocol writes', () => {
       frameBurst: 60,
       broadcastsPerSecond: null,
       signalsPerSecond: 5,
+      recordMs: null,
       serverTime: SENT_AT,
     };
     expect(JSON.parse(codec.welcome(welcome))).toEqual({ event: 'welcome', data: { ...welcome, serverTime: TIME } });
@@ -271,7 +354,7 @@ describe('the JSON protocol writes', () => {
       { id: 'm1', to: 'a "b"', end: 'delivered' },
       { id: 'm2', to: 'bob', end: 'evicted' },
     ] as const;
-    expect(JSON.parse(codec.endings(endings))).toEqual({ event: 'endings', data: endings });
+    expect(JSON.parse(codec.news({ endings }, 'alice'))).toEqual({ event: 'endings', data: endings });
     expect(JSON.parse(codec.renewed(SENT_AT))).toEqual({ event: 'renewed', data: { expiresAt: TIME } });
     expect(JSON.parse(codec.renewed(null))).toEqual({ event: 'renewed', data: { expiresAt: null } });
     expect(JSON.parse(codec.renewed(1e20)).data.expiresAt).toBe('+275760-09-13T00:00:00.000Z');

@@ -1,9 +1,19 @@
 import { errors, type ChatError } from '../protocol/chat-error.js';
-import type { ClientFrame, ServerCodec, Welcome } from '../protocol/frames.js';
+import type { ClientFrame, RecordAnswer, RecordFrame, ServerCodec, Welcome } from '../protocol/frames.js';
 import { isMessageId, toIsoTime, type Message, type MessageExtras, type Receipt } from '../protocol/message.js';
+import type { MovedMark, News } from '../protocol/news.js';
+import { positionText } from '../protocol/position.js';
+import {
+  checkCallId,
+  checkConversations,
+  checkHistory,
+  checkRead,
+  checkSync,
+  type HistoryRequest,
+} from '../protocol/record-request.js';
 import { checkBroadcast, checkSend, type WrittenRequest } from '../protocol/send-request.js';
 import { checkSignal, type Signal, type SignalRequest } from '../protocol/signal.js';
-import type { ServerEvents, WireEnding } from '../protocol/wire.js';
+import type { ServerEvents, WireMark } from '../protocol/wire.js';
 import { scanFrame } from './frame-scanner.js';
 
 /**
@@ -29,6 +39,11 @@ export class JsonCodec implements ServerCodec {
         return { event: 'signal', signal: checkSignal(data, user) };
       case 'renew':
         return { event: 'renew', token: tokenOf(data) };
+      case 'history':
+      case 'sync':
+      case 'conversations':
+      case 'read':
+        return recordFrameOf(event, data);
       default:
         throw errors.unknownEvent(readableId(data));
     }
@@ -39,6 +54,14 @@ export class JsonCodec implements ServerCodec {
     return (
       `{"event":"message","data":{"seq":${seq},"id":"${id}","from":${quote(from)},"to":${quote(to)},` +
       `"content":${quote(content)},"sentAt":"${toIsoTime(sentAt)}","stored":${delayed}${fieldsOf(extras)}}}`
+    );
+  }
+
+  /** A message that this user has sent from another connection. */
+  private echo({ id, from, to, content, sentAt, extras }: Message): string {
+    return (
+      `{"event":"message","data":{"id":"${id}","from":${quote(from)},"to":${quote(to)},` +
+      `"content":${quote(content)},"sentAt":"${toIsoTime(sentAt)}","stored":false,"echo":true${fieldsOf(extras)}}}`
     );
   }
 
@@ -57,15 +80,17 @@ export class JsonCodec implements ServerCodec {
 
   receipts(receipts: readonly Receipt[]): string {
     let data = '';
-    for (const { id, status, sentAt, recipients } of receipts) {
+    for (const { id, status, sentAt, recipients, position } of receipts) {
       const count = recipients === undefined ? '' : `,"recipients":${recipients}`;
-      data += `${data && ','}{"id":"${id}","status":"${status}","sentAt":"${toIsoTime(sentAt)}"${count}}`;
+      const place = position === undefined ? '' : `,"position":"${position}"`;
+      data += `${data && ','}{"id":"${id}","status":"${status}","sentAt":"${toIsoTime(sentAt)}"${count}${place}}`;
     }
     return `{"event":"receipts","data":[${data}]}`;
   }
 
-  endings(endings: readonly WireEnding[]): string {
-    return frameOf('endings', endings);
+  news(news: News, user: string): string {
+    if ('endings' in news) return frameOf('endings', news.endings);
+    return 'echo' in news ? this.echo(news.echo) : frameOf('mark', markFor(user, news.mark));
   }
 
   welcome(welcome: Welcome): string {
@@ -74,6 +99,10 @@ export class JsonCodec implements ServerCodec {
 
   caughtUp(delivered: number): string {
     return frameOf('caught-up', { delivered });
+  }
+
+  record({ event, data }: RecordAnswer): string {
+    return frameOf(event, data);
   }
 
   pong(): string {
@@ -89,7 +118,8 @@ export class JsonCodec implements ServerCodec {
   }
 }
 
-type Data = WrittenRequest & Readonly<Partial<Record<keyof SignalRequest | 'seq' | 'token', unknown>>>;
+type Data = WrittenRequest &
+  Readonly<Partial<Record<keyof SignalRequest | 'seq' | 'token' | keyof HistoryRequest | 'upTo', unknown>>>;
 
 interface Frame {
   readonly event: string;
@@ -110,11 +140,22 @@ function quote(text: string): string {
 /** Returns the fields of the extras, each behind a comma. `meta` is JSON already. */
 function fieldsOf(extras: MessageExtras | undefined): string {
   if (extras === undefined) return '';
-  const { meta, expiresAt, topic, urgency } = extras;
+  const { meta, expiresAt, topic, urgency, position } = extras;
   let fields = meta === undefined ? '' : `,"meta":${meta}`;
   if (expiresAt !== undefined) fields += `,"expiresAt":"${toIsoTime(expiresAt)}"`;
   if (topic !== undefined) fields += `,"topic":"${topic}"`;
-  return urgency === undefined ? fields : `${fields},"urgency":"${urgency}"`;
+  if (urgency !== undefined) fields += `,"urgency":"${urgency}"`;
+  return position === undefined ? fields : `${fields},"position":"${positionText(position)}"`;
+}
+
+/** Returns a mark as one side of the conversation sees it. */
+function markFor(user: string, { user: moved, with: other, delivered, read }: MovedMark): WireMark {
+  return {
+    with: moved === user ? other : moved,
+    user: moved,
+    ...(delivered !== undefined && { delivered: positionText(delivered) }),
+    ...(read !== undefined && { read: positionText(read) }),
+  };
 }
 
 function frameOf<Event extends keyof ServerEvents>(event: Event, data: ServerEvents[Event]): string {
@@ -131,6 +172,14 @@ function parseFrame(frame: string): Frame {
   const { event, data } = isObject(parsed) ? parsed : { event: undefined, data: undefined };
   if (typeof event === 'string' && isObject(data)) return { event, data };
   throw errors.noEvent(isObject(data) ? readableId(data) : undefined);
+}
+
+function recordFrameOf(event: RecordFrame['event'], data: Data): RecordFrame {
+  if (event === 'read') return { event, request: checkRead(data) };
+  const id = checkCallId(data.id);
+  if (event === 'history') return { event, id, request: checkHistory(data, id) };
+  if (event === 'sync') return { event, id, request: checkSync(data, id) };
+  return { event, id, request: checkConversations(data, id) };
 }
 
 function seqOf(data: Data): number {

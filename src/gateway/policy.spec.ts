@@ -77,6 +77,18 @@ describe('a policy', () => {
     expect(log).toHaveBeenCalledTimes(complaints);
   });
 
+  it.each(['bob', undefined])('allows a question to the record or not: about %s', async (to) => {
+    const asked: unknown[] = [];
+    const policy = (verdict: unknown) => new Policy((what) => (asked.push(what), verdict as Verdict), options);
+    const alice = { user: 'alice' } as Connection;
+    expect(policy(true).allowsHistory(to, alice)).toBe(true);
+    expect(policy(false).allowsHistory(to, alice)).toBe(false);
+    expect(await policy(Promise.resolve(true)).allowsHistory(to, alice)).toBe(true);
+    expect(policy({ content: 'x' }).allowsHistory(to, alice)).toBe(false);
+    expect(asked[0]).toEqual({ type: 'history', from: 'alice', to, content: '' });
+    expect(log).toHaveBeenCalledTimes(1);
+  });
+
   it('cannot change the request that it is given', () => {
     const asked = request();
     const writing = new Policy((given) => {

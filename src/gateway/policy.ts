@@ -13,11 +13,27 @@ import {
 } from '../protocol/send-request.js';
 import type { Signal, SignalRequest } from '../protocol/signal.js';
 
-/** What a connection asks to send. The content of a signal is empty, so that a policy for content needs no case for it. */
+/**
+ * What a connection asks to send, or to know. The content of a signal and of a question is empty, so that a policy for
+ * content needs no case for them.
+ */
 export type AuthorizeRequest =
   | (SendRequest & { readonly type: 'message'; readonly to: string })
   | (SendRequest & { readonly type: 'broadcast'; readonly to?: undefined })
-  | (SignalRequest & { readonly type: 'signal'; readonly content: ''; readonly id?: undefined });
+  | (SignalRequest & { readonly type: 'signal'; readonly content: ''; readonly id?: undefined })
+  | HistoryQuestion;
+
+/** A question to the record: `history` and `read` are about one conversation, `sync` and `conversations` about all. */
+interface HistoryQuestion {
+  readonly type: 'history';
+  /** Who asks. */
+  readonly from: string;
+  /** The other side of the conversation; undefined for all conversations. */
+  readonly to?: string | undefined;
+  readonly content: '';
+  readonly id?: undefined;
+  readonly meta?: undefined;
+}
 
 /** What a policy changes in a message or a broadcast. What is left out stays as it is. */
 export type Amendment = Pick<Partial<SendRequest>, 'content' | 'meta'>;
@@ -26,12 +42,13 @@ export type Amendment = Pick<Partial<SendRequest>, 'content' | 'meta'>;
 export type Verdict = boolean | Amendment;
 
 /**
- * Decides about a direct message of a connection, a broadcast (`to` is undefined), or a signal. It returns whether that
- * may be sent, or what to change in it. The request is frozen; an Amendment is the only way to change it. The sender,
- * the recipient, the id and the order cannot be changed, and nothing of a signal.
+ * Decides about a direct message of a connection, a broadcast (`to` is undefined), a signal, or a question to the
+ * record (`type: 'history'`). It returns whether that may be sent or asked, or what to change in it. The request is
+ * frozen; an Amendment is the only way to change it. The sender, the recipient, the id and the order cannot be changed,
+ * and nothing of a signal or a question.
  *
- * If it throws, returns anything else, or takes longer than 10 s, the message or signal is refused with NOT_ALLOWED, and
- * the log says why. Meanwhile the next messages of this connection wait, in their order, and so do its signals.
+ * If it throws, returns anything else, or takes longer than 10 s, the request is refused with NOT_ALLOWED, and the log
+ * says why. Meanwhile the next messages of this connection wait, in their order, and so do its signals and questions.
  */
 export type Authorize = (request: AuthorizeRequest, connection: ConnectionInfo) => Verdict | Promise<Verdict>;
 
@@ -78,12 +95,13 @@ export class Policy {
       content: '',
       ...(data !== undefined && { data: JSON.parse(data) as unknown }),
     };
-    const decided = (verdict: Verdict) => {
-      if (typeof verdict === 'boolean') return verdict;
-      checkUnchanged(asked, checkAmendment(verdict), 'nothing of a signal');
-      return true;
-    };
-    return this.ask(asked, connection, decided, false);
+    return this.ask(asked, connection, (verdict) => isAllowed(verdict, asked, 'nothing of a signal'), false);
+  }
+
+  /** Returns whether a connection may ask for what was said with this user, or with anybody (undefined). */
+  allowsHistory(peer: string | undefined, connection: Connection): boolean | Promise<boolean> {
+    const asked: AuthorizeRequest = { type: 'history', from: connection.user, to: peer, content: '' };
+    return this.ask(asked, connection, (verdict) => isAllowed(verdict, asked, 'nothing of a question'), false);
   }
 
   /** Returns what `decided` makes of the verdict, or `refused` when that or the policy fails. */
@@ -118,6 +136,12 @@ function amend(request: CheckedRequest, asked: AuthorizeRequest, amendment: unkn
   const { content = request.content, meta, ...others } = checkAmendment(amendment);
   checkUnchanged(asked, others, `only ${AMENDABLE}`);
   return { ...request, content: checkContent(content, request.id), ...checkMeta(meta, request.id) };
+}
+
+/** Returns whether something may be done in which nothing can be changed. */
+function isAllowed(verdict: Verdict, asked: AuthorizeRequest, changeable: string): boolean {
+  if (typeof verdict !== 'boolean') checkUnchanged(asked, checkAmendment(verdict), changeable);
+  return verdict !== false;
 }
 
 /** The application is not held to the types. */

@@ -14,7 +14,7 @@ it.each([
   ['text', false],
 ] as const)('a send queue is told receipts where its protocol has any: %s %p', (protocol, awaitsReceipt) => {
   const options = resolveChatOptions({ clock: new ManualClock() });
-  const context = { options, delivery: {} as Delivery, policy: null, logger: new Logger('test') };
+  const context = { options, delivery: {} as Delivery, policy: null, quota: null, logger: new Logger('test') };
   expect(new SendQueue({ protocol } as Connection, context).awaitsReceipt).toBe(awaitsReceipt);
 });
 
@@ -34,6 +34,7 @@ describe('a send queue whose policy has yet to decide', () => {
       options,
       delivery: delivery as unknown as Delivery,
       policy,
+      quota: null,
       logger: new Logger('test'),
     });
     for (const content of ['one', 'two']) queue.push({ from: 'alice', to: 'bob', content });

@@ -1,16 +1,16 @@
-import type { Logger } from '@nestjs/common';
 import { AsyncResource } from 'node:async_hooks';
 import type { Connection } from '../connections/connection.js';
 import { Hold } from '../connections/reading.js';
 import type { OutcomeListener } from '../delivery/pending-receipt.js';
-import type { Delivery } from '../delivery/delivery.js';
+import type { ChatOptions } from '../options/chat.options.js';
 import { ChatError, errors } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Receipt } from '../protocol/message.js';
 import { sizeOf, type CheckedRequest } from '../protocol/send-request.js';
 import type { Signal } from '../protocol/signal.js';
-import type { Decision, Policy } from './policy.js';
+import type { Decision } from './policy.js';
 import { RateLimits, type RateOptions } from './rate-limits.js';
+import type { SendContext } from './send-context.js';
 
 /** How many bytes of content may wait in one queue [protocol 5]. */
 const MAX_WAITING_BYTES = 64 * 1024;
@@ -21,14 +21,10 @@ const MAX_WAITING_BYTES = 64 * 1024;
  */
 const MAX_WAITING = 1_024;
 
-/** What the queues of all connections share. */
-export interface SendQueueContext {
-  readonly options: RateOptions;
-  readonly delivery: Delivery;
-  /** Null if the application has none. */
-  readonly policy: Policy | null;
-  readonly logger: Logger;
-}
+/** What it needs of the context of all queues. */
+export type SendQueueContext = Pick<SendContext, 'delivery' | 'policy' | 'quota' | 'logger'> & {
+  readonly options: RateOptions & Pick<ChatOptions, 'record'>;
+};
 
 /**
  * The queue of what one connection sends, in its order, on the way to delivery. A message is handed over at once,
@@ -56,6 +52,8 @@ export class SendQueue implements OutcomeListener {
   private flushed: (() => void)[] | null = null;
   /** Asks the policy about a signal; null if the application has none. */
   readonly allows: ((signal: Signal) => boolean | Promise<boolean>) | null;
+  /** Asks the policy about a question to the record; null if the application has none. */
+  readonly mayAsk: ((peer: string | undefined) => boolean | Promise<boolean>) | null;
   private readonly decide: ((request: CheckedRequest) => Decision | Promise<Decision>) | null;
 
   /** Make it in the async context of the upgrade: the policy is always asked in that context. */
@@ -66,6 +64,7 @@ export class SendQueue implements OutcomeListener {
     const { options, policy } = context;
     this.rateLimits = new RateLimits(options);
     this.decide = policy && AsyncResource.bind((request: CheckedRequest) => policy.decide(request, connection));
+    this.mayAsk = policy && AsyncResource.bind((peer: string | undefined) => policy.allowsHistory(peer, connection));
     this.allows = policy && AsyncResource.bind((signal: Signal) => policy.allows(signal, connection));
   }
 
@@ -105,8 +104,8 @@ export class SendQueue implements OutcomeListener {
    * Tells the client of a refusal. Any other error is a fault of the server: it is logged, and the connection is closed
    * with 1011.
    */
-  fail(error: unknown): void {
-    if (error instanceof ChatError) return this.onRefused(error);
+  fail(error: unknown, id?: string): void {
+    if (error instanceof ChatError) return this.onRefused(error, id);
     this.context.logger.error(error);
     this.connection.revoke(CloseCode.SERVER_ERROR, 'the server failed; reconnect later');
   }
@@ -157,17 +156,21 @@ export class SendQueue implements OutcomeListener {
 
   private take(request: CheckedRequest): void {
     const { connection } = this;
+    const { quota } = this.context;
     try {
       // A broadcast has a rate limit of its own and is worth nothing later, so it does not wait for that rate.
       if (request.to === undefined && !this.rateLimits.takeBroadcast()) throw errors.tooManyBroadcasts(request.id);
-      if (this.decide === null) return this.settle(request, request.id);
-      const decision = this.decide(request);
+      const decided = this.decide === null ? request : this.decide(request);
+      const decision = quota === null ? decided : quota.judge(decided);
       if (!(decision instanceof Promise)) return this.settle(decision, request.id);
       this.state = 'deciding';
-      void decision.then((decided) => {
-        if (!connection.isRevoked) this.settle(decided, request.id);
-        this.goOn();
-      });
+      void decision
+        .then((final) => () => this.settle(final, request.id))
+        .catch((error: unknown) => () => this.fail(error))
+        .then((outcome) => {
+          if (!connection.isRevoked) outcome();
+          this.goOn();
+        });
     } catch (error) {
       this.fail(error);
     }
@@ -176,7 +179,10 @@ export class SendQueue implements OutcomeListener {
   private settle(decision: Decision, id: string | undefined): void {
     try {
       if (decision === null) throw errors.notAllowed(id);
-      this.context.delivery.send(decision, this);
+      const { delivery, options } = this.context;
+      const isRecorded = options.record !== null && decision.to !== undefined;
+      // The other connections of the sender get an echo.
+      delivery.send(isRecorded ? { ...decision, origin: this.connection.id } : decision, this);
     } catch (error) {
       this.fail(error);
     }

@@ -58,11 +58,15 @@ export class TextCodec implements ServerCodec {
     return null;
   }
 
-  endings(): null {
+  news(): null {
     return null;
   }
 
   caughtUp(): null {
+    return null;
+  }
+
+  record(): null {
     return null;
   }
 

@@ -98,11 +98,16 @@ export class Nodes {
   }
 
   /** Asks the home of a user. Rejects with a ChatError; STORE_UNAVAILABLE while no node is. */
-  async atHome<Argument, Result>(user: string, call: Call<Argument, Result>, argument: Argument): Promise<Result> {
+  async atHome<Argument, Result>(
+    user: string,
+    call: Call<Argument, Result>,
+    argument: Argument,
+    withinMs?: number,
+  ): Promise<Result> {
     if (!this.joined) return this.here(call.name, argument) as Promise<Result>;
     const home = this.joined.homeOf(user);
     if (home === null) throw errors.nodeSilent();
-    return this.at(home, call, argument);
+    return this.at(home, call, argument, withinMs);
   }
 
   /** Asks one node of a cluster. Rejects with a ChatError. */

@@ -98,6 +98,8 @@ export class MetricsService {
       waiting,
       'outcome',
     );
+    const record = () => Object.entries(ledger.record);
+    this.counter('record_messages_total', 'Messages that were recorded, have expired, were erased.', record, 'outcome');
     this.counter('broadcasts_total', 'Broadcasts accepted.', () => ledger.broadcasts);
     const signals = () => SIGNAL_OUTCOMES.map((outcome) => [outcome, ledger.signals.of(outcome)] as const);
     this.counter('signals_total', 'Signals that were allowed, by what became of them.', signals, 'outcome');

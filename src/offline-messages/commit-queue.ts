@@ -1,11 +1,12 @@
 import { Logger } from '@nestjs/common';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { RemovalReason, StoredHeader, StoredKey, StoreRequest } from '../delivery/mailbox-store.js';
+import type { RecordRequest, RemovalReason, StoredHeader, StoredKey, StoreRequest } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import { Emitter } from '../options/emitter.js';
 import { inNoContext } from '../options/no-context.js';
 import { errors, type ChatError } from '../protocol/chat-error.js';
 import type { RemovalWatcher } from './pending-deletes.js';
+import type { AskedMark } from './pending-marks.js';
 import { isClosing, isPaused, isRunning, nextPhase, type QueueEvent, type QueuePhase } from './queue-phase.js';
 import type { SlotSet } from './slot-set.js';
 import { TryCounter } from './store-fault.js';
@@ -49,8 +50,8 @@ export class CommitQueue {
   }
 
   get depth(): QueueDepth {
-    const { stores, deletes } = this.writer;
-    return { inserts: stores.size, bytes: stores.bytes, deletes: deletes.size };
+    const { stores, records, deletes } = this.writer;
+    return { inserts: stores.size + records.size, bytes: stores.bytes + records.bytes, deletes: deletes.size };
   }
 
   /** On a node, a message of a slot that it does not have any more is dropped: it is its new owner's to store. */
@@ -58,6 +59,27 @@ export class CommitQueue {
     if (this.slots !== null && !this.slots.has(request.mailbox)) return;
     this.writer.stores.add(request);
     this.move('asked');
+  }
+
+  /** Writes a message into the record that was relayed already. On a node, the same holds as for `store`. */
+  record(request: RecordRequest): void {
+    if (this.slots !== null && !this.slots.has(request.mailbox)) return;
+    this.writer.records.add(request);
+    this.move('asked');
+  }
+
+  /** Moves a mark of the record; it is forgotten when too many wait. Every node may move every mark: none goes back. */
+  mark(mark: AskedMark): void {
+    if (this.writer.marks.add(mark)) this.move('asked');
+  }
+
+  /** Moves a mark, and resolves after the commit; rejects with STORE_UNAVAILABLE. */
+  marked(mark: AskedMark): Promise<void> {
+    if (isClosing(this.phase)) return Promise.reject(errors.goingAway());
+    return new Promise((onCommitted, onFailed) => {
+      if (this.writer.marks.add(mark, [{ onCommitted, onFailed }])) this.move('asked');
+      else onFailed(errors.notStored(this.writer.health.cause));
+    });
   }
 
   /** Takes a message back before its commit has begun; returns false when it is too late for that. */
@@ -129,6 +151,7 @@ export class CommitQueue {
     await this.serveReads(); // Those that were asked for while the last round was failing.
     const { inserts, deletes } = this.depth;
     if (inserts + deletes > 0) this.writer.health.logLost(inserts, deletes);
+    this.writer.marks.fail(errors.goingAway());
   }
 
   /** The one place where the phase changes. */

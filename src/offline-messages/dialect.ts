@@ -14,9 +14,13 @@ export interface Dialect {
   fromColumn(content: string): string;
   /**
    * SQL for all rows of an ordered subquery as one JSON array of arrays, in the order of their positions. The extras
-   * are one more item: an array, or null where all of them are. Four nulls would make a plain row dearer to read.
+   * are one more item: an array, or null where all of them are. Five nulls would make a plain row dearer to read.
    */
   asJson(columns: string, extras: readonly string[]): string;
+  /** SQL for the length of the column `content`, in bytes. */
+  readonly contentBytes: string;
+  /** Begins a transaction that may write. */
+  readonly begin: string;
   /** Corrects the types of values that the driver returns. */
   fromDriver<Row>(rows: Row[]): Row[];
   /** The driver blocks the event loop during a statement. */
@@ -39,6 +43,9 @@ const SQLITE: Dialect = {
   toColumn: asItIs,
   fromColumn: asItIs,
   asJson: (columns, extras) => `json_group_array(json_array(${columns}, ${unlessNull('json_array', extras)}))`,
+  // Before 3.43 there is no octet_length.
+  contentBytes: 'length(CAST(content AS BLOB))',
+  begin: 'BEGIN IMMEDIATE',
   fromDriver: asItIs,
   isOnEventLoop: false,
   lockWaitMs: 0,
@@ -63,6 +70,17 @@ const NUMBERS = [
   'by',
   'expiresAt',
   'urgent',
+  'place',
+  'number',
+  'last',
+  'lastNumber',
+  'keptFrom',
+  'erasedAt',
+  'unread',
+  'delivered',
+  'read',
+  'peerDelivered',
+  'peerRead',
 ];
 
 const POSTGRES: Dialect = {
@@ -77,9 +95,13 @@ const POSTGRES: Dialect = {
   fromColumn: (content) => content.replaceAll('\x010', '\0').replaceAll('\x011', '\x01'),
   asJson: (columns, extras) =>
     `COALESCE(CAST(json_agg(json_build_array(${columns}, ${unlessNull('json_build_array', extras)}) ORDER BY position) AS text), '[]')`,
+  contentBytes: 'octet_length(content)',
+  // A process that is stopped within a transaction would hold others up until it is taken over.
+  begin: 'BEGIN; SET LOCAL idle_in_transaction_session_timeout = 1000',
   fromDriver(rows) {
-    for (const row of rows as Record<string, unknown>[])
-      for (const name of NUMBERS) if (name in row) row[name] = Number(row[name]);
+    for (const row of rows as Record<string, unknown>[]) {
+      for (const name of NUMBERS) if (typeof row[name] === 'string') row[name] = Number(row[name]);
+    }
     return rows;
   },
   isOnEventLoop: false,

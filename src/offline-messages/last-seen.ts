@@ -62,6 +62,12 @@ export class LastSeen implements LastSeenStore {
     return unsaved === undefined ? saved : Math.max(unsaved, saved ?? 0);
   }
 
+  /** Forgets a user, as far as this process knows and the table has it. Rejects with STORE_UNAVAILABLE. */
+  async forget(user: string): Promise<void> {
+    this.unsaved.delete(user);
+    await this.between(() => this.statements.query(`DELETE FROM ${TABLE} WHERE name = ?`, [user]));
+  }
+
   /** Forgets users who were last seen before that time, in milliseconds since 1970. */
   async expire(before: number): Promise<void> {
     const some = async () => {

@@ -10,18 +10,20 @@ export type ExtrasColumns = [
   expiresAt: number | null,
   topic: string | null,
   urgency: number | null,
+  recordPosition: number | null,
 ];
 
-export function toColumns({ meta, expiresAt, topic, urgency }: MessageExtras): ExtrasColumns {
+export function toColumns({ meta, expiresAt, topic, urgency, position }: MessageExtras): ExtrasColumns {
   const rank = urgency === undefined ? null : URGENCIES.indexOf(urgency);
-  return [meta ?? null, expiresAt ?? null, topic ?? null, rank];
+  return [meta ?? null, expiresAt ?? null, topic ?? null, rank, position ?? null];
 }
 
-export function fromColumns([meta, expiresAt, topic, urgency]: ExtrasColumns): MessageExtras {
+export function fromColumns([meta, expiresAt, topic, urgency, position]: ExtrasColumns): MessageExtras {
   return {
     meta: meta ?? undefined,
     expiresAt: expiresAt ?? undefined,
     topic: topic ?? undefined,
     urgency: urgency === null ? undefined : URGENCIES[urgency],
+    position: position ?? undefined,
   };
 }

@@ -67,7 +67,8 @@ export class NodeStore {
       this.ownership.slots.add(slots);
       this.writer.tookOver(found);
       if (slots.length > 0) this.acquired.emit(slots);
-      return block;
+      const recordedUpTo = (await this.handle.record?.lastPosition()) ?? 0;
+      return { ...block, recordedUpTo };
     });
   }
 

@@ -3,7 +3,8 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 /** For 64-bit integers: Postgres returns them as strings. Ours stay far below 2^53. */
 export const asNumber = { to: (value: number) => value, from: (value: string | number) => Number(value) };
 
-const asNumberOrNull = {
+/** The same for a column that may be null. */
+export const asNumberOrNull = {
   to: (value: number | null) => value,
   from: (value: string | number | null) => (value === null ? null : Number(value)),
 };
@@ -62,4 +63,8 @@ export class OfflineMessage {
   /** 0 very low, 1 low, 2 normal, 3 high. */
   @Column({ type: 'smallint', nullable: true })
   urgency!: number | null;
+
+  /** Where it stands in the record; null when it is not recorded. */
+  @Column({ type: 'bigint', nullable: true, transformer: asNumberOrNull })
+  recordPosition!: number | null;
 }

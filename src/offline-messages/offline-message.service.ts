@@ -28,12 +28,18 @@ import { Ownership, type StoreOwnership } from './ownership.js';
 import { PendingListTable } from './pending-list.table.js';
 import { PendingLists, type OpenReader } from './pending-lists.js';
 import { Retention, type SweptStore } from './retention.js';
+import type { Message } from '../protocol/message.js';
+import type { MovedMark } from '../protocol/news.js';
+import { RecordQueue } from './record-queue.js';
+import { RecordRows } from './record-rows.js';
 import { Statements } from './statements.js';
+import type { StoreAccess } from './store-access.js';
 import { StoreCounters } from './store-counters.js';
 import type { Commit, StoreEvents } from './store-events.js';
 import { IN_MEMORY, StoreHandle, type HandledDatabase } from './store-handle.js';
 import { StoreWatch } from './store-watch.js';
 import { TimeToLive } from './time-to-live.js';
+import { UserRemoval } from './user-removal.js';
 import { StoreWriter } from './store-writer.js';
 
 /** Mailboxes that are counted in one statement. */
@@ -56,12 +62,20 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
   readonly removed = new Emitter<StoredHeader, RemovalReason>(OfflineMessageService.logger, 'removed');
   readonly spare = new Emitter<StoredHeader, SpareReason>(OfflineMessageService.logger, 'spare');
   readonly expiring = new Emitter<number>(OfflineMessageService.logger, 'expiring');
+  readonly recorded = new Emitter<readonly Message[]>(OfflineMessageService.logger, 'recorded');
+  readonly marked = new Emitter<MovedMark>(OfflineMessageService.logger, 'marked');
   readonly displaced = new Emitter<number, boolean>(OfflineMessageService.logger, 'displaced');
   /** What waits, for an administrator who asks. */
   readonly lists: PendingLists;
   readonly lastSeen: LastSeen;
   /** Who was told that something waits. Nothing is read or written there before somebody asks. */
   readonly notices: NoticeTable;
+  /** The way to the record; null where nothing is recorded. */
+  readonly record: RecordQueue | null;
+  /** The store's connection, for what other rooms read and write there. */
+  readonly access: StoreAccess;
+  /** Removes what waits for a user, and what the user has sent. */
+  readonly userRemoval: UserRemoval;
   private readonly counters = new StoreCounters();
   /** What only a node of a cluster has; null for one server. */
   readonly node: NodeStore | null;
@@ -95,15 +109,16 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     const ownLists = new PendingListTable(statements);
     this.lists = new PendingLists((read) => this.queue.read(() => read(ownLists)), openReader, statements.dialect);
     this.notices = new NoticeTable(statements, fence, (run) => this.queue.read(run), slots);
-    const handle = new StoreHandle(this.table, this.ownership, {
-      ...database,
-      reopen: () => {
-        void this.lists.closeReader(); // It never rejects.
-        return database.reopen();
-      },
-    });
+    this.access = { statements, fence, slots, inTurn: (run) => this.queue.read(run) };
+    const reopen = () => {
+      void this.lists.closeReader(); // It never rejects.
+      return database.reopen();
+    };
+    const rows = options.record === null ? null : new RecordRows(statements, fence);
+    const handle = new StoreHandle(this.table, this.ownership, { ...database, reopen }, rows);
     this.writer = new StoreWriter(handle, this.usage, this.counters, this, options.clock);
     this.queue = new CommitQueue(this.writer, options.clock, slots);
+    this.record = rows && new RecordQueue(this.queue, this.writer, this.counters.record);
     this.node = asNode && new NodeStore(asNode, handle, this.writer, this.queue, options.clock);
     this.lastSeen = new LastSeen(statements, (run) => this.queue.read(run), database, options.clock, slots);
     this.retention = new Retention(this, options);
@@ -117,6 +132,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     );
     this.expiring.on((expiresAt) => this.timeToLive.expect(expiresAt));
     this.massRemoval = new MassRemoval(this.queue);
+    this.userRemoval = new UserRemoval(this.access, this.table, this.notices, this.massRemoval);
     this.watch = new StoreWatch(options.clock, async () => {
       this.checkHealth();
       await this.queue.read(() => this.ownership.check()); // A read that fails makes the store unhealthy.

@@ -55,13 +55,13 @@ const PROBE_ROW: StoredMessage = {
  */
 const IS_MESSAGE = `recipient <> ''`;
 const MESSAGE = `recipient, sender, id, content, position, bytes, "sentAt", "storedAt"`;
-const EXTRAS = ['meta', '"expiresAt"', 'topic', 'urgency'];
+const EXTRAS = ['meta', '"expiresAt"', 'topic', 'urgency', '"recordPosition"'];
 /** Columns of every row, with their values. */
 const COLUMNS = 'recipient, position, sender, id, content, bytes, "sentAt", "storedAt"';
 const VALUES = `value->>0, ${whole(1)}, value->>2, value->>3, value->>4, ${whole(5)}, ${whole(6)}, ${whole(7)}`;
-/** The same with the extras. To write four nulls would make a plain row a tenth dearer. */
-const ALL_COLUMNS = `${COLUMNS}, meta, "expiresAt", topic, urgency`;
-const ALL_VALUES = `${VALUES}, value->>8, ${whole(9)}, value->>10, ${whole(11)}`;
+/** The same with the extras. To write five nulls would make a plain row a tenth dearer. */
+const ALL_COLUMNS = `${COLUMNS}, meta, "expiresAt", topic, urgency, "recordPosition"`;
+const ALL_VALUES = `${VALUES}, value->>8, ${whole(9)}, value->>10, ${whole(11)}, ${whole(12)}`;
 
 /**
  * The SQL of the store: one statement for many rows of many mailboxes, which the database commits as a whole. The rows

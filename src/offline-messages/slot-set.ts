@@ -27,6 +27,10 @@ export class SlotSet {
     return this.slots.has(slotOf(mailbox));
   }
 
+  hasSlot(slot: number): boolean {
+    return this.slots.has(slot);
+  }
+
   add(slots: readonly number[]): void {
     for (const slot of slots) this.slots.add(slot);
   }

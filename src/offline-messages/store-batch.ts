@@ -4,6 +4,7 @@ import type { Clock } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import { storedBytesOf, type MailboxUsage } from './mailbox-usage.js';
 import type { OfflineMessageTable } from './offline-message.table.js';
+import type { RecordBatch } from './record-batch.js';
 import { Displaced } from './store-fault.js';
 import { messageKey, messageKeyText } from './store-key.js';
 
@@ -11,6 +12,9 @@ const logger = new Logger('OfflineMessages');
 
 /** Gets a new row, and the older ones that it replaces. */
 type OnStored = (row: StoredMessage, superseded: readonly StoredHeader[]) => void;
+
+/** Inserts the rows of these requests in one commit; returns how many were inserted. */
+export type Insert = (rows: readonly StoredMessage[], admitted: readonly StoreRequest[]) => Promise<number>;
 
 const placeOf = (mailbox: MailboxKey, position: number): string => `${position}\n${mailbox}`;
 
@@ -30,7 +34,9 @@ export class StoreBatch {
     private readonly requests: readonly StoreRequest[],
     private readonly table: OfflineMessageTable,
     private readonly usage: MailboxUsage,
-    private readonly insert: OfflineMessageTable['insert'],
+    private readonly insert: Insert,
+    /** What goes into the record in the same commit; null where nothing is recorded. */
+    private readonly record: RecordBatch | null,
   ) {
     this.mailboxes = new Set(requests.map((request) => request.mailbox));
     this.senders = new Set(requests.map((request) => request.message.from));
@@ -51,7 +57,7 @@ export class StoreBatch {
       await this.usage.load(this.mailboxes, this.senders);
       this.admit(clock.now());
       const rows = [...this.admitted.values()];
-      const inserted = rows.length > 0 ? await this.insert(rows) : 0;
+      const inserted = await this.insert(rows, [...this.admitted.keys()]);
       this.isInserted = inserted > 0;
       if (rows.some(({ extras }) => extras?.topic !== undefined)) await this.findSuperseded(rows);
       if (inserted === rows.length) for (const [request, row] of this.admitted) this.stored(request, row, onStored);
@@ -114,7 +120,8 @@ export class StoreBatch {
       if (row && first!.position === request.position) this.stored(request, row, onStored);
       else if (row) {
         this.usage.subtract(row);
-        this.settle(request, { status: 'duplicate', sentAt: first!.sentAt });
+        const position = this.record?.positionOf(request.message);
+        this.settle(request, { status: 'duplicate', sentAt: first!.sentAt, position });
       } else if (first) this.settle(request, { status: 'duplicate', sentAt: first.sentAt });
       else this.settle(request, { status: 'refused', error: this.refused.get(request)! });
     }
@@ -129,7 +136,7 @@ export class StoreBatch {
 
   private stored(request: StoreRequest, row: StoredMessage, onStored: OnStored): void {
     onStored(row, row.extras ? (this.superseded.get(placeOf(row.mailbox, row.position)) ?? []) : []);
-    this.settle(request, { status: 'stored' });
+    this.settle(request, { status: 'stored', position: this.record?.positionOf(request.message) });
   }
 
   private settle(request: StoreRequest, outcome: StoreOutcome): void {
@@ -138,13 +145,18 @@ export class StoreBatch {
   }
 }
 
-/**
- * Tells a request its outcome. If it throws, that is logged: it is a fault of the server and not of the disk, so the
- * others of the commit must not be refused for it.
- */
+/** Tells a request its outcome. */
 export function settle(request: StoreRequest, outcome: StoreOutcome): void {
+  calm(() => request.onSettled(outcome));
+}
+
+/**
+ * If a request throws at its outcome, that is logged: it is a fault of the server and not of the disk, so the others of
+ * the commit must not be refused for it.
+ */
+export function calm(tell: () => void): void {
   try {
-    request.onSettled(outcome);
+    tell();
   } catch (error) {
     logger.error(error);
   }

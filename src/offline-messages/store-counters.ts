@@ -1,4 +1,4 @@
-import type { RemovalReason, StoreCounts, StoredHeader } from '../delivery/mailbox-store.js';
+import type { RecordCounts, RemovalReason, StoreCounts, StoredHeader } from '../delivery/mailbox-store.js';
 import { STORED_MESSAGE_BYTES } from '../options/chat.options.js';
 
 /** Counts the rows of the store, and those that were removed since the start, by reason. */
@@ -14,6 +14,7 @@ export class StoreCounters implements StoreCounts {
   replaced = 0;
   /** Rows that waited when their slots went to another node. */
   handedOver = 0;
+  readonly record: RecordCounts = { recorded: 0, expired: 0, erased: 0 };
 
   /** The room that the waiting messages take, in bytes: their content, and a fixed amount for each. */
   get storedBytes(): number {

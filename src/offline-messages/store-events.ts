@@ -1,5 +1,7 @@
 import type { RemovalReason, SpareReason, StoredHeader } from '../delivery/mailbox-store.js';
 import type { Emitter } from '../options/emitter.js';
+import type { Message } from '../protocol/message.js';
+import type { MovedMark } from './pending-marks.js';
 
 /** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
 export interface Commit {
@@ -16,6 +18,10 @@ export interface StoreEvents {
   readonly removed: Emitter<StoredHeader, RemovalReason>;
   /** A row may be removed, unless it is in flight; the listener removes it then. */
   readonly spare: Emitter<StoredHeader, SpareReason>;
+  /** These messages were committed to the record, or repeat some that are there. */
+  readonly recorded: Emitter<readonly Message[]>;
+  /** A mark of the record has moved; emitted after the commit. */
+  readonly marked: Emitter<MovedMark>;
   /** A row was stored that expires at this time, in milliseconds since 1970. */
   readonly expiring: Emitter<number>;
   /**

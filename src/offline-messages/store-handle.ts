@@ -1,6 +1,8 @@
 import type { StoredKey } from '../delivery/mailbox-store.js';
 import type { OfflineMessageTable } from './offline-message.table.js';
 import type { StoreOwnership } from './ownership.js';
+import type { RecordRows } from './record-rows.js';
+import type { UnconfirmedKey } from './store-key.js';
 
 /** The database of a handle. */
 export interface HandledDatabase {
@@ -39,16 +41,18 @@ export const IN_MEMORY: HandledDatabase = {
 export class StoreHandle {
   private state: 'trusted' | 'broken' | 'displaced' | 'retaken' = 'trusted';
   /** Rows whose commit was reported as failed, and which may be in the table nevertheless. */
-  private unconfirmed: StoredKey[] = [];
+  private unconfirmed: UnconfirmedKey[] = [];
 
   constructor(
     readonly table: OfflineMessageTable,
     readonly ownership: StoreOwnership,
     readonly database: HandledDatabase,
+    /** Null where nothing is recorded. */
+    readonly record: RecordRows | null = null,
   ) {}
 
   /** The result of a statement is unknown; it may have inserted the unconfirmed rows. */
-  markBroken(unconfirmed: readonly StoredKey[] = []): void {
+  markBroken(unconfirmed: readonly UnconfirmedKey[] = []): void {
     if (this.state === 'trusted') this.state = 'broken';
     this.unconfirmed.push(...unconfirmed);
   }
@@ -100,10 +104,18 @@ export class StoreHandle {
     if (this.checkTrust()) return;
     await this.database.reopen(); // It rejects with the reason when the database cannot be opened.
     if (await this.ownership.take()) this.state = 'retaken';
-    if (this.unconfirmed.length > 0) await this.removeOwned(this.unconfirmed);
+    if (this.unconfirmed.length > 0) await this.removeUnconfirmed();
     this.unconfirmed = [];
     if (this.state !== 'broken') await renew(this.state === 'retaken');
     this.state = 'trusted';
+  }
+
+  private async removeUnconfirmed(): Promise<void> {
+    const recorded = this.unconfirmed.flatMap(({ recordPosition: position, from, to, id }) =>
+      position === undefined ? [] : [{ from, to, id, position }],
+    );
+    if (recorded.length > 0) await this.record?.remove(recorded);
+    await this.removeOwned(this.unconfirmed);
   }
 
   /**

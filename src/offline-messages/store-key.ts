@@ -10,9 +10,17 @@ export function messageKey({ mailbox, message: { from, id } }: StoreRequest): Me
   return { mailbox, from, id };
 }
 
+/** A row whose commit was reported as failed, and where it would stand in the record; undefined if it is not of it. */
+export interface UnconfirmedKey extends StoredKey {
+  readonly to: string;
+  readonly recordPosition: number | undefined;
+}
+
 /** The key of the row that a request becomes at its current position. */
-export function rowKey(request: StoreRequest): StoredKey {
-  return { ...messageKey(request), position: request.position };
+export function rowKey(request: StoreRequest): UnconfirmedKey {
+  const { position, needsRecord = false, message } = request;
+  const recordPosition = needsRecord ? message.extras?.position : undefined;
+  return { ...messageKey(request), position, to: message.to, recordPosition };
 }
 
 /** The key as one string, for a Map. Names and ids contain no line break. */

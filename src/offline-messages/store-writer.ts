@@ -1,10 +1,12 @@
 import { Logger } from '@nestjs/common';
-import type { StoredHeader, StoredMessage } from '../delivery/mailbox-store.js';
+import type { RecordRequest, StoredHeader, StoredMessage, StoreRequest } from '../delivery/mailbox-store.js';
 import type { Clock } from '../options/clock.js';
 import type { MailboxUsage } from './mailbox-usage.js';
 import type { SlotSet } from './slot-set.js';
 import { PendingDeletes } from './pending-deletes.js';
-import { settle, StoreBatch } from './store-batch.js';
+import { PendingMarks } from './pending-marks.js';
+import { RecordBatch } from './record-batch.js';
+import { calm, settle, StoreBatch, type Insert } from './store-batch.js';
 import type { StoreCounters } from './store-counters.js';
 import type { Commit, StoreEvents } from './store-events.js';
 import { faultOf, Fenced, type Fault } from './store-fault.js';
@@ -27,7 +29,12 @@ const DELETE_MS = 250;
 export class StoreWriter {
   readonly health = new StoreHealth();
   readonly stores = new WaitingStores();
+  /** Messages that were relayed, and are not in the record yet. */
+  readonly records = new WaitingStores<RecordRequest>();
+  readonly marks = new PendingMarks();
   readonly deletes: PendingDeletes;
+  /** The highest position in the record when it was looked at last. */
+  recordedUpTo = 0;
   private readonly logger = new Logger('OfflineMessages');
   private roomListeners: (() => void)[] = [];
 
@@ -45,7 +52,11 @@ export class StoreWriter {
   }
 
   get hasWork(): boolean {
-    return this.stores.size > 0 || this.deletes.size > 0;
+    return this.hasInserts || this.deletes.size > 0;
+  }
+
+  private get hasInserts(): boolean {
+    return this.stores.size > 0 || this.records.size > 0 || this.marks.size > 0;
   }
 
   /** The table must not be read before the next round has recovered it. */
@@ -58,7 +69,7 @@ export class StoreWriter {
    * is refused within half a second then, and a sender that is held up could not confirm messages either.
    */
   get isFull(): boolean {
-    return this.health.isHealthy && this.stores.isFull;
+    return this.health.isHealthy && (this.stores.isFull || this.records.isFull);
   }
 
   whenRoom(callback: () => void): void {
@@ -69,6 +80,7 @@ export class StoreWriter {
   async recount(): Promise<number> {
     const { count, bytes, lastPosition } = await this.handle.table.summary();
     const highest = await this.handle.ownership.raise(lastPosition);
+    this.recordedUpTo = (await this.handle.record?.lastPosition()) ?? 0;
     this.counters.recounted(count, bytes);
     return highest;
   }
@@ -87,7 +99,9 @@ export class StoreWriter {
 
   /** Nothing of these slots waits or is unaccounted for. To be asked between two commits. */
   isDoneWith(slots: SlotSet): boolean {
-    return this.handle.isTrusted && !this.stores.hasAny(slots) && !this.deletes.hasAny(slots);
+    return (
+      this.handle.isTrusted && !this.stores.hasAny(slots) && !this.records.hasAny(slots) && !this.deletes.hasAny(slots)
+    );
   }
 
   /**
@@ -96,6 +110,7 @@ export class StoreWriter {
    */
   abandon(): void {
     this.stores.clear();
+    this.records.clear();
     this.deletes.fail(errors.notRead(new Fenced()));
     this.deletes.clear();
     this.counters.handOver(this.counters.pending, this.counters.pendingBytes);
@@ -139,6 +154,7 @@ export class StoreWriter {
     const error = errors.notStored(cause);
     for (const request of this.stores.takeRefusable()) settle(request, { status: 'refused', error });
     this.deletes.fail(errors.notDeletedYet(cause));
+    this.marks.fail(error);
     this.callRoomListeners();
   }
 
@@ -175,15 +191,45 @@ export class StoreWriter {
     return changed;
   }
 
-  private async insert(rows: readonly StoredMessage[]): Promise<number> {
-    await this.handle.ownership.cover(rows.reduce((highest, { position }) => Math.max(highest, position), 0));
-    return this.timed('insert', rows.length, () => this.handle.table.insert(rows));
+  /** Inserts the rows, and with them in one transaction what is of the record. */
+  private async insert(
+    rows: readonly StoredMessage[],
+    admitted: readonly StoreRequest[],
+    record: RecordBatch | null,
+  ): Promise<number> {
+    const { ownership, table } = this.handle;
+    if (rows.length > 0) await ownership.cover(rows.reduce((highest, row) => Math.max(highest, row.position), 0));
+    if (record === null || !record.isNeeded(admitted))
+      return rows.length > 0 ? this.timed('insert', rows.length, () => table.insert(rows)) : 0;
+    const insert = async () => (rows.length > 0 ? table.insert(rows) : 0);
+    const count = rows.length + record.requests.length;
+    const inserted = await this.timed('insert', count, () => record.commit(admitted, insert));
+    this.onRecorded(record);
+    return inserted;
+  }
+
+  private takeRecord(room: number): RecordBatch | null {
+    const { record } = this.handle;
+    return record && new RecordBatch(record, this.records.takeBatch(room), this.marks.take());
+  }
+
+  private onRecorded(record: RecordBatch): void {
+    record.isCommitted = true;
+    this.counters.record.recorded += record.added;
+    this.events.recorded.emit(record.messages);
+    for (const request of record.requests) calm(() => request.onRecorded(record.positionOf(request.message)!));
+    for (const mark of record.marks) for (const watcher of mark.watchers) watcher.onCommitted();
+    for (const mark of record.moved) this.events.marked.emit(mark);
   }
 
   private async commitStores(): Promise<void> {
-    if (this.stores.size === 0) return;
-    const requests = this.stores.takeBatch(await this.handle.database.roomForInserts());
-    const batch = new StoreBatch(requests, this.handle.table, this.usage, (rows) => this.insert(rows));
+    if (!this.hasInserts) return;
+    // A message that is recorded takes room twice, and there are two kinds of requests.
+    const room = (await this.handle.database.roomForInserts()) / (this.handle.record === null ? 1 : 3);
+    const requests = this.stores.takeBatch(room);
+    const record = this.takeRecord(room);
+    const insert: Insert = (rows, admitted) => this.insert(rows, admitted, record);
+    const batch = new StoreBatch(requests, this.handle.table, this.usage, insert, record);
     try {
       await batch.commit(this.clock, (row, superseded) => this.onStored(row, superseded));
     } catch (cause) {
@@ -192,11 +238,17 @@ export class StoreWriter {
       const error = errors.notStored(cause);
       for (const request of batch.unsettled) if (request.hasEnded) settle(request, { status: 'refused', error });
       this.stores.putBack(batch.unsettled.filter((request) => !request.hasEnded));
+      if (record?.isCommitted === false) this.putBack(record);
       throw cause;
     }
     this.usage.removeLeastUsed();
     for (const row of await batch.overflow(MAX_BATCH)) this.deletes.add(row, 'evicted');
     this.callRoomListeners();
+  }
+
+  private putBack({ requests, marks }: RecordBatch): void {
+    this.records.putBack(requests);
+    this.marks.putBack(marks);
   }
 
   private onStored(row: StoredMessage, superseded: readonly StoredHeader[]): void {

@@ -11,9 +11,9 @@ const ROW_BYTES = 1_024;
 const FULL_ROWS = 8_000;
 const FULL_BYTES = 16 * 1024 * 1024;
 
-/** The messages that are to be stored and are not in a commit yet, in order. */
-export class WaitingStores {
-  private requests: StoreRequest[] = [];
+/** The messages that are to be stored, or recorded, and are not in a commit yet, in order. */
+export class WaitingStores<Request extends Pick<StoreRequest, 'mailbox' | 'bytes' | 'mustKeep'> = StoreRequest> {
+  private requests: Request[] = [];
   private content = 0;
 
   get size(): number {
@@ -29,13 +29,13 @@ export class WaitingStores {
     return this.requests.length >= FULL_ROWS || this.content >= FULL_BYTES;
   }
 
-  add(request: StoreRequest): void {
+  add(request: Request): void {
     this.requests.push(request);
     this.content += request.bytes;
   }
 
   /** Removes a request; returns false when it is not here any more. */
-  cancel(request: StoreRequest): boolean {
+  cancel(request: Request): boolean {
     const index = this.requests.indexOf(request);
     if (index < 0) return false;
     this.requests.splice(index, 1);
@@ -44,7 +44,7 @@ export class WaitingStores {
   }
 
   /** Removes and returns the first requests, as many as one statement of at most `room` bytes may hold; always one. */
-  takeBatch(room: number): StoreRequest[] {
+  takeBatch(room: number): Request[] {
     let size = 0;
     let bytes = 0;
     for (const request of this.requests) {
@@ -59,7 +59,7 @@ export class WaitingStores {
   }
 
   /** Puts the requests of a failed commit back to the front. */
-  putBack(requests: readonly StoreRequest[]): void {
+  putBack(requests: readonly Request[]): void {
     this.requests.unshift(...requests);
     for (const request of requests) this.content += request.bytes;
   }
@@ -76,7 +76,7 @@ export class WaitingStores {
   }
 
   /** Removes and returns the requests that were not accepted yet and so may be refused. */
-  takeRefusable(): StoreRequest[] {
+  takeRefusable(): Request[] {
     const refusable = this.requests.filter((request) => !request.mustKeep);
     this.requests = this.requests.filter((request) => request.mustKeep);
     for (const request of refusable) this.content -= request.bytes;

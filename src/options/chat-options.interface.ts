@@ -1,5 +1,6 @@
 // Written from chat-options.schema.ts by `npm run docs:options`.
 import type { Clock } from './clock.js';
+import type { RecordOptions } from './record-options.js';
 
 /** Everything that a chat can be told. Every option has a default; no limit is `null`, never 0. */
 export interface ChatOptions {
@@ -219,6 +220,13 @@ export interface ChatOptions {
    * @default 5_000
    */
   drainMs: number;
+
+  /**
+   * What was said stays for `keepMs` milliseconds, also when it was confirmed: for history, unread counts and other
+   * devices. `null` records nothing.
+   * @default null
+   */
+  record: RecordOptions | null;
 
   /**
    * Where the time comes from.

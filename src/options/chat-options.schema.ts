@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { systemClock, type Clock } from './clock.js';
 import { isNetwork } from './network-address.js';
+import type { RecordOptions } from './record-options.js';
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -132,6 +133,29 @@ export const OPTION_GROUPS = {
   },
 };
 
+const RECORD_REMEDY = 'give { keepMs, of, maxPerConversation, conversationsPerDay }, or null to record nothing';
+
+/** Its parts are described in record-options.ts. */
+const record = z
+  .strictObject(
+    {
+      keepMs: whole(MINUTE_MS),
+      maxPerConversation: limit(1).default(100_000),
+      conversationsPerDay: limit(1).default(100),
+      of: z
+        .custom<NonNullable<RecordOptions['of']>>(
+          (given) => typeof given === 'function',
+          'give a function that returns true or false, or leave it out',
+        )
+        .optional(),
+    },
+    RECORD_REMEDY,
+  )
+  .nullable()
+  .default(null).describe(`
+      What was said stays for 'keepMs' milliseconds, also when it was confirmed: for history, unread counts and other
+      devices. 'null' records nothing.`);
+
 /** The schema of all options, without the rules that compare two of them. */
 export const chatOptionsSchema = z.object({
   ...OPTION_GROUPS.Connections,
@@ -139,6 +163,7 @@ export const chatOptionsSchema = z.object({
   ...OPTION_GROUPS['Mailboxes and store'],
   ...OPTION_GROUPS.Handshake,
   ...OPTION_GROUPS.Shutdown,
+  record,
   // Only code can give it.
   clock: z
     .custom<Clock>(isClock, 'give a Clock with now(), monotonic() and after()')

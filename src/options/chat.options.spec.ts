@@ -45,6 +45,7 @@ describe('the options of the chat', () => {
       allowedOrigins: undefined,
       allowedHosts: [],
       drainMs: 5_000,
+      record: null,
       clock: systemClock,
     });
   });
@@ -54,6 +55,34 @@ describe('the options of the chat', () => {
     const options = resolveChatOptions({ sessions: 'multiple', ackWindow: undefined as never, clock });
     expect(options).toMatchObject({ sessions: 'multiple', ackWindow: 256 });
     expect(options.clock).toBe(clock);
+  });
+
+  it('have defaults for what is left out of a record', () => {
+    expect(resolveChatOptions({ record: { keepMs: 60_000 } }).record).toEqual({
+      keepMs: 60_000,
+      maxPerConversation: 100_000,
+      conversationsPerDay: 100,
+    });
+    const of = () => true;
+    const record = { keepMs: 90_000, maxPerConversation: null, conversationsPerDay: null, of };
+    expect(resolveChatOptions({ record }).record).toEqual(record);
+  });
+
+  it.each([
+    [{ keepMs: 59_999 }, 'record.keepMs is 59999; give a whole number of at least 60000.'],
+    [{}, 'record.keepMs is undefined; give a whole number of at least 60000.'],
+    [
+      { keepMs: 60_000, maxPerConversation: 0 },
+      'record.maxPerConversation is 0; give a whole number of at least 1, or null for no limit.',
+    ],
+    [{ keepMs: 60_000, of: true }, 'record.of is true; give a function that returns true or false, or leave it out.'],
+    [
+      { keepMs: 60_000, days: 3 },
+      'record is { keepMs: 60000, days: 3 }; give { keepMs, of, maxPerConversation, conversationsPerDay }, or null to record nothing.',
+    ],
+    [true, 'record is true; give { keepMs, of, maxPerConversation, conversationsPerDay }, or null to record nothing.'],
+  ])('name the part of a record that does not fit: %p', (record, sentence) => {
+    expect(refusal({ record }).message).toBe(`ChatModule option ${sentence}`);
   });
 
   it('name networks and origins that can be read', () => {

@@ -1,8 +1,19 @@
 import { inspect } from 'node:util';
 import type { ChatOptions } from './chat-options.interface.js';
 import { chatOptionsSchema } from './chat-options.schema.js';
+import type { GivenRecordOptions } from './record-options.js';
 
 export type { ChatOptions } from './chat-options.interface.js';
+
+/** ChatOptions as they are given. What is left out has its default. */
+export interface GivenChatOptions extends Partial<Omit<ChatOptions, 'record'>> {
+  /**
+   * What was said stays for `keepMs` milliseconds, also when it was confirmed: for history, unread counts and other
+   * devices.
+   * @default null
+   */
+  record?: GivenRecordOptions | null;
+}
 
 /**
  * What a stored message counts besides its content, in bytes: its share of the row and of the indexes. With names of 8
@@ -35,7 +46,7 @@ export class ChatOptionsError extends Error {
  * that is neither an option nor one of `others`.
  */
 export function resolveChatOptions(
-  given: Partial<ChatOptions> = {},
+  given: GivenChatOptions = {},
   others: readonly string[] = [],
 ): Readonly<ChatOptions> {
   const known = [...Object.keys(chatOptionsSchema.shape), ...others];
@@ -44,8 +55,8 @@ export function resolveChatOptions(
   const { data, error } = chatOptionsSchema.safeParse(given);
   if (error) {
     const { path, message } = error.issues[0]!;
-    const option = path[0] as keyof ChatOptions;
-    throw new ChatOptionsError(option, `is ${show(given[option])}`, message);
+    const names = path.filter((name) => typeof name === 'string'); // An item of a list has a number.
+    throw new ChatOptionsError(names.join('.'), `is ${show(valueAt(given, names))}`, message);
   }
   const options: ChatOptions = data;
   for (const [option, min, remedy] of minimums(options)) {
@@ -53,6 +64,10 @@ export function resolveChatOptions(
     if (value !== null && value < min) throw new ChatOptionsError(option, `is ${value}`, remedy);
   }
   return Object.freeze(options);
+}
+
+function valueAt(given: unknown, path: readonly string[]): unknown {
+  return path.reduce((value, name) => (value as Record<string, unknown> | undefined)?.[name], given);
 }
 
 /** The rules between options. Each row is an option, its least value, and the remedy if it is less. */

@@ -13,6 +13,8 @@ const KEEP_ALIVE_MS = 10_000;
 export interface OutgoingConnection {
   /** Returns it; null while another process takes the messages, or a transaction of the application is open on it. */
   enter(): Promise<QueryRunner | null>;
+  /** Returns it also while another process takes the messages. */
+  enterBeside(): Promise<QueryRunner | null>;
   /** After an error: the next `enter` connects anew. */
   abandon(): void;
   close(): Promise<void>;
@@ -40,10 +42,14 @@ class OwnConnection implements OutgoingConnection {
   constructor(private readonly options: DataSourceOptions) {}
 
   async enter(): Promise<QueryRunner | null> {
+    const runner = await this.enterBeside();
+    this.hasLock ||= await this.lock(runner);
+    return this.hasLock ? runner : null;
+  }
+
+  async enterBeside(): Promise<QueryRunner> {
     // A runner whose connection was lost, and the lock with it, throws at the next statement, and is abandoned then.
-    this.runner ??= await this.connect();
-    this.hasLock ||= await this.lock(this.runner);
-    return this.hasLock ? this.runner : null;
+    return (this.runner ??= await this.connect());
   }
 
   abandon(): void {
@@ -91,6 +97,10 @@ class SharedConnection implements OutgoingConnection {
   async enter(): Promise<QueryRunner | null> {
     const runner = this.host.createQueryRunner();
     return runner.isTransactionActive ? null : runner;
+  }
+
+  enterBeside(): Promise<QueryRunner | null> {
+    return this.enter();
   }
 
   abandon(): void {}

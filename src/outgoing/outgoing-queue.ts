@@ -63,6 +63,8 @@ export class OutgoingQueue {
   private ended: number[] = [];
   /** Lanes that are not busy any more when those rows are deleted. */
   private finished: string[] = [];
+  /** Users whose rows are to be deleted, with what is called when that is done and nothing of theirs is being sent. */
+  private readonly removals = new Set<{ readonly user: string; done(): void }>();
   private pausedUntil = 0;
   private readonly maxInHand: number;
 
@@ -92,6 +94,14 @@ export class OutgoingQueue {
     this.cancelPoll();
     this.phase = 'passing';
     this.passes = inNoContext(() => this.run());
+  }
+
+  /** Deletes what waits from and to a user. Resolves when that is done, and what was being sent of it has its outcome. */
+  removeOf(user: string): Promise<void> {
+    return new Promise((done) => {
+      this.removals.add({ user, done });
+      this.wake();
+    });
   }
 
   /** Sends nothing more. What was sent may still get its receipt. */
@@ -134,8 +144,9 @@ export class OutgoingQueue {
   /** Removes what has ended and begins to send what is ready; returns after how many milliseconds to look again. */
   private async pass(): Promise<number> {
     const runner = await this.connection.enter();
+    if (runner) await this.removeEnded(runner);
+    await this.removeAsked();
     if (!runner) return POLL_MS;
-    await this.removeEnded(runner);
     const now = this.options.clock.now();
     const due = await this.table.nextDue(runner);
     if (due !== null && due <= now) await this.table.makeReady(now, this.maxInHand, runner);
@@ -156,6 +167,19 @@ export class OutgoingQueue {
       throw error;
     }
     for (const lane of finished) this.busy.delete(lane);
+  }
+
+  /** Other processes may send the rest of what is in the table. */
+  private async removeAsked(): Promise<void> {
+    const runner = this.removals.size > 0 ? await this.connection.enterBeside() : null;
+    if (!runner) return;
+    for (const removal of this.removals) {
+      await this.table.removeOf(removal.user, runner);
+      // A lane that finishes wakes the queue.
+      if ([...this.busy.keys()].some((lane) => lane.split('|').includes(removal.user))) continue;
+      this.removals.delete(removal);
+      removal.done();
+    }
   }
 
   private async take(runner: QueryRunner, now: number): Promise<void> {

@@ -119,6 +119,11 @@ export class OutgoingTable {
     );
   }
 
+  /** Deletes the rows from and to a user. */
+  async removeOf(user: string, runner: QueryRunner): Promise<void> {
+    await this.query(`DELETE FROM ${this.name} WHERE sender = ? OR recipient = ?`, [user, user], runner);
+  }
+
   private async query<Row>(sql: string, parameters: readonly unknown[], runner: QueryRunner) {
     const { records, affected = 0 } = await runner.query(this.dialect.marked(sql), [...parameters], true);
     return { records: records as Row[], affected };

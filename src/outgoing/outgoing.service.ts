@@ -145,6 +145,13 @@ export class OutgoingService implements OnModuleInit, OnApplicationBootstrap, On
     }
   }
 
+  /** Deletes what waits from and to a user, and resolves when nothing of it is being sent. */
+  async removeOf(user: string): Promise<void> {
+    if (!this.source) return;
+    if (!this.queue) throw errors.goingAway(); // It has not begun yet, or has ended.
+    await this.queue.removeOf(user);
+  }
+
   /** Counting all rows for each message would cost more the more there are. */
   private async makeRoom(table: OutgoingTable, runner: QueryRunner): Promise<void> {
     const now = this.options.clock.monotonic();

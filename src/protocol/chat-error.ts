@@ -1,5 +1,5 @@
 import { explainUserName } from './user-name.js';
-import type { ErrorCode, QuotaScope } from './wire.js';
+import type { ClientEvents, ErrorCode, QuotaScope } from './wire.js';
 
 /** What docs/errors.md says about one code. */
 interface ErrorDescription {
@@ -22,7 +22,7 @@ export const ERROR_CODES = {
   UNKNOWN_EVENT: {
     temporary: false,
     meaning: 'There is no such event.',
-    remedy: 'Send `send`, `broadcast`, `signal`, `ack`, `ping` or `renew`.',
+    remedy: 'Send `send`, `broadcast`, `signal`, `ack`, `ping`, `renew`, `history`, `sync`, `conversations` or `read`.',
   },
   BAD_RECIPIENT: {
     temporary: false,
@@ -52,8 +52,11 @@ export const ERROR_CODES = {
     status: 429,
     meaning:
       'With `scope: "mailbox"`, `maxPendingPerSender` of your messages wait in this mailbox. With `scope: "sender"`, ' +
-      'your messages in all mailboxes have reached `maxStoredBytesPerSender`: none that has to wait is accepted.',
-    remedy: 'Send it again after the recipient has connected; with `sender`, after any recipient has.',
+      'your messages in all mailboxes have reached `maxStoredBytesPerSender`: none that has to wait is accepted. With ' +
+      '`scope: "conversations"`, you have begun `record.conversationsPerDay` conversations in 24 hours.',
+    remedy:
+      'Send it again after the recipient has connected; with `sender`, after any recipient has; with `conversations`, ' +
+      'some hours later, or write to somebody with whom you have talked before.',
   },
   STORE_FULL: {
     temporary: true,
@@ -82,6 +85,12 @@ export const ERROR_CODES = {
     status: 403,
     meaning: "The application's `authorize` did not allow it.",
     remedy: 'Do not send it again.',
+  },
+  NOT_RECORDED: {
+    temporary: false,
+    status: 404,
+    meaning: '`history`, `sync`, `conversations` or `read`, and this chat records nothing: `recordMs` is null.',
+    remedy: 'Do not ask; or ask the operator for the option `record`.',
   },
   BAD_TOKEN: {
     temporary: false,
@@ -114,7 +123,10 @@ export class ChatError extends Error {
   readonly temporary: boolean;
   /** The id of the refused message, if it has one that could be read. */
   readonly id: string | undefined;
-  /** Only for SENDER_QUOTA: whether messages to other users may still be accepted (`mailbox`), or none (`sender`). */
+  /**
+   * Only for SENDER_QUOTA: whether messages to other users may still be accepted (`mailbox`), none (`sender`), or those
+   * to users with whom the sender has talked (`conversations`).
+   */
   readonly scope: QuotaScope | undefined;
 
   constructor(
@@ -129,6 +141,19 @@ export class ChatError extends Error {
   }
 }
 
+const CLIENT_EVENTS = [
+  'send',
+  'broadcast',
+  'signal',
+  'ack',
+  'ping',
+  'renew',
+  'history',
+  'sync',
+  'conversations',
+  'read',
+] as const satisfies readonly (keyof ClientEvents)[];
+
 /** Every refusal, by its cause. */
 export const errors = {
   notJson: (cause: unknown) =>
@@ -138,9 +163,7 @@ export const errors = {
     new ChatError('BAD_FRAME', 'the frame needs an "event" and an object as "data"', { id }),
 
   unknownEvent: (id: string | undefined) =>
-    new ChatError('UNKNOWN_EVENT', 'there is no such event; send one of send, broadcast, signal, ack, ping, renew', {
-      id,
-    }),
+    new ChatError('UNKNOWN_EVENT', `there is no such event; send one of ${CLIENT_EVENTS.join(', ')}`, { id }),
 
   /** `rule` says what the field has to be. */
   badField: (field: string, rule: string, id?: string) => new ChatError('BAD_FRAME', `"${field}" ${rule}`, { id }),
@@ -185,6 +208,13 @@ export const errors = {
       { scope: 'sender' },
     ),
 
+  conversationQuota: (perDay: number, id: string | undefined) =>
+    new ChatError(
+      'SENDER_QUOTA',
+      `you have begun ${perDay} conversations in 24 hours; write to somebody you know, or wait some hours`,
+      { scope: 'conversations', id },
+    ),
+
   storeFull: () =>
     new ChatError('STORE_FULL', 'the store has no room for this message; send it again later, with the same id'),
 
@@ -215,6 +245,9 @@ export const errors = {
 
   notAllowed: (id: string | undefined) =>
     new ChatError('NOT_ALLOWED', 'the application does not allow it; do not send it again', { id }),
+
+  notRecorded: (id?: string) =>
+    new ChatError('NOT_RECORDED', 'this chat records nothing, so there is no history to ask for', { id }),
 
   badToken: () => new ChatError('BAD_TOKEN', 'the token is not a valid one of this user; get a new one'),
 

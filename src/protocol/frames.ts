@@ -1,8 +1,10 @@
 import type { ChatError } from './chat-error.js';
 import type { Message, Receipt } from './message.js';
+import type { News } from './news.js';
+import type { ConversationsRequest, HistoryRequest, ReadRequest, SyncRequest } from './record-request.js';
 import type { CheckedRequest } from './send-request.js';
 import type { Signal } from './signal.js';
-import type { WireEnding, WireWelcome } from './wire.js';
+import type { WireConversations, WireHistory, WireSync, WireWelcome } from './wire.js';
 
 /** The client confirms everything up to this `seq`. */
 interface Ack {
@@ -15,8 +17,21 @@ export type ControlFrame =
   | { readonly event: 'renew'; readonly token: string }
   | { readonly event: 'signal'; readonly signal: Signal };
 
+/** What a client asks of the record. All but `read` are answered by a frame of the same name, with this id. */
+export type RecordFrame =
+  | { readonly event: 'history'; readonly id: string; readonly request: HistoryRequest }
+  | { readonly event: 'sync'; readonly id: string; readonly request: SyncRequest }
+  | { readonly event: 'conversations'; readonly id: string; readonly request: ConversationsRequest }
+  | { readonly event: 'read'; readonly id?: undefined; readonly request: ReadRequest };
+
+/** What the record answers, as it is on the wire. */
+export type RecordAnswer =
+  | { readonly event: 'history'; readonly data: WireHistory }
+  | { readonly event: 'sync'; readonly data: WireSync }
+  | { readonly event: 'conversations'; readonly data: WireConversations };
+
 /** What a client sends, in either protocol. */
-export type ClientFrame = CheckedRequest | Ack | ControlFrame;
+export type ClientFrame = CheckedRequest | Ack | ControlFrame | RecordFrame;
 
 /** The first frame of a JSON connection. */
 export interface Welcome extends Omit<WireWelcome, 'serverTime'> {
@@ -36,8 +51,10 @@ export interface ServerCodec {
   broadcast(message: Omit<Message, 'to'>): string;
   signal(signal: Signal): string | null;
   receipts(receipts: readonly Receipt[]): string | null;
-  endings(endings: readonly WireEnding[]): string | null;
+  /** `user` is who is told. */
+  news(news: News, user: string): string | null;
   caughtUp(delivered: number): string | null;
+  record(answer: RecordAnswer): string | null;
   pong(): string | null;
   /** When the connection ends, in milliseconds since 1970; null when it does not. */
   renewed(expiresAt: number | null): string | null;

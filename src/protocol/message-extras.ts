@@ -34,6 +34,7 @@ export interface CheckedExtras {
   readonly ttl?: number | undefined;
   readonly topic?: string | undefined;
   readonly urgency?: Urgency | undefined;
+  readonly origin?: string | undefined;
 }
 
 export function isTtl(written: unknown): written is number {
@@ -65,11 +66,12 @@ export function metaTextOf(written: unknown): string | null {
  * `retentionMs`.
  */
 export function extrasOf(
-  { metaText: meta, ttl, topic, urgency }: CheckedExtras,
+  { metaText: meta, ttl, topic, urgency, origin }: CheckedExtras,
   sentAt: number,
   retentionMs: number | null,
 ): MessageExtras | undefined {
-  if (meta === undefined && ttl === undefined && topic === undefined && urgency === undefined) return undefined;
+  const isPlain = meta === undefined && ttl === undefined && topic === undefined && urgency === undefined;
+  if (isPlain && origin === undefined) return undefined;
   const expiresAt = ttl === undefined ? undefined : sentAt + Math.min(ttl * 1_000, retentionMs ?? LONGEST_TTL_MS);
-  return { meta, expiresAt, topic, urgency };
+  return { meta, expiresAt, topic, urgency, origin };
 }

@@ -11,6 +11,10 @@ export interface MessageExtras {
   /** A message replaces one that waits with the same sender, recipient and topic. */
   readonly topic?: string | undefined;
   readonly urgency?: Urgency | undefined;
+  /** Where it stands in its conversation, a whole number below 2^53; only of a recorded message. */
+  readonly position?: number | undefined;
+  /** The id of the connection that has sent it, which gets no echo. It is never stored, and never on the wire. */
+  readonly origin?: string | undefined;
 }
 
 /** A direct message, as it is relayed and as it is stored [protocol 1]. */
@@ -36,6 +40,8 @@ export interface Receipt {
   readonly sentAt: number;
   /** Number of connections to which a broadcast was written, or for which it is kept behind a backlog. */
   readonly recipients?: number;
+  /** Where it stands in its conversation, as it is on the wire; only of a recorded message. */
+  readonly position?: string;
 }
 
 /** What a message id is. */

@@ -47,6 +47,8 @@ export interface SendRequest {
 export interface CheckedRequest extends SendRequest {
   /** `meta` as JSON: what is stored, and pasted into frames. */
   readonly metaText?: string | undefined;
+  /** The id of the connection that has sent it; only where messages are recorded. */
+  readonly origin?: string | undefined;
 }
 
 /** A SendRequest as it was written, unchecked. */

@@ -16,11 +16,15 @@ export type ErrorCode =
   | 'RATE_LIMITED'
   | 'STORE_UNAVAILABLE'
   | 'NOT_ALLOWED'
+  | 'NOT_RECORDED'
   | 'BAD_TOKEN'
   | 'AUTHENTICATION_UNAVAILABLE';
 
-/** What a SENDER_QUOTA is about: the sender's messages that wait in one mailbox, or in all mailboxes. */
-export type QuotaScope = 'mailbox' | 'sender';
+/**
+ * What a SENDER_QUOTA is about: the sender's messages that wait in one mailbox, or in all mailboxes; or the conversations
+ * that the sender has begun in 24 hours.
+ */
+export type QuotaScope = 'mailbox' | 'sender' | 'conversations';
 
 /**
  * How soon a message matters [RFC 8030 5.3]. It never changes the order: it says who deserves a push, and whose message
@@ -51,6 +55,26 @@ export interface ClientEvents {
   ping: Readonly<Record<string, never>>;
   /** A new token of the same user, before the one of this connection expires. */
   renew: { readonly token: string };
+  /**
+   * Asks for a page of a recorded conversation: the newest messages, or those before or after a position. `limit` is 1
+   * to 200, 50 unless given.
+   */
+  history: {
+    readonly id: string;
+    readonly with: string;
+    readonly before?: string;
+    readonly after?: string;
+    readonly limit?: number;
+  };
+  /**
+   * Asks for what was recorded since a cursor, in all conversations of this user, received and sent; without a cursor
+   * only for the cursor of now.
+   */
+  sync: { readonly id: string; readonly after?: string; readonly limit?: number };
+  /** Asks for the conversations of this user, the newest first, or those before a position. */
+  conversations: { readonly id: string; readonly before?: string; readonly limit?: number };
+  /** This user has read the conversation up to this position. */
+  read: { readonly with: string; readonly upTo: string };
 }
 
 /** What the server sends, by event. Clients ignore events and fields that they do not know. */
@@ -67,6 +91,10 @@ export interface ServerEvents {
   /** When the connection ends now (ISO 8601); null when it does not. */
   renewed: { readonly expiresAt: string | null };
   exception: WireException;
+  history: WireHistory;
+  sync: WireSync;
+  conversations: WireConversations;
+  mark: WireMark;
 }
 
 /** The first frame of a connection: who is connected, and the limits of the server. */
@@ -88,6 +116,8 @@ export interface WireWelcome {
   readonly broadcastsPerSecond: number | null;
   /** Signals that may be sent in a second, twice as many at once; null when there is no limit. */
   readonly signalsPerSecond: number | null;
+  /** How long messages are recorded, in milliseconds; null when they are not. */
+  readonly recordMs: number | null;
   /** ISO 8601. */
   readonly serverTime: string;
 }
@@ -108,6 +138,77 @@ export interface WireMessage {
   readonly expiresAt?: string;
   readonly topic?: string;
   readonly urgency?: Urgency;
+  /** Where it stands in its conversation; only of a recorded message. */
+  readonly position?: string;
+  /** This user has sent it, from another connection: it has no `seq`, and there is nothing to confirm. */
+  readonly echo?: true;
+}
+
+/**
+ * A message in the record. Positions of one conversation are strings in its order; what they are made of is the
+ * server's.
+ */
+export interface WireRecorded {
+  readonly position: string;
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  /** Empty when it was erased. */
+  readonly content: string;
+  readonly meta?: Readonly<Record<string, unknown>>;
+  /** ISO 8601. */
+  readonly sentAt: string;
+  readonly erased?: true;
+}
+
+/** A page of a conversation, oldest first. `before` and `after` ask for the pages beside it; null where nothing follows. */
+export interface WireHistory {
+  readonly id: string;
+  readonly items: readonly WireRecorded[];
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
+/** What was recorded since a cursor, in the order of the commits. */
+export interface WireSync {
+  readonly id: string;
+  readonly items: readonly WireRecorded[];
+  /** The cursor of the next `sync`, to be kept. */
+  readonly after: string;
+  /** Whether more is there already. */
+  readonly more: boolean;
+  /** False when something since the cursor is not kept any more, or no cursor was given: ask for the conversations anew. */
+  readonly complete: boolean;
+}
+
+/** The marks of a conversation are positions up to which a side has got it, or read it; null before the first. */
+export interface WireConversation {
+  readonly with: string;
+  /** The position of its newest message. */
+  readonly newest: string;
+  /** Its newest message; null when it is not kept any more. */
+  readonly last: WireRecorded | null;
+  /** Messages of the other side behind one's own `read`; 1,000 stands for that and more. */
+  readonly unread: number;
+  readonly delivered: string | null;
+  readonly read: string | null;
+  readonly peerDelivered: string | null;
+  readonly peerRead: string | null;
+}
+
+/** Conversations, the newest first. `before` asks for the next page; null when there is none. */
+export interface WireConversations {
+  readonly id: string;
+  readonly items: readonly WireConversation[];
+  readonly before: string | null;
+}
+
+/** How far `user`, the other side or oneself, has got the conversation with `with`, or has read it. It never goes back. */
+export interface WireMark {
+  readonly with: string;
+  readonly user: string;
+  readonly delivered?: string;
+  readonly read?: string;
 }
 
 /** What a sender is told of its message. */
@@ -119,6 +220,8 @@ export interface WireReceipt {
   readonly sentAt: string;
   /** Only of a broadcast: to how many connections it went. */
   readonly recipients?: number;
+  /** Where it stands in its conversation; only of a recorded message. */
+  readonly position?: string;
 }
 
 /** What became of a message that was stored: a hint for its sender, at most once. */

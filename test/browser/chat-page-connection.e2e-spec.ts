@@ -85,6 +85,7 @@ describeInChromium('the chat page, when its connection ends,', (stage) => {
     let isDead = false;
     await alice.page.routeWebSocket(/\/chat\?/, (route) => {
       const server = route.connectToServer();
+      server.onMessage((frame) => isDead || route.send(frame));
       route.onMessage((frame) => isDead || server.send(frame));
     });
     await alice.page.reload();

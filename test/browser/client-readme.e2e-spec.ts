@@ -32,7 +32,6 @@ async function withPage(stage: Stage, code: string, user: string, act: (page: Pa
   try {
     const { page } = await stage.open(user);
     await page.goto(`${app.origin}/?user=${user}`);
-    await page.getByText('online').waitFor();
     await act(page);
   } finally {
     await app.stop();
@@ -46,6 +45,7 @@ describeInChromium('the README of the client,', (stage) => {
   it('has a chat for browsers that works, also for what is sent while the server is away', async () => {
     const { port } = stage.site;
     await withPage(stage, codeWith('document.onclick', port), 'alice', async (page) => {
+      await page.getByText('online').waitFor();
       const bob = await bobAt(port);
       bob.send('alice|are you there?');
       await page.getByText('bob: are you there?').waitFor();
@@ -64,7 +64,8 @@ describeInChromium('the README of the client,', (stage) => {
 
   it('has a chat for React that works', async () => {
     const { port } = stage.site;
-    await withPage(stage, codeWith('createRoot', port), 'alice', async (page) => {
+    await withPage(stage, codeWith('useTyping', port), 'alice', async (page) => {
+      await page.getByText('online').waitFor();
       const bob = await bobAt(port);
       await page.getByRole('button', { name: 'Send' }).click();
       expect(await bob.next()).toBe('see you at noon');
@@ -72,6 +73,26 @@ describeInChromium('the README of the client,', (stage) => {
       await page.getByText('bob: yes').waitFor();
       await bob.close();
     });
+  });
+
+  it('has a chat with the record that works, also for a second device', async () => {
+    await stage.restage({ CHAT_RECORD_MS: '90d', CHAT_SESSIONS: 'multiple' });
+    const code = codeWith('holdfast-client/record', stage.site.port);
+    const act = async (page: Page): Promise<void> => {
+      page.once('dialog', (dialog) => void dialog.accept('see you at noon'));
+      await page.getByRole('button', { name: 'Write' }).click();
+      await page.getByText('sent: see you at noon').waitFor();
+      const bob = await bobAt(stage.site.port);
+      expect(await bob.next()).toMatch(/see you at noon$/);
+      await page.getByText('delivered: see you at noon').waitFor();
+      bob.send('alice|yes');
+      await page.getByText('bob: yes').waitFor();
+      await withPage(stage, code, 'alice', async (other) => {
+        for (const text of ['delivered: see you at noon', 'bob: yes']) await other.getByText(text).waitFor();
+      });
+      await bob.close();
+    };
+    await withPage(stage, code, 'alice', act);
   });
 
   it('has lines for Node that work', async () => {

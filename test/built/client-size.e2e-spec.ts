@@ -14,6 +14,11 @@ describe('what a page loads', () => {
     expect(await sizeOf(CLIENT)).toBeLessThanOrEqual(10.25);
   });
 
+  it('is at most 4.5 KiB more for the client that knows the record', async () => {
+    const recording = `export { createClient, statusOf } from 'holdfast-client/record';`;
+    expect((await sizeOf(recording)) - (await sizeOf(CLIENT))).toBeLessThanOrEqual(4.5);
+  });
+
   it('is at most 0.7 KiB more with the hooks', async () => {
     expect((await sizeOf(`${CLIENT}${HOOKS}`)) - (await sizeOf(CLIENT))).toBeLessThanOrEqual(0.7);
   });
@@ -24,6 +29,8 @@ describe('what a page loads', () => {
   });
 
   it('is nothing for what is imported and not used', async () => {
-    expect(await sizeOf(`import 'holdfast-client'; import 'holdfast-client/react';`)).toBeLessThan(0.1);
+    expect(
+      await sizeOf(`import 'holdfast-client'; import 'holdfast-client/react'; import 'holdfast-client/record';`),
+    ).toBeLessThan(0.1);
   });
 });

@@ -55,7 +55,7 @@ describe('the README', () => {
     ) as { dependencies: Record<string, string> };
     const names = packages.map((name) => name.replace(/(?<=.)@\d+$/, ''));
     expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(names));
-    // Nest, its dependencies, the `ws` of that gateway, and the driver of its transactions.
+    // Nest, its dependencies, the `ws` of that gateway, the driver of its transactions, and the bus of its two processes.
     const others = [
       '@nestjs/common',
       '@nestjs/core',
@@ -64,6 +64,7 @@ describe('the README', () => {
       'rxjs',
       'ws',
       'pg',
+      'ioredis',
     ];
     expect(Object.keys(dependencies).toSorted()).toEqual([...names, ...others, 'holdfast'].toSorted());
   });

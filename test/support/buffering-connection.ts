@@ -7,6 +7,7 @@ import { Connection } from '../../src/connections/connection.js';
 import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
 import type { ServerCodec } from '../../src/protocol/frames.js';
 import type { Message } from '../../src/protocol/message.js';
+import type { News } from '../../src/protocol/news.js';
 
 const KIB = 1024;
 
@@ -31,7 +32,7 @@ export function connectionThatBuffers(protocol: ServerCodec['protocol'] = 'json'
     message: ({ content }: Message) => content,
     caughtUp: () => 'a frame',
     receipts: () => 'receipts',
-    endings: (endings: readonly unknown[]) => `${endings.length} endings`,
+    news: (news: News) => ('endings' in news ? `${news.endings.length} endings` : Object.keys(news).join()),
     broadcast: () => 'a broadcast',
   } as unknown as ServerCodec;
   const context = new ConnectionContext(resolveChatOptions(options));

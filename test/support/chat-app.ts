@@ -21,7 +21,7 @@ import { MetricsService } from '../../src/observability/metrics.service.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { mailboxKeyOf } from '../../src/delivery/mailbox-store.js';
-import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
+import { resolveChatOptions, type GivenChatOptions } from '../../src/options/chat.options.js';
 import { BACKLOG, equip, ImpatientExpressAdapter } from '../../src/server.js';
 import { eventually } from './deadline.js';
 import { NODES } from './test-nodes.js';
@@ -37,8 +37,7 @@ const UNLIMITED = {
 };
 
 /** All options that a test may set. */
-export type TestOptions = Partial<ChatOptions> &
-  Partial<AuthenticationOptions> & { readonly cluster?: ClusterSettings };
+export type TestOptions = GivenChatOptions & Partial<AuthenticationOptions> & { readonly cluster?: ClusterSettings };
 
 /** The real application on a free port, with its store in its own folder, and the clients that a test opened. */
 export class ChatApp {

@@ -80,7 +80,7 @@ export class Member implements Peers {
     this.sessions = new Sessions(database);
     this.membership = new NodeMembership(
       database,
-      { release: '1.0.0', sessions: 'replace', options: {}, ...settings },
+      { release: '1.0.0', sessions: 'replace', recordMs: null, options: {}, ...settings },
       this,
       this.clock,
       timings,

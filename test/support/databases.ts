@@ -7,11 +7,14 @@ import { PostgresServer } from './postgres-server.js';
 export interface DatabaseKind {
   /** Returns the address of a new, empty database. */
   create(): Promise<string>;
+  /** The folder with the files of all of them; null when it is that in the address. */
+  readonly folder: string | null;
   /** Ends everything that `create` started. */
   dispose(): Promise<void>;
 }
 
 class SqliteKind implements DatabaseKind {
+  readonly folder = null;
   private readonly folders: string[] = [];
 
   constructor(private readonly scheme: string) {}
@@ -29,6 +32,10 @@ class SqliteKind implements DatabaseKind {
 
 class PostgresKind implements DatabaseKind {
   private server: PostgresServer | null = null;
+
+  get folder(): string | null {
+    return this.server && join(this.server.folder, 'data');
+  }
 
   async create(): Promise<string> {
     this.server ??= await PostgresServer.start();

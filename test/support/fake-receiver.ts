@@ -12,7 +12,7 @@ export function fakeReceiver<Given extends Partial<Receiver>>(given: Given): Rec
     onBroadcast: () => true,
     onCaughtUp: () => undefined,
     writeSignal: () => true,
-    writeEndings: () => undefined,
+    writeNews: () => undefined,
     close: () => undefined,
   };
   return Object.assign(receiver, given);

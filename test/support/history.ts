@@ -109,6 +109,16 @@ export class History {
     entry.lastAttempt = this.clock += 1;
   }
 
+  /** The messages whose sender has a receipt, as `sender id`. */
+  get receipts(): string[] {
+    return [...this.entries.values()].filter(({ receipt }) => receipt).map(({ message }) => nameOf(message));
+  }
+
+  /** All messages that were ever handed in, the same. */
+  get attempts(): string[] {
+    return [...this.entries.values()].map(({ message }) => nameOf(message));
+  }
+
   receipted(from: string, id: string, status: string): void {
     const entry = this.entries.get(keyOf({ from, id }));
     if (!entry) return this.unforeseen(`${from} has a receipt for ${id}, which was never sent`);
@@ -287,4 +297,8 @@ export function tableOf(verdict: Verdict): string {
     return { head: name.padStart(width), body: String(count).padStart(width) };
   });
   return `${cells.map(({ head }) => head).join('  ')}\n${cells.map(({ body }) => body).join('  ')}\n`;
+}
+
+function nameOf({ from, id }: SentMessage): string {
+  return `${from} ${id}`;
 }

@@ -13,7 +13,8 @@ import { DeliveryService } from '../../src/delivery/delivery.service.js';
 import { mailboxKeyOf, type Page } from '../../src/delivery/mailbox-store.js';
 import { OfflineMessageService } from '../../src/offline-messages/offline-message.service.js';
 import { faultOf } from '../../src/offline-messages/store-fault.js';
-import { resolveChatOptions, type ChatOptions } from '../../src/options/chat.options.js';
+import { positionText } from '../../src/protocol/position.js';
+import { resolveChatOptions, type ChatOptions, type GivenChatOptions } from '../../src/options/chat.options.js';
 import type { HeldMessage } from '../../src/delivery/held-message.js';
 import type { Receipt } from '../../src/protocol/message.js';
 import type { SendRequest } from '../../src/protocol/send-request.js';
@@ -110,7 +111,7 @@ export class RelayWorld {
     private readonly sabotage: Sabotage | undefined,
   ) {}
 
-  static async open(file: string, options: Partial<ChatOptions>, sabotage?: Sabotage): Promise<RelayWorld> {
+  static async open(file: string, options: GivenChatOptions, sabotage?: Sabotage): Promise<RelayWorld> {
     const clock = new ManualClock();
     const resolved = resolveChatOptions({ heartbeatMs: 600_000, ...options, clock });
     const world = new RelayWorld(file, resolved, clock, sabotage);
@@ -382,7 +383,8 @@ export class RelayWorld {
   }
 
   /** Checks what must hold when everything has been delivered. */
-  checkFinally(): void {
+  async checkFinally(): Promise<void> {
+    if (this.options.record !== null) await this.checkRecord();
     for (const sent of this.sent.values()) {
       const { id, confirmed, receipts, refusals, handedIn, orphaned, ended } = sent;
       const isKept = receipts.some(({ status }) => status !== 'absent');
@@ -397,6 +399,26 @@ export class RelayWorld {
     }
   }
 
+  /** Each receipt is in the record, once, at the position that it told; and no message has the position of another. */
+  private async checkRecord(): Promise<void> {
+    const outside = await this.outside();
+    const rows = (await outside.query('SELECT id, position FROM holdfast_record')) as {
+      id: string;
+      position: number;
+    }[];
+    const recorded = new Map(rows.map(({ id, position }) => [id, position]));
+    if (recorded.size < rows.length) throw new Error('a message is in the record twice');
+    for (const { id, from, receipts, extras } of this.sent.values()) {
+      if (extras.ttl === 0 || from.startsWith('squatter')) continue;
+      for (const { status, position } of receipts) {
+        if (status === 'absent') continue;
+        if (!recorded.has(id)) throw new Error(`${id} has a receipt and is not in the record`);
+        if (position !== undefined && position !== positionText(recorded.get(id)!))
+          throw new Error(`${id} has another position`);
+      }
+    }
+  }
+
   async close(): Promise<void> {
     this.generation += 1;
     await this.delivery.close();
@@ -407,14 +429,20 @@ export class RelayWorld {
   private async start(): Promise<void> {
     this.dataSource = await openStore(storeOptions(`sqlite:${this.file}`));
     const generation = this.generation;
+    let isTogether = false;
     const uncounted = interceptStatements(this.dataSource, (sql, run) => {
       this.calls += 1;
       const isChosen = this.calls === this.failingCall;
       if (isChosen) this.failed += 1;
-      const isWrite = /^\s*(INSERT|UPDATE|DELETE)/.test(sql);
+      // Within a transaction, what is lost is the result of its end.
+      if (sql.startsWith('BEGIN')) isTogether = true;
+      const isEnd = sql === 'COMMIT';
+      if (isEnd || sql === 'ROLLBACK') isTogether = false;
+      if (sql === 'ROLLBACK') return run();
+      const isWrite = isEnd || /^\s*(INSERT|UPDATE|DELETE|WITH asked)/.test(sql);
       if (isChosen || this.disk === 'broken' || (this.disk === 'readable' && isWrite) || generation !== this.generation)
         return Promise.reject(ioError());
-      if (this.disk !== 'late' || !isWrite) return run();
+      if (this.disk !== 'late' || !isWrite || isTogether) return run();
       this.disk = 'readable';
       return run().then(() => Promise.reject(ioError()));
     });

@@ -13,6 +13,7 @@ export function slowStore(requests: StoreRequest[], given: Partial<MailboxStore>
     lastPosition: 0,
     counts: { pending: 0, recovered: 0, confirmed: 0, expired: 0, purged: 0, evicted: 0, replaced: 0, handedOver: 0 },
     lastSeen: { note: () => undefined, of: () => Promise.resolve(null) },
+    record: null,
     isFull: false,
     whenRoom: () => undefined,
     store: (request) => void requests.push(request),

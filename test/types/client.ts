@@ -1,5 +1,8 @@
 import { createClient, MemoryStore, type HoldfastClient, type ReceiptEvent, type Store } from 'holdfast-client';
+import { fileRecord } from 'holdfast-client/node';
 import { HoldfastProvider, usePending } from 'holdfast-client/react';
+import { createClient as createRecordClient, statusOf, type RecordClient } from 'holdfast-client/record';
+import { useConversation } from 'holdfast-client/record/react';
 // @ts-expect-error
 import { Outbox } from 'holdfast-client/dist/client/src/outbox.js';
 import { WebSocket } from 'ws';
@@ -36,4 +39,18 @@ export async function talk(): Promise<Outbox> {
   // @ts-expect-error
   const isRefused = status === 'refused';
   return [persistent, isRefused, HoldfastProvider({ client }), usePending()[0]?.at];
+}
+
+const recording: RecordClient = createRecordClient({ url: '/chat', recordStore: fileRecord('alice.record') });
+recording.on('record', ({ with: name }) => name?.length);
+// @ts-expect-error
+client.markRead('bob');
+// @ts-expect-error
+recording.conversation('bob').unread = 0;
+
+export async function look(): Promise<string[]> {
+  const { items, before } = await recording.history('bob', { limit: 10 });
+  recording.markRead('bob', items.at(-1)?.position);
+  const bob = useConversation('bob');
+  return [...bob.messages.map((message) => statusOf(bob, message)), before ?? ''];
 }

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ClientOptions, HoldfastClient } from '../api.js';
-import { createClient } from '../client.js';
+import { createClient } from '../create-client.js';
 import { fileStore } from '../file-store.js';
 import { MemoryStore } from '../memory-store.js';
 import type { Store } from '../store.js';

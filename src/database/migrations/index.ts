@@ -5,6 +5,7 @@ import { CreateNotices1795780000000 } from './1795780000000-create-notices.js';
 import { AddMessageExtras1795790000001 } from './1795790000001-add-message-extras.js';
 import { CreateLastSeen1796052417306 } from './1796052417306-create-last-seen.js';
 import { CreateCluster1796140000000 } from './1796140000000-create-cluster.js';
+import { CreateRecord1796200000000 } from './1796200000000-create-record.js';
 
 /** In the order in which they run. A list, not a pattern: it is the same in source, build and tests. */
 export const migrations = [
@@ -15,6 +16,7 @@ export const migrations = [
   AddMessageExtras1795790000001,
   CreateLastSeen1796052417306,
   CreateCluster1796140000000,
+  CreateRecord1796200000000,
 ];
 
 /**

@@ -37,7 +37,18 @@ function port(): number {
 async function rest(path: string, init: RequestInit = {}): Promise<{ status: number; body: unknown }> {
   const response = await fetch(`http://127.0.0.1:${port()}${path}`, init);
   const text = await response.text();
-  return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text };
+  return { status: response.status, body: /^[[{]/.test(text) ? JSON.parse(text) : text };
+}
+
+async function json(user: string): Promise<TestClient> {
+  const client = await TestClient.connect(app!, user, { protocol: 'json' });
+  clients.push(client);
+  return client;
+}
+
+function post(path: string, body: object): ReturnType<typeof rest> {
+  const headers = { 'Content-Type': 'application/json' };
+  return rest(path, { method: 'POST', headers, body: JSON.stringify(body) });
 }
 
 /** What every host gets: a message that waited, one that is live, and the administrator's view of both. */
@@ -136,6 +147,76 @@ describe('the chat lives in an application', () => {
     expect(await dave.next()).toMatch(/^error: NOT_ALLOWED: /);
   });
 
+  it('has a bell with what is unread on it', async () => {
+    await start('bell');
+    const page = await json('bob');
+    await rest('/orders/7/ship/bob', { method: 'POST' });
+    expect((await page.until('message')).data).toMatchObject({ from: 'shop', meta: { link: '/orders/7' } });
+    const { body } = await rest('/bell/bob');
+    expect(body).toMatchObject({ unread: 1, items: [{ content: 'Your order is on its way.' }] });
+    const [{ position: upTo }] = (body as { items: [{ position: string }] }).items;
+    expect(await post('/bell/bob/seen', { upTo })).toEqual({ status: 201, body: { unread: 0 } });
+    expect((await page.until('mark')).data).toEqual({ with: 'shop', user: 'bob', read: upTo });
+    page.sendJson('send', { to: 'shop', content: 'x' });
+    expect((await page.until('exception')).data).toMatchObject({ code: 'NOT_ALLOWED' });
+  });
+
+  it('is a support desk, whose agents share an inbox', async () => {
+    await start('support-desk');
+    const [agent, customer] = [await json('agent-ann'), await json('cora')];
+    customer.sendJson('send', { to: 'support', content: 'it is broken' });
+    expect((await agent.until('signal')).data).toMatchObject({ kind: 'customer', data: { customer: 'cora' } });
+    expect((await rest('/desk')).body).toEqual([{ customer: 'cora', unread: 1, last: 'it is broken' }]);
+    expect((await rest('/desk/cora')).body).toEqual([{ from: 'cora', content: 'it is broken' }]);
+    expect((await rest('/desk')).body).toMatchObject([{ unread: 0 }]);
+    await post('/desk/cora', { agent: 'agent-ann', content: 'we are on it' });
+    expect((await customer.until('message')).data).toMatchObject({ from: 'support', content: 'we are on it' });
+    const chat = app!.get(ChatService, { strict: false });
+    await eventually(async () => (await chat.pending('support')) === 0);
+  });
+
+  it('is on two devices at once', async () => {
+    await start('two-devices');
+    const [phone, laptop, bob] = [await json('ann'), await json('ann'), await json('bob')];
+    laptop.sendJson('sync', { id: 's1' });
+    const { after } = (await laptop.until('sync')).data;
+    phone.sendJson('send', { to: 'bob', content: 'hello' });
+    expect((await laptop.until('message')).data).toMatchObject({ from: 'ann', to: 'bob', echo: true });
+    laptop.socket.terminate();
+    const { position } = (await bob.until('message')).data;
+    bob.sendJson('read', { with: 'ann', upTo: position! });
+    expect((await phone.until('mark')).data).toMatchObject({ with: 'bob', user: 'bob' });
+    bob.sendJson('send', { to: 'ann', content: 'hi' });
+    await bob.until('receipts');
+    const back = await json('ann');
+    back.sendJson('sync', { id: 's2', after });
+    const { data } = await back.until('sync');
+    expect(data).toMatchObject({ complete: true, items: [{ content: 'hello' }, { content: 'hi' }] });
+  });
+
+  it.each(['messages-table', 'no-messages-table'])('is a small chat (%s)', async (name) => {
+    await start(name);
+    const [ann, bob] = [await json('ann'), await json('bob')];
+    ann.sendJson('send', { to: 'bob', content: 'one' });
+    await bob.until('message');
+    await post('/chats/bob/ann', { content: 'two' });
+    await eventually(async () => ((await rest('/chats/ann/bob')).body as { items: unknown[] }).items.length === 2);
+    const { body } = await rest('/chats/ann/bob');
+    expect(body).toMatchObject({
+      items: [
+        { from: 'ann', content: 'one' },
+        { from: 'bob', content: 'two' },
+      ],
+      before: null,
+    });
+    const [, { position }] = (body as { items: [object, { position: string }] }).items;
+    expect((await rest('/chats/ann')).body).toEqual([{ with: 'bob', last: 'two', unread: 1 }]);
+    const older = (await rest(`/chats/ann/bob?before=${position}`)).body;
+    expect(older).toMatchObject({ items: [{ content: 'one' }], before: null });
+    await post('/chats/ann/bob/read', { upTo: position });
+    expect((await rest('/chats/ann')).body).toMatchObject([{ unread: 0 }]);
+  });
+
   it('and every example is one of these', () => {
     const tested = [
       'express',
@@ -146,6 +227,11 @@ describe('the chat lives in an application', () => {
       'own-database',
       'postgres',
       'push',
+      'bell',
+      'support-desk',
+      'two-devices',
+      'messages-table',
+      'no-messages-table',
     ];
     const parts = ['start', 'store'];
     const found = readdirSync(EXAMPLES).filter((name) => name.endsWith('.ts'));

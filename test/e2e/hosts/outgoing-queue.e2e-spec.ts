@@ -128,6 +128,24 @@ describe('what waits to be sent', () => {
     }
   });
 
+  it('is removed with the user who is erased, whichever process takes the messages', async () => {
+    await start();
+    const second = await Shop.start(database);
+    try {
+      const later = new Date(shop!.clock.now() + 60_000);
+      await second.order([
+        toBob('to bob', { notBefore: later }),
+        toBob('from bob', { from: 'bob', to: 'ann', notBefore: later }),
+        toBob('of others', { to: 'ann', notBefore: later }),
+      ]);
+      expect(await second.chat.erase('bob', { authored: 'blank' })).toMatchObject({ done: true });
+      const left = await shop!.dataSource.query<{ content: string }[]>('SELECT content FROM holdfast_outgoing');
+      expect(left.map(({ content }) => content)).toEqual(['of others']);
+    } finally {
+      await second.close();
+    }
+  });
+
   it('goes on after the connection was lost', async () => {
     await start();
     await server.query(

@@ -28,6 +28,7 @@ describe('the JSON protocol', () => {
       frameBurst: 60,
       broadcastsPerSecond: null,
       signalsPerSecond: null,
+      recordMs: null,
       serverTime: expect.stringMatching(ISO),
     });
     for (const [index, content] of ['one', 'two', 'three'].entries()) {

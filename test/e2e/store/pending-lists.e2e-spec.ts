@@ -117,7 +117,9 @@ describe.each(DATABASE_KINDS)('the lists of what waits, on %s', (_name, makeKind
     expect((await get('/chat/pending')).total).toBe(2);
     expect((await get('/chat/pending?order=most')).total).toBe(2);
     expect((await get('/chat/pending/bob')).total).toBe(500);
-    expect(statements.filter((sql) => !sql.startsWith('WITH'))).toEqual([]);
+    // Each start asks once for erasures that are not done.
+    const asked = statements.filter((sql) => !sql.startsWith('WITH') && !sql.includes('holdfast_erasure'));
+    expect(asked).toEqual([]);
     disk.release();
     await waits;
     expect((await get('/chat/pending')).total).toBe(3);

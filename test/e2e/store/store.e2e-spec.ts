@@ -41,7 +41,7 @@ describe('the store', () => {
       world.failCall(n);
       await scenario(world);
       await world.finish();
-      world.checkFinally();
+      await world.checkFinally();
       failures += world.failed;
       if (world.failed === 0) calls = n; // The whole run took fewer calls than n.
       await world.close();

@@ -47,6 +47,7 @@ export class ModelStore implements MailboxStore, SlotStore {
     replaced: 0,
   };
   readonly lastSeen = { note: () => undefined, of: () => Promise.resolve(null) };
+  readonly record = null;
   readonly isFull = false;
   private queue: StoreRequest[] = [];
   private readonly removals = new Map<number, StoredHeader>();

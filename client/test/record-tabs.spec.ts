@@ -1,0 +1,141 @@
+import { jest } from '@jest/globals';
+import { MemoryStore } from '../src/memory-store.js';
+import type { RecordStore } from '../src/record/index.js';
+
+/** The store of all tabs. */
+class SharedStore extends MemoryStore {
+  override readonly persistent = true as never;
+}
+
+const NAME = 'holdfast:chat.test/chat:alice';
+let store = new SharedStore();
+jest.unstable_mockModule('../src/choose-store.js', () => ({ chooseStore: () => ({ store, name: NAME }) }));
+// What imports the client comes behind that.
+const { at, FakeRecord, recordStage } = await import('./record-stage.js');
+const { onFakeTime, pass, settle } = await import('./stage.js');
+
+/** A channel that hands everything at once, as fake timers do not move that of Node. */
+class FakeChannel {
+  static readonly open = new Set<FakeChannel>();
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+
+  constructor(readonly name: string) {
+    FakeChannel.open.add(this);
+  }
+
+  postMessage(data: unknown): void {
+    for (const other of FakeChannel.open) {
+      if (other !== this && other.name === this.name) other.onmessage?.({ data: structuredClone(data) });
+    }
+  }
+
+  close(): void {
+    FakeChannel.open.delete(this);
+  }
+}
+
+/** One lock, first come, first served. */
+function fakeLocks() {
+  let last: Promise<unknown> = Promise.resolve();
+  const request = (_name: string, _options: object, hold: () => Promise<void>) => (last = last.then(hold));
+  return { locks: { request, query: async () => ({}) } };
+}
+
+function keptStore(): RecordStore & { readonly kept: Map<string, unknown> } {
+  const kept = new Map<string, unknown>();
+  return {
+    kept,
+    load: async () => [...kept],
+    save: async (entries) => {
+      for (const [key, value] of entries) {
+        if (value === null) kept.delete(key);
+        else kept.set(key, structuredClone(value));
+      }
+    },
+    clear: async () => kept.clear(),
+    close: async () => undefined,
+  };
+}
+
+describe('tabs that share a connection', () => {
+  onFakeTime();
+  const originals = ['navigator', 'BroadcastChannel'].map(
+    (name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const,
+  );
+  beforeEach(() => {
+    store = new SharedStore();
+    FakeChannel.open.clear();
+    const define = (name: string, value: unknown) =>
+      Object.defineProperty(globalThis, name, { configurable: true, writable: true, value });
+    define('navigator', fakeLocks());
+    define('BroadcastChannel', FakeChannel);
+  });
+  afterEach(() => {
+    for (const [name, original] of originals) {
+      if (original) Object.defineProperty(globalThis, name, original);
+      else Reflect.deleteProperty(globalThis, name);
+    }
+  });
+
+  it('show the same of the record, ask over one connection, and go on when that tab is closed', async () => {
+    const record = new FakeRecord();
+    for (let n = 1; n <= 60; n += 1) record.add(n, 'bob');
+    const recordStore = keptStore();
+    const first = recordStage({ recordStore, store: 'auto' }, record);
+    const second = recordStage({ recordStore, store: 'auto' }, record);
+    await first.online();
+    second.client.connect();
+    await settle();
+    second.client.open('bob');
+    await settle();
+    await second.client.earlier('bob');
+    await first.live(record.add(61, 'bob'));
+    first.server.last.message('id-62', { ...record.add(62, 'alice', 'bob'), seq: undefined as never, echo: true });
+    await settle();
+    expect([second.known('bob').length, first.known('bob').length, second.server.sockets.length]).toEqual([62, 62, 0]);
+
+    second.client.markRead('bob');
+    await pass(300);
+    expect([first.client.unread, second.client.unread]).toEqual([0, 0]);
+    expect(first.server.last.sent.filter(({ event }) => event === 'read')).toEqual([
+      { event: 'read', data: { with: 'bob', upTo: at(62) } },
+    ]);
+    expect(first.asked()).toEqual([
+      'sync',
+      'conversations',
+      'sync',
+      'conversations',
+      'history bob',
+      'history bob before 0011',
+    ]);
+
+    await first.client.close();
+    record.add(63, 'bob');
+    await settle();
+    second.server.last.welcome({ recordMs: 86_400_000 });
+    await settle();
+    expect([second.known('bob').at(-1), second.client.unread, second.asked()[0]]).toEqual([63, 1, 'sync after 60']);
+    await pass(1_000);
+    expect(recordStore.kept.get('bob')).toMatchObject({ newest: at(63), unread: 1 });
+    await second.client.clear();
+    expect([second.client.conversations, recordStore.kept.size]).toEqual([[], 0]);
+    expect([...first.errors, ...second.errors]).toEqual([]);
+    await second.client.close();
+  });
+
+  it('forget the record in all of them when one is cleared', async () => {
+    const record = new FakeRecord();
+    record.add(1, 'bob');
+    const [first, second] = [recordStage({ store: 'auto' }, record), recordStage({ store: 'auto' }, record)];
+    await first.online();
+    second.client.connect();
+    await settle();
+    expect([first.known('bob'), second.known('bob')]).toEqual([[1], [1]]);
+    const cleared = second.client.clear();
+    await pass(100);
+    await cleared;
+    expect([first.client.conversations, second.client.conversations]).toEqual([[], []]);
+    await first.client.close();
+    await second.client.close();
+  });
+});

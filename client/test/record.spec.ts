@@ -1,0 +1,380 @@
+import { jest } from '@jest/globals';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FakeSocket } from './fake-server.js';
+import { fileRecord } from '../src/record/file-record-store.js';
+import { statusOf, type RecordStore } from '../src/record/index.js';
+import { at, FakeRecord, recordStage } from './record-stage.js';
+import { onFakeTime, pass, settle } from './stage.js';
+
+const own = (record: FakeRecord, n: number) => record.add(n, 'alice', 'bob');
+
+/** A store in memory that outlives its client. */
+function keptStore(): RecordStore & { readonly kept: Map<string, unknown> } {
+  const kept = new Map<string, unknown>();
+  return {
+    kept,
+    load: async () => [...kept],
+    save: async (entries) => {
+      for (const [key, value] of entries) {
+        if (value === null) kept.delete(key);
+        else kept.set(key, structuredClone(value));
+      }
+    },
+    clear: async () => kept.clear(),
+    close: async () => undefined,
+  };
+}
+
+describe('a client of the record', () => {
+  onFakeTime();
+
+  it('lists the conversations of a new device, and brings one when it is opened', async () => {
+    const { client, record, online, known, asked, errors } = recordStage();
+    for (let n = 1; n <= 120; n += 1) record.add(n, 'bob');
+    record.add(200, 'carol');
+    await online();
+    expect(client.conversations.map(({ with: name, unread }) => [name, unread])).toEqual([
+      ['carol', 1],
+      ['bob', 120],
+    ]);
+    expect(client.unread).toBe(121);
+    expect(known('bob')).toEqual([120]);
+    client.open('bob');
+    await settle();
+    expect([known('bob').length, known('bob')[0], client.conversation('bob').hasEarlier]).toEqual([50, 71, true]);
+    await client.earlier('bob');
+    await client.earlier('bob');
+    expect([known('bob').length, known('bob')[0], client.conversation('bob').hasEarlier]).toEqual([120, 1, false]);
+    expect(asked()).toEqual([
+      'sync',
+      'conversations',
+      'history bob',
+      'history bob before 0071',
+      'history bob before 0021',
+    ]);
+    expect(errors).toEqual([]);
+    await client.close();
+  });
+
+  it('shows what comes live in the order of the record, each once, also what was sent from another device', async () => {
+    const { client, record, online, live, known } = recordStage();
+    await online();
+    client.open('bob');
+    const third = record.add(3, 'bob');
+    await live(third);
+    await live(own(record, 1), { seq: undefined, echo: true } as never);
+    await live(third);
+    client.send('bob', 'mine', { id: 'own-4' });
+    await settle();
+    const { position } = record.add(4, 'alice', 'bob', 'mine');
+    (await online()).say('receipts', [{ id: 'own-4', status: 'stored', sentAt: '2026-11-26T12:00:01.000Z', position }]);
+    await settle();
+    expect(known('bob')).toEqual([1, 3, 4]);
+    expect(client.conversation('bob').messages.at(-1)).toMatchObject({ id: 'own-4', from: 'alice', content: 'mine' });
+    expect(client.conversation('bob').unread).toBe(1);
+    await client.close();
+  });
+
+  it('hands no echo to the handlers of message', async () => {
+    const { client, record, online, live } = recordStage();
+    const heard: string[] = [];
+    client.on('message', ({ id }) => heard.push(id));
+    await online();
+    await live(own(record, 1), { seq: undefined, echo: true } as never);
+    await live(record.add(2, 'bob'));
+    expect(heard).toEqual(['id-2']);
+    await client.close();
+  });
+
+  it('brings after a reconnect what it has missed, received and sent, however much it is', async () => {
+    const { client, server, record, online, known, asked, errors } = recordStage();
+    record.add(1, 'bob');
+    await online();
+    client.open('bob');
+    await settle();
+    server.last.end();
+    for (let n = 2; n <= 500; n += 1) record.add(n, n % 2 ? 'bob' : 'alice', n % 2 ? 'alice' : 'bob');
+    await pass(2_000);
+    await online();
+    expect(known('bob')).toEqual(Array.from({ length: 500 }, (_, index) => index + 1));
+    expect(asked()).toEqual(['sync after 1', 'sync after 201', 'sync after 401', 'conversations']);
+    expect(client.conversation('bob').unread).toBe(250);
+    expect(errors).toEqual([]);
+    await client.close();
+  });
+
+  it('puts what was committed late into its place', async () => {
+    const { client, server, record, online, live, known } = recordStage();
+    await online();
+    await live(record.add(1, 'bob'));
+    await live(record.add(5, 'bob'));
+    record.add(3, 'bob');
+    server.last.end();
+    await pass(2_000);
+    await online();
+    expect(known('bob')).toEqual([1, 3, 5]);
+    await client.close();
+  });
+
+  it('shows no gap when the server does not keep what it has missed', async () => {
+    const { client, server, record, online, known } = recordStage();
+    record.add(1, 'bob');
+    record.add(2, 'bob');
+    record.add(3, 'carol');
+    await online();
+    client.open('bob');
+    await settle();
+    server.last.end();
+    for (let n = 10; n < 100; n += 1) record.add(n, 'bob');
+    record.keptFrom = 50;
+    await pass(2_000);
+    await online();
+    expect([known('bob')[0], known('bob').at(-1), known('bob').length]).toEqual([50, 99, 50]);
+    expect(known('carol')).toEqual([3]);
+    await client.close();
+  });
+
+  it('counts as read at once what is read, and tells the server once, also when it is back later', async () => {
+    const { client, server, record, online, live } = recordStage();
+    const first = await online();
+    for (const n of [1, 2, 3]) await live(record.add(n, 'bob'));
+    expect(client.conversation('bob').unread).toBe(3);
+    client.markRead('bob', at(1));
+    client.markRead('bob', at(2));
+    await settle();
+    expect(client.conversation('bob').unread).toBe(1);
+    await pass(300);
+    expect(first.sent.filter(({ event }) => event === 'read')).toEqual([
+      { event: 'read', data: { with: 'bob', upTo: at(2) } },
+    ]);
+    first.end();
+    client.markRead('bob');
+    client.markRead('bob', at(1));
+    await settle();
+    expect(client.unread).toBe(0);
+    await pass(2_000);
+    await online();
+    expect(server.last.sent.filter(({ event }) => event === 'read')).toEqual([
+      { event: 'read', data: { with: 'bob', upTo: at(3) } },
+    ]);
+    await client.close();
+  });
+
+  it('tells again what it has read when a lost connection has swallowed it', async () => {
+    const { client, server, record, online, live } = recordStage();
+    server.answer = (socket, frame) => frame.event === 'read' || record.answer(socket, frame);
+    await online();
+    await live(record.add(1, 'bob'));
+    client.markRead('bob');
+    await pass(300);
+    server.last.end();
+    await pass(2_000);
+    const second = await online();
+    expect([second.count('read'), client.unread]).toEqual([1, 0]);
+    await client.close();
+  });
+
+  it('follows the marks of the other side and of other devices, which never go back', async () => {
+    const { client, record, server, online, live } = recordStage();
+    own(record, 1);
+    own(record, 2);
+    await online();
+    client.open('bob');
+    await settle();
+    const statuses = () =>
+      client.conversation('bob').messages.map((message) => statusOf(client.conversation('bob'), message));
+    expect(statuses()).toEqual(['sent', 'sent']);
+    server.last.say('mark', { with: 'bob', user: 'bob', delivered: at(2), read: at(1) });
+    server.last.say('mark', { with: 'bob', user: 'bob', delivered: at(1) });
+    await settle();
+    expect(statuses()).toEqual(['read', 'delivered']);
+    await live(record.add(3, 'bob'));
+    server.last.say('mark', { with: 'bob', user: 'alice', read: at(3) });
+    await settle();
+    expect(client.unread).toBe(0);
+    await client.close();
+  });
+
+  it('has at its next start what was kept, and goes on from there', async () => {
+    const recordStore = keptStore();
+    const first = recordStage({ recordStore });
+    for (let n = 1; n <= 150; n += 1) first.record.add(n, 'bob');
+    await first.online();
+    first.client.open('bob');
+    await settle();
+    await first.client.earlier('bob');
+    await first.client.earlier('bob');
+    await pass(1_000);
+    await first.client.close();
+
+    const second = recordStage({ recordStore }, first.record);
+    second.client.connect();
+    await settle();
+    expect(second.known('bob').length).toBe(100);
+    expect(second.client.conversation('bob')).toMatchObject({ unread: 150, hasEarlier: true });
+    second.record.add(151, 'bob');
+    await second.online();
+    expect([second.known('bob').at(-1), second.client.unread]).toEqual([151, 151]);
+    expect(second.asked()).toEqual(['sync after 150', 'conversations']);
+    await second.client.clear();
+    expect([second.client.conversations, [...recordStore.kept]]).toEqual([[], []]);
+    await second.client.close();
+  });
+
+  it('does not show what the server has removed by now', async () => {
+    const recordStore = keptStore();
+    const first = recordStage({ recordStore });
+    first.record.add(1, 'bob');
+    await first.online({ recordMs: 60_000 });
+    await pass(1_000);
+    await first.client.close();
+    const second = recordStage({ recordStore });
+    second.client.connect();
+    await settle();
+    expect(second.known('bob')).toEqual([]);
+    await second.client.close();
+  });
+
+  it('asks one thing at a time, at a pace that the server allows, also beside a full outbox', async () => {
+    const { client, server, record, online, known } = recordStage();
+    for (let n = 1; n <= 120; n += 1) record.add(n, 'bob');
+    const waiting: (() => void)[] = [];
+    server.answer = (socket, frame) => {
+      if (frame.event === 'send') return socket.receipt(frame.data.id!);
+      waiting.push(() => record.answer(socket, frame));
+    };
+    client.open('bob');
+    for (let n = 0; n < 100; n += 1) client.send('bob', 'x', { id: `x-${n}` });
+    await online({ framesPerSecond: 10, frameBurst: 20 });
+    for (let seconds = 0; seconds < 10; seconds += 1) {
+      expect(waiting.length).toBeLessThanOrEqual(1);
+      waiting.shift()?.();
+      await pass(1_000);
+    }
+    expect(known('bob').length).toBe(50);
+    const costs = server.last.sent.reduce((sum, { event }) => sum + (event === 'send' ? 1 : 5), 0);
+    expect(costs).toBeLessThanOrEqual(20 + 10 * 10);
+    await client.close();
+  });
+
+  it('asks again after a refusal for now, and after a lost connection', async () => {
+    const { client, server, record, online, errors } = recordStage();
+    record.add(1, 'bob');
+    let refusals = 2;
+    server.answer = (socket, frame) => {
+      if (frame.event !== 'sync' || refusals === 0) return record.answer(socket, frame);
+      refusals -= 1;
+      socket.refuse(frame.data.id, { code: 'STORE_UNAVAILABLE', temporary: true });
+    };
+    await online();
+    expect(client.conversations).toEqual([]);
+    await pass(4_000);
+    expect(client.conversations.length).toBe(1);
+
+    server.answer = (_socket: FakeSocket, frame) => frame.event === 'history' && server.last.end();
+    const page = client.history('bob');
+    await settle();
+    server.answer = (socket, frame) => record.answer(socket, frame);
+    await pass(2_000);
+    await online();
+    expect((await page).items.length).toBe(1);
+    expect(errors).toEqual([]);
+    await client.close();
+  });
+
+  it('rejects what has no answer, what is refused, and everything where nothing is recorded', async () => {
+    const { client, server, record, online } = recordStage();
+    const early = client.history('bob').catch((error: { code: string }) => error.code);
+    await pass(30_000);
+    expect(await early).toBe('NO_ANSWER');
+    server.answer = (socket, frame) => {
+      if (frame.event === 'history') socket.refuse(frame.data.id, { code: 'NOT_ALLOWED' });
+      else record.answer(socket, frame);
+    };
+    await online();
+    await expect(client.history('bob')).rejects.toMatchObject({ code: 'NOT_ALLOWED' });
+    server.last.end();
+    await pass(2_000);
+    await online({ recordMs: null });
+    await expect(client.history('bob')).rejects.toMatchObject({ code: 'NOT_RECORDED' });
+    expect([client.recordMs, server.last.sent]).toEqual([null, []]);
+    const last = client.sync().catch((error: { code: string }) => error.code);
+    await client.close();
+    expect(await last).toBe('NOT_RECORDED');
+  });
+
+  it('syncs once more when the backlog is there, as the server has told nothing of other devices until then', async () => {
+    const { client, server, record, online, asked, errors } = recordStage();
+    await online();
+    record.add(1, 'alice', 'bob');
+    server.last.say('caught-up', { delivered: 3 });
+    await settle();
+    expect(asked()).toEqual(['sync', 'conversations', 'sync after 0', 'conversations']);
+    expect(client.conversations.length).toBe(1);
+    expect(errors).toEqual([]);
+    await client.close();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('tells of a refusal once, and tries again when there was no answer', async () => {
+    const { client, server, record, online, errors } = recordStage();
+    server.answer = (socket, frame) => frame.event === 'sync' && socket.refuse(frame.data.id, { code: 'NOT_ALLOWED' });
+    await online();
+    await pass(120_000);
+    expect(errors).toEqual([['record', 'NOT_ALLOWED']]);
+    server.answer = (socket, frame) => {
+      if (frame.event === 'ping') socket.say('pong', {});
+      if (frame.event === 'sync') socket.refuse(frame.data.id, { code: 'STORE_UNAVAILABLE', temporary: true });
+    };
+    server.last.end();
+    await pass(2_000);
+    await online();
+    await pass(31_000);
+    server.answer = (socket, frame) => {
+      if (frame.event === 'ping') socket.say('pong', {});
+      record.answer(socket, frame);
+    };
+    record.add(1, 'bob');
+    await pass(61_000);
+    expect([client.conversations.length, errors.length]).toEqual([1, 1]);
+    await client.close();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('moves its cursor on while messages come live, so that a reconnect does not bring them all again', async () => {
+    const { client, record, online, live, asked } = recordStage();
+    await online();
+    for (let n = 1; n <= 100; n += 1) await live(record.add(n, 'bob'));
+    expect(asked()).toEqual(['sync', 'conversations', 'sync after 0', 'conversations']);
+    expect(client.conversation('bob').unread).toBe(100);
+    await client.close();
+  });
+});
+
+describe('fileRecord', () => {
+  it('keeps the record in a file, and leaves alone a file of somebody else', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-record-'));
+    try {
+      const path = join(folder, 'alice.record');
+      const store = fileRecord(path);
+      expect(await store.load()).toEqual([]);
+      await store.save([
+        ['bob', { content: 'שלום\n"' }],
+        ['carol', 1],
+      ]);
+      await store.save([['carol', null]]);
+      expect(await fileRecord(path).load()).toEqual([['bob', { content: 'שלום\n"' }]]);
+      await store.clear();
+      expect(await fileRecord(path).load()).toEqual([]);
+      await writeFile(path, '{"mine":1}');
+      const other = fileRecord(path);
+      await expect(other.load()).rejects.toThrow('not a record');
+      await expect(other.save([['bob', 1]])).rejects.toThrow('not a record');
+      expect(await readFile(path, 'utf8')).toBe('{"mine":1}');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});

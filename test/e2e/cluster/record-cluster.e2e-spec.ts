@@ -1,0 +1,152 @@
+import { jest } from '@jest/globals';
+import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
+import { positionOf, positionText } from '../../../src/protocol/position.js';
+import { RecordService } from '../../../src/record/record.service.js';
+import type { ChatApp } from '../../support/chat-app.js';
+import { ChatCluster } from '../../support/chat-cluster.js';
+import { PostgresServer } from '../../support/postgres-server.js';
+import type { TestClient } from '../../support/test-client.js';
+
+jest.setTimeout(120_000);
+
+const DAY_MS = 24 * 3_600_000;
+const FIRST = { limit: 50 };
+
+let postgres: PostgresServer;
+let cluster: ChatCluster;
+beforeAll(async () => {
+  postgres = await PostgresServer.start();
+  cluster = new ChatCluster(await postgres.createDatabase(), null, {
+    heartbeatMs: 600_000,
+    record: { keepMs: DAY_MS },
+    sessions: 'multiple',
+  });
+  await cluster.start(2);
+});
+afterAll(async () => {
+  await cluster.dispose();
+  await postgres.dispose();
+});
+
+const nodes = () => cluster.nodes as [ChatApp, ChatApp];
+const recordAt = (node: ChatApp) => node.app.get(RecordService);
+
+/** Two users, whose homes are the two nodes. Each is connected to the node that is the home of the other. */
+async function pair(name: string) {
+  const [one, two] = nodes();
+  const [ann, bob] = [cluster.userAt(one, `ann-${name}-`), cluster.userAt(two, `bob-${name}-`)];
+  const [annsClient, bobsClient] = [await two.connectJson(ann), await one.connectJson(bob)];
+  await Promise.all([annsClient.nextJson('caught-up'), bobsClient.nextJson('caught-up')]);
+  return { ann, bob, annsClient, bobsClient };
+}
+
+/** Sends a message that its reader acknowledges; returns its position, and that of what the reader got. */
+async function say(from: TestClient, to: string, id: string, reader: TestClient) {
+  from.sendJson('send', { to, content: id, id });
+  const { data } = await reader.until('message');
+  reader.sendJson('ack', { seq: data.seq });
+  const receipts = await from.until('receipts');
+  expect(receipts.data).toMatchObject([{ id, status: 'delivered', position: data.position }]);
+  return positionOf(data.position)!;
+}
+
+describe('a record of two nodes', () => {
+  it('has a reply behind what it replies to, also when the clock of its home is behind', async () => {
+    const { ann, bob, annsClient, bobsClient } = await pair('reply');
+    const [one, two] = nodes();
+    const clockOf = (node: ChatApp) => node.delivery.recording!.clock;
+    const now = () => cluster.nodeOf(one).membership.databaseNow();
+    clockOf(two).follow(() => now() + 5_000);
+    const said = await say(annsClient, bob, 'm1', bobsClient);
+    const replied = await say(bobsClient, ann, 'm2', annsClient);
+    expect(replied).toBeGreaterThan(said);
+    const again = await say(annsClient, bob, 'm3', bobsClient);
+    expect(again).toBeGreaterThan(replied);
+    clockOf(two).follow(now);
+    const { items } = await recordAt(one).history(ann, { with: bob, ...FIRST });
+    expect(items.map(({ id }) => id)).toEqual(['m1', 'm2', 'm3']);
+    expect(await recordAt(two).history(bob, { with: ann, ...FIRST })).toMatchObject({ items });
+  });
+
+  it('never passes over a message that is committed after a later one was synced', async () => {
+    const { ann, bob, annsClient, bobsClient } = await pair('sync');
+    const [one, two] = nodes();
+    const before = await recordAt(one).sync(ann, FIRST);
+    // The home of Bob has drawn its numbers, and stands still before it commits.
+    const { begun, release } = pauseCommit(two);
+    annsClient.sendJson('send', { to: bob, content: 'x', id: 'paused' });
+    await begun;
+    bobsClient.sendJson('send', { to: ann, content: 'x', id: 'meanwhile' });
+    await annsClient.until('message');
+    annsClient.sendJson('ack', { seq: 1 });
+    const during = await recordAt(one).sync(ann, { after: before.after, ...FIRST });
+    release();
+    await Promise.all([
+      annsClient.until('receipts'),
+      bobsClient.until('message').then(() => bobsClient.until('receipts')),
+    ]);
+    const after = await recordAt(one).sync(ann, { after: during.after, ...FIRST });
+    const synced = [...during.items, ...after.items].map(({ id }) => id);
+    expect(new Set(synced)).toEqual(new Set(['paused', 'meanwhile']));
+    expect(synced).toHaveLength(2);
+    const { items } = await recordAt(two).history(bob, { with: ann, ...FIRST });
+    expect(new Set(items.map(({ id }) => id))).toEqual(new Set(synced));
+  });
+
+  it('gives the marks of both sides to whichever node is asked', async () => {
+    const { ann, bob, annsClient, bobsClient } = await pair('marks');
+    const [one, two] = nodes();
+    const said = await say(annsClient, bob, 'm1', bobsClient);
+    await recordAt(one).markRead(bob, ann, said);
+    await two.delivery.flush();
+    for (const node of [one, two]) {
+      expect((await recordAt(node).conversations(ann, FIRST)).items).toMatchObject([
+        { with: bob, peer: { delivered: said, read: said } },
+      ]);
+    }
+  });
+
+  it('tells echoes and marks to the connections of both sides, at whichever node they are', async () => {
+    const { ann, bob, annsClient, bobsClient } = await pair('news');
+    const [one, two] = nodes();
+    const others = [await one.connectJson(ann), await two.connectJson(ann)];
+    for (const other of others) await other.until('caught-up');
+    const heard: string[] = [];
+    annsClient.listen((frame) => heard.push(frame));
+    const said = positionText(await say(annsClient, bob, 'm1', bobsClient));
+    for (const other of others) {
+      expect((await other.until('message')).data).toMatchObject({ id: 'm1', to: bob, echo: true, position: said });
+    }
+    bobsClient.sendJson('read', { with: ann, upTo: said });
+    for (const client of [annsClient, ...others]) {
+      let mark = (await client.until('mark')).data;
+      if (mark.delivered !== undefined) mark = (await client.until('mark')).data;
+      expect(mark).toEqual({ with: bob, user: bob, read: said });
+    }
+    expect(heard.filter((frame) => frame.includes('"echo"'))).toEqual([]);
+  });
+
+  it('refuses a node that does not record alike', async () => {
+    const other = new ChatCluster(cluster['databaseUrl'], null, { record: null, sessions: 'multiple' });
+    await expect(other.startOne()).rejects.toThrow(/This node records nothing, and others of the cluster do not/);
+  });
+});
+
+/** Holds the next transaction of a node's store up before it is committed. */
+function pauseCommit(node: ChatApp): { begun: Promise<void>; release: () => void } {
+  const { statements } = node.app.get(OfflineMessageService).access;
+  let release = () => undefined as void;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  let begin = () => undefined as void;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
+  const together = statements.together.bind(statements);
+  statements.together = (work) =>
+    together(async () => {
+      const result = await work();
+      statements.together = together;
+      begin();
+      await released;
+      return result;
+    });
+  return { begun, release };
+}
