@@ -40,8 +40,8 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   'offline-messages/message-extras.table.ts': ['HEADER', 'this.statements.dialect.items', 'this.ofSlots'],
   'offline-messages/notice.table.ts': ['this.dialect.items', 'this.fence.sql', 'slotSql'],
   'offline-messages/statements.ts': ['this.dialect.marked(sql)', 'this.dialect.begin'],
-  'offline-messages/record-rows.ts': ['this.items', 'whole', 'this.fence.sql'],
-  'record/expired.table.ts': ['this.bytes', 'address', 'items', 'fence.sql', 'statements.dialect.items'],
+  'offline-messages/record-rows.ts': ['this.items', 'whole', 'forUpdate', 'this.fence.sql'],
+  'record/expired.table.ts': ['this.bytes', 'address', 'items', 'forUpdate', 'fence.sql'],
   'record/record.table.ts': ['this.bytes', 'this.statements.dialect.items'],
   'offline-messages/user-removal.ts': ['HEADER', 'this.ofSlots'],
   'record/record-erasure.ts': [

@@ -6,8 +6,8 @@ const AHEAD_MS = 10_000;
 /**
  * Gives messages their positions in the record: a clock that only goes forward, and never stands behind what it has
  * seen. So a reply lies behind what it replies to, also where another node has given that its position. A position is
- * two times a tick, of which a millisecond has 2,048, and one of the two directions of the conversation: each direction has one home at a time, so no two
- * messages of a conversation have the same position.
+ * two times a tick, of which a millisecond has 2,048, and one of the two directions of the conversation: each direction
+ * has one home at a time, so no two messages of a conversation have the same position.
  */
 export class PositionClock {
   private last = 0;

@@ -21,6 +21,8 @@ export interface Dialect {
   readonly contentBytes: string;
   /** Begins a transaction that may write. */
   readonly begin: string;
+  /** Ends a SELECT that locks its rows in their order; empty where a transaction that may write is alone. */
+  readonly forUpdate: string;
   /** Corrects the types of values that the driver returns. */
   fromDriver<Row>(rows: Row[]): Row[];
   /** The driver blocks the event loop during a statement. */
@@ -46,6 +48,7 @@ const SQLITE: Dialect = {
   // Before 3.43 there is no octet_length.
   contentBytes: 'length(CAST(content AS BLOB))',
   begin: 'BEGIN IMMEDIATE',
+  forUpdate: '',
   fromDriver: asItIs,
   isOnEventLoop: false,
   lockWaitMs: 0,
@@ -98,6 +101,7 @@ const POSTGRES: Dialect = {
   contentBytes: 'octet_length(content)',
   // A process that is stopped within a transaction would hold others up until it is taken over.
   begin: 'BEGIN; SET LOCAL idle_in_transaction_session_timeout = 1000',
+  forUpdate: 'FOR UPDATE',
   fromDriver(rows) {
     for (const row of rows as Record<string, unknown>[]) {
       for (const name of NUMBERS) if (typeof row[name] === 'string') row[name] = Number(row[name]);

@@ -1,7 +1,5 @@
 import type { ChatError } from '../protocol/chat-error.js';
 
-export type { MovedMark } from '../protocol/news.js';
-
 /** Marks that may wait; while the store fails, what is asked for beyond that is forgotten. */
 const MAX_WAITING = 10_000;
 /** Marks of one statement. */

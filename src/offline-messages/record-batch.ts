@@ -1,6 +1,7 @@
 import type { RecordRequest, StoreRequest } from '../delivery/mailbox-store.js';
 import type { Message } from '../protocol/message.js';
-import type { MovedMark, PendingMark } from './pending-marks.js';
+import type { MovedMark } from '../protocol/news.js';
+import type { PendingMark } from './pending-marks.js';
 import { recordKeyText, type RecordRows } from './record-rows.js';
 
 /** The part of a commit that is of the record: messages, those that were relayed before them, and marks. */
@@ -39,7 +40,9 @@ export class RecordBatch {
     const messages = new Set<Message>(this.requests.map(({ message }) => message));
     for (const request of stored) if (needsRecord(request)) messages.add(request.message);
     this.messages = [...messages];
-    if (messages.size > 0) ({ added: this.added, found: this.found } = await this.rows.insert(this.messages));
+    if (messages.size > 0)
+      ({ added: this.added, found: this.found } = await this.rows.insert(this.messages, this.marks));
+    else await this.rows.lock([], this.marks);
     if (this.marks.length > 0) this.moved = await this.rows.move(this.marks);
   }
 

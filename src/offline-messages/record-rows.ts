@@ -1,7 +1,8 @@
 import { conversationOf } from '../protocol/conversation.js';
 import type { Message } from '../protocol/message.js';
 import type { Fence } from './fence.js';
-import type { AskedMark, MovedMark } from './pending-marks.js';
+import type { MovedMark } from '../protocol/news.js';
+import type { AskedMark } from './pending-marks.js';
 import type { Statements } from './statements.js';
 import { Displaced } from './store-fault.js';
 
@@ -45,11 +46,15 @@ export class RecordRows {
 
   /**
    * Inserts messages at their positions, except those that the record has already. Returns how many were inserted, and
-   * where messages stand, by `recordKeyText`: all of them, or none when each was inserted. Rejects, also when another
-   * message has a position already.
+   * where messages stand, by `recordKeyText`: all of them, or none when each was inserted. The marks are those that the
+   * same transaction moves then. Rejects, also when another message has a position already.
    */
-  async insert(messages: readonly Message[]): Promise<{ added: number; found: ReadonlyMap<string, number> }> {
+  async insert(
+    messages: readonly Message[],
+    marks: readonly AskedMark[],
+  ): Promise<{ added: number; found: ReadonlyMap<string, number> }> {
     const numbers = await this.draw(messages);
+    await this.lock(messages, marks);
     const next = (user: string): number => {
       const number = numbers.get(user)! + 1;
       numbers.set(user, number);
@@ -104,6 +109,25 @@ export class RecordRows {
     return new Map(records.map(({ name, lastNumber }) => [name, lastNumber - counts.get(name)!]));
   }
 
+  /**
+   * Locks the members that the transaction changes, in the same order on each home: one that inserts into the
+   * conversation in which another moves a mark, and the other way round, would wait for each other. Without marks
+   * the insert has that order.
+   */
+  async lock(messages: readonly Message[], marks: readonly AskedMark[]): Promise<void> {
+    const { forUpdate } = this.statements.dialect;
+    if (forUpdate === '' || marks.length === 0) return;
+    const members = new Map(marks.map(({ user, peer }) => [memberKey(user, peer), [conversationOf(user, peer), user]]));
+    for (const [key, [conversation, user]] of membersOf(messages)) members.set(key, [conversation, user]);
+    const asked = inOrder(members).map((member, index) => [...member, index]);
+    await this.statements.query(
+      `WITH asked AS (SELECT value->>0 AS name, value->>1 AS member, ${whole(2)} AS place FROM ${this.items})
+       SELECT 1 AS found FROM asked JOIN ${MEMBERS} m ON m.conversation = name AND m."user" = member
+       ORDER BY place ${forUpdate}`,
+      [JSON.stringify(asked)],
+    );
+  }
+
   private async positionsOf(messages: readonly Message[]): Promise<Map<string, number>> {
     const { records } = await this.statements.query<RecordKey>(
       `WITH wanted AS (SELECT value->>0 AS author, value->>1 AS reader, value->>2 AS name FROM ${this.items})
@@ -116,20 +140,13 @@ export class RecordRows {
 
   /** Both sides of each conversation are members of it, and know its newest position. */
   private async join(messages: readonly Message[]): Promise<void> {
-    const members = new Map<string, [conversation: string, user: string, peer: string, newest: number]>();
-    for (const { from, to, extras } of messages) {
-      const conversation = conversationOf(from, to);
-      const newest = Math.max(extras!.position!, members.get(`${conversation}\n${from}`)?.[3] ?? 0);
-      members.set(`${conversation}\n${from}`, [conversation, from, to, newest]);
-      members.set(`${conversation}\n${to}`, [conversation, to, from, newest]);
-    }
+    const members = membersOf(messages);
     if (members.size === 0) return;
-    const inOrder = [...members].sort(([one], [other]) => (one < other ? -1 : 1));
     await this.statements.query(
       `INSERT INTO ${MEMBERS} (conversation, "user", peer, newest)
        SELECT value->>0, value->>1, value->>2, ${whole(3)} FROM ${this.items} WHERE true
        ON CONFLICT (conversation, "user") DO UPDATE SET newest = excluded.newest WHERE excluded.newest > ${MEMBERS}.newest`,
-      [JSON.stringify(inOrder.map(([, member]) => member))],
+      [JSON.stringify(inOrder(members))],
     );
   }
 
@@ -183,6 +200,28 @@ export class RecordRows {
   private get items(): string {
     return this.statements.dialect.items;
   }
+}
+
+type Member = readonly [conversation: string, user: string, peer: string, newest: number];
+
+function memberKey(user: string, peer: string): string {
+  return `${conversationOf(user, peer)}\n${user}`;
+}
+
+/** Returns both sides of the conversations of these messages, with the newest position of each. */
+function membersOf(messages: readonly Message[]): Map<string, Member> {
+  const members = new Map<string, Member>();
+  for (const { from, to, extras } of messages) {
+    const conversation = conversationOf(from, to);
+    const newest = Math.max(extras!.position!, members.get(memberKey(from, to))?.[3] ?? 0);
+    members.set(memberKey(from, to), [conversation, from, to, newest]);
+    members.set(memberKey(to, from), [conversation, to, from, newest]);
+  }
+  return members;
+}
+
+function inOrder<Item>(items: ReadonlyMap<string, Item>): Item[] {
+  return [...items].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, item]) => item);
 }
 
 /** SQL for the item of a row's array at this index, as an integer. */

@@ -1,7 +1,7 @@
 import type { RemovalReason, SpareReason, StoredHeader } from '../delivery/mailbox-store.js';
 import type { Emitter } from '../options/emitter.js';
 import type { Message } from '../protocol/message.js';
-import type { MovedMark } from './pending-marks.js';
+import type { MovedMark } from '../protocol/news.js';
 
 /** One statement that was committed: how many rows it was asked to insert or delete, and how long the disk took. */
 export interface Commit {

@@ -77,11 +77,16 @@ export class ExpiredTable {
       raise(recipient, recipientNumber);
     }
     const { statements, fence } = this.access;
+    const { items, forUpdate } = statements.dialect;
+    const asked = [...numbers].sort(([one], [other]) => (one < other ? -1 : 1)).map((item, index) => [...item, index]);
+    // Whoever draws numbers locks these rows too. An UPDATE alone would lock them in the order in which it finds them.
     await statements.query(
-      `UPDATE ${USERS} SET "keptFrom" = gone.number
-       FROM (SELECT value->>0 AS member, CAST(value->>1 AS bigint) AS number FROM ${statements.dialect.items}) AS gone
+      `WITH asked AS (SELECT value->>0 AS member, CAST(value->>1 AS bigint) AS number, CAST(value->>2 AS bigint) AS place
+         FROM ${items}),
+       gone AS (SELECT member, number FROM asked JOIN ${USERS} ON name = member ORDER BY place ${forUpdate})
+       UPDATE ${USERS} SET "keptFrom" = gone.number FROM gone
        WHERE name = gone.member AND gone.number > "keptFrom" AND ${fence.sql}`,
-      [JSON.stringify([...numbers].sort(([one], [other]) => (one < other ? -1 : 1))), fence.value],
+      [JSON.stringify(asked), fence.value],
     );
   }
 

@@ -5,7 +5,8 @@ import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { Emitter } from '../options/emitter.js';
 import { errors } from '../protocol/chat-error.js';
 import { conversationOf } from '../protocol/conversation.js';
-import type { Conversation, HistoryPage, HistoryPlace, MovedMark, RecordedMessage, SyncPage } from './record.js';
+import type { MovedMark } from '../protocol/news.js';
+import type { Conversation, HistoryPage, HistoryPlace, RecordedMessage, SyncPage } from './record.js';
 import { RecordSweep } from './record-sweep.js';
 import { RecordTable } from './record.table.js';
 

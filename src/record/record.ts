@@ -1,7 +1,5 @@
 import type { Message } from '../protocol/message.js';
 
-export type { MovedMark } from '../protocol/news.js';
-
 /** A message in the record. Its order in a conversation is that of `position`, which is a whole number below 2^53. */
 export interface RecordedMessage extends Pick<Message, 'id' | 'from' | 'to' | 'content' | 'sentAt'> {
   readonly position: number;

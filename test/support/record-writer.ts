@@ -28,7 +28,7 @@ export class RecordWriter {
         extras: { position, meta: `{"n":"${content}"}` },
       };
     });
-    await this.rows.together(() => this.rows.insert(made));
+    await this.rows.together(() => this.rows.insert(made, []));
     return made.map(({ extras }) => extras.position);
   }
 }

@@ -1,5 +1,9 @@
 import { jest } from '@jest/globals';
 import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
+import type { AskedMark } from '../../../src/offline-messages/pending-marks.js';
+import { RecordRows } from '../../../src/offline-messages/record-rows.js';
+import type { StoreAccess } from '../../../src/offline-messages/store-access.js';
+import type { Message } from '../../../src/protocol/message.js';
 import { positionOf, positionText } from '../../../src/protocol/position.js';
 import { RecordService } from '../../../src/record/record.service.js';
 import type { ChatApp } from '../../support/chat-app.js';
@@ -93,6 +97,26 @@ describe('a record of two nodes', () => {
     expect(new Set(items.map(({ id }) => id))).toEqual(new Set(synced));
   });
 
+  it('lets no two homes wait for each other, each with a mark in a conversation that the other writes to', async () => {
+    const [one, two] = nodes();
+    const [first, second] = [await pair('lock-1'), await pair('lock-2')];
+    const said = [
+      await say(first.annsClient, first.bob, 'm1', first.bobsClient),
+      await say(second.annsClient, second.bob, 'm1', second.bobsClient),
+    ] as const;
+    await commitBoth(
+      [one, messageOf(first, said[0]), readOf(second, said[1])],
+      [two, messageOf(second, said[1]), readOf(first, said[0])],
+    );
+    for (const { ann, bob } of [first, second]) {
+      const { items } = await recordAt(one).history(ann, { with: bob, ...FIRST });
+      expect(items.map(({ id }) => id)).toEqual(['m1', 'm2']);
+      expect((await recordAt(two).conversations(ann, FIRST)).items).toMatchObject([
+        { peer: { read: expect.any(Number) } },
+      ]);
+    }
+  });
+
   it('gives the marks of both sides to whichever node is asked', async () => {
     const { ann, bob, annsClient, bobsClient } = await pair('marks');
     const [one, two] = nodes();
@@ -149,4 +173,54 @@ function pauseCommit(node: ChatApp): { begun: Promise<void>; release: () => void
       return result;
     });
   return { begun, release };
+}
+
+type Pair = Awaited<ReturnType<typeof pair>>;
+type Commit = readonly [node: ChatApp, message: Message, mark: AskedMark];
+
+const messageOf = ({ ann, bob }: Pair, after: number): Message => ({
+  id: 'm2',
+  from: ann,
+  to: bob,
+  content: 'x',
+  sentAt: 1,
+  extras: { position: after + 2 },
+});
+
+const readOf = ({ ann, bob }: Pair, upTo: number): AskedMark => ({ user: bob, peer: ann, delivered: null, read: upTo });
+
+/** Commits a message and a mark at each of two nodes; the first moves its mark when the other has begun to write. */
+async function commitBoth(first: Commit, second: Commit): Promise<void> {
+  let begin = () => undefined as void;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
+  let hasWritten = false;
+  await Promise.all([
+    commit(first, async (statements) => {
+      begin();
+      for (let waiting = 0; !hasWritten && waiting === 0;) {
+        const { records } = await statements.query<{ count: number }>(
+          'SELECT COUNT(*) AS count FROM pg_locks WHERE NOT granted',
+          [],
+        );
+        waiting = records[0]!.count;
+      }
+    }),
+    begun.then(() => commit(second, () => void (hasWritten = true))),
+  ]);
+}
+
+function commit(
+  [node, message, mark]: Commit,
+  onWritten: (statements: StoreAccess['statements']) => Promise<void> | void,
+): Promise<unknown> {
+  const { access } = node.app.get(OfflineMessageService);
+  const { statements, fence } = access;
+  const rows = new RecordRows(statements, fence);
+  return access.inTurn(() =>
+    rows.together(async () => {
+      await rows.insert([message], [mark]);
+      await onWritten(statements);
+      expect(await rows.move([mark])).toHaveLength(1);
+    }),
+  );
 }
