@@ -87,7 +87,8 @@ export class FakeSocket {
   }
 }
 
-const SENT_AT = '2026-11-26T12:00:00.000Z';
+/** When everything was sent. Tests on fake timers begin at this time, so that nothing in them gets old with the tests. */
+export const SENT_AT = '2026-11-26T12:00:00.000Z';
 
 /** A server that accepts every connection. It says only what the test makes it say, unless it answers by itself. */
 export class FakeServer {

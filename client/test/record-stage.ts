@@ -1,9 +1,7 @@
 import type { WireConversation, WireMessage, WireRecorded } from '../../src/protocol/wire.js';
 import { createClient, type RecordClientOptions } from '../src/record/index.js';
-import { FakeServer, type FakeSocket } from './fake-server.js';
+import { FakeServer, SENT_AT, type FakeSocket } from './fake-server.js';
 import { settle } from './stage.js';
-
-const SENT_AT = '2026-11-26T12:00:00.000Z';
 
 /** Position number n, as text. */
 export const at = (n: number): string => String(n).padStart(4, '0');

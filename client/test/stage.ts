@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import type { ClientOptions, ReceivedMessage, ReceiptEvent, StateChange } from '../src/api.js';
 import { createClient } from '../src/index.js';
-import { FakeServer } from './fake-server.js';
+import { FakeServer, SENT_AT } from './fake-server.js';
 
 /** A client of a fake server, on fake timers, with what it told. */
 export function stage(options: Partial<ClientOptions> = {}) {
@@ -35,10 +35,13 @@ export function stage(options: Partial<ClientOptions> = {}) {
   };
 }
 
-/** In this file time passes only when a test lets it, and no server can be asked by HTTP. */
+/**
+ * In this file time passes only when a test lets it, and no server can be asked by HTTP. Each test begins when the
+ * messages of the fake server were sent: by the real date, they would be older than any record keeps them one day.
+ */
 export function onFakeTime(): void {
   beforeEach(() => {
-    jest.useFakeTimers();
+    jest.useFakeTimers({ now: Date.parse(SENT_AT) });
     jest.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('fetch failed'));
   });
   afterEach(() => {
