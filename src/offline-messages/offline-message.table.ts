@@ -187,7 +187,8 @@ export class OfflineMessageTable {
   /** Returns the rows that were stored before that time, oldest first. */
   async storedBefore(ms: number, limit: number): Promise<StoredHeader[]> {
     const { records } = await this.query<StoredHeader>(
-      `SELECT ${HEADER} FROM ${TABLE} WHERE "storedAt" < ?${this.ofSlots} ORDER BY "storedAt" LIMIT ?`,
+      `SELECT ${HEADER} FROM ${TABLE}
+       WHERE ${IS_MESSAGE} AND "storedAt" < ?${this.ofSlots} ORDER BY "storedAt" LIMIT ?`,
       [ms, ...parametersOf(this.slots), limit],
     );
     return records;

@@ -301,6 +301,7 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       expect(await table.summary()).toMatchObject({ count: 0, bytes: 0 });
       expect(await table.mailboxParts({ user: '', position: BIG }, 9)).toEqual([]);
       expect(await table.users('', 9)).toEqual({ count: 0, user: null });
+      expect(await table.storedBefore(BIG, 9)).toEqual([]); // It would be counted as a message that has expired.
       await table.removeProbeRow();
       expect(await store.query('SELECT id FROM holdfast_offline_message')).toEqual([]);
     });
