@@ -35,7 +35,7 @@ export class PendingDeletes {
 
   /** `remove` deletes rows in one commit; `makeRoom` is called before it, and again when the disk was full. */
   constructor(
-    private readonly remove: (rows: readonly StoredHeader[]) => Promise<unknown>,
+    private readonly remove: (rows: readonly StoredHeader[]) => Promise<void>,
     private readonly makeRoom: (hasFailed: boolean) => Promise<void>,
   ) {}
 
@@ -57,7 +57,7 @@ export class PendingDeletes {
 
   /**
    * Deletes the first rows in one commit, and calls back for each. A row that is missing was deleted by a commit whose
-   * result was lost: nobody else deletes rows.
+   * result was lost, or by a server that had the store meanwhile.
    */
   async commit(onRemoved: (row: StoredHeader, reason: RemovalReason) => void): Promise<void> {
     if (this.waiting.size === 0) return;

@@ -37,6 +37,8 @@ export class StoreWriter {
   recordedUpTo = 0;
   private readonly logger = new Logger('OfflineMessages');
   private roomListeners: (() => void)[] = [];
+  /** Rows were missing that were to be deleted, so the counters may have counted out what they did not count. */
+  private isMiscounted = false;
 
   constructor(
     private readonly handle: StoreHandle,
@@ -46,13 +48,16 @@ export class StoreWriter {
     private readonly clock: Clock,
   ) {
     this.deletes = new PendingDeletes(
-      (rows) => this.timed('delete', rows.length, () => handle.removeOwned(rows)),
+      async (rows) => {
+        const removed = await this.timed('delete', rows.length, () => handle.removeOwned(rows));
+        this.isMiscounted ||= removed < rows.length;
+      },
       (hasFailed) => handle.database.makeRoomForRemovals(hasFailed),
     );
   }
 
   get hasWork(): boolean {
-    return this.hasInserts || this.deletes.size > 0;
+    return this.hasInserts || this.deletes.size > 0 || this.isMiscounted;
   }
 
   private get hasInserts(): boolean {
@@ -120,7 +125,7 @@ export class StoreWriter {
 
   /** Runs one round of commits; returns the fault of the first that failed, null when none did. */
   async write(): Promise<Fault | null> {
-    const broken = await this.attempt(() => this.handle.recover((byServer) => this.renew(byServer)));
+    const broken = await this.attempt(() => this.recover());
     if (broken) return broken;
     const stores = await this.attempt(() => this.commitStores());
     if (stores === 'locked' || stores === 'displaced' || stores === 'fenced') return stores;
@@ -166,6 +171,15 @@ export class StoreWriter {
       this.health.countFailure(cause);
       return this.judge(cause);
     }
+  }
+
+  private async recover(): Promise<void> {
+    await this.handle.recover((byServer) => this.renew(byServer));
+    if (!this.isMiscounted) return;
+    const { count, bytes } = await this.handle.table.summary();
+    this.counters.recounted(count, bytes);
+    this.usage.invalidateAll();
+    this.isMiscounted = false;
   }
 
   /**

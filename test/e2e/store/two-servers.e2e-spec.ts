@@ -163,6 +163,27 @@ describe.each(DATABASE_KINDS)('two servers on one store, on %s', (_name, makeKin
     await first.untilTotals({ pending: 0, inFlight: 0, confirmed: 8 });
   });
 
+  it('count right again, also when the second has delivered what the first has in flight', async () => {
+    const first = await start();
+    const alice = await Sender.connect(first, 'alice');
+    const ids = alice.send('carol', 3);
+    await alice.untilAnswered();
+    const carol = await first.connectJson('carol');
+    for (const id of ids) expect((await carol.until('message')).data.id).toBe(id);
+    await loseLock(outside);
+    const second = await start();
+    expect(await fetch(second, 'carol', 3)).toEqual(ids);
+    await stop(second);
+    alice.send('dave', 2);
+    await alice.untilAnswered();
+    carol.sendJson('ack', { seq: 3 });
+    await first.untilTotals({ confirmed: 3 });
+    const store = first.app.get(OfflineMessageService);
+    await store.flush();
+    expect([first.delivery.totals.pending, store.storedBytes]).toEqual([2, 2 * (7 + 256)]);
+    first.expectBalanced();
+  });
+
   it('are found out without a sender, by looking once a second', async () => {
     const clock = new ManualClock();
     const first = await start({ clock });
