@@ -42,6 +42,8 @@ export class Ownership implements StoreOwnership {
   readonly fence: Fence = { sql: `(SELECT owner FROM ${TABLE} WHERE id = 1) = ?`, value: this.token, probe: 0 };
   /** The highest reserved position; null until this process has taken the store. */
   private reserved: number | null = null;
+  /** Another server was the owner, and nobody has been told so yet. */
+  private wasAnothers = false;
 
   constructor(private readonly statements: Statements) {}
 
@@ -51,10 +53,16 @@ export class Ownership implements StoreOwnership {
    */
   async take(): Promise<boolean> {
     const found = await this.read();
-    if (this.reserved !== null && found?.owner === this.token) return false;
-    const isReturn = this.reserved !== null;
-    await this.write(Math.max(this.reserved ?? 0, found?.lastPosition ?? 0));
-    return isReturn;
+    const lastPosition = Math.max(this.reserved ?? 0, found?.lastPosition ?? 0);
+    if (this.reserved === null || found?.owner !== this.token) {
+      // Noted before the write, which may be carried out although its result is lost.
+      this.wasAnothers = this.reserved !== null;
+      await this.write(lastPosition);
+    }
+    this.reserved = lastPosition;
+    const { wasAnothers } = this;
+    this.wasAnothers = false;
+    return wasAnothers;
   }
 
   async raise(atLeast: number): Promise<number> {
@@ -100,7 +108,6 @@ export class Ownership implements StoreOwnership {
        ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, "lastPosition" = excluded."lastPosition"`,
       [this.token, lastPosition],
     );
-    this.reserved = lastPosition;
   }
 
   private async read(): Promise<{ owner: string; lastPosition: number; sweepAfter: number } | undefined> {

@@ -47,6 +47,22 @@ describe('the store', () => {
       await world.close();
     }
     expect(failures).toBeGreaterThan(20);
+  }, 300_000);
+
+  it('knows that another server has stored, also when the result of taking the store back was lost', async () => {
+    const world = await RelayWorld.open(join(folder, 'lost.sqlite'), { ackWindow: 4 });
+    const sendBeforeFault = async (to: string) => {
+      world.breakDisk('late');
+      world.send('ann', to, 1, 1);
+      await world.flush();
+    };
+    await sendBeforeFault('ann');
+    world.repairDisk();
+    await world.visit('ann', 1);
+    await sendBeforeFault('bob');
+    await world.finish(); // It checks that the counters say what is in the file.
+    await world.checkFinally();
+    await world.close();
   });
 
   it('counts what is in the file when servers take it from each other with deletes under way', async () => {
