@@ -212,7 +212,11 @@ export class BusLinks implements Links {
       peer.link = null;
     }
     if (reason !== null) {
-      this.rareLog.warn(`link ${link.peer}`, `The link to node ${link.peer} over ${this.bus.title} broke: ${reason}`);
+      const what = `The link to node ${link.peer} over ${this.bus.title} broke: ${reason}.`;
+      this.rareLog.warn(
+        `link ${link.peer}`,
+        `${what} Messages without an answer wait for the next one, for up to 10 s.`,
+      );
     }
     this.broken.emit(link);
   }

@@ -6,6 +6,7 @@ import { faultOf } from '../offline-messages/store-fault.js';
 import { within, type Clock } from '../options/clock.js';
 import { Emitter } from '../options/emitter.js';
 import { RareLog } from '../options/rare-log.js';
+import { failedRound, reasonOf } from './failures.js';
 import { Hearing } from './hearing.js';
 import { Holdings, NO_OWNERS } from './holdings.js';
 import { Islands } from './islands.js';
@@ -131,13 +132,12 @@ export class NodeMembership implements Membership {
       // Without the change, the others take over as from any node that has stopped.
       await table
         .change(this.timings.slotsAtOnce, () => table.remove(this.self))
-        .catch((error: unknown) => this.logger.warn(`The node can't say that it stops: ${String(error)}`));
+        .catch((error: unknown) => this.logger.warn(`The others are not told of the stop: ${reasonOf(error)}.`));
     }
     this.holdings.clear();
     this.settleWaiters();
-    await within(this.clock, CLOSE_MS, this.session.close(), () => new Error('no answer')).catch((error: unknown) =>
-      this.logger.debug(`The session of the node can't be ended: ${String(error)}`),
-    );
+    const closed = within(this.clock, CLOSE_MS, this.session.close(), () => new Error('no answer'));
+    await closed.catch((error: unknown) => this.logger.debug(`The node's session can't be ended: ${String(error)}`));
   }
 
   private get isMember(): boolean {
@@ -165,7 +165,7 @@ export class NodeMembership implements Membership {
       return this.timings.beatMs;
     } catch (error) {
       if (!['locked', 'refused'].includes(faultOf(error))) this.session.drop(); // A lock of somebody else is no fault.
-      if (this.state !== 'closed') this.rareLog.warn('round', `The node can't reach its cluster: ${String(error)}`);
+      if (this.state !== 'closed') this.rareLog.warn(faultOf(error), failedRound(error, this.self, this.isMember));
       const isRefused = this.state === 'fenced' && error instanceof StoreError;
       return isRefused ? (this.refusedMs = Math.min(2 * this.refusedMs, REFUSED_MS)) : RETRY_MS;
     }

@@ -3,7 +3,8 @@ import type { DataSourceOptions } from 'typeorm';
 import { NodeSession, type SessionName } from '../database/node-session.js';
 import type { Clock } from '../options/clock.js';
 import type { Settled } from './bus.js';
-import { SessionBus, type BusSession, type SessionListener } from './session-bus.js';
+import { reasonOf } from './failures.js';
+import { SENT_AGAIN, SessionBus, type BusSession, type SessionListener } from './session-bus.js';
 
 /** A notification carries less than 8,000 bytes of text: this many in base64. */
 const MAX_PACKET_BYTES = 5_997;
@@ -49,6 +50,14 @@ export class PostgresBus extends SessionBus {
   }
 
   protected async open(node: number, listener: SessionListener): Promise<BusSession> {
+    try {
+      return await this.openSession(node, listener);
+    } catch (cause) {
+      throw new Error(reasonOf(cause), { cause });
+    }
+  }
+
+  private async openSession(node: number, listener: SessionListener): Promise<BusSession> {
     const session = await NodeSession.open(
       this.options,
       'bus',
@@ -91,7 +100,8 @@ export class PostgresBus extends SessionBus {
       return row!.usage;
     } catch (error) {
       for (const { settled } of packets) settled(false);
-      if (this.isListening) this.rareLog.warn('refused', `Postgres took no packet: ${(error as Error).message}`);
+      if (this.isListening)
+        this.rareLog.warn('refused', `Postgres took no packet of this node: ${reasonOf(error)}. ${SENT_AGAIN}`);
       return 0;
     }
   }

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type * as IoRedis from 'ioredis';
 import type { Clock } from '../options/clock.js';
 import type { Settled } from './bus.js';
-import { SessionBus, type BusSession, type SessionListener } from './session-bus.js';
+import { SENT_AGAIN, SessionBus, type BusSession, type SessionListener } from './session-bus.js';
 
 /** It is loaded only when there is a Redis bus, so that nobody else has to install it. */
 const CLIENT: string = 'ioredis';
@@ -78,7 +78,8 @@ export class RedisBus extends SessionBus {
   private publishOn(publisher: IoRedis.Redis, node: number, packet: Buffer, settled: Settled): Promise<unknown> {
     // The callback gets an error when the connection ends first, and when the user may not publish there.
     return publisher.publish(this.channelOf(node), packet, (error) => {
-      if (error && this.isListening) this.rareLog.warn('refused', `${this.title} took no packet: ${error.message}`);
+      if (error && this.isListening)
+        this.rareLog.warn('refused', `${this.title} took no packet of this node: ${error.message}. ${SENT_AGAIN}`);
       settled(!error);
     });
   }

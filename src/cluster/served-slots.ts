@@ -5,6 +5,7 @@ import type { Unsettled } from '../delivery/release.js';
 import type { Clock } from '../options/clock.js';
 import { Emitter } from '../options/emitter.js';
 import { RareLog } from '../options/rare-log.js';
+import { reasonOf } from './failures.js';
 import type { Membership } from './membership.js';
 import { slotOf, SLOTS } from '../offline-messages/slot.js';
 
@@ -12,6 +13,8 @@ import { slotOf, SLOTS } from '../offline-messages/slot.js';
 const RETRY_MS = 250;
 /** How often the rest of the block of positions is looked at, in milliseconds. */
 const LOOK_MS = 10_000;
+/** What becomes of messages while a slot belongs to nobody who serves it. */
+const WAITS = 'Messages to their users wait, for up to 10 s.';
 const NO_BLOCK: PositionBlock = { above: 0, upTo: 0 };
 
 /**
@@ -147,7 +150,9 @@ export class ServedSlots {
       const block = await this.store.draw();
       if (states === this.states) this.takeBlock(block);
     };
-    void this.insist(states, draw, 'given positions').then((isDone) => isDone && (this.drawsFor = null));
+    void this.insist(states, draw, 'given positions', 'Messages go on with the positions that are left.').then(
+      (isDone) => isDone && (this.drawsFor = null),
+    );
   }
 
   /** Groups of slots may be taken over at the same time. The highest block is above what any owner has given. */
@@ -169,14 +174,22 @@ export class ServedSlots {
   }
 
   /** Tries a step until it succeeds; returns false when the node was fenced meanwhile. It never rejects. */
-  private async insist(states: SlotState[], step: () => Promise<void>, what: string): Promise<boolean> {
+  private async insist(
+    states: SlotState[],
+    step: () => Promise<void>,
+    what: string,
+    meanwhile = WAITS,
+  ): Promise<boolean> {
     while (states === this.states) {
       try {
         await step();
         return states === this.states;
       } catch (error) {
         if (states !== this.states) return false;
-        this.rareLog.warn(what, `slots could not be ${what} yet: ${String(error)}`);
+        this.rareLog.warn(
+          what,
+          `This node tries again, as slots could not be ${what} yet: ${reasonOf(error)}. ${meanwhile}`,
+        );
         await new Promise<void>((resolve) => this.clock.after(RETRY_MS, resolve));
       }
     }

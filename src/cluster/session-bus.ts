@@ -10,6 +10,9 @@ const RETRY_MS = 500;
 /** Longest wait for a session, and at the end for what is still to be sent, in milliseconds. */
 const PATIENCE_MS = 3_000;
 
+/** What follows when a packet is dropped. */
+export const SENT_AGAIN = 'Its links open anew, and messages without an answer are sent again.';
+
 /** What a session tells. */
 export interface SessionListener {
   onPacket(packet: Buffer): void;
@@ -129,7 +132,10 @@ export abstract class SessionBus implements Bus {
     this.end();
     if (isClosed) return;
     this.state = 'connecting';
-    this.rareLog.warn('lost', `Nodes can't talk over ${this.title}: ${reason}. What they have for each other waits.`);
+    this.rareLog.warn(
+      'lost',
+      `Nodes can't talk over ${this.title}: ${reason}. Messages to other nodes wait, for up to 10 s, and this one goes on trying.`,
+    );
     this.cancelRetry = this.clock.after(RETRY_MS, () => this.connect(attempt.node));
   }
 

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { reasonOf } from './failures.js';
 import type { Lease } from './lease.js';
 import type { Peers } from './membership.js';
 import type { NodeTable, OtherBeat, Snapshot } from './node.table.js';
@@ -60,7 +61,9 @@ export class Takeover {
     this.asked.delete(node);
     this.logger.warn(`Node ${node} has stopped; its slots belong to other nodes now.`);
     await table.endSessions(node).catch((error: unknown) => {
-      this.logger.warn(`The sessions that node ${node} has left can't be ended: ${String(error)}`);
+      this.logger.warn(
+        `The sessions that node ${node} has left can't be ended, and change nothing any more: ${reasonOf(error)}.`,
+      );
     });
     return after;
   }

@@ -238,6 +238,23 @@ describe('a node that was taken over and may not come back', () => {
   });
 });
 
+describe('a node that has to wait for a lock', () => {
+  it('says so in its own words, and goes on when it has it', async () => {
+    const [one] = await startAll(2);
+    const lines = catchLogLines();
+    const lock = '(1075691941, (SELECT CAST(oid AS integer) FROM pg_namespace WHERE nspname = current_schema()))';
+    await time.query(`SELECT pg_advisory_lock${lock}`);
+    const left = one!.membership.leave();
+    await world.until(() => lines.length > 0);
+    await time.query(`SELECT pg_advisory_unlock${lock}`);
+    await world.during(left);
+    expect(lines[0]).toMatch(
+      /^warn Membership: Node \d+ can't change the list of nodes yet: another session holds a lock that it needs \(.*lock timeout\)\. It keeps its slots and tries again\.$/,
+    );
+    expect(one!.fencings).toBe(0);
+  });
+});
+
 describe('a lost session', () => {
   it('is renewed by a node, which stays what it was', async () => {
     const [one, two] = await startAll(2);
