@@ -142,6 +142,8 @@ export class LinkedEdge {
     const receiver = new RemoteReceiver(this.link, n, user, id, rank, (ended) => this.receivers.delete(ended));
     this.receivers.set(n, receiver);
     this.home.attach(receiver, firstSeq);
+    // What it was told has filled the link, which broke before the home knew of it.
+    if (!this.link.isOpen) this.detach(receiver);
   }
 
   private detach(receiver: RemoteReceiver | undefined): void {
