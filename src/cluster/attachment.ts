@@ -32,9 +32,10 @@ export class Attachment implements Receiver {
   /** Null while no home reads for it. */
   attachedTo: AttachedTo | null = null;
   private progress: Progress = 'opening';
-  /** The last message that was written to the client, and the last that it has confirmed. */
+  /** The last message that was written to the client. */
   private lastSeq = 0;
-  private confirmedSeq = 0;
+  /** The last message that the client has confirmed. */
+  confirmedSeq = 0;
   /** How many messages earlier homes have written. */
   private writtenBefore = 0;
   private broadcasts: Broadcast[] = [];

@@ -74,6 +74,28 @@ describe('a connection', () => {
     expect(got).toEqual(['close 1013']);
   });
 
+  it('has its home told of the last of many acks that came in one piece, before it leaves', async () => {
+    const { route, attachments, connection } = open();
+    const link = (route.place = new FakeLink(2));
+    attachments.pump();
+    for (let seq = 1; seq <= 18; seq += 1) attachments.onFrame(['message', 1, seq, true, true, message]);
+    link.take();
+    for (let seq = 1; seq <= 16; seq += 1) expect(attachments.confirm(connection, seq)).toBe(1);
+    expect(link.take()).toEqual([]);
+    await Promise.resolve();
+    expect(link.take()).toEqual([['confirm', 1, 16]]);
+    attachments.confirm(connection, 17);
+    await Promise.resolve();
+    attachments.confirm(connection, 18);
+    attachments.remove(connection);
+    await Promise.resolve();
+    expect(link.take()).toEqual([
+      ['confirm', 1, 17],
+      ['confirm', 1, 18],
+      ['detach', 1],
+    ]);
+  });
+
   it('gets nothing of a home that it has left', () => {
     const { got, route, attachments } = open();
     const link = (route.place = new FakeLink(2));

@@ -21,6 +21,8 @@ export class Attachments {
   /** Those that are attached over a link, by number. What comes under another number is too late. */
   private readonly byNumber = new Map<number, Attachment>();
   private readonly unattached = new Set<Attachment>();
+  /** Those whose clients have confirmed something that their homes are yet to be told. */
+  private readonly confirmed = new Set<Attachment>();
   private lastNumber = 0;
 
   constructor(
@@ -49,6 +51,7 @@ export class Attachments {
     if (!attachment) return;
     this.byConnection.delete(connection);
     this.unattached.delete(attachment);
+    if (this.confirmed.delete(attachment)) tellConfirmed(attachment);
     const { attachedTo } = attachment;
     attachment.attachedTo = null;
     if (attachedTo === 'here') this.home.detach(attachment);
@@ -65,8 +68,17 @@ export class Attachments {
     if (!confirmed || !attachment) return confirmed;
     const { attachedTo } = attachment;
     if (attachedTo === 'here') this.home.confirm(attachment, seq);
-    else attachedTo?.link.send(['confirm', attachedTo.n, seq]);
+    else if (attachedTo) this.tellConfirmedSoon(attachment);
     return confirmed;
+  }
+
+  /** Of the acks that came in one piece only the last goes to the home: it confirms what the others have. */
+  private tellConfirmedSoon(attachment: Attachment): void {
+    if (this.confirmed.add(attachment).size > 1) return;
+    queueMicrotask(() => {
+      for (const each of this.confirmed) tellConfirmed(each);
+      this.confirmed.clear();
+    });
   }
 
   inFlight(connection: Connection): number {
@@ -155,4 +167,9 @@ export class Attachments {
     const firstSeq = attachment.attach({ link: place, n });
     place.send(['attach', n, attachment.user, attachment.id, attachment.rank, firstSeq]);
   }
+}
+
+/** What was written before it was attached there is not in flight at its home, and confirming it again changes nothing. */
+function tellConfirmed({ attachedTo, confirmedSeq }: Attachment): void {
+  if (attachedTo && attachedTo !== 'here') attachedTo.link.send(['confirm', attachedTo.n, confirmedSeq]);
 }
