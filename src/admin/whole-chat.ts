@@ -58,6 +58,10 @@ const SEEN: Call<string, { connections: number; lastSeenAt: number | null }> = {
 const DISCONNECT: Call<{ user: string; reason: string }, number> = { name: 'disconnect' };
 const PURGE: Call<PurgeRequest, number> = { name: 'purge' };
 
+/** For the developer of the application. */
+const NOT_JSON =
+  'authenticate returned what JSON cannot say (a BigInt or a cycle), so ChatService.connections of another node shows null as the principal; return something else in its place.';
+
 /**
  * What operators and the application ask of the whole chat, on whichever node they ask. While a node does not answer,
  * what would be half the truth is refused with STORE_UNAVAILABLE.
@@ -66,6 +70,9 @@ const PURGE: Call<PurgeRequest, number> = { name: 'purge' };
 export class WholeChat {
   /** A user was erased. Emitted on the node that was the user's home. */
   readonly erased = new Emitter<ErasedUser>(new Logger('Erasures'), 'erased');
+  private readonly logger = new Logger('ChatService');
+  /** `not JSON`: the application was told. */
+  private principals: 'unchecked' | 'not JSON' = 'unchecked';
 
   constructor(
     @Inject(Nodes) private readonly nodes: Nodes,
@@ -83,7 +90,7 @@ export class WholeChat {
     nodes.handle(CLOSE, (id) => this.closeHere(id));
     nodes.handle(INFOS, (user, isHere) => {
       const infos = connections.openOf(user).map((connection) => connection.info());
-      return isHere ? infos : infos.map(toJson);
+      return isHere ? infos : infos.map((info) => this.toJson(info));
     });
     nodes.handle(OPEN, (user) => connections.openOf(user).length);
     nodes.handle(SEEN, async (user) => ({
@@ -194,6 +201,17 @@ export class WholeChat {
     return connection !== undefined;
   }
 
+  /** The application's principal may be anything; another node gets as much of it as JSON can say. */
+  private toJson(info: ConnectionInfo): ConnectionInfo {
+    try {
+      return JSON.parse(JSON.stringify(info)) as ConnectionInfo;
+    } catch (error) {
+      if (this.principals === 'unchecked') this.logger.error(`${NOT_JSON} (${String(error)})`);
+      this.principals = 'not JSON';
+      return { ...info, principal: null };
+    }
+  }
+
   private seen(connection: Connection): SeenConnection {
     const { id, user, protocol, remoteAddress, connectedAt, lastSeenAt, sent, received, bufferedBytes } = connection;
     const inFlight = this.delivery.inFlight(connection);
@@ -222,15 +240,6 @@ function complete<Result>({ results, missing }: Answers<Result>): readonly Resul
 function none<Result>(answers: Answers<unknown>, result: Result): Result {
   complete(answers);
   return result;
-}
-
-/** The application's principal may be anything; another node gets as much of it as JSON can say. */
-function toJson(info: ConnectionInfo): ConnectionInfo {
-  try {
-    return JSON.parse(JSON.stringify(info)) as ConnectionInfo;
-  } catch {
-    return { ...info, principal: null }; // It has a cycle or a BigInt in it.
-  }
 }
 
 function sum(numbers: readonly number[]): number {

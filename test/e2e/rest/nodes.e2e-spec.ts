@@ -1,6 +1,8 @@
+import { jest } from '@jest/globals';
 import { ChatService } from '../../../src/chat/chat.service.js';
 import type { TestOptions } from '../../support/chat-app.js';
 import { JoinedApps } from '../../support/joined-apps.js';
+import { catchLogLines } from '../../support/log-lines.js';
 import { Refused, TestClient } from '../../support/test-client.js';
 
 let joined: JoinedApps;
@@ -71,6 +73,7 @@ describe('any node of a cluster', () => {
       return { user, tenant: 'acme', ...(user === 'odd' && { session: 1n }) };
     };
     const { one, three } = await start({ authenticate, insecure: true });
+    const lines = catchLogLines();
     await one.connect('bob');
     await one.connect('odd');
     const chat = three.app.get(ChatService, { strict: false });
@@ -78,6 +81,11 @@ describe('any node of a cluster', () => {
     expect(await chat.isOnline('alice')).toBe(false);
     expect(await chat.connections('bob')).toMatchObject([{ user: 'bob', principal: { user: 'bob', tenant: 'acme' } }]);
     expect(await chat.connections('odd')).toMatchObject([{ user: 'odd', principal: null }]);
+    expect(await chat.connections('odd')).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('JSON cannot say'))).toEqual([
+      expect.stringMatching(/^error ChatService: authenticate returned .* null as the principal; .*BigInt/),
+    ]);
+    jest.restoreAllMocks();
     const chatThere = one.app.get(ChatService, { strict: false });
     expect(await chatThere.connections('odd')).toMatchObject([{ principal: { session: 1n } }]);
     expect(await chat.disconnect('bob')).toBe(1);
@@ -143,6 +151,27 @@ describe('a ticket', () => {
     // A ticket of a node that is not there, and one that names the node itself.
     for (const wrong of [`9.${'x'.repeat(43)}`, `2.${'x'.repeat(43)}`, '1.x'])
       await expect(open(two.port, wrong)).rejects.toMatchObject({ status: 401 });
+  });
+});
+
+describe('a principal that JSON cannot say', () => {
+  it('gets no ticket, as another node could not be told of it, and the log says why', async () => {
+    const round: Record<string, unknown> = {};
+    round['self'] = round;
+    const authenticate = () => ({ user: 'bob', round });
+    const { one, two } = await start({ authenticate }, 2);
+    const lines = catchLogLines();
+    expect(await one.rest('POST', '/chat/tickets', {}, 'session')).toMatchObject({ status: 503 });
+    expect(lines.filter((line) => line.startsWith('error'))).toEqual([
+      expect.stringMatching(
+        /^error Authentication: authenticate returned what JSON cannot say .* no ticket was issued/,
+      ),
+    ]);
+    jest.restoreAllMocks();
+    // It may connect, write and be written to all the same.
+    const bob = await two.connectJson('bob');
+    bob.sendJson('send', { id: 'm1', to: 'bob', content: 'to myself' });
+    expect((await bob.until('message')).data).toMatchObject({ content: 'to myself' });
   });
 });
 
