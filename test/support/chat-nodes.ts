@@ -15,6 +15,9 @@ import { busOf, databaseOf, NODES, SEED } from './test-nodes.js';
 
 const random = new Random(SEED);
 
+/** A line of the metrics: its name with labels, and its value. */
+const SAMPLE = /^([^#\n].*) (\S+)$/gm;
+
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
 /**
@@ -121,6 +124,16 @@ export class ChatNodes extends ChatApp {
       begun: Promise.race(blocks.map(({ begun }) => begun)),
       release: () => blocks.forEach((block) => block.release()),
     };
+  }
+
+  /** The samples of all nodes, added up. */
+  override async scrape(): Promise<Response> {
+    const texts = await Promise.all(this.nodes.map(async (node) => (await node.scrape()).text()));
+    const sums = new Map<string, number>();
+    for (const [, name, value] of texts.flatMap((text) => [...text.matchAll(SAMPLE)])) {
+      sums.set(name!, (sums.get(name!) ?? 0) + Number(value));
+    }
+    return new Response([...sums].map(([name, value]) => `${name} ${value}\n`).join(''));
   }
 
   override storedEver(): number {

@@ -10,12 +10,25 @@ const BUS = process.env['CHAT_TEST_BUS'] ?? 'Postgres';
 /** Chooses the node of each client. */
 export const SEED = Number(process.env['CHAT_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 
-/**
- * For tests of what one process has or does by itself, such as its memory, its metrics or its order of stopping: they
- * are left out when there are several nodes.
- */
-export const alone: { readonly it: typeof it.skip; readonly describe: typeof describe.skip } =
-  NODES === 1 ? { it, describe } : { it: it.skip, describe: describe.skip };
+/** Why a test is left out when there are several nodes. */
+const REASONS = {
+  limits: "sockets, the queue of handshakes, and limits by address and of all connections are each node's own",
+  metrics: 'each node counts what it does itself',
+  process: 'it is about the memory, the order of stopping or the event loop of one process',
+  hops: 'a home counts a signal as written when it is on the way to the node of the connection',
+  order: 'it sends from several clients in turn, and what comes through two nodes has no order',
+  parts: 'it looks into, or holds up, a part of the only process',
+} as const;
+
+/** For a test of what one process has or does by itself: it is left out when there are several nodes. */
+export function alone(because: keyof typeof REASONS): {
+  readonly it: typeof it.skip;
+  readonly describe: typeof describe.skip;
+} {
+  if (NODES === 1) return { it, describe };
+  process.stdout.write(`a test is left out: ${REASONS[because]}\n`);
+  return { it: it.skip, describe: describe.skip };
+}
 
 /** The engines of the tests of one file. */
 let postgres: PostgresServer | null = null;

@@ -48,7 +48,7 @@ it('a long backlog is read in pages that grow, whatever the window', async () =>
   expect(await drain(ids.length)).toEqual({ ids, atOnce: 64, pages: 4 });
 });
 
-alone.describe.each([12, 40])('a backlog of %i large messages', (count) => {
+alone('process').describe.each([12, 40])('a backlog of %i large messages', (count) => {
   const SIZE = 500_000;
   const ids = idsOf(count);
 

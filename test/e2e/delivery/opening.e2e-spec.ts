@@ -7,7 +7,7 @@ import { FakeSocket } from '../../support/fake-socket.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { alone } from '../../support/test-nodes.js';
 
-alone.describe('a message to somebody whose mailbox is still being opened', () => {
+alone('parts').describe('a message to somebody whose mailbox is still being opened', () => {
   let chat: ChatApp;
   afterEach(() => chat.dispose());
 

@@ -9,7 +9,7 @@ const ACK_WINDOW = 64;
  */
 const BACKLOGS = [0, 1, 4, 16, 17, ACK_WINDOW + 1];
 
-alone.describe('a crowd that comes back at once', () => {
+alone('process').describe('a crowd that comes back at once', () => {
   let chat: ChatApp;
   afterEach(() => chat.dispose());
 

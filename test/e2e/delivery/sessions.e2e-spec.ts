@@ -21,7 +21,7 @@ describe('the connections of one user', () => {
     expect(chat.connections.ofUser('bob')).toHaveLength(1);
   });
 
-  alone.it('hand over to the one that came last, while what waits is still asked for', async () => {
+  alone('parts').it('hand over to the one that came last, while what waits is still asked for', async () => {
     chat = await ChatApp.start();
     const alice = await chat.connectJson('alice');
     alice.sendJson('send', { to: 'bob', content: 'to the last' });

@@ -4,7 +4,7 @@ import { ManualClock } from '../../support/manual-clock.js';
 import type { TestClient } from '../../support/test-client.js';
 import { alone } from '../../support/test-nodes.js';
 
-alone.describe('going away', () => {
+alone('process').describe('going away', () => {
   it('closes every connection with 1001 and a reason, and keeps everything undelivered', async () => {
     let chat = await ChatApp.start();
     const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];

@@ -14,7 +14,7 @@ const STORM_MS = 60_000;
 const ADDRESSES = 20;
 const addressOf = (index: number) => `127.0.0.${2 + (index % ADDRESSES)}`;
 
-alone.describe('the handshake queue', () => {
+alone('limits').describe('the handshake queue', () => {
   let chat: ChatApp;
   afterEach(() => chat.dispose());
 
@@ -112,7 +112,7 @@ alone.describe('the handshake queue', () => {
   });
 });
 
-describe('a connection slot', () => {
+alone('limits').describe('a connection slot', () => {
   let chat: ChatApp;
   let asked: number;
   let answer: () => void;

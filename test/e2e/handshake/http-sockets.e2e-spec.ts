@@ -9,6 +9,7 @@ import { ChatApp } from '../../support/chat-app.js';
 import { eventually, withDeadline } from '../../support/deadline.js';
 import { HostApp } from '../../support/host-app.js';
 import { RawClient } from '../../support/raw-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 const request = (path: string, method = 'GET', rest = '\r\n') => `${method} ${path} HTTP/1.1\r\nHost: x\r\n${rest}`;
 /** What a browser sends with a request takes about as much. */
@@ -122,7 +123,7 @@ describe('the requests of one socket', () => {
   });
 });
 
-describe('the sockets of the standalone server', () => {
+alone('limits').describe('the sockets of the standalone server', () => {
   let chat: ChatApp;
   let peers: RawClient[];
   beforeEach(() => (peers = []));

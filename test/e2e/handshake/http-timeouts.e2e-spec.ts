@@ -4,6 +4,7 @@ import { ImpatientExpressAdapter } from '../../../src/server.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { withDeadline } from '../../support/deadline.js';
 import { RawClient } from '../../support/raw-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 describe('a client that does not finish its request', () => {
   let server: Server;
@@ -44,7 +45,7 @@ describe('a client that does not finish its request', () => {
     peer.reset();
   });
 
-  it('is counted, and told why in JSON', async () => {
+  alone('metrics').it('is counted, and told why in JSON', async () => {
     const chat = await ChatApp.start({ handshakeMs: 1_000 });
     const answers = await Promise.all(
       ['GET /chat?user=bob HTTP/1.1\r\n', `GET / HTTP/1.1\r\nX: ${'x'.repeat(17_000)}`, 'no request\r\n\r\n'].map(

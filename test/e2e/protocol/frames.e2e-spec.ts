@@ -293,7 +293,7 @@ const wholeness: Case[] = [
   ],
 ];
 
-alone.describe('frames of RFC 6455', () => {
+alone('order').describe('frames of RFC 6455', () => {
   let chat: ChatApp;
   let alice: TestClient;
   let bob: TestClient;

@@ -6,6 +6,7 @@ import { eventually } from '../../support/deadline.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { RawClient } from '../../support/raw-client.js';
 import { Refused, TestClient } from '../../support/test-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 describe('the limits', () => {
   let chat: ChatApp;
@@ -32,21 +33,24 @@ describe('the limits', () => {
     expect(await alice.next()).toBe('and again');
   });
 
-  it('refuse one connection more than an address may have, and admit it when one has left', async () => {
-    chat = await ChatApp.start({ connectionsPerAddress: 2 });
-    await chat.connect('a');
-    const second = await chat.connect('b');
-    await expect(chat.connect('c')).rejects.toMatchObject({
-      status: 429,
-      body: { statusCode: 429, code: 'TOO_MANY_CONNECTIONS' },
-      headers: { 'retry-after': '5' },
-    });
-    await second.close();
-    await chat.untilOffline('b');
-    await chat.connect('c');
-  });
+  alone('limits').it(
+    'refuse one connection more than an address may have, and admit it when one has left',
+    async () => {
+      chat = await ChatApp.start({ connectionsPerAddress: 2 });
+      await chat.connect('a');
+      const second = await chat.connect('b');
+      await expect(chat.connect('c')).rejects.toMatchObject({
+        status: 429,
+        body: { statusCode: 429, code: 'TOO_MANY_CONNECTIONS' },
+        headers: { 'retry-after': '5' },
+      });
+      await second.close();
+      await chat.untilOffline('b');
+      await chat.connect('c');
+    },
+  );
 
-  it('count the address that a trusted proxy reports, and believe nobody else', async () => {
+  alone('limits').it('count the address that a trusted proxy reports, and believe nobody else', async () => {
     chat = await ChatApp.start({ connectionsPerAddress: 1, trustedProxies: ['loopback'] });
     const through = (address: string) => ({ headers: { 'X-Forwarded-For': address } });
     await chat.connect('a', through('192.0.2.1'));
@@ -60,7 +64,7 @@ describe('the limits', () => {
     await expect(chat.connect('b', through('192.0.2.2'))).rejects.toMatchObject({ status: 429 });
   });
 
-  it.each([
+  alone('limits').it.each([
     [
       '203.0.113.7',
       ['203.0.113.7:50000', '::ffff:203.0.113.7', '[::ffff:cb00:7107]:443', '198.51.100.1, 203.0.113.7:1'],
@@ -80,7 +84,7 @@ describe('the limits', () => {
     );
   });
 
-  it('take a peer for the customer that it is, in either family of one socket', async () => {
+  alone('limits').it('take a peer for the customer that it is, in either family of one socket', async () => {
     chat = await ChatApp.start({ connectionsPerAddress: 1 });
     const http = chat.app.getHttpServer() as Server;
     both = createServer((socket) => http.emit('connection', socket)).listen(0, '::');
@@ -97,37 +101,40 @@ describe('the limits', () => {
     expect(addresses.sort()).toEqual(['127.0.0.1', '::1']);
   });
 
-  it('use the address of the proxy when the reported one is not an address, and show that nowhere', async () => {
-    chat = await ChatApp.start({ connectionsPerAddress: 1, trustedProxies: ['127.0.0.1', '10.0.0.0/8'] });
-    const through = (forwarded: string) => ({ headers: { 'X-Forwarded-For': forwarded } });
-    const own = await chat.connect('a');
-    const none = [
-      '<script>',
-      'unknown',
-      '_hidden',
-      '',
-      ' ',
-      'x'.repeat(300),
-      '1',
-      '203.0.113.7, ',
-      '203.0.113.7 8',
-      ',',
-    ];
-    for (const forwarded of none) {
-      await expect(chat.connect('b', through(forwarded))).rejects.toMatchObject({ status: 429 });
-    }
-    await own.close();
-    await chat.untilOffline('a');
-    await chat.connect('b', through('203.0.113.7, <script>'));
-    await chat.connect('c', through('<script>, 10.0.0.2:3128'));
-    await chat.connect('d', through('198.51.100.1, 203.0.113.7:443, 10.0.0.3:3128, ::ffff:10.0.0.2'));
-    const { body } = await chat.rest('GET', '/chat/connections');
-    expect(
-      Object.fromEntries(
-        body.items.map(({ user, remoteAddress }: { user: string; remoteAddress: string }) => [user, remoteAddress]),
-      ),
-    ).toEqual({ b: '127.0.0.1', c: '10.0.0.2', d: '203.0.113.7' });
-  });
+  alone('limits').it(
+    'use the address of the proxy when the reported one is not an address, and show that nowhere',
+    async () => {
+      chat = await ChatApp.start({ connectionsPerAddress: 1, trustedProxies: ['127.0.0.1', '10.0.0.0/8'] });
+      const through = (forwarded: string) => ({ headers: { 'X-Forwarded-For': forwarded } });
+      const own = await chat.connect('a');
+      const none = [
+        '<script>',
+        'unknown',
+        '_hidden',
+        '',
+        ' ',
+        'x'.repeat(300),
+        '1',
+        '203.0.113.7, ',
+        '203.0.113.7 8',
+        ',',
+      ];
+      for (const forwarded of none) {
+        await expect(chat.connect('b', through(forwarded))).rejects.toMatchObject({ status: 429 });
+      }
+      await own.close();
+      await chat.untilOffline('a');
+      await chat.connect('b', through('203.0.113.7, <script>'));
+      await chat.connect('c', through('<script>, 10.0.0.2:3128'));
+      await chat.connect('d', through('198.51.100.1, 203.0.113.7:443, 10.0.0.3:3128, ::ffff:10.0.0.2'));
+      const { body } = await chat.rest('GET', '/chat/connections');
+      expect(
+        Object.fromEntries(
+          body.items.map(({ user, remoteAddress }: { user: string; remoteAddress: string }) => [user, remoteAddress]),
+        ),
+      ).toEqual({ b: '127.0.0.1', c: '10.0.0.2', d: '203.0.113.7' });
+    },
+  );
 
   it('refuse one connection more than a user may have under multiple', async () => {
     chat = await ChatApp.start({ sessions: 'multiple', connectionsPerUser: 2 });
@@ -137,7 +144,7 @@ describe('the limits', () => {
     await chat.connect('alice');
   });
 
-  it('refuse with 503 what is more than the server may have', async () => {
+  alone('limits').it('refuse with 503 what is more than the server may have', async () => {
     chat = await ChatApp.start({ maxConnections: 1 });
     await chat.connect('a');
     await expect(chat.connect('b')).rejects.toMatchObject({ status: 503, body: { code: 'SERVER_FULL' } });

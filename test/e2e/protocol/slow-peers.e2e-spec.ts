@@ -4,6 +4,7 @@ import { ChatApp } from '../../support/chat-app.js';
 import { eventually, withDeadline } from '../../support/deadline.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { RawClient } from '../../support/raw-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 const HEARTBEAT_MS = 25_000;
 const CLOSE = 8;
@@ -85,7 +86,7 @@ describe('a peer that does not answer', () => {
 describe('the metrics of the limits', () => {
   afterEach(() => chat.dispose());
 
-  it('count the handshakes that were refused, by their code', async () => {
+  alone('limits').it('count the handshakes that were refused, by their code', async () => {
     chat = await ChatApp.start({
       maxConnections: 1,
       allowedOrigins: [],

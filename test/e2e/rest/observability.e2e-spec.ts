@@ -244,7 +244,7 @@ describe('GET /metrics', () => {
     expect((await ask()).status).toBe(200);
   });
 
-  alone.it('keeps the numbers of two applications in one process apart', async () => {
+  alone('metrics').it('keeps the numbers of two applications in one process apart', async () => {
     await start();
     const other = await ChatApp.start();
     const alice = await chat.connect('alice');
@@ -354,7 +354,7 @@ describe('GET /health', () => {
     await rm(chat.folder, { recursive: true, force: true });
   });
 
-  alone.it('leaves nothing running, even when the store failed to the end', async () => {
+  alone('process').it('leaves nothing running, even when the store failed to the end', async () => {
     await start();
     await chat.dispose(); // What a process starts only once is started now.
     const before = handles();

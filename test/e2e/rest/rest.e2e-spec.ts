@@ -518,7 +518,7 @@ describe('the REST calls', () => {
   });
 
   describe('GET /chat/stats', () => {
-    alone.it('shows the counters of the promise, which balance, and how much goes on', async () => {
+    alone('metrics').it('shows the counters of the promise, which balance, and how much goes on', async () => {
       await start();
       const alice = await chat.connect('alice');
       await chat.connect('bob');
