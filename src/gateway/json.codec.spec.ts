@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { SEED } from '../../test/support/seed.js';
 import { ChatError } from '../protocol/chat-error.js';
 import { JsonCodec } from './json.codec.js';
 
@@ -210,7 +211,7 @@ describe('the JSON protocol refuses', () => {
           if (!(error instanceof ChatError)) throw error;
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 2_000, seed: SEED },
     );
   });
 });
@@ -272,7 +273,7 @@ describe('the JSON protocol writes', () => {
         expect(event).toBe('message');
         expect(data).toEqual({ seq: 1, id: 'm1', from, to, content, sentAt: TIME, stored: true });
       }),
-      { numRuns: 1_000 },
+      { numRuns: 1_000, seed: SEED },
     );
   });
 

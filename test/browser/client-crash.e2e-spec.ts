@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crashSeed } from '../support/crash-random.js';
+import { SEED } from '../support/seed.js';
 import { ClientRounds, type Victim } from './client-rounds.js';
 import { describeClient } from './client-stage.js';
 import { Profile } from './profile.js';
@@ -16,8 +16,7 @@ describeClient('the client and the server, killed in turn,', (stage) => {
     async () => {
       const folder = await mkdtemp(join(tmpdir(), 'holdfast-rounds-'));
       const profile = await Profile.create();
-      const seed = crashSeed();
-      const rounds = await ClientRounds.start(`sqlite:${join(folder, 'chat.sqlite')}`, stage.pages, profile, seed);
+      const rounds = await ClientRounds.start(`sqlite:${join(folder, 'chat.sqlite')}`, stage.pages, profile, SEED);
       try {
         const end = performance.now() + MINUTES * 60_000;
         let played = 0;
@@ -26,7 +25,7 @@ describeClient('the client and the server, killed in turn,', (stage) => {
           played += VICTIMS.length;
         } while (performance.now() < end);
         const faults = await rounds.settle();
-        process.stderr.write(`${played} rounds with seed ${seed}: ${JSON.stringify(rounds.totals)}\n`);
+        process.stderr.write(`${played} rounds with TEST_SEED=${SEED}: ${JSON.stringify(rounds.totals)}\n`);
         expect(faults).toEqual([]);
       } finally {
         await rounds.dispose();

@@ -2,8 +2,8 @@ import { Cluster, startRedis } from '../support/cluster.js';
 import { ClusterCrowd } from '../support/cluster-crowd.js';
 import { FAULTS } from '../support/cluster-faults.js';
 import { tableOf } from '../support/history.js';
+import { SEED } from '../support/seed.js';
 
-const SEED = Number(process.env['CLUSTER_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 const ROUNDS = Number(process.env['CLUSTER_ROUNDS'] ?? 1);
 /** `CLUSTER_BUS=Redis` leaves out the other. */
 const BUSES = (process.env['CLUSTER_BUS'] ?? 'Postgres,Redis').split(',');
@@ -35,7 +35,7 @@ describe('a rolling deploy under load', () => {
       }
       await crowd.settle();
       const verdict = crowd.history.check();
-      process.stdout.write(`${ROUNDS} deploys, CLUSTER_SEED=${SEED}\n${tableOf(verdict)}`);
+      process.stdout.write(`${ROUNDS} deploys, TEST_SEED=${SEED}\n${tableOf(verdict)}`);
       expect(verdict).toMatchObject({ lost: 0, duplicated: 0, unexpected: 0, reordered: 0, refused: 0, faults: [] });
       expect(verdict.acknowledged).toBe(verdict.attempts);
     },

@@ -9,6 +9,7 @@ import { OWN_CLOCK, WorldTime } from '../support/cluster-time.js';
 import { catchLogLines } from '../support/log-lines.js';
 import { PostgresProxy } from '../support/postgres-proxy.js';
 import { PostgresServer } from '../support/postgres-server.js';
+import { SEED } from '../support/seed.js';
 
 let server: PostgresServer;
 let url: string;
@@ -505,9 +506,8 @@ describe('without a rule, this suite finds two homes of a slot:', () => {
 
 describe('any number of joins, leaves, deaths, stops, lost sessions and deaf nodes', () => {
   const SEEDS = Number(process.env['CLUSTER_SEEDS'] ?? 5);
-  const FIRST = Number(process.env['CLUSTER_FIRST_SEED'] ?? 1);
 
-  it.each(Array.from({ length: SEEDS }, (_, n) => FIRST + n))(
+  it.each(Array.from({ length: SEEDS }, (_, n) => SEED + n))(
     'leave each slot with one home at most, and with one in the end (seed %i)',
     async (seed) => {
       const random = randomFrom(seed);

@@ -2,8 +2,8 @@ import { Cluster, startRedis } from '../support/cluster.js';
 import { Random } from '../support/crash-random.js';
 import { eventually } from '../support/deadline.js';
 import { TestClient } from '../support/test-client.js';
+import { SEED } from '../support/seed.js';
 
-const SEED = Number(process.env['CLUSTER_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 /** How often the user connects twice at once. */
 const TIMES = Number(process.env['CLUSTER_TIMES'] ?? 50);
 const BUSES = (process.env['CLUSTER_BUS'] ?? 'Postgres,Redis').split(',');
@@ -25,7 +25,7 @@ describe('a user who connects to two nodes at once', () => {
         const pair = await Promise.all([open(user), open(user)]);
         await eventually(
           () => pair.filter(({ socket }) => socket.readyState === socket.OPEN).length === 1,
-          () => `one of the connections of ${user} is closed, at ${n} with CLUSTER_SEED=${SEED}; ${cluster!.logs}`,
+          () => `one of the connections of ${user} is closed, at ${n} with TEST_SEED=${SEED}; ${cluster!.logs}`,
         );
         const [stays, goes] = pair[0].socket.readyState === pair[0].socket.OPEN ? pair : pair.toReversed();
         await goes!.expectClose(4409);

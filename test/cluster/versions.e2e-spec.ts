@@ -3,8 +3,8 @@ import { ClusterCrowd } from '../support/cluster-crowd.js';
 import type { ClusterNode } from '../support/cluster-process.js';
 import { tableOf } from '../support/history.js';
 import { NewerVersion } from '../support/newer-version.js';
+import { SEED } from '../support/seed.js';
 
-const SEED = Number(process.env['CLUSTER_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 /** `CLUSTER_BUS=Redis` leaves out the other. */
 const BUSES = (process.env['CLUSTER_BUS'] ?? 'Postgres,Redis').split(',');
 /** A busy machine confirms and closes late, and that is no fault. */
@@ -47,7 +47,7 @@ describe('two versions side by side', () => {
       for (const node of [one, three]) await deploy(node, newer.program);
       await crowd.settle();
       const verdict = crowd.history.check();
-      process.stdout.write(`CLUSTER_SEED=${SEED}\n${tableOf(verdict)}`);
+      process.stdout.write(`TEST_SEED=${SEED}\n${tableOf(verdict)}`);
       expect(verdict).toMatchObject({ lost: 0, duplicated: 0, unexpected: 0, reordered: 0, refused: 0, faults: [] });
     },
     600_000,

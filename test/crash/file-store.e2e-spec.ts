@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { withDeadline } from '../support/deadline.js';
-import { crashSeed, Random } from '../support/crash-random.js';
+import { Random } from '../support/crash-random.js';
+import { SEED } from '../support/seed.js';
 
 const STORE = new URL('../../client/dist/client/src/file-store.js', import.meta.url).href;
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 8);
-const SEED = crashSeed();
 /** So many ids it prints at most before it is killed. */
 const MOST_PRINTED = 60;
 

@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crashSeed, Random } from '../support/crash-random.js';
+import { Random } from '../support/crash-random.js';
+import { SEED } from '../support/seed.js';
 import { CrashRounds, randomMoment } from '../support/crash-rounds.js';
 import { balancedTotals, queryFile, UNCAPPED } from '../support/crash-server.js';
 import { tableOf } from '../support/history.js';
 import { ServerProcess } from '../support/server-process.js';
 
-const SEED = crashSeed();
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 10);
 /** The timeout of one round, in milliseconds. It is many times what a round takes. */
 const ROUND_MS = 15_000;
@@ -19,7 +19,7 @@ const FAULTLESS = { refused: 0, lost: 0, unexpected: 0, reordered: 0, premature:
 const KILLED = { code: null, signal: 'SIGKILL' };
 
 describe('an end under load', () => {
-  beforeAll(() => print(`CRASH_SEED=${SEED} CRASH_ROUNDS=${ROUNDS} repeats the moments of these kills.`));
+  beforeAll(() => print(`TEST_SEED=${SEED} CRASH_ROUNDS=${ROUNDS} repeats the moments of these kills.`));
 
   let folder: string;
   let file: string;

@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
-import { crashSeed, Random } from '../support/crash-random.js';
+import { Random } from '../support/crash-random.js';
+import { SEED } from '../support/seed.js';
 import { withDeadline } from '../support/deadline.js';
 import { PostgresServer } from '../support/postgres-server.js';
 import { openStore } from '../../src/database/store-data-source.js';
 import { storeOptions } from '../../src/database/store-options.js';
 import { Outside } from '../support/store-node.js';
 
-const SEED = crashSeed();
 const ROUNDS = Number(process.env['FENCE_ROUNDS'] ?? 4);
 const DIST = join(import.meta.dirname, '../../dist');
 const WRITER = join(import.meta.dirname, '../support/fence-writer.mjs');
@@ -20,7 +20,7 @@ let outside: Outside;
 let url: string;
 let writers: ChildProcess[];
 beforeAll(async () => {
-  process.stdout.write(`CRASH_SEED=${SEED} FENCE_ROUNDS=${ROUNDS} repeats the moments of these stops.\n`);
+  process.stdout.write(`TEST_SEED=${SEED} FENCE_ROUNDS=${ROUNDS} repeats the moments of these stops.\n`);
   server = await PostgresServer.start();
   url = await server.createDatabase();
   await (await openStore(storeOptions(url), { id: null })).destroy();

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { outgoingMigrations } from '../../src/index.js';
-import { crashSeed, Random } from '../support/crash-random.js';
+import { Random } from '../support/crash-random.js';
+import { SEED } from '../support/seed.js';
 import { queryFile } from '../support/crash-server.js';
 import { eventually } from '../support/deadline.js';
 import { PostgresServer } from '../support/postgres-server.js';
 import { ShopProcess, type ShopSettings } from '../support/shop-process.js';
 
-const SEED = crashSeed();
 const ROUNDS = Number(process.env['OUTGOING_ROUNDS'] ?? 2);
 /** The timeout of one round, in milliseconds. It is many times what a round takes. */
 const ROUND_MS = 30_000;
@@ -27,7 +27,7 @@ let folder: string;
 let settings: Omit<ShopSettings, 'ROLE'>;
 let shops: ShopProcess[] = [];
 beforeAll(async () => {
-  process.stdout.write(`CRASH_SEED=${SEED} OUTGOING_ROUNDS=${ROUNDS} repeats the moments of these kills.\n`);
+  process.stdout.write(`TEST_SEED=${SEED} OUTGOING_ROUNDS=${ROUNDS} repeats the moments of these kills.\n`);
   server = await PostgresServer.start();
 });
 afterAll(() => server.dispose());

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crashSeed, Random } from '../support/crash-random.js';
+import { Random } from '../support/crash-random.js';
+import { SEED } from '../support/seed.js';
 import { CrashRounds, randomMoment } from '../support/crash-rounds.js';
 import { queryFile, UNCAPPED } from '../support/crash-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
-const SEED = crashSeed();
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 5);
 /** The timeout of one round, in milliseconds. It is many times what a round takes. */
 const ROUND_MS = 15_000;
@@ -37,7 +37,7 @@ describe('a record whose server is killed', () => {
       await rounds.settle(server);
       expect(await server.kill()).toEqual(KILLED);
       const recorded = await check(rounds);
-      process.stdout.write(`CRASH_SEED=${SEED}: ${recorded} recorded, ${rounds.history.receipts.length} receipts\n`);
+      process.stdout.write(`TEST_SEED=${SEED}: ${recorded} recorded, ${rounds.history.receipts.length} receipts\n`);
       expect(rounds.history.check()).toMatchObject({ lost: 0, unexpected: 0, reordered: 0, premature: 0, faults: [] });
     },
     60_000 + ROUNDS * ROUND_MS,

@@ -10,9 +10,11 @@ import { ChatApp, type TestOptions } from './chat-app.js';
 import { untilEven } from './chat-cluster.js';
 import { Random } from './crash-random.js';
 import { eventually } from './deadline.js';
+import { SEED } from './seed.js';
 import type { TestClient } from './test-client.js';
-import { busOf, databaseOf, NODES, SEED } from './test-nodes.js';
+import { busOf, databaseOf, NODES } from './test-nodes.js';
 
+/** Chooses the node of each client. */
 const random = new Random(SEED);
 
 /** A line of the metrics: its name with labels, and its value. */

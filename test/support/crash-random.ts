@@ -30,9 +30,3 @@ export class Random {
       .map(({ item }) => item);
   }
 }
-
-/** The seed of this run: `CRASH_SEED`, or else a new one. */
-export function crashSeed(): number {
-  const given = process.env['CRASH_SEED'];
-  return given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given);
-}

@@ -7,8 +7,6 @@ import { RedisServer } from './redis-server.js';
 export const NODES = Number(process.env['CHAT_TEST_NODES'] ?? 1);
 /** What carries messages between them: `Postgres` or `Redis`. */
 const BUS = process.env['CHAT_TEST_BUS'] ?? 'Postgres';
-/** Chooses the node of each client. */
-export const SEED = Number(process.env['CHAT_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 
 /** Why a test is left out when there are several nodes. */
 const REASONS = {
@@ -37,7 +35,6 @@ let redis: { readonly server: RedisServer; readonly port: PostgresProxy } | null
 const databases = new Map<string, string>();
 
 if (NODES > 1) {
-  process.stdout.write(`CHAT_TEST_SEED=${SEED}\n`);
   afterAll(async () => {
     await redis?.port.close();
     await redis?.server.dispose();

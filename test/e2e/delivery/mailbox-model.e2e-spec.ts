@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import type { ChatOptions } from '../../../src/options/chat.options.js';
 import { makeMemoryFolder } from '../../support/memory-folder.js';
 import { RelayWorld, type Sabotage } from '../../support/relay-world.js';
+import { SEED } from '../../support/seed.js';
 import { StateCoverage } from '../../support/state-coverage.js';
 
-/** `MODEL_RUNS=5000` makes more runs. A failure prints its seed; `MODEL_SEED=…` runs it again. */
+/** `MODEL_RUNS=5000` makes more runs. */
 const RUNS = Number(process.env['MODEL_RUNS'] ?? 150);
-const SEED = process.env['MODEL_SEED'] === undefined ? Date.now() & 0x7fff_ffff : Number(process.env['MODEL_SEED']);
 
 const USERS = ['ann', 'bob', 'cat'];
 const WINDOW = 4;
@@ -279,7 +279,8 @@ describe('the scripts', () => {
 describe('the check of the mailbox notices', () => {
   it.each([
     ['delete-on-write', /was lost|not confirmed/],
-    ['receipt-before-commit', /was lost|answered too often|refused and receipted|not in the record/],
+    // When the older of two with a topic is not stored, the newer one has nothing to replace.
+    ['receipt-before-commit', /was lost|answered too often|refused and receipted|not in the record|was not replaced/],
     ['forget-on-drop', /was lost|not confirmed/],
     ['skip-in-page', /was lost|out of order|not delivered/],
     ['store-alone', /which is older|out of order/],
