@@ -15,6 +15,7 @@ const REASONS = {
   process: 'it is about the memory, the order of stopping or the event loop of one process',
   hops: 'a home counts a signal as written when it is on the way to the node of the connection',
   order: 'it sends from several clients in turn, and what comes through two nodes has no order',
+  collation: 'names have the order of the collation of the database',
   parts: 'it looks into, or holds up, a part of the only process',
 } as const;
 
