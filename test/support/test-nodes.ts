@@ -13,7 +13,7 @@ const REASONS = {
   limits: "sockets, the queue of handshakes, and limits by address and of all connections are each node's own",
   metrics: 'each node counts what it does itself',
   process: 'it is about the memory, the order of stopping or the event loop of one process',
-  hops: 'a home counts a signal as written when it is on the way to the node of the connection',
+  hops: 'what goes to another node is there a moment later, and its home does not know that a connection is slow',
   order: 'it sends from several clients in turn, and what comes through two nodes has no order',
   collation: 'names have the order of the collation of the database',
   parts: 'it looks into, or holds up, a part of the only process',
