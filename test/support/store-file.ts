@@ -29,8 +29,8 @@ export async function rowsOf(chat: ChatApp): Promise<FileRow[]> {
     `SELECT recipient, sender, id, content, bytes FROM holdfast_offline_message
      ORDER BY CAST(CAST(xmin AS text) AS bigint), position`,
   )) as FileRow[];
-  const { fromColumn } = dialectOf('postgres');
-  return rows.map((row) => ({ ...row, content: hexOf(fromColumn(row.content)), bytes: Number(row.bytes) }));
+  const dialect = dialectOf('postgres');
+  return rows.map((row) => ({ ...row, content: hexOf(dialect.fromColumn(row.content)), bytes: Number(row.bytes) }));
 }
 
 /** How `rowsOf` shows a content. */
