@@ -1,6 +1,7 @@
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually } from '../../support/deadline.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { alone } from '../../support/test-nodes.js';
 
 describe('the promise', () => {
   let chat: ChatApp;
@@ -219,7 +220,7 @@ describe('the promise', () => {
     await chat.untilTotals({ pending: 5, evicted: 0 });
   });
 
-  it('holds senders up while the disk does not keep up, and spends no memory on them', async () => {
+  alone('parts').it('holds senders up while the disk does not keep up, and spends no memory on them', async () => {
     chat = await ChatApp.start({ maxPendingPerUser: null, maxPendingPerSender: null, maxPendingBytesPerUser: null });
     const disk = chat.blockDisk();
     const alice = await chat.connect('alice');
