@@ -1,6 +1,7 @@
 import { Cluster, startRedis } from '../support/cluster.js';
 import { ClusterCrowd } from '../support/cluster-crowd.js';
 import { FAULTS } from '../support/cluster-faults.js';
+import { ClusterRecord } from '../support/cluster-record.js';
 import { tableOf } from '../support/history.js';
 import { SEED } from '../support/seed.js';
 
@@ -12,6 +13,8 @@ const NODES = Number(process.env['CLUSTER_NODES'] ?? 3);
 const CHOSEN = new RegExp(process.env['CLUSTER_FAULTS'] ?? '');
 /** Rounds are made until so much time has passed, in minutes, instead of a number of them. */
 const MINUTES = Number(process.env['CLUSTER_MINUTES'] ?? 0);
+/** `CLUSTER_RECORD=1` has the option `record` on, and judges the record. */
+const RECORDED = process.env['CLUSTER_RECORD'] === '1';
 const HOUR_MS = 3_600_000;
 /** The timeout of one round, in milliseconds. It is many times what a round takes. */
 const ROUND_MS = 300_000 + 2 * Number(process.env['CLUSTER_STILL_MS'] ?? 0);
@@ -20,8 +23,10 @@ const FAULTLESS = { lost: 0, unexpected: 0, reordered: 0, premature: 0, faults: 
 describe('faults of a cluster under load', () => {
   let cluster: Cluster | undefined;
   let crowd: ClusterCrowd | undefined;
+  let record: ClusterRecord | undefined;
   afterEach(async () => {
     crowd?.dismiss();
+    await record?.turnOff();
     await cluster?.dispose();
   });
 
@@ -30,8 +35,14 @@ describe('faults of a cluster under load', () => {
     async (bus) => {
       print(`TEST_SEED=${SEED} CLUSTER_ROUNDS=${ROUNDS} CLUSTER_NODES=${NODES} CLUSTER_BUS=${bus} repeats this.`);
       const redis = bus === 'Redis' && { redis: startRedis };
-      cluster = await Cluster.start({ nodes: NODES, clocksApartMs: HOUR_MS, ...redis });
-      crowd = new ClusterCrowd(cluster, SEED);
+      cluster = await Cluster.start({
+        nodes: NODES,
+        clocksApartMs: HOUR_MS,
+        ...redis,
+        ...(RECORDED && ClusterRecord.settings),
+      });
+      record = RECORDED ? await ClusterRecord.begin(cluster, SEED) : undefined;
+      crowd = new ClusterCrowd(cluster, SEED, RECORDED ? { sessions: 'multiple' } : {});
       const names = Object.keys(FAULTS).filter(
         (name) => CHOSEN.test(name) && (cluster!.redis || !name.includes('Redis')),
       );
@@ -39,6 +50,8 @@ describe('faults of a cluster under load', () => {
       let round = 0;
       let left: string[] = [];
       while (MINUTES > 0 ? performance.now() < end : round < ROUNDS) {
+        const isHalfOver = MINUTES > 0 ? performance.now() > end - MINUTES * 30_000 : round >= ROUNDS / 2;
+        if (isHalfOver) await record?.turnOff();
         round += 1;
         await crowd.goesOn(crowd.faults.between(50, 500));
         // Each once, in any order, before one comes again.
@@ -57,6 +70,10 @@ describe('faults of a cluster under load', () => {
       expect(verdict.acknowledged).toBe(verdict.attempts);
       expect(verdict.delivered).toBeGreaterThan(0);
       expect(verdict.delivered).toBeLessThan(verdict.acknowledged);
+      if (!record) return;
+      const recorded = await record.check(crowd.history);
+      print(JSON.stringify(recorded));
+      expect(recorded).toMatchObject({ recorded: verdict.acknowledged, faults: [] });
     },
     MINUTES * 60_000 + (ROUNDS + 2) * ROUND_MS,
   );

@@ -32,6 +32,8 @@ export interface CrowdOptions {
   readonly habits?: readonly Habit[];
   /** What a connection may be closed with, beside what its peer does itself. */
   readonly foreseen?: readonly number[];
+  /** The setting of the nodes. With `multiple`, whoever goes on over another connection ends the one before. */
+  readonly sessions?: 'replace' | 'multiple';
 }
 
 /** Senders and readers who connect to any node, and again to any other, and what they saw. */
@@ -42,6 +44,7 @@ export class ClusterCrowd {
   readonly faults: Random;
   readonly recipients: readonly string[];
   readonly foreseen: readonly number[];
+  readonly sessions: 'replace' | 'multiple';
   /** Senders go on over another connection now and then. */
   readonly doSendersRoam: boolean;
   /** Nothing new is sent, and everybody stays and acknowledges. */
@@ -55,10 +58,11 @@ export class ClusterCrowd {
   constructor(
     private readonly cluster: Cluster,
     seed: number,
-    { habits = HABITS, foreseen = FORESEEN }: CrowdOptions = {},
+    { habits = HABITS, foreseen = FORESEEN, sessions = 'replace' }: CrowdOptions = {},
   ) {
     this.recipients = habits.map((habit, index) => `${habit}-${index}`);
     this.foreseen = foreseen;
+    this.sessions = sessions;
     this.doSendersRoam = habits.includes('roaming');
     this.random = new Random(seed);
     this.faults = new Random(seed);

@@ -47,6 +47,8 @@ export abstract class ClusterPeer {
     this.open.add(socket);
     socket.on('open', () => {
       session.wasOpen = true;
+      // A server with `sessions: multiple` keeps an older one.
+      if (this.crowd.sessions === 'multiple') for (const other of this.open) if (other !== socket) other.terminate();
       if (!session.isOver) this.onOpen();
     });
     socket.on('message', (data: Buffer) => this.onFrame(session, data.toString()));

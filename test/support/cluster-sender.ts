@@ -49,15 +49,15 @@ export class ClusterSender extends ClusterPeer {
 
   protected onFrame(_session: Session, frame: string): void {
     const { event, data } = JSON.parse(frame);
-    if (event === 'receipts') for (const { id, status } of data) this.onReceipt(id, status);
+    if (event === 'receipts') for (const receipt of data) this.onReceipt(receipt);
     else if (event === 'exception') this.onRefusal(data);
   }
 
-  private onReceipt(id: string, status: string): void {
+  private onReceipt({ id, status, position }: { id: string; status: string; position?: string }): void {
     this.outstanding.delete(id);
     this.refused.delete(id);
     this.receipts += 1;
-    this.crowd.history.receipted(this.user, id, status);
+    this.crowd.history.receipted(this.user, id, status, position);
   }
 
   private onRefusal({ id, code, temporary }: { id: string; code: string; temporary: boolean }): void {

@@ -14,6 +14,8 @@ export interface Arrival extends SentMessage {
   readonly seq: number | null;
   /** It had to wait. */
   readonly stored: boolean;
+  /** Where it stands in the record, if it is in it and the connection is told. */
+  readonly position?: string;
 }
 
 /** The outcome of a history. Each counter counts messages, except `resent` and `unexpected`. */
@@ -50,7 +52,8 @@ export interface Verdict {
   readonly faults: readonly string[];
 }
 
-interface Entry {
+/** A message and what became of it. */
+export interface Entry {
   readonly message: SentMessage;
   readonly firstAttempt: number;
   lastAttempt: number;
@@ -58,10 +61,12 @@ interface Entry {
   /** Of these attempts, how many in this run. */
   attemptsInRun: number;
   run: number;
-  receipt: { readonly status: string; readonly run: number } | null;
+  receipt: { readonly status: string; readonly run: number; readonly position?: string | undefined } | null;
   receiptsInRun: number;
   refused: boolean;
   arrivals: number;
+  /** Where it stands in the record, by its arrivals. An attempt that was refused may have named another place. */
+  readonly positions: string[];
   arrivedInRun: number | null;
   confirmed: boolean;
 }
@@ -89,7 +94,7 @@ export class History {
 
   private run = 1;
   private clock = 0;
-  private readonly entries = new Map<string, Entry>();
+  private readonly byKey = new Map<string, Entry>();
   private readonly readings = new Map<string, Reading>();
   /** By sender and recipient: the latest first attempt of the messages that have come. */
   private readonly lanes = new Map<string, number>();
@@ -100,9 +105,9 @@ export class History {
 
   /** A sender hands a message in, for the first time or again. */
   attempted(message: SentMessage): void {
-    const known = this.entries.get(keyOf(message));
+    const known = this.byKey.get(keyOf(message));
     const entry = known ?? newEntry(message, (this.clock += 1), this.run);
-    if (!known) this.entries.set(keyOf(message), entry);
+    if (!known) this.byKey.set(keyOf(message), entry);
     this.enterRun(entry);
     entry.attempts += 1;
     entry.attemptsInRun += 1;
@@ -111,28 +116,35 @@ export class History {
 
   /** The messages whose sender has a receipt, as `sender id`. */
   get receipts(): string[] {
-    return [...this.entries.values()].filter(({ receipt }) => receipt).map(({ message }) => nameOf(message));
+    return this.entries.filter(({ receipt }) => receipt).map(({ message }) => nameOf(message));
   }
 
-  /** All messages that were ever handed in, the same. */
+  /** All messages that were ever handed in, and what became of them. */
+  get entries(): readonly Readonly<Entry>[] {
+    return [...this.byKey.values()];
+  }
+
+  /** All messages that were ever handed in, as `sender id`. */
   get attempts(): string[] {
-    return [...this.entries.values()].map(({ message }) => nameOf(message));
+    return this.entries.map(({ message }) => nameOf(message));
   }
 
-  receipted(from: string, id: string, status: string): void {
-    const entry = this.entries.get(keyOf({ from, id }));
+  /** `position`: where it stands in the record, if it is in it. */
+  receipted(from: string, id: string, status: string, position?: string): void {
+    const entry = this.byKey.get(keyOf({ from, id }));
     if (!entry) return this.unforeseen(`${from} has a receipt for ${id}, which was never sent`);
     this.enterRun(entry);
     entry.receiptsInRun += 1;
     if (entry.receiptsInRun > entry.attemptsInRun) this.unforeseen(`${from} has a receipt too many for ${id}`);
-    entry.receipt ??= { status, run: this.run };
+    entry.receipt ??= { status, run: this.run, position };
+    if (entry.receipt.position !== position) this.unforeseen(`${from} has receipts of two positions for ${id}`);
     if (status !== 'delivered' || entry.confirmed) return;
     this.premature.add(entry);
     this.tell(`${id} was called delivered and ${entry.message.to} had not acknowledged it`);
   }
 
   refused(from: string, id: string): void {
-    const entry = this.entries.get(keyOf({ from, id }));
+    const entry = this.byKey.get(keyOf({ from, id }));
     if (entry) entry.refused = true;
     else this.unforeseen(`${from} has a refusal for ${id}, which was never sent`);
   }
@@ -144,7 +156,7 @@ export class History {
       this.unforeseen(`${to} got seq ${seq} on ${connection} and not ${reading.lastSeq}`);
       reading.lastSeq = seq;
     }
-    const entry = this.entries.get(keyOf({ from, id }));
+    const entry = this.byKey.get(keyOf({ from, id }));
     if (!entry || entry.message.to !== to) {
       return this.unforeseen(`${to} got ${id} of ${from}, which was never sent there`);
     }
@@ -152,6 +164,7 @@ export class History {
     if (entry.message.content !== content) this.unforeseen(`${to} got ${id} of ${from} in other words`);
     this.countOn(reading, entry, arrival);
     entry.arrivals += 1;
+    if (arrival.position !== undefined) entry.positions.push(arrival.position);
     reading.unacknowledged.push({ entry, seq });
     if (entry.arrivedInRun !== null) return;
     entry.arrivedInRun = this.run;
@@ -197,14 +210,14 @@ export class History {
 
   /** Returns the judgement. Every mailbox must have been read to its end. */
   check(): Verdict {
-    const lost = [...this.entries.values()].filter((entry) => entry.receipt && entry.arrivals === 0);
+    const lost = this.entries.filter((entry) => entry.receipt && entry.arrivals === 0);
     for (const { message, receipt } of lost) {
       this.tell(`${message.id} was called ${receipt!.status} in run ${receipt!.run} and never came to ${message.to}`);
     }
-    const attempts = this.entries.size;
+    const attempts = this.byKey.size;
     return {
       attempts,
-      resent: [...this.entries.values()].reduce((sum, entry) => sum + entry.attempts, 0) - attempts,
+      resent: this.entries.reduce((sum, entry) => sum + entry.attempts, 0) - attempts,
       acknowledged: this.count((entry) => entry.receipt !== null),
       delivered: this.count((entry) => entry.receipt?.status === 'delivered'),
       refused: this.count((entry) => entry.refused),
@@ -258,7 +271,7 @@ export class History {
 
   private count(claim: (entry: Entry) => boolean): number {
     let count = 0;
-    for (const entry of this.entries.values()) if (claim(entry)) count += 1;
+    for (const entry of this.byKey.values()) if (claim(entry)) count += 1;
     return count;
   }
 
@@ -279,6 +292,7 @@ function newEntry(message: SentMessage, firstAttempt: number, run: number): Entr
     receiptsInRun: 0,
     refused: false,
     arrivals: 0,
+    positions: [],
     arrivedInRun: null,
     confirmed: false,
   };
