@@ -53,10 +53,11 @@ describe('a conversation', () => {
     expect(numbersOf(withPage(kept, {}, page(items(30, 31), at(30)), 'alice'))).toEqual([30, 31, 40]);
   });
 
-  it('counts what is unread: what the server has counted, what came since, and not what one has said', () => {
+  it('counts what is unread: what the server has counted, what came since, and neither what one has said nor what is erased', () => {
     const last = item(12);
     const summed = withSummary(known, { with: 'bob', newest: at(12), last, unread: 500, ...NO_MARKS }, 'alice');
-    const now = withMessages(summed, [item(13), item(14, 'alice'), item(15)], 'alice');
+    const erased: WireRecorded = { ...item(16), content: '', erased: true };
+    const now = withMessages(summed, [item(13), item(14, 'alice'), item(15), erased], 'alice');
     expect(now.unread).toBe(502);
     expect(withMessages(now, items(12, 13), 'alice').unread).toBe(502);
     expect(withRead(now, at(11), 'alice').unread).toBe(3);

@@ -180,7 +180,9 @@ export const SERVER_DATA = {
           with: user,
           newest: position.describe('The position of its newest message.'),
           last: recorded.nullable().describe('Its newest message; null when it is not kept any more.'),
-          unread: count.describe('Messages of the other side behind `read`; 1,000 stands for that and more.'),
+          unread: count.describe(
+            'Messages of the other side behind `read`, without what was erased; 1,000 stands for that and more.',
+          ),
           delivered: mark,
           read: mark,
           peerDelivered: mark,

@@ -188,7 +188,7 @@ export interface WireConversation {
   readonly newest: string;
   /** Its newest message; null when it is not kept any more. */
   readonly last: WireRecorded | null;
-  /** Messages of the other side behind one's own `read`; 1,000 stands for that and more. */
+  /** Messages of the other side behind one's own `read`, without what was erased; 1,000 stands for that and more. */
   readonly unread: number;
   readonly delivered: string | null;
   readonly read: string | null;

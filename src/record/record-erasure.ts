@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { StoreAccess } from '../offline-messages/store-access.js';
 import { conversationOf, directionOf } from '../protocol/conversation.js';
 import { isPseudonym, pseudonymOf } from '../protocol/pseudonym.js';
-import type { OpenErasure } from './erasure.table.js';
+import type { Authored, OpenErasure } from './erasure.table.js';
 
 /** Messages of one step, and after how many bytes of content it ends: it should take a few milliseconds. */
 const STEP_MESSAGES = 100;
@@ -82,7 +82,7 @@ export class RecordErasure {
       for await (const positions of this.steps(conversation)) {
         changed += await this.move(id, user, found, successor, positions, blankedAt);
       }
-      await this.join(id, found, successor);
+      await this.join(id, found, successor, authored);
     }
     await this.query(
       `DELETE FROM ${MEMBERS} WHERE conversation = ? AND newest <= CAST(? AS bigint) AND ${IS_EMPTY} AND ${IS_OPEN}`,
@@ -154,16 +154,27 @@ export class RecordErasure {
     return affected;
   }
 
-  /** The other side is a member of the new conversation, as far as it had come in the old one. */
-  private async join(id: string, { conversation, peer }: Found, successor: Successor): Promise<void> {
+  /**
+   * The other side is a member of the new conversation, as far as it had come in the old one. What was emptied counts as
+   * read: unread messages are counted in the index, which does not know it.
+   */
+  private async join(
+    id: string,
+    { conversation, peer }: Found,
+    { conversation: place, pseudonym, turned }: Successor,
+    authored: Authored,
+  ): Promise<void> {
     await this.query(
       `INSERT INTO ${MEMBERS} (conversation, "user", peer, newest, delivered, "read")
-       SELECT place, m."user", pseudonym, last.newest, ${turnedSql('m.delivered')}, ${turnedSql('m."read"')}
-       FROM (SELECT CAST(? AS varchar) AS place, CAST(? AS varchar) AS pseudonym, CAST(? AS bigint) AS turned) AS given
+       SELECT place, m."user", pseudonym, last.newest, ${turnedSql('m.delivered')},
+         CASE WHEN authored = 'blank' THEN last.newest ELSE ${turnedSql('m."read"')} END
+       FROM (SELECT CAST(? AS varchar) AS place, CAST(? AS varchar) AS pseudonym, CAST(? AS bigint) AS turned,
+         CAST(? AS varchar) AS authored) AS given
        CROSS JOIN ${MEMBERS} m CROSS JOIN (SELECT MAX(position) AS newest FROM ${RECORD} WHERE conversation = ?) AS last
        WHERE m.conversation = ? AND m."user" = ? AND last.newest IS NOT NULL AND ${IS_OPEN}
-       ON CONFLICT (conversation, "user") DO UPDATE SET newest = excluded.newest`,
-      [successor.conversation, successor.pseudonym, successor.turned, successor.conversation, conversation, peer, id],
+       ON CONFLICT (conversation, "user") DO UPDATE SET newest = excluded.newest,
+         "read" = CASE WHEN ? = 'blank' THEN excluded.newest ELSE ${MEMBERS}."read" END`,
+      [place, pseudonym, turned, authored, place, conversation, peer, id, authored],
     );
   }
 

@@ -44,7 +44,7 @@ export interface Conversation {
   readonly with: string;
   readonly newest: number;
   readonly last: RecordedMessage | null;
-  /** Messages of the other side behind one's own `read`; 1,000 stands for that and more. */
+  /** Messages of the other side behind one's own `read`, without what was erased; 1,000 stands for that and more. */
   readonly unread: number;
   readonly own: Marks;
   readonly peer: Marks;

@@ -89,6 +89,8 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   'a node is cut from Redis and Postgres': (cluster, { faults: random }) =>
     withNode(cluster, random, ({ network }) => cut(random, [network.redis, network.postgres])),
   'the answer of a commit is reset': resetAnswer('INSERT INTO holdfast_offline_message'),
+  // With the record on, messages are committed in a transaction, whose outcome is not known then.
+  'the answer of a transaction is reset': resetAnswer('COMMIT'),
   'the answer of a beat is reset': resetAnswer('UPDATE holdfast_node SET beat'),
   'the answers of a takeover are reset': (cluster, { faults: random }) =>
     withNode(cluster, random, async (node) => {

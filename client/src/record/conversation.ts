@@ -145,7 +145,7 @@ function recounted(thread: Thread, user: string | null): Thread {
 
 function unreadIn(messages: readonly RecordedMessage[], thread: Thread, user: string | null): number {
   const from = laterOf(thread.read, thread.countedTo);
-  return messages.filter((item) => item.from !== user && isBehind(from, item.position)).length;
+  return messages.filter((item) => item.from !== user && !item.erased && isBehind(from, item.position)).length;
 }
 
 /** Both in one order; of the same position that of `news`. */
