@@ -29,12 +29,15 @@ interface ReadRequest extends IncomingMessage {
 
 const AUDIT_FIELDS = 'holdfast:audit-fields';
 
-/** Names the fields of a body that are logged when the call has succeeded: who and which, never the content. */
+/**
+ * Names the fields of a body that are logged when the call has succeeded: who and which, never the content. A call that
+ * only reads is logged when it has this, also without fields: it shows what people have said to each other.
+ */
 export const AuditFields = (...fields: readonly string[]): CustomDecorator => SetMetadata(AUDIT_FIELDS, fields);
 
 /**
- * Logs one line for every call that changes something: who made it, what it was, and how it ended. It is set on the
- * controller, so that no call can be left out.
+ * Logs one line for every call that changes something, and for those that read a record: who made it, what it was, and
+ * how it ended. It is set on the controller, so that no call that changes something can be left out.
  */
 @Injectable()
 export class AuditInterceptor implements NestInterceptor {
@@ -47,15 +50,16 @@ export class AuditInterceptor implements NestInterceptor {
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const request = context.switchToHttp().getRequest<ReadRequest>();
-    if (request.method === 'GET' || request.method === 'HEAD') return next.handle();
+    const fields = this.reflector.get<readonly string[] | undefined>(AUDIT_FIELDS, context.getHandler());
+    const isReading = request.method === 'GET' || request.method === 'HEAD';
+    if (isReading && fields === undefined) return next.handle();
     const { method, route, routeOptions } = request;
-    const fields = this.reflector.get<readonly string[] | undefined>(AUDIT_FIELDS, context.getHandler()) ?? [];
     const path = route?.path ?? routeOptions?.url;
     const call = `${callerOf(request).title} from ${this.clientAddress.of(request)}: ${method} ${path}`;
     return next.handle().pipe(
       tap({
         // The call succeeded, so its fields are valid and short. JSON keeps the log line one line.
-        next: () => this.logger.log(`${call} ${JSON.stringify(fieldsOf(request, fields))}: done`),
+        next: () => this.logger.log(`${call} ${JSON.stringify(fieldsOf(request, fields ?? []))}: done`),
         error: (error: unknown) => this.logger.log(`${call}: refused, ${codeOf(error)}`),
       }),
     );

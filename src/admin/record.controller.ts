@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { RecordService } from '../record/record.service.js';
 import { conversationsOf, historyOf, syncOf, toWireRecorded } from '../record/record-wire.js';
 import { AdminController } from './admin-controller.decorator.js';
+import { AuditFields } from './audit.interceptor.js';
 import { peerName, userName } from './fields.js';
 import {
   conversationQuery,
@@ -14,11 +15,12 @@ import {
 } from './record.dto.js';
 import { SchemaPipe } from './schema.pipe.js';
 
-/** Reads the record of users. */
+/** Reads the record of users. Who reads it is logged. */
 @AdminController('')
 export class RecordController {
   constructor(@Inject(RecordService) private readonly record: RecordService) {}
 
+  @AuditFields()
   @Get('history/:user/:with')
   async history(
     @Param('user', new SchemaPipe(userName)) user: string,
@@ -28,6 +30,7 @@ export class RecordController {
     return historyOf(await this.record.history(user, { with: peer, ...query }), toWireRecorded);
   }
 
+  @AuditFields()
   @Get('conversations/:user')
   async conversations(
     @Param('user', new SchemaPipe(userName)) user: string,
@@ -36,6 +39,7 @@ export class RecordController {
     return conversationsOf(await this.record.conversations(user, query), toWireRecorded);
   }
 
+  @AuditFields()
   @Get('sync/:user')
   async sync(
     @Param('user', new SchemaPipe(userName)) user: string,

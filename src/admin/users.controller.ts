@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { Delivery } from '../delivery/delivery.js';
 import { toIsoTime } from '../protocol/message.js';
 import { AdminController } from './admin-controller.decorator.js';
+import { AuditFields } from './audit.interceptor.js';
 import { Erasures } from './erasures.js';
 import { time, userName } from './fields.js';
 import { SchemaPipe } from './schema.pipe.js';
@@ -58,6 +59,7 @@ export class UsersController {
   }
 
   /** The first line is read before the reply begins, so that a store that can't be read is a refusal. */
+  @AuditFields()
   @Get(':user/export')
   async export(@Param('user', new SchemaPipe(userName)) user: string): Promise<StreamableFile> {
     const lines = this.chat.export(user);

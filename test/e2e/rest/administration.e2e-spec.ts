@@ -271,6 +271,27 @@ describe('the audit log', () => {
     expect(lines.join()).not.toContain('secret');
   });
 
+  it('has a line of everybody who reads the record of a user, or exports it', async () => {
+    await start({ record: { keepMs: 3_600_000 } });
+    const lines = catchLogLines();
+    const root = await issuer.token('root', { role: 'admin' });
+    await chat.rest('GET', '/chat/history/bob/ann%20b?limit=1', undefined, root);
+    await chat.rest('GET', '/chat/history/bob/ann?limit=0', undefined, root);
+    await chat.rest('GET', '/chat/conversations/bob', undefined, root);
+    await chat.rest('GET', '/chat/sync/bob', undefined, ADMIN_TOKEN);
+    await chat.rest('GET', '/chat/users/bob/export', undefined, root);
+    await chat.rest('GET', '/chat/users/bob', undefined, root);
+    await chat.rest('GET', '/chat/history/bob/ann', undefined, await issuer.token('eve'));
+    const who = 'user "root" from 127.0.0.1:';
+    expect(lines.filter((line) => line.includes(' Audit: '))).toEqual([
+      `log Audit: ${who} GET /chat/history/:user/:with {"user":"bob","with":"ann b"}: done`,
+      `log Audit: ${who} GET /chat/history/:user/:with: refused, BAD_REQUEST`,
+      `log Audit: ${who} GET /chat/conversations/:user {"user":"bob"}: done`,
+      `log Audit: the administrator token from 127.0.0.1: GET /chat/sync/:user {"user":"bob"}: done`,
+      `log Audit: ${who} GET /chat/users/:user/export {"user":"bob"}: done`,
+    ]);
+  });
+
   it.each([
     ['as a trusted proxy reports it', ['loopback'], '192.0.2.7'],
     ['and believes nobody else', [], '127.0.0.1'],
