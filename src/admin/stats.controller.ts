@@ -27,6 +27,12 @@ const messages = z
     'accepted = confirmed + pending + inFlight + expired + purged + evicted + replaced + handedOver, at any time.',
   );
 
+const record = z
+  .object({ recorded: z.number(), expired: z.number(), erased: z.number() })
+  .describe(
+    'Messages that were recorded since the start, have left the record, were erased. 0 where none is recorded.',
+  );
+
 const rates = z
   .object({ acceptedPerSecond: z.number(), confirmedPerSecond: z.number() })
   .describe('Over the last minute, or since the start.');
@@ -39,6 +45,7 @@ const totals = {
     example: 40,
   }),
   messages,
+  record,
   rates,
 };
 
@@ -60,7 +67,7 @@ type Counters = Readonly<Record<string, number>>;
 
 const STATS: Call<null, NodeStats> = { name: 'stats' };
 
-/** Shows the counters of messages, and how many come per second. */
+/** Shows the counters of messages and of the record, and how many messages come per second. */
 @AdminController('stats')
 export class StatsController {
   constructor(
@@ -82,6 +89,7 @@ export class StatsController {
       connections: nodes.reduce((sum, { connections }) => sum + connections, 0),
       users: nodes.reduce((sum, { users }) => sum + users, 0),
       messages: sumOf(nodes.map((node) => node.messages)) as NodeStats['messages'],
+      record: sumOf(nodes.map((node) => node.record)) as NodeStats['record'],
       rates: sumOf(nodes.map((node) => node.rates)) as NodeStats['rates'],
       nodes,
       missing: [...missing],
@@ -98,6 +106,7 @@ export class StatsController {
       connections: this.connections.count,
       users: this.connections.userCount,
       messages: this.delivery.totals,
+      record: { ...this.delivery.ledger.record },
       rates: this.delivery.rates(),
     };
   }

@@ -104,13 +104,19 @@ describe('any node of a cluster', () => {
   });
 
   it('adds up what all nodes have counted, with a line for each, and says who did not answer', async () => {
-    const { one, two, three } = await start();
+    const { one, two, three } = await start({ record: { keepMs: 3_600_000 } });
     await one.connect('alice');
     await two.connect('bob');
     await one.rest('POST', '/chat/messages', { from: 'alice', to: 'nobody', content: 'x' });
     await two.rest('POST', '/chat/messages', { from: 'alice', to: 'nobody', content: 'x' });
     const { body } = await three.rest('GET', '/chat/stats');
     expect(body).toMatchObject({ connections: 2, users: 2, messages: { accepted: 2, pending: 2 }, missing: [] });
+    expect(body.record).toEqual({ recorded: 2, expired: 0, erased: 0 });
+    expect(body.nodes.map(({ record }: { record: object }) => record)).toMatchObject([
+      { recorded: 1 },
+      { recorded: 1 },
+      { recorded: 0 },
+    ]);
     expect(body.nodes).toMatchObject([
       { id: 1, slots: 512, links: 2, connections: 1, messages: { accepted: 1, handedOver: 0 } },
       { id: 2, slots: 512, links: 2, connections: 1, messages: { accepted: 1, handedOver: 0 } },

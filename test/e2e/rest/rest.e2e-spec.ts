@@ -545,6 +545,7 @@ describe('the REST calls', () => {
           recovered: 0,
           absent: 0,
         },
+        record: { recorded: 0, expired: 0, erased: 0 },
         rates: { acceptedPerSecond: expect.any(Number), confirmedPerSecond: expect.any(Number) },
       });
       expect(body.rates.acceptedPerSecond).toBeGreaterThan(body.rates.confirmedPerSecond);
