@@ -197,7 +197,7 @@ export class WholeChat {
 
   private closeHere(id: string): boolean {
     const connection = this.connections.get(id);
-    connection?.revoke(CloseCode.ADMINISTRATOR, 'disconnected by an administrator');
+    connection?.dismiss(CloseCode.ADMINISTRATOR, 'disconnected by an administrator');
     return connection !== undefined;
   }
 

@@ -86,6 +86,7 @@ export class Attachment implements Receiver {
   }
 
   onMessage(message: Message, seq: number, delayed: boolean, isAwaited: boolean): void {
+    if (!this.isOpen) return; // It was on the way when the connection was closed, and comes to the next one.
     this.lastSeq = seq;
     this.connection.onMessage(message, seq, delayed, isAwaited);
   }

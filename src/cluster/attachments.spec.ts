@@ -51,6 +51,21 @@ describe('a connection', () => {
     expect([3, 3, 4].map((seq) => attachments.confirm(connection, seq))).toEqual([3, 0, null]);
   });
 
+  it('gets no message that was on the way when it began to close, and can confirm those that it has', () => {
+    const { got, route, attachments, connection } = open();
+    const link = (route.place = new FakeLink(2));
+    attachments.pump();
+    attachments.onFrame(['opened', 1, 0]);
+    attachments.onFrame(['message', 1, 1, false, false, message]);
+    link.take();
+    Object.assign(connection, { isOpen: false });
+    attachments.onFrame(['message', 1, 2, false, false, message]);
+    expect(got).toEqual(['welcome 0', 'message 1']);
+    expect([2, 1].map((seq) => attachments.confirm(connection, seq))).toEqual([null, 1]);
+    expect(link.take()).toEqual([['confirm', 1, 1]]);
+    expect(attachments.inFlight(connection)).toBe(0);
+  });
+
   it('waits for its turn when more than 1,000 are to be attached at once', () => {
     const { route, attachments } = open();
     for (let n = 0; n < 2_000; n += 1) attachments.add({ user: 'bob', isOpen: true } as Connection, 1);

@@ -15,6 +15,8 @@ function emitter<Argument>(): Emitter<Argument> {
 function open() {
   const clock = new ManualClock();
   let leave: () => void = () => undefined;
+  let hear: () => void = () => undefined;
+  const heard = new Promise<void>((resolve) => (hear = resolve));
   const membership = {
     changed: emitter(),
     acquired: emitter(),
@@ -26,17 +28,17 @@ function open() {
   const node = {
     membership,
     links: { opened: emitter(), broken: emitter(), frame: emitter() },
-    calls: { register: () => undefined },
+    calls: { register: () => undefined, all: jest.fn(() => heard) },
   };
   const store = { fenced: emitter<undefined>() };
   const delivery = new ClusterDelivery(
     resolveChatOptions({ clock, drainMs: 4_000 }),
-    {} as DeliveryService,
+    { settle: () => Promise.resolve() } as DeliveryService,
     store as unknown as SlotStore,
     node as unknown as ClusterNode,
   );
   const listener = { onReceipt: jest.fn(), onRefused: jest.fn() };
-  return { clock, delivery, membership, store, listener, left: () => leave() };
+  return { clock, delivery, membership, store, listener, left: () => leave(), hear: () => hear() };
 }
 
 describe('delivery of a node that stops', () => {
@@ -64,6 +66,19 @@ describe('delivery of a node that stops', () => {
     expect(warn.mock.calls.map(([text]) => String(text))).toEqual([
       expect.stringContaining('not take over in 2000 ms'),
     ]);
+  });
+});
+
+describe('delivery of a node that closes clients', () => {
+  it('has settled when the other nodes have heard what the clients have confirmed, and holds up no sender for that', async () => {
+    const { delivery, hear } = open();
+    let state = 'settling';
+    const settled = delivery.settle().then(() => (state = 'settled'));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(state).toBe('settling');
+    hear();
+    await settled;
+    expect(state).toBe('settled');
   });
 });
 

@@ -77,6 +77,7 @@ export class ClusterDelivery extends Delivery {
     links.frame.on((link, frame) => this.onFrame(link, frame));
     calls.register('broadcast', (broadcast) => this.attachments.broadcast(broadcastOf(broadcast as BroadcastCall)));
     calls.register('signal', (signal) => this.signalHere(signal as Signal));
+    calls.register('heard', () => null); // What came over the link before was handled.
     calls.register('news', (told) => this.home.tell(...(told as [string, News])));
   }
 
@@ -180,10 +181,13 @@ export class ClusterDelivery extends Delivery {
     );
   }
 
+  /** A home that hears the next connection of a user before what this one has confirmed would repeat that. */
   async settle(): Promise<void> {
+    const heard = this.calls.all('heard', null);
     const settling = (this.settling = Promise.all([this.home.settle(), this.sends.whenEmpty()]));
     await settling;
     if (this.settling === settling) this.settling = null;
+    await heard;
   }
 
   async close(): Promise<void> {

@@ -22,7 +22,7 @@ const MUTANTS: readonly [mutant: Mutant, complaint: RegExp, faults: Faults, seed
   ['resends in the wrong order', /order:/, ALL_FAULTS, 2],
   ['no resend', /unanswered:|order:/, ALL_FAULTS, 2],
   ['no ages', /was replaced/, ALL_FAULTS, 4],
-  ['no new block', /lost:/, { ...NO_FAULTS, handover: 1, pace: 5 }, 4],
+  ['no new block', /lost:/, { ...NO_FAULTS, handover: 1, pace: 5 }, 8],
   ['no fence, no lease', /order:|rows left|books/, { ...NO_FAULTS, stop: 1 }, 6],
   ['release without waiting', /rows left|lost:|books|order:/, { ...NO_FAULTS, handover: 1, pace: 5 }, 6],
 ];

@@ -53,6 +53,7 @@ export class ConnectionService implements OnModuleDestroy {
     const ofUser = this.byUser.get(connection.user)!;
     ofUser.delete(connection);
     if (ofUser.size === 0) this.byUser.delete(connection.user);
+    connection.ending.handleGone();
     this.disconnected.emit(connection);
     this.probe.handleRemoved(connection);
   }
@@ -78,7 +79,7 @@ export class ConnectionService implements OnModuleDestroy {
    */
   disconnect(user: string, reason: string): number {
     const open = this.openOf(user);
-    for (const connection of open) connection.revoke(CloseCode.ADMINISTRATOR, reason);
+    for (const connection of open) connection.dismiss(CloseCode.ADMINISTRATOR, reason);
     return open.length;
   }
 

@@ -109,7 +109,7 @@ describe('the end of a connection', () => {
     abandon: ({ connection }, code) => connection.abandon(code, ''),
     badFrame: ({ connection, socket }, code) => {
       socket.readyState = WebSocket.CLOSING; // `ws` has closed it before it emits the error.
-      connection.handleBadFrame(code);
+      connection.ending.handleBadFrame(code);
     },
     peerCloses: ({ socket }) => void (socket.readyState = WebSocket.CLOSING),
   };

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import type { ChatError } from '../protocol/chat-error.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { RecordAnswer, ServerCodec } from '../protocol/frames.js';
@@ -10,6 +10,7 @@ import type { Broadcast } from './broadcast.js';
 import type { ConnectionContext } from './connection-context.js';
 import type { ConnectionInfo, ConnectionOrigin } from './connection-info.js';
 import type { Turn } from './end-of-turn.js';
+import { CONFIRM_MS, Ending } from './ending.js';
 import { Heartbeat } from './heartbeat.js';
 import { pongFrame } from './outbox.js';
 import { PongConfirmation } from './pong-confirmation.js';
@@ -18,14 +19,8 @@ import { SlowConsumer } from './slow-consumer.js';
 import { TurnWriter } from './turn-writer.js';
 
 /**
- * One WebSocket of one user: whose it is, what delivery writes to it, and its end. TurnWriter writes to it,
- * SlowConsumer says whether the peer reads, Heartbeat whether it is alive, and Reading whether its socket is read.
- *
- * | state   | when                                             | frames from the peer |
- * | ------- | ------------------------------------------------ | -------------------- |
- * | open    | this side has not closed it; the peer may have   | are handled          |
- * | closing | this side has closed it                          | are handled          |
- * | revoked | this side has closed it and ignores the peer     | are not handled      |
+ * One WebSocket of one user: whose it is, and what delivery writes to it. TurnWriter writes to it, SlowConsumer says
+ * whether the peer reads, Heartbeat whether it is alive, Reading whether its socket is read, and Ending how it ends.
  *
  * It does not promise that anything arrives: confirmations do.
  */
@@ -43,7 +38,7 @@ export class Connection implements ConnectionInfo, Turn {
   received = 0;
   /** Whether its socket is read. */
   readonly reading: Reading;
-  private state: 'open' | 'closing' | 'revoked' = 'open';
+  readonly ending: Ending;
   private readonly heartbeat: Heartbeat;
   private readonly slowConsumer: SlowConsumer;
   private readonly pongs: PongConfirmation;
@@ -64,6 +59,7 @@ export class Connection implements ConnectionInfo, Turn {
     this.heartbeat = new Heartbeat(this.reading);
     this.slowConsumer = new SlowConsumer(this.reading, context.options);
     this.pongs = new PongConfirmation(context.options);
+    this.ending = new Ending(socket, this.pongs, context.closedByCode);
     this.writer = new TurnWriter(socket, stream, codec, this.slowConsumer, this.pongs);
     // The welcome has to be the first frame of a JSON connection, so the client is not read until it is written.
     if (this.protocol === 'json') this.reading.hold(Hold.OPENING);
@@ -78,13 +74,14 @@ export class Connection implements ConnectionInfo, Turn {
     return this.codec.protocol;
   }
 
+  /** Whether it may be written more than replies. */
   get isOpen(): boolean {
-    return this.socket.readyState === WebSocket.OPEN;
+    return this.ending.isOpen;
   }
 
-  /** Whether frames that still come from it are ignored. */
+  /** Whether frames that still come from it are ignored, except what confirms messages. */
   get isRevoked(): boolean {
-    return this.state === 'revoked';
+    return !this.ending.maySend;
   }
 
   /** Bytes that are buffered for it. */
@@ -166,7 +163,7 @@ export class Connection implements ConnectionInfo, Turn {
   /** Writes a pong: the frame of WebSocket for a ping with this payload, or that of the JSON protocol. */
   writePong(payload?: Buffer): void {
     if (payload === undefined) this.write(this.codec.pong());
-    else if (this.isOpen) this.inTurn().writeFrame(pongFrame(payload));
+    else if (this.ending.takesReplies) this.inTurn().writeFrame(pongFrame(payload));
   }
 
   writePing(): void {
@@ -199,7 +196,7 @@ export class Connection implements ConnectionInfo, Turn {
 
   /** Asks the peer to confirm the message with this seq, unless a ping does already. */
   askFor(seq: number): void {
-    if (this.isOpen && this.pongs.hurry(seq)) this.inTurn();
+    if (this.ending.takesReplies && this.pongs.hurry(seq)) this.inTurn();
   }
 
   /** Pings the peer, or closes the connection if the peer seems dead. */
@@ -213,9 +210,27 @@ export class Connection implements ConnectionInfo, Turn {
     }
   }
 
+  /**
+   * Writes only replies to it from now on. Resolves when the peer has confirmed what it got, is gone, or this many
+   * milliseconds are over: then it is to be closed.
+   */
+  finish(withinMs: number): Promise<void> {
+    this.ending.begin('finishing');
+    if (this.owesPing) this.askFor(this.pongs.writtenSeq);
+    return this.ending.whenConfirmed(this.context.options.clock, withinMs);
+  }
+
+  /** Revokes it when the peer has confirmed what it got, or a second later. Until then the peer can only confirm. */
+  dismiss(code: number, reason: string): void {
+    if (this.isRevoked) return;
+    if (this.ending.isConfirmed || !this.ending.takesReplies) return this.revoke(code, reason);
+    this.ending.begin('dismissed');
+    void this.finish(CONFIRM_MS).then(() => this.revoke(code, reason));
+  }
+
   /** Closes it with a code and a reason. What was written before is sent first, and frames that come are handled. */
   close(code: number, reason: string): void {
-    this.noteClosed('closing', code);
+    this.ending.close('closing', code);
     if (this.owesPing) this.askFor(this.pongs.writtenSeq);
     this.endTurn();
     this.socket.close(code, reason);
@@ -227,8 +242,8 @@ export class Connection implements ConnectionInfo, Turn {
    * long as it likes.
    */
   revoke(code: number, reason: string): void {
-    if (this.state === 'revoked') return;
-    this.noteClosed('revoked', code);
+    if (!this.ending.mayConfirm) return;
+    this.ending.close('revoked', code);
     this.close(code, reason);
     this.reading.stop(this.context.options.clock);
   }
@@ -239,7 +254,7 @@ export class Connection implements ConnectionInfo, Turn {
    */
   hangUp(code: number, reason: string): void {
     this.close(code, reason);
-    this.noteClosed('revoked', code);
+    this.ending.close('revoked', code);
     this.reading.stop(this.context.options.clock);
   }
 
@@ -253,30 +268,14 @@ export class Connection implements ConnectionInfo, Turn {
     this.socket.terminate();
   }
 
-  /** Notes that `ws` has closed it with this code, because of an invalid frame. */
-  handleBadFrame(code: number): void {
-    if (this.state !== 'open') return;
-    this.context.closedByCode.add(code);
-    this.state = 'closing';
-  }
-
   /** Ends the turn: what was written in it is sent. Closes the connection with 1013 if too much is buffered. */
   endTurn(): void {
     if (!this.writer.endTurn()) return;
     const late = this.protocol === 'text' ? this.pongs.takeLate() : null;
     if (late !== null) this.context.latePings.add(this, late);
-    if (!this.slowConsumer.handleEndOfTurn(this.bufferedBytes) || !this.isOpen) return;
+    if (!this.slowConsumer.handleEndOfTurn(this.bufferedBytes) || !this.ending.takesReplies) return;
     // What waits is freed when the close times out. Unconfirmed messages in it are in the store, or will be.
     this.revoke(CloseCode.SLOW_CONSUMER, 'too much waits to be read; reconnect later');
-  }
-
-  /**
-   * Every close with a code of ours comes through here. It is counted unless the peer or this side has closed the
-   * connection before.
-   */
-  private noteClosed(state: 'closing' | 'revoked', code: number): void {
-    if (this.state === 'open' && this.isOpen) this.context.closedByCode.add(code);
-    if (this.state !== 'revoked') this.state = state;
   }
 
   /** Only a text connection confirms by pongs. */
@@ -289,7 +288,7 @@ export class Connection implements ConnectionInfo, Turn {
   }
 
   private write(text: string | null): void {
-    if (text !== null && this.isOpen) this.inTurn().writeText(text);
+    if (text !== null && this.ending.takesReplies) this.inTurn().writeText(text);
   }
 
   /** Returns the writer, in a turn that is sure to end. */

@@ -18,7 +18,7 @@ export class Expiry {
       // A timer can fire early, and a clock can be set back.
       if (this.clock.now() < expiresAt) return this.add(connection, expiresAt);
       this.cancels.delete(connection);
-      connection.revoke(CloseCode.EXPIRED, 'the credentials have expired; reconnect with new ones');
+      connection.dismiss(CloseCode.EXPIRED, 'the credentials have expired; reconnect with new ones');
     });
     this.cancels.set(connection, cancel);
   }

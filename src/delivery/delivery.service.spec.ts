@@ -175,7 +175,7 @@ describe('a release', () => {
     expect([delivery.confirm(receiver, 1), delivery.hears('bob')]).toEqual([0, false]);
   });
 
-  it('writes nothing more, and stores in order what is not confirmed within `persistAfterMs`', async () => {
+  it('writes nothing more, and stores in order what is not confirmed within a second', async () => {
     const { clock, delivery, heard, requests, send } = openDelivery({ persistAfterMs: 50 });
     const { got, receiver } = noting('a', 1);
     delivery.attach(receiver);
@@ -186,13 +186,32 @@ describe('a release', () => {
     delivery.confirm(receiver, 1);
     send('m3'); // What nobody may do any more is not lost either, and nothing overtakes.
     expect(requests.map(({ message }) => message.id)).toEqual(['m2', 'm3']);
-    await settle(clock, 60);
+    await settle(clock, 990);
+    expect(got).toEqual(['m1 1', 'm2 2']);
+    await settle(clock, 20);
     expect([got, isReleased]).toEqual([['m1 1', 'm2 2', 'released'], false]);
     for (const request of requests) request.onSettled({ status: 'stored' });
     await settle(clock, 10);
     await released;
     expect(heard).toEqual(['m1 delivered', 'm2 stored', 'm3 stored']);
     expect(delivery['mailboxes'].size).toBe(0);
+  });
+
+  it('does not wait for who has confirmed nothing for a second', async () => {
+    const { clock, delivery, requests, send } = openDelivery();
+    const { got, receiver } = noting('a', 1);
+    delivery.attach(receiver);
+    for (const id of ['m1', 'm2']) send(id);
+    clock.advance(900);
+    delivery.confirm(receiver, 1);
+    clock.advance(900);
+    send('m3');
+    void delivery.release(ofBob);
+    await settle(clock, 50);
+    expect(got.at(-1)).toBe('m3 3');
+    await settle(clock, 60);
+    expect(got.at(-1)).toBe('released');
+    expect(requests.map(({ message }) => message.id)).toEqual(['m1', 'm2', 'm3']);
   });
 
   it('tells everybody of a broadcast, and leaves other mailboxes as they are', async () => {

@@ -235,7 +235,7 @@ export class DeliveryService extends Delivery {
 
   /**
    * Hands mailboxes over to another process, and resolves when all that they had in memory is committed. Nothing may be
-   * sent to them any more. What is in flight may be confirmed within `persistAfterMs`; then their receivers are
+   * sent to them any more. What is in flight may be confirmed meanwhile, for a bounded time; then their receivers are
    * detached and told.
    */
   async release(isReleased: (mailbox: MailboxKey) => boolean): Promise<void> {

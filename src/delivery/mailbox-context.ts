@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { ChatOptions } from '../options/chat.options.js';
+import type { Clock } from '../options/clock.js';
 import { ChatError } from '../protocol/chat-error.js';
 import type { HeldMessage } from './held-message.js';
 import type { IdempotencyCache } from './idempotency-cache.js';
@@ -43,6 +44,10 @@ export class MailboxContext {
   /** Nothing is written to anybody before it is stored. */
   get persistFirst(): boolean {
     return this.options.persistAfterMs === 0;
+  }
+
+  get clock(): Clock {
+    return this.options.clock;
   }
 
   now(): number {

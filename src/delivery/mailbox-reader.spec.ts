@@ -1,9 +1,10 @@
 import { fakeReceiver } from '../../test/support/fake-receiver.js';
+import { ManualClock } from '../../test/support/manual-clock.js';
 import { itMakesOnly } from '../../test/support/moves.js';
 import { MailboxReader, READER_MOVES, type ReaderState } from './mailbox-reader.js';
 
 function readerIn(state: ReaderState): MailboxReader {
-  const reader = new MailboxReader(fakeReceiver({}), 4, 0);
+  const reader = new MailboxReader(fakeReceiver({}), 4, 0, new ManualClock());
   reader['current'] = state;
   return reader;
 }

@@ -1,4 +1,5 @@
 import type { Broadcast } from '../connections/broadcast.js';
+import type { Clock } from '../options/clock.js';
 import type { News } from '../protocol/news.js';
 import type { HeldMessage } from './held-message.js';
 import type { MailboxKey, MailboxStore, Page, StoredMessage } from './mailbox-store.js';
@@ -48,6 +49,8 @@ export class MailboxReader {
   private backlogWritten = 0;
   private inFlightBytes = 0;
   private inFlight: HeldMessage[] = [];
+  /** When the oldest of these was written, or the last confirmation came if that is later, by the monotonic clock. */
+  private movedAt = 0;
   private broadcasts: { broadcast: Broadcast; after: number }[] = [];
 
   constructor(
@@ -55,6 +58,7 @@ export class MailboxReader {
     private readonly window: number,
     /** Position of the last message that was accepted before it came. */
     private readonly backlogUpTo: number,
+    private readonly clock: Pick<Clock, 'monotonic'>,
     /** The seq of the next message. It goes on where another reader of the same connection has ended. */
     private nextSeq = 1,
   ) {
@@ -101,6 +105,11 @@ export class MailboxReader {
 
   get inFlightCount(): number {
     return this.inFlight.length;
+  }
+
+  /** It has something to confirm, and has not been silent about it for this many milliseconds. */
+  isConfirming(withinMs: number): boolean {
+    return this.inFlight.length > 0 && this.clock.monotonic() - this.movedAt < withinMs;
   }
 
   /** Nothing was ever stored for anybody, so nothing has to be read: it is live at once. */
@@ -196,6 +205,7 @@ export class MailboxReader {
     this.flushBroadcasts(held.position);
     this.cursor = held.position;
     held.inFlight += 1;
+    if (this.inFlight.length === 0) this.movedAt = this.clock.monotonic();
     this.inFlight.push(held);
     this.inFlightBytes += held.bytes;
     const isDelayed = held.isDelayed || !wasThere;
@@ -211,11 +221,13 @@ export class MailboxReader {
     if (seq >= this.nextSeq) return null;
     const confirmed = this.inFlight.splice(0, Math.max(0, seq - (this.nextSeq - 1 - this.inFlight.length)));
     this.removeInFlight(confirmed);
+    if (confirmed.length > 0) this.movedAt = this.clock.monotonic();
     return confirmed;
   }
 
-  /** Its user's home is about to be elsewhere. The broadcasts that it keeps are written, as none is stored. */
+  /** Its connection is closing, or its user's home moves. Broadcasts that it keeps are written, as none is stored. */
   leave(): void {
+    if (this.current === 'leaving') return;
     this.moveTo('leaving');
     this.writeKeptBroadcasts();
   }
@@ -238,7 +250,7 @@ export class MailboxReader {
    * `after` is the position of the last message that was accepted before it.
    */
   broadcast(broadcast: Broadcast, after: number, isBehind: boolean): boolean {
-    if (this.current === 'detached') return false; // Its socket is closing, and the close event has still to come.
+    if (!this.receiver.isOpen) return false; // Its socket is closing, and the close event has still to come.
     const isNext = this.current === 'leaving' || (!isBehind && this.broadcasts.length === 0);
     if (isNext) return this.receiver.onBroadcast(broadcast);
     if (this.broadcasts.length >= KEPT_BROADCASTS) return false;

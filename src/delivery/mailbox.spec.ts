@@ -119,8 +119,24 @@ describe('a mailbox', () => {
     const { mailbox, reader, receiver, send } = openMailbox();
     receiver.isOpen = false;
     send('m1'); // Finds out that the socket takes no more.
-    expect(reader.state).toBe('detached');
+    expect(reader.state).toBe('leaving');
     expect(mailbox.broadcast(reader, new Broadcast('b1', 'alice', 'x', 1))).toBe(false);
+  });
+
+  it('stores what comes for a connection that is closing, which may still confirm what it has', () => {
+    const { requests, written, heard, mailbox, reader, receiver, send } = openMailbox();
+    send('m1');
+    receiver.isOpen = false;
+    for (const id of ['m2', 'm3']) send(id);
+    expect(mailbox.confirm(reader, 1)).toBe(1);
+    mailbox.detach(reader);
+    expect(written).toEqual(['m1 1']);
+    expect(heard).toEqual(['m1 delivered']);
+    expect(requests.map(({ message, hasEnded }) => [message.id, hasEnded])).toEqual([
+      ['m1', true],
+      ['m2', false],
+      ['m3', false],
+    ]);
   });
 
   it('tries a read that failed once after each pause, however many messages come meanwhile', async () => {

@@ -55,14 +55,11 @@ export class Mailbox {
     held.acceptedAtTick = ticks.count;
     held.isDelayed = persistFirst && !this.isLive;
     this.held.push(held);
-    let hasClosing = false;
     for (const reader of this.readers) {
       this.advance(reader);
-      hasClosing ||= !reader.receiver.isOpen;
+      // A socket that is closing takes no more. What it has may be confirmed until its close event, which may come late.
+      if (!reader.receiver.isOpen) reader.leave();
     }
-    // A socket that is closing takes no more, and its close event may come much later.
-    if (hasClosing) for (const reader of this.readers) if (!reader.receiver.isOpen) this.detach(reader);
-    if (held.state !== 'memory') return; // A connection was detached, which has stored it.
     if (this.handover.mustStore(held, this.readers)) this.store(held);
     else if (!persistFirst) ticks.add(this);
     if (!held.isHeld) this.cleanUp();
@@ -70,7 +67,8 @@ export class Mailbox {
 
   /** Lets a connection read the mailbox from its beginning. The receiver gets the number of waiting messages first. */
   attach(receiver: Receiver, firstSeq?: number): MailboxReader {
-    const reader = new MailboxReader(receiver, this.context.ackWindow, this.context.lastPosition, firstSeq);
+    const { ackWindow, lastPosition, clock } = this.context;
+    const reader = new MailboxReader(receiver, ackWindow, lastPosition, clock, firstSeq);
     this.readers.add(reader);
     if (this.diskUpTo === 0)
       reader.openEmpty(); // No message was ever accepted, for anybody.

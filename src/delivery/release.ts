@@ -1,3 +1,4 @@
+import { CONFIRM_MS } from '../connections/ending.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import type { Clock } from '../options/clock.js';
 import type { Message } from '../protocol/message.js';
@@ -15,14 +16,18 @@ export interface Unsettled {
   readonly listener: OutcomeListener;
 }
 
-/** Resolves when nothing of these mailboxes is in flight to anybody, or `persistAfterMs` has passed. */
+/**
+ * Resolves when nothing of these mailboxes is in flight to anybody who confirms, or `persistAfterMs` has passed, or a
+ * second if that is more. Whoever has been silent for that time already is not waited for: a slot that moves is not served.
+ */
 export async function untilConfirmed(
   mailboxes: readonly Mailbox[],
   { clock, persistAfterMs }: ChatOptions,
 ): Promise<void> {
-  const end = clock.monotonic() + persistAfterMs;
-  const isInFlight = ({ readers }: Mailbox) => [...readers].some(({ inFlightCount }) => inFlightCount > 0);
-  while (clock.monotonic() < end && mailboxes.some(isInFlight)) await pause(clock);
+  const withinMs = Math.max(persistAfterMs, CONFIRM_MS);
+  const end = clock.monotonic() + withinMs;
+  const isAwaited = ({ readers }: Mailbox) => [...readers].some((reader) => reader.isConfirming(withinMs));
+  while (clock.monotonic() < end && mailboxes.some(isAwaited)) await pause(clock);
 }
 
 /** Stores or ends what these mailboxes have in memory from or to a user; returns them behind the given ones. */

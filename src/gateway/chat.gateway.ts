@@ -140,7 +140,7 @@ export class ChatGateway
 
   handleFrame(queue: SendQueue, codec: JsonCodec | TextCodec, data: RawData, isBinary: boolean): void {
     const { connection } = queue;
-    if (connection.isRevoked) return;
+    if (!connection.ending.mayConfirm) return;
     connection.handleFrame();
     const bytes = data as Buffer;
     // `ws` checks text frames.
@@ -153,6 +153,7 @@ export class ChatGateway
       return;
     }
     if ('seq' in frame) this.acknowledge(queue, frame.seq);
+    else if (connection.isRevoked) takeOverhead(queue);
     else if ('request' in frame) this.askRecord(queue, frame);
     else if ('event' in frame) this.control(queue, frame);
     else queue.push(frame);
@@ -188,7 +189,7 @@ export class ChatGateway
     const confirmed = this.delivery.confirm(connection, seq);
     // There are at most as many acks that confirm something as messages. Only other acks can be a flood.
     if (confirmed === 0) takeOverhead(queue);
-    if (confirmed !== null) return;
+    if (confirmed !== null) return connection.ending.handleConfirmed(seq);
     queue.fail(errors.neverSent());
     connection.revoke(CloseCode.PROTOCOL_ERROR, 'acknowledged a seq that was never sent');
   }
@@ -206,15 +207,16 @@ export class ChatGateway
 
   handlePong(queue: SendQueue, payload: Buffer): void {
     const { connection } = queue;
-    if (connection.isRevoked) return;
+    if (!connection.ending.mayConfirm) return;
     const seq = connection.handlePong(payload);
-    if (seq === null) takeOverhead(queue);
-    // Only a text connection confirms this way [protocol 3.2].
-    else if (connection.protocol === 'text') this.delivery.confirm(connection, seq);
+    if (seq === null) return void takeOverhead(queue);
+    if (connection.protocol === 'json') return; // Only a text connection confirms this way [protocol 3.2].
+    this.delivery.confirm(connection, seq);
+    connection.ending.handleConfirmed(seq);
   }
 
   handleError({ connection }: SendQueue, { code }: NodeJS.ErrnoException): void {
-    if (code?.startsWith('WS_ERR_')) connection.handleBadFrame(FRAME_ERRORS[code] ?? BROKEN_FRAME);
+    if (code?.startsWith('WS_ERR_')) connection.ending.handleBadFrame(FRAME_ERRORS[code] ?? BROKEN_FRAME);
   }
 
   /** What was read is handed over, and what was written is sent, whichever side closes first. */

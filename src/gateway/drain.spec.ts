@@ -58,7 +58,7 @@ class Crowd {
       this.hints.push(Number(REASON.exec(reason)![1]));
       if (answers) end();
     };
-    const connection = { reading: { hold: () => undefined }, close };
+    const connection = { reading: { hold: () => undefined }, close, finish: () => Promise.resolve() };
     this.clients.set(socket, { connection, flush: () => this.taken } as unknown as SendQueue);
   }
 }

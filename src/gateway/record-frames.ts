@@ -32,7 +32,7 @@ export class RecordFrames {
       return false;
     }
     // Nothing is written to a connection that is closing, and its close frame has to be read.
-    if (!queue.connection.isOpen) return true;
+    if (!queue.connection.ending.takesReplies) return true;
     const waiting = this.waiting.get(queue);
     if (waiting) {
       waiting.push(frame);
@@ -51,7 +51,7 @@ export class RecordFrames {
     for (let frame: RecordFrame | undefined = first; frame; frame = waiting.shift()) {
       if (waiting.length === 0) connection.reading.release(Hold.RECORD);
       await this.waitForRate(queue, COST[frame.event]);
-      if (!connection.isOpen) break;
+      if (!connection.ending.takesReplies) break;
       await this.answer(queue, frame);
     }
     this.waiting.delete(queue);
@@ -60,7 +60,7 @@ export class RecordFrames {
 
   /** Resolves when the rate of the connection allows the frame. */
   private async waitForRate({ connection, rateLimits }: SendQueue, cost: number): Promise<void> {
-    for (let left = cost; left > 0 && connection.isOpen;) {
+    for (let left = cost; left > 0 && connection.ending.takesReplies;) {
       const waitMs = rateLimits.takeFrame();
       if (waitMs === 0) left -= 1;
       else await new Promise<void>((resolve) => this.options.clock.after(waitMs, resolve));
@@ -75,7 +75,7 @@ export class RecordFrames {
       const answer = await this.ask(connection.user, frame);
       if (answer) connection.writeRecord(answer);
     } catch (error) {
-      if (connection.isOpen) queue.fail(error, frame.id);
+      if (connection.ending.takesReplies) queue.fail(error, frame.id);
     }
   }
 

@@ -10,7 +10,7 @@ const BUSES = (process.env['CLUSTER_BUS'] ?? 'Postgres,Redis').split(',');
 /** The timeout of one deploy of three nodes, in milliseconds. */
 const ROUND_MS = 300_000;
 /** A busy machine confirms and closes late, and that is no fault. */
-const PATIENT = { CHAT_PERSIST_AFTER_MS: '3000', CHAT_DRAIN_MS: '60000' };
+const PATIENT = { CHAT_PERSIST_AFTER_MS: process.env['CLUSTER_PERSIST_AFTER_MS'] ?? '3000', CHAT_DRAIN_MS: '60000' };
 /** What the server closes a connection with when its node stops. */
 const GOING_AWAY = [1001];
 

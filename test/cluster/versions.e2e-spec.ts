@@ -8,7 +8,7 @@ import { SEED } from '../support/seed.js';
 /** `CLUSTER_BUS=Redis` leaves out the other. */
 const BUSES = (process.env['CLUSTER_BUS'] ?? 'Postgres,Redis').split(',');
 /** A busy machine confirms and closes late, and that is no fault. */
-const PATIENT = { CHAT_PERSIST_AFTER_MS: '3000', CHAT_DRAIN_MS: '60000' };
+const PATIENT = { CHAT_PERSIST_AFTER_MS: process.env['CLUSTER_PERSIST_AFTER_MS'] ?? '3000', CHAT_DRAIN_MS: '60000' };
 /** What the server closes a connection with when its node stops. */
 const GOING_AWAY = [1001];
 

@@ -116,6 +116,52 @@ alone('process').describe('going away', () => {
     await stopped;
   });
 
+  it('closes a JSON client when it has acknowledged what it got, and writes no more messages to it meanwhile', async () => {
+    const { chat, alice, bob, stop } = await withMessageInFlight();
+    const { stopped } = await stop();
+    alice.sendJson('send', { to: 'bob', content: 'new', id: 'm-2' });
+    const stored = ['m-1', 'm-2'].map((id) => ({ id, status: 'stored' })); // In order: no commit leaves the first behind.
+    expect((await alice.until('receipts')).data).toMatchObject(stored);
+    await expectToBeServed(bob);
+    bob.sendJson('ack', { seq: 1 });
+    for (const client of [alice, bob]) await client.expectClose(1001);
+    await stopped;
+    await expectToWait(chat, ['new']);
+  });
+
+  it('waits a second for an acknowledgement, and then keeps what has none', async () => {
+    const { chat, clock, alice, bob, stop } = await withMessageInFlight();
+    const { stopped } = await stop();
+    clock.advance(999);
+    expect((await alice.until('receipts')).data).toMatchObject([{ id: 'm-1', status: 'stored' }]);
+    await expectToBeServed(bob);
+    clock.advance(1);
+    for (const client of [alice, bob]) await client.expectClose(1001);
+    await stopped;
+    await expectToWait(chat, ['in flight']);
+  });
+
+  it('asks a text client for a pong, which it had put off, and closes it when that comes', async () => {
+    const clock = new ManualClock();
+    const chat = await ChatApp.start({ clock });
+    const [alice, bob] = [await chat.connect('alice'), await chat.connect('bob', { autoPong: false })];
+    const pings: Buffer[] = [];
+    bob.socket.on('ping', (payload) => pings.push(payload));
+    alice.send('bob|one');
+    await eventually(() => pings.length === 1);
+    bob.socket.pong(pings[0]);
+    await chat.untilTotals({ confirmed: 1 });
+    alice.send('bob|two'); // As the clock stands still, its ping does not come by itself.
+    expect(await bob.take(2)).toEqual(['one', 'two']);
+    const { stopped } = await stopOf(chat);
+    await eventually(() => pings.length === 2);
+    bob.socket.pong(pings[1]);
+    for (const client of [alice, bob]) await client.expectClose(1001);
+    await stopped;
+    expect(chat.delivery.totals).toMatchObject({ confirmed: 2, pending: 0, inFlight: 0 });
+    await expectToWait(chat, []);
+  });
+
   it('waits for nobody who does not answer the close frame', async () => {
     const clock = new ManualClock();
     const chat = await ChatApp.start({ clock });
@@ -147,6 +193,38 @@ alone('process').describe('going away', () => {
     );
   });
 });
+
+/** A server whose clock stands still, and a message that Bob got and has not acknowledged. */
+async function withMessageInFlight() {
+  const clock = new ManualClock();
+  const chat = await ChatApp.start({ clock });
+  const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
+  alice.sendJson('send', { to: 'bob', content: 'in flight', id: 'm-1' });
+  await bob.until('message');
+  return { chat, clock, alice, bob, stop: () => stopOf(chat) };
+}
+
+/** Begins to stop the server; resolves to the end of that when it has begun to close connections. */
+async function stopOf(chat: ChatApp): Promise<{ readonly stopped: Promise<void> }> {
+  const stopped = chat.app.close();
+  await expect(chat.connect('late')).rejects.toMatchObject({ status: 503 });
+  return { stopped };
+}
+
+/** Rejects if the connection is closed, or if a message comes before the answer. */
+async function expectToBeServed(client: TestClient): Promise<void> {
+  client.sendJson('ping', {});
+  await client.nextJson('pong');
+}
+
+/** Starts the server again and reads what waits for Bob. */
+async function expectToWait(chat: ChatApp, contents: readonly string[]): Promise<void> {
+  const again = await ChatApp.start({}, chat.folder);
+  const bob = await again.connect('bob');
+  expect((await bob.take(contents.length)).map((frame) => frame.replace(/^.*Z:/, ''))).toEqual(contents);
+  await bob.expectNothingElse('bob');
+  await again.dispose();
+}
 
 function handles(): string[] {
   return process.getActiveResourcesInfo().filter((kind) => /TCP|Timeout|FSReq/.test(kind));

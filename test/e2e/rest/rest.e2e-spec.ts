@@ -5,6 +5,7 @@ import { PendingLists } from '../../../src/offline-messages/pending-lists.js';
 import { OfflineMessageTable } from '../../../src/offline-messages/offline-message.table.js';
 import type { ChatOptions } from '../../../src/options/chat.options.js';
 import { ChatApp } from '../../support/chat-app.js';
+import { ManualClock } from '../../support/manual-clock.js';
 import { ApiDocument } from '../../support/openapi.js';
 import { RawClient } from '../../support/raw-client.js';
 import { alone } from '../../support/test-nodes.js';
@@ -180,6 +181,21 @@ describe('the REST calls', () => {
       await refused(404, 'NO_SUCH_CONNECTION', 'GET', `/chat/connections/${id}`);
       await refused(404, 'NO_SUCH_CONNECTION', 'DELETE', `/chat/connections/${id}`);
       await bob.expectNothingElse('bob');
+    });
+
+    it('may still acknowledge what it got before it is closed by DELETE, and do nothing else', async () => {
+      await start({ clock: new ManualClock() });
+      const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
+      await alice.nextJson('caught-up');
+      alice.sendJson('send', { to: 'bob', content: 'x', id: 'm-1' });
+      await bob.until('message');
+      const [{ id }] = (await call('GET', '/chat/connections?user=bob')).body.items;
+      expect((await call('DELETE', `/chat/connections/${id}`)).status).toBe(204);
+      bob.sendJson('send', { to: 'alice', content: 'too late', id: 'm-2' });
+      bob.sendJson('ack', { seq: 1 });
+      await bob.expectClose(4403);
+      expect((await alice.nextJson('receipts')).data).toMatchObject([{ id: 'm-1', status: 'delivered' }]);
+      await alice.expectNothingElse('alice');
     });
 
     it('that never was answers 404', async () => {
