@@ -1,5 +1,5 @@
 /** How long a test waits before it fails and says what did arrive, in milliseconds. */
-export const DEADLINE_MS = 8_000;
+export const DEADLINE_MS = 20_000;
 
 /** Returns what the promise resolves to. Rejects with `what()` if that takes longer than the deadline. */
 export async function withDeadline<Result>(

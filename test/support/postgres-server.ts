@@ -73,7 +73,8 @@ export class PostgresServer {
     this.child = null;
     const ended = once(child, 'exit');
     child.kill(signal);
-    await withDeadline(ended, () => 'Postgres ends');
+    // It writes a checkpoint first, which takes long on a busy disk.
+    await withDeadline(ended, () => 'Postgres ends', 60_000);
   }
 
   /** Suspends it with all its sessions, as a machine that stands still. */

@@ -219,7 +219,7 @@ describe('the limits', () => {
     await eventually(
       () => connection!.received === frames,
       () => `all is received; so far ${connection!.received}`,
-      20_000,
+      60_000,
     );
   });
 });
