@@ -51,7 +51,7 @@ describe('a connection', () => {
     expect([3, 3, 4].map((seq) => attachments.confirm(connection, seq))).toEqual([3, 0, null]);
   });
 
-  it('gets no message that was on the way when it began to close, and can confirm those that it has', () => {
+  it('gets no message that was on the way when it began to close, and can confirm those that it has', async () => {
     const { got, route, attachments, connection } = open();
     const link = (route.place = new FakeLink(2));
     attachments.pump();
@@ -62,6 +62,7 @@ describe('a connection', () => {
     attachments.onFrame(['message', 1, 2, false, false, message]);
     expect(got).toEqual(['welcome 0', 'message 1']);
     expect([2, 1].map((seq) => attachments.confirm(connection, seq))).toEqual([null, 1]);
+    await Promise.resolve();
     expect(link.take()).toEqual([['confirm', 1, 1]]);
     expect(attachments.inFlight(connection)).toBe(0);
   });
