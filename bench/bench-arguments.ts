@@ -2,7 +2,11 @@ import { parseArgs } from 'node:util';
 import { PEERS, type PeerName } from './peers/peers.js';
 import { FULL, QUICK, type Scale } from './run/plan.js';
 
-const SHORT: Readonly<Record<string, PeerName>> = { text: 'holdfast-text', json: 'holdfast-json' };
+const SHORT: Readonly<Record<string, PeerName>> = {
+  text: 'holdfast-text',
+  json: 'holdfast-json',
+  record: 'holdfast-record',
+};
 
 export const USAGE = `Measures the built server beside others, in turn, on this machine.
 
@@ -12,7 +16,7 @@ export const USAGE = `Measures the built server beside others, in turn, on this 
   npm run bench -- --docs              writes docs/benchmarks.md again, from the last full run
 
   scenarios    A relay, B broadcast, C idle, D store, E drain, F reconnect, G growth, H open load, I cluster
-  peers        ${Object.keys(PEERS).join(', ')}; text and json are ours.
+  peers        ${Object.keys(PEERS).join(', ')}; text, json and record are ours.
                What ours are compared with is measured too, unless a peer is named beside them
   --out        file for the results; bench/results/last.json unless everything was measured
   --from       with --docs: the results to read; the page is written beside them

@@ -10,6 +10,8 @@ export interface Peer {
   readonly note: string;
   /** What carries messages between its processes. */
   readonly bus?: 'redis' | 'postgres';
+  /** What its process is given beside what all are given. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export const PEERS = {
@@ -19,6 +21,13 @@ export const PEERS = {
     language: 'holdfast-json',
     file: null,
     note: 'receipts once the recipient acknowledged, or after the commit with `synchronous=FULL`',
+  },
+  'holdfast-record': {
+    title: 'Holdfast, JSON, recorded',
+    language: 'holdfast-json',
+    file: null,
+    note: 'with the option `record`: a receipt also says that the message is in the record',
+    env: { CHAT_RECORD_MS: '90d', CHAT_RECORD_CONVERSATIONS_PER_DAY: 'none' },
   },
   'bare-ws': {
     title: 'bare `ws` relay',

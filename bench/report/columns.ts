@@ -61,10 +61,12 @@ const SHORT = { 'bare-ws': 'bare `ws`', 'json-acks': '`ws` with acks', 'socket-i
 const cpuTo = (figure: string, ...peers: (keyof typeof SHORT)[]): Comparison[] =>
   peers.map((peer) => ({ figure, peer, title: `CPU ÷ ${SHORT[peer]}` }));
 
+/** What the option `record` adds. */
+const RECORDED: Comparison = { figure: 'cpuPerMillion', peer: 'holdfast-json', title: 'CPU ÷ Holdfast, JSON' };
 const RELAYED = cpuTo('cpuPerMillion', 'bare-ws', 'json-acks', 'socket-io');
 
 export const COMPARISONS: Readonly<Record<ScenarioName, readonly Comparison[]>> = {
-  relay: RELAYED,
+  relay: [...RELAYED, RECORDED],
   open: [
     ...RELAYED,
     { figure: 'p99Ms', peer: 'bare-ws', title: 'p99 ÷ bare `ws`' },
@@ -80,14 +82,18 @@ export const COMPARISONS: Readonly<Record<ScenarioName, readonly Comparison[]>> 
     ...cpuTo('cpuMsPerConnect', 'bare-ws', 'socket-io'),
     { figure: 'connectsPerSecond', peer: 'bare-ws', title: 'connects/s ÷ bare `ws`' },
   ],
-  store: [...cpuTo('cpuPerMillion', 'aedes'), { figure: 'perSecond', peer: 'aedes', title: 'acknowledged/s ÷ aedes' }],
+  store: [
+    ...cpuTo('cpuPerMillion', 'aedes'),
+    RECORDED,
+    { figure: 'perSecond', peer: 'aedes', title: 'acknowledged/s ÷ aedes' },
+  ],
   drain: cpuTo('cpuMs', 'aedes'),
   reconnect: cpuTo('cpuMs', 'bare-ws', 'socket-io', 'aedes'),
 };
 
-/** Whether a row of `own` is compared with one of `peer`: what is ours, and text with text alone. */
+/** Whether a row of `own` is compared with one of `peer`: what is ours, with others, and text with text alone. */
 export function isCompared(own: PeerName, peer: PeerName): boolean {
-  return isOurs(own) && (PEERS[own].language !== 'text' || PEERS[peer].language === 'text');
+  return isOurs(own) && own !== peer && (PEERS[own].language !== 'text' || PEERS[peer].language === 'text');
 }
 
 export function show(value: number | undefined, digits: number): string {

@@ -107,7 +107,7 @@ ${rounds < 5 ? `- **This run had ${rounds === 1 ? 'one round' : `${rounds} round
 - The kernel counts CPU time in steps of 10 ms: figures of less than about 200 ms are coarse.`;
 }
 
-function TAIL({ faults }: Results): string {
+function TAIL({ faults, rows }: Results): string {
   const others = faults.filter(({ isOurs }) => !isOurs).map(({ text }) => `- ${text.split(';')[0]!.slice(0, 160)}`);
   const ours = faults.filter(({ isOurs }) => isOurs).map(({ text }) => `- **${text.split(';')[0]!.slice(0, 160)}**`);
   const lost = [...ours, ...others];
@@ -123,8 +123,9 @@ ${lost.length === 0 ? 'Nothing was missing in this one.' : `In this one:\n\n${lo
 
 | server | what it promises |
 | --- | --- |
-${Object.values(PEERS)
-  .map(({ title, note }) => `| ${title} | ${note} |`)
+${Object.entries(PEERS)
+  .filter(([name]) => rows.some(({ peer }) => peer === name))
+  .map(([, { title, note }]) => `| ${title} | ${note} |`)
   .join('\n')}
 
 Holdfast is the built server as it comes, with everything of the promise on.

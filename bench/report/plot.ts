@@ -8,6 +8,7 @@ const FAINT = '#80808055';
 const COLOURS: Readonly<Partial<Record<PeerName, string>>> = {
   'holdfast-json': '#2f81f7',
   'holdfast-text': '#79b8ff',
+  'holdfast-record': '#1f6feb',
   'bare-ws': INK,
   'json-acks': '#d4762c',
   'socket-io': '#3fa45b',

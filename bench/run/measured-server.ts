@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mosquitto } from '../peers/mosquitto.js';
-import { PEERS, type PeerName } from '../peers/peers.js';
+import { PEERS, type Peer, type PeerName } from '../peers/peers.js';
 import { on } from './cores.js';
 
 export const ROOT = join(import.meta.dirname, '../..');
@@ -56,7 +56,7 @@ export class MeasuredServer {
     env: NodeJS.ProcessEnv = {},
   ): Promise<MeasuredServer> {
     const profile = profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [];
-    const { file } = PEERS[peer];
+    const { file, env: own }: Peer = PEERS[peer];
     let command = [process.execPath, ...profile, '--enable-source-maps', join(ROOT, 'dist/main.js')];
     let port: number | null = null;
     if (peer === 'mosquitto') ({ command, port } = await mosquitto(folder));
@@ -73,6 +73,7 @@ export class MeasuredServer {
         DATABASE_URL: `sqlite:${databaseIn(folder)}`,
         BENCH_FOLDER: folder,
         ...UNLIMITED,
+        ...own,
         ...env,
       },
     });

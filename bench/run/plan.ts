@@ -126,7 +126,12 @@ export function planOf(scale: Scale): Group[] {
   const shapes = scale.shapes.map((shape, index): Variant => {
     const [pairs, window, bytes] = numbersIn(shape);
     const title = `${thousands(pairs)} pairs, ${window} outstanding each, ${size(bytes)}`;
-    return { key: `A-${shape}`, title, ...relay({ pairs, window, bytes }), peers: index === 0 ? RELAYS : RIVALS };
+    return {
+      key: `A-${shape}`,
+      title,
+      ...relay({ pairs, window, bytes }),
+      peers: index === 0 ? [...RELAYS, 'holdfast-record'] : RIVALS,
+    };
   });
   const stores = scale.stores.map((sizes, index): Variant => {
     const [senders, window, recipients] = numbersIn(sizes);
@@ -135,7 +140,7 @@ export function planOf(scale: Scale): Group[] {
       title: `${thousands(senders)} senders with ${window} outstanding each write to ${thousands(recipients)} users who are away, ${BYTES} B`,
       scenario: 'store',
       parameters: { senders, recipients, window, bytes: BYTES, seconds, warmSeconds },
-      peers: index === 0 ? STORES : ['holdfast-json', 'aedes'],
+      peers: index === 0 ? [...STORES, 'holdfast-record'] : ['holdfast-json', 'aedes'],
     };
   });
   const loads: Variant[] = [
