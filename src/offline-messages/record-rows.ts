@@ -180,12 +180,30 @@ export class RecordRows {
     });
   }
 
-  /** Deletes rows whose commit was reported as failed, and whose senders were refused. */
-  async remove(rows: readonly RecordKey[]): Promise<void> {
-    await this.statements.query(
-      `DELETE FROM ${RECORD} WHERE (conversation, position) IN (SELECT value->>0, ${whole(1)} FROM ${this.items}) AND ${this.fence.sql}`,
-      [JSON.stringify(rows.map(({ from, to, position }) => [conversationOf(from, to), position])), this.fence.value],
-    );
+  /**
+   * Deletes rows whose commit was reported as failed, and whose senders were refused. A device may have read them
+   * meanwhile, on another node: no cursor of their users is complete any more, so that it begins anew.
+   */
+  remove(rows: readonly RecordKey[]): Promise<void> {
+    const places = JSON.stringify(rows.map(({ from, to, position }) => [conversationOf(from, to), position]));
+    return this.together(async () => {
+      const { records } = await this.statements.query<{ sender: string; recipient: string }>(
+        `SELECT sender, recipient FROM ${RECORD} WHERE (conversation, position) IN (SELECT value->>0, ${whole(1)} FROM ${this.items})`,
+        [places],
+      );
+      if (records.length === 0) return;
+      // In the order in which others draw numbers, and before the rows are locked, as they do.
+      const users = [...new Set(records.flatMap(({ sender, recipient }) => [sender, recipient]))].sort();
+      await this.statements.query(
+        `INSERT INTO ${USERS} (name, "lastNumber", "keptFrom") SELECT value->>0, 1, 1 FROM ${this.items} WHERE ${this.fence.sql}
+         ON CONFLICT (name) DO UPDATE SET "lastNumber" = ${USERS}."lastNumber" + 1, "keptFrom" = ${USERS}."lastNumber" + 1`,
+        [JSON.stringify(users.map((user) => [user])), this.fence.value],
+      );
+      await this.statements.query(
+        `DELETE FROM ${RECORD} WHERE (conversation, position) IN (SELECT value->>0, ${whole(1)} FROM ${this.items}) AND ${this.fence.sql}`,
+        [places, this.fence.value],
+      );
+    });
   }
 
   /** Returns the highest position in the record; 0 in an empty one. */

@@ -38,6 +38,8 @@ function resetAnswer(statement: string): Fault {
     withNode(cluster, random, async ({ network: { postgres } }) => {
       postgres.failNext(statement, 'reset-answer');
       await pause(2_000);
+      // A node that is started later may make it first, and would not start.
+      postgres.spare();
     });
 }
 

@@ -10,8 +10,8 @@ const OWNERS = ['sender-0', 'prompt-0', 'dropping-5', 'away-8', 'text-9'];
 /** What a cluster did with its record while it was written. */
 export interface RecordVerdict {
   readonly recorded: number;
-  /** What each second device was told in the first half, and in all. */
-  readonly devices: Readonly<Record<string, readonly [half: number, all: number]>>;
+  /** What each second device had after the first half, and at the end, and how often it had to begin anew. */
+  readonly devices: Readonly<Record<string, readonly [half: number, all: number, restarts: number]>>;
   /** A sentence for each of the first faults. */
   readonly faults: readonly string[];
 }
@@ -47,7 +47,10 @@ export class ClusterRecord {
     await Promise.all(this.devices.map((device) => device.catchUp()));
     const { postgres, databaseUrl } = this.cluster;
     const rows = await readRecord((sql) => postgres.query(sql, databaseUrl));
-    const told = this.devices.map((device) => [device.user, [this.halves.get(device)!, device.items.length]] as const);
+    const told = this.devices.map((device) => {
+      const { user, items, restarts } = device;
+      return [user, [this.halves.get(device)!, items.length, restarts]] as const;
+    });
     return {
       recorded: rows.length,
       devices: Object.fromEntries(told),

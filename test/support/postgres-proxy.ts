@@ -47,6 +47,11 @@ export class PostgresProxy {
     this.armed = { statement, mishap };
   }
 
+  /** What was to be hit and did not come is not hit any more. */
+  spare(): void {
+    this.armed = null;
+  }
+
   /** From here on nothing is forwarded any more, on any connection. */
   silence(): void {
     this.state = 'silent';

@@ -1,5 +1,6 @@
 import { positionOf } from '../../../src/protocol/position.js';
 import type { RecordedMessage } from '../../../src/record/record.js';
+import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
 import { RecordService } from '../../../src/record/record.service.js';
 import { ChatApp, type TestOptions } from '../../support/chat-app.js';
 import { DATABASE_KINDS, type DatabaseKind } from '../../support/databases.js';
@@ -148,6 +149,26 @@ describe.each(DATABASE_KINDS)('the record on %s', (_name, newKind) => {
       items: [],
       isComplete: false,
     });
+  });
+
+  it('has a device begin anew that may have got what was removed as its commit had been reported as failed', async () => {
+    const ann = await chat.connectJson('ann');
+    await say(ann, 'cid', 'm1');
+    const row = { from: 'ann', to: 'bob', id: 'm2', position: positionOf((await say(ann, 'bob', 'm2')).position)! };
+    const [known, others] = [await record.sync('bob', FIRST), await record.sync('cid', FIRST)];
+    const { handle } = chat.app.get(OfflineMessageService)['writer'] as unknown as {
+      handle: { record: { remove(rows: readonly object[]): Promise<void> } };
+    };
+    await handle.record.remove([{ ...row, position: row.position + 2 }]);
+    expect(await record.sync('bob', { ...FIRST, after: known.after })).toMatchObject({ isComplete: true, items: [] });
+    await handle.record.remove([row]);
+    const anew = await record.sync('bob', { ...FIRST, after: known.after });
+    expect(anew).toMatchObject({ isComplete: false, items: [] });
+    expect(await record.sync('cid', { ...FIRST, after: others.after })).toMatchObject({ isComplete: true });
+    await say(ann, 'bob', 'm3');
+    const { items, isComplete } = await record.sync('bob', { ...FIRST, after: anew.after });
+    expect([idsOf(items), isComplete]).toEqual([['m3'], true]);
+    expect(idsOf((await history('bob', 'ann')).items)).toEqual(['m3']);
   });
 
   it('lists conversations, the newest first, with what is unread and how far both sides are', async () => {
