@@ -46,6 +46,13 @@ async function refusalOf(client: TestClient, token: string) {
   return [code, temporary];
 }
 
+/** Acknowledges the marker: what is not confirmed holds up the end of a connection. */
+async function expectNothingElse(alice: TestClient): Promise<void> {
+  await alice.expectNothingElse('alice');
+  alice.sendJson('ack', { seq: 1 });
+  await chat.untilTotals({ confirmed: 1 });
+}
+
 describe('a new token', () => {
   it('moves the end of its connection, and becomes what the application knows of it', async () => {
     const alice = await connect();
@@ -55,7 +62,7 @@ describe('a new token', () => {
     expect((await alice.nextJson('renewed')).data).toEqual({ expiresAt: new Date(expiresAt).toISOString() });
     expect(chat.connections.ofUser('alice')[0]!.principal).toMatchObject({ team: 'b' });
     clock.advance(5 * MINUTE_MS - 1);
-    await alice.expectNothingElse('alice');
+    await expectNothingElse(alice);
     clock.advance(1);
     await alice.expectClose(4401);
   });
@@ -66,7 +73,7 @@ describe('a new token', () => {
     alice.sendJson('renew', { token: 'forever' });
     expect((await alice.nextJson('renewed')).data).toEqual({ expiresAt: null });
     clock.advance(2 * MINUTE_MS);
-    await alice.expectNothingElse('alice');
+    await expectNothingElse(alice);
     tokens['short'] = { user: 'alice', expiresAt: clock.now() + 1_000 };
     alice.sendJson('renew', { token: 'short' });
     await alice.until('renewed');
@@ -84,7 +91,7 @@ describe('a new token', () => {
       clock.advance(5_000);
     }
     clock.advance(MINUTE_MS - 6 * 5_000 - 1);
-    await alice.expectNothingElse('alice');
+    await expectNothingElse(alice);
     clock.advance(1);
     await alice.expectClose(4401);
   });
