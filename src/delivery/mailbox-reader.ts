@@ -227,7 +227,7 @@ export class MailboxReader {
 
   /** Its connection is closing, or its user's home moves. Broadcasts that it keeps are written, as none is stored. */
   leave(): void {
-    if (this.current === 'leaving') return;
+    if (this.current === 'leaving' || this.current === 'detached') return;
     this.moveTo('leaving');
     this.writeKeptBroadcasts();
   }

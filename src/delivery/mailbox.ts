@@ -60,6 +60,7 @@ export class Mailbox {
       // A socket that is closing takes no more. What it has may be confirmed until its close event, which may come late.
       if (!reader.receiver.isOpen) reader.leave();
     }
+    if (held.state !== 'memory') return; // A link broke under it: the reader there was detached, which has stored it.
     if (this.handover.mustStore(held, this.readers)) this.store(held);
     else if (!persistFirst) ticks.add(this);
     if (!held.isHeld) this.cleanUp();
