@@ -24,6 +24,7 @@ import { mailboxKeyOf } from '../../src/delivery/mailbox-store.js';
 import { resolveChatOptions, type GivenChatOptions } from '../../src/options/chat.options.js';
 import { BACKLOG, equip, ImpatientExpressAdapter } from '../../src/server.js';
 import { eventually } from './deadline.js';
+import type { ManualClock } from './manual-clock.js';
 import { NODES } from './test-nodes.js';
 import { interceptStatements } from './statements.js';
 import { TestClient } from './test-client.js';
@@ -171,6 +172,15 @@ export class ChatApp {
       () => this.connections.ofUser(user).length > 0,
       () => `${user} is online`,
     );
+  }
+
+  /** Lets this time pass in steps. In each step a sweep that is due comes to its end, and sets the time of the next. */
+  async pass(clock: ManualClock, ms: number): Promise<void> {
+    const end = clock.monotonic() + ms;
+    while (clock.monotonic() < end) {
+      clock.advance(Math.min(ms / 20, end - clock.monotonic()));
+      for (let turn = 0; turn < 5; turn += 1) await this.delivery.pendingOf('nobody'); // It waits behind a sweep's queries.
+    }
   }
 
   /** Waits until this number of messages waits for this user in the store. */

@@ -200,10 +200,10 @@ describe('the promise', () => {
     const alice = await chat.connect('alice');
     alice.send('bob|old');
     await chat.untilPending('bob', 1);
-    clock.advance(50_000);
+    await chat.pass(clock, 50_000);
     alice.send('bob|new');
     await chat.untilPending('bob', 2);
-    clock.advance(15_000);
+    await chat.pass(clock, 30_000);
     await chat.untilPending('bob', 1);
     await chat.untilTotals({ expired: 1, pending: 1 });
     const bob = await chat.connect('bob');

@@ -73,12 +73,12 @@ describe('GET /metrics', () => {
     await chat.untilTotals({ confirmed: 1 });
     alice.sendJson('send', { to: 'old', content: 'expires' });
     await chat.untilPending('old', 1);
-    clock.advance(59_000);
+    await chat.pass(clock, 59_000);
     alice.sendJson('send', { to: 'gone', content: 'is purged' });
     for (const content of ['is evicted', 'stays', 'stays']) alice.sendJson('send', { to: 'dave', content });
     await chat.untilTotals({ accepted: 6, evicted: 1 });
     await chat.rest('DELETE', '/chat/pending/gone');
-    clock.advance(15_000);
+    await chat.pass(clock, 20_000);
     await chat.untilTotals({ expired: 1 });
     for (const content of ['is replaced', 'replaces it'])
       alice.sendJson('send', { to: 'eve', content, topic: 'weather' });

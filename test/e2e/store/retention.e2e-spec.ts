@@ -29,14 +29,7 @@ async function leave(count: number): Promise<void> {
   await alice.close();
 }
 
-/** Lets this time pass in steps. In each step a sweep that is due comes to its end. */
-async function pass(ms: number): Promise<void> {
-  const end = clock.monotonic() + ms;
-  while (clock.monotonic() < end) {
-    clock.advance(Math.min(ms / 20, end - clock.monotonic()));
-    for (let turn = 0; turn < 5; turn += 1) await chat.delivery.pendingOf('carol'); // This query waits behind those of the sweep.
-  }
-}
+const pass = (ms: number) => chat.pass(clock, ms);
 
 const untilExpired = (count: number) =>
   eventually(
