@@ -117,6 +117,22 @@ describe('a record of two nodes', () => {
     }
   });
 
+  it('locks the members of a commit in one order, whatever comes first in it', async () => {
+    const { access } = nodes()[0].app.get(OfflineMessageService);
+    const { dialect } = access.statements;
+    const locked: string[][] = [];
+    const query = (_sql: string, [members]: readonly unknown[]) => {
+      locked.push((JSON.parse(members as string) as string[][]).map(([place, user]) => `${place}\n${user}`));
+      return Promise.resolve({ records: [], affected: 0 });
+    };
+    const rows = new RecordRows({ dialect, query } as unknown as StoreAccess['statements'], access.fence);
+    const [one, two] = ['1', '2'].map((n) => ({ ann: `ann-${n}`, bob: `bob-${n}` }));
+    await rows.lock([messageOf(two!, 2)], [readOf(one!, 2)]);
+    await rows.lock([messageOf(one!, 2)], [readOf(two!, 2)]);
+    expect(locked.map((members) => members.length)).toEqual([3, 3]);
+    for (const members of locked) expect(members).toEqual([...members].sort());
+  });
+
   it('gives the marks of both sides to whichever node is asked', async () => {
     const { ann, bob, annsClient, bobsClient } = await pair('marks');
     const [one, two] = nodes();
@@ -175,10 +191,10 @@ function pauseCommit(node: ChatApp): { begun: Promise<void>; release: () => void
   return { begun, release };
 }
 
-type Pair = Awaited<ReturnType<typeof pair>>;
+type Users = Pick<Awaited<ReturnType<typeof pair>>, 'ann' | 'bob'>;
 type Commit = readonly [node: ChatApp, message: Message, mark: AskedMark];
 
-const messageOf = ({ ann, bob }: Pair, after: number): Message => ({
+const messageOf = ({ ann, bob }: Users, after: number): Message => ({
   id: 'm2',
   from: ann,
   to: bob,
@@ -187,7 +203,12 @@ const messageOf = ({ ann, bob }: Pair, after: number): Message => ({
   extras: { position: after + 2 },
 });
 
-const readOf = ({ ann, bob }: Pair, upTo: number): AskedMark => ({ user: bob, peer: ann, delivered: null, read: upTo });
+const readOf = ({ ann, bob }: Users, upTo: number): AskedMark => ({
+  user: bob,
+  peer: ann,
+  delivered: null,
+  read: upTo,
+});
 
 /** Commits a message and a mark at each of two nodes; the first moves its mark when the other has begun to write. */
 async function commitBoth(first: Commit, second: Commit): Promise<void> {
