@@ -223,6 +223,41 @@ describe('a client of the record', () => {
     await second.client.close();
   });
 
+  it('keeps with the next save what a full disk did not take, as the cursor is behind it by then', async () => {
+    const recordStore = keptStore();
+    const { save } = recordStore;
+    const first = recordStage({ recordStore });
+    await first.online();
+    await first.live(first.record.add(1, 'bob'));
+    await pass(1_000);
+    recordStore.save = () => Promise.reject(new Error('the disk is full'));
+    await first.live(first.record.add(2, 'bob'));
+    await pass(1_000);
+    recordStore.save = save;
+    await first.live(first.record.add(3, 'carol'));
+    await first.client.sync();
+    await pass(1_000);
+    expect(first.errors).toEqual([['store', new Error('the disk is full')]]);
+    await first.client.close();
+
+    const second = recordStage({ recordStore }, first.record);
+    await second.online();
+    expect(second.asked()).toEqual(['sync after 3', 'conversations']);
+    expect([second.known('bob'), second.known('carol')]).toEqual([[1, 2], [3]]);
+    await second.client.close();
+  });
+
+  it('goes on from the beginning when what it kept cannot be read, and tells so', async () => {
+    const recordStore = keptStore();
+    recordStore.load = () => Promise.reject(new Error('unreadable'));
+    const { client, record, online, errors, asked } = recordStage({ recordStore });
+    record.add(1, 'bob');
+    await online();
+    expect(asked()).toEqual(['sync', 'conversations']);
+    expect([client.unread, errors]).toEqual([1, [['store', new Error('unreadable')]]]);
+    await client.close();
+  });
+
   it('does not show what the server has removed by now', async () => {
     const recordStore = keptStore();
     const first = recordStage({ recordStore });

@@ -81,16 +81,19 @@ export class KeptRecord {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const kept = new Map(this.threads.list.slice(0, MAX_KEPT).map((thread) => [thread.with, thread as Thread]));
-    const changes: [string, unknown][] = [...this.#changed].map((name) => {
+    const changed = this.#changed;
+    const changes: [string, unknown][] = [...changed].map((name) => {
       const thread = kept.get(name);
       return [name, thread ? trimmed(thread, null, MAX_CLOSED, MAX_CHARACTERS) : null];
     });
-    this.#changed.clear();
+    this.#changed = new Set();
     const place: Place = { cursor: this.threads.cursor, recordMs: this.owner.recordMs() };
-    await this.#attempt((store) => store.save([...changes, [PLACE, place]]));
+    const isSaved = await this.#attempt((store) => store.save([...changes, [PLACE, place]]).then(() => true));
+    // The next one has a later cursor, which would not bring again what this one did not write.
+    if (!isSaved) for (const name of changed) this.#changed.add(name);
   }
 
-  /** One after the other. What fails is told, and comes from the server again. */
+  /** One after the other. What fails is told. */
   async #attempt<T>(work: (store: RecordStore) => Promise<T>): Promise<T | null> {
     const { store } = this;
     if (!store) return null;
