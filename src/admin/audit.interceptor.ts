@@ -36,7 +36,7 @@ const AUDIT_FIELDS = 'holdfast:audit-fields';
 export const AuditFields = (...fields: readonly string[]): CustomDecorator => SetMetadata(AUDIT_FIELDS, fields);
 
 /**
- * Logs one line for every call that changes something, and for those that read a record: who made it, what it was, and
+ * Logs one line for every call that changes something, and for those that read messages: who made it, what it was, and
  * how it ended. It is set on the controller, so that no call that changes something can be left out.
  */
 @Injectable()

@@ -2,6 +2,7 @@ import { Delete, Get, Inject, Param, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { OfflineMessageService } from '../offline-messages/offline-message.service.js';
 import { AdminController } from './admin-controller.decorator.js';
+import { AuditFields } from './audit.interceptor.js';
 import { encodeCursor, messageId, userName } from './fields.js';
 import {
   mailboxPage,
@@ -15,7 +16,7 @@ import {
 import { SchemaPipe } from './schema.pipe.js';
 import { WholeChat } from './whole-chat.js';
 
-/** Lists and deletes what waits in the store. */
+/** Lists and deletes what waits in the store. Who reads the messages of a user is logged. */
 @AdminController('pending')
 export class PendingController {
   constructor(
@@ -43,6 +44,7 @@ export class PendingController {
     };
   }
 
+  @AuditFields()
   @Get(':user')
   async messages(
     @Param('user', new SchemaPipe(userName)) user: string,

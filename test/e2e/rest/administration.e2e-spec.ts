@@ -262,6 +262,7 @@ describe('the audit log', () => {
       `log Audit: ${who} POST /chat/messages {"from":"alice","to":"bob","id":"m1"}: done`,
       `log Audit: ${token} POST /chat/messages {"from":"alice","broadcast":true}: done`,
       `log Audit: ${who} POST /chat/messages: refused, BAD_REQUEST`,
+      `log Audit: ${who} GET /chat/pending/:user {"user":"bob"}: done`,
       `log Audit: ${who} DELETE /chat/pending/:user/:from/:id {"user":"bob","from":"alice","id":"m1"}: done`,
       `log Audit: ${token} DELETE /chat/pending/:user {"user":"bob"}: done`,
       `log Audit: ${who} DELETE /chat/connections/:id: refused, NO_SUCH_CONNECTION`,
@@ -290,6 +291,22 @@ describe('the audit log', () => {
       `log Audit: the administrator token from 127.0.0.1: GET /chat/sync/:user {"user":"bob"}: done`,
       `log Audit: ${who} GET /chat/users/:user/export {"user":"bob"}: done`,
     ]);
+  });
+
+  it('has a line of every call whose answer says what people have written', async () => {
+    await start({ record: { keepMs: 3_600_000 } });
+    await chat.rest('POST', '/chat/messages', { from: 'bob', to: 'bob', content: 'secret', id: 'm1' }, ADMIN_TOKEN);
+    const revealing: string[] = [];
+    const logged: string[] = [];
+    for (const path of new Set(routes().flatMap(([method, path]) => (method === 'GET' ? [path] : [])))) {
+      const lines = catchLogLines();
+      if ((await answer('GET', path, ADMIN_TOKEN)).text.includes('secret')) revealing.push(path);
+      if (lines.some((line) => line.includes(' Audit: '))) logged.push(path);
+      jest.restoreAllMocks();
+    }
+    const conversation = ['/chat/conversations/bob', '/chat/history/bob/bob'];
+    expect(revealing.toSorted()).toEqual([...conversation, '/chat/pending/bob', '/chat/users/bob/export']);
+    expect(logged).toEqual(expect.arrayContaining(revealing));
   });
 
   it.each([
