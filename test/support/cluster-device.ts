@@ -3,6 +3,7 @@ import type { WireConversations, WireHistory, WireRecorded, WireSync } from '../
 import type { Cluster } from './cluster.js';
 import type { Random } from './crash-random.js';
 import { eventually } from './deadline.js';
+import type { SecondDevice } from './second-device.js';
 
 /** How long a device waits for an answer, and between two visits at most, in milliseconds. */
 const PATIENCE_MS = 10_000;
@@ -23,7 +24,7 @@ interface Question {
  * Another device of a user: it visits any node, asks for what was recorded since the last time, and leaves. When that may
  * not be all, it begins anew with all of its conversations. It confirms nothing, so for delivery it is not there.
  */
-export class ClusterDevice {
+export class ClusterDevice implements SecondDevice {
   readonly faults: string[] = [];
   /** How often it had to begin anew. */
   restarts = 0;
@@ -57,6 +58,10 @@ export class ClusterDevice {
   async turnOff(): Promise<void> {
     this.isOn = false;
     await this.visits;
+  }
+
+  dispose(): Promise<void> {
+    return this.turnOff();
   }
 
   /** Visits until it has been told that nothing more is there. */
