@@ -58,6 +58,27 @@ describe('a client of the record', () => {
     await client.close();
   });
 
+  it('keeps what was scrolled back to while the newest page was on its way', async () => {
+    const { client, server, record, online, known } = recordStage();
+    for (let n = 1; n <= 51; n += 1) record.add(n, 'bob');
+    await online();
+    const held: (() => void)[] = [];
+    server.answer = (socket, frame) => void held.push(() => record.answer(socket, frame));
+    const scrollBack = async () => {
+      while (client.conversation('bob').hasEarlier) await client.earlier('bob');
+    };
+    client.open('bob');
+    const scrolled = scrollBack();
+    for (let answers = 0; answers < 3; answers += 1) {
+      await settle();
+      held.shift()?.();
+    }
+    await scrolled;
+    await settle();
+    expect([known('bob').length, client.conversation('bob').hasEarlier]).toEqual([51, false]);
+    await client.close();
+  });
+
   it('shows what comes live in the order of the record, each once, also what was sent from another device', async () => {
     const { client, record, online, live, known } = recordStage();
     await online();

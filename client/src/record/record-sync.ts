@@ -59,11 +59,17 @@ export class RecordSync {
     await this.owner.ready();
     for (const name of names) {
       if (this.threads.get(name).isLoaded || !this.owner.isOnline() || this.owner.isOff()) continue;
-      this.history(name).catch((error: unknown) => isQuiet(error) || this.owner.failed(error));
+      this.#page(name).catch((error: unknown) => isQuiet(error) || this.owner.failed(error));
     }
   }
 
-  async history(name: string, place: HistoryPlace & { readonly limit?: number } = {}): Promise<HistoryPage> {
+  /** It is asked behind what `load` was called for before: the newest page of a conversation begins it anew. */
+  async history(name: string, place?: HistoryPlace & { readonly limit?: number }): Promise<HistoryPage> {
+    await this.owner.ready();
+    return this.#page(name, place);
+  }
+
+  async #page(name: string, place: HistoryPlace & { readonly limit?: number } = {}): Promise<HistoryPage> {
     this.#check();
     const data = { limit: PAGE, ...place, with: name };
     const { items, before, after } = await this.questions.ask('history', data);
