@@ -8,7 +8,7 @@ import { SEED } from '../../support/seed.js';
 import { StateCoverage } from '../../support/state-coverage.js';
 
 /** `MODEL_RUNS=5000` makes more runs. */
-const RUNS = Number(process.env['MODEL_RUNS'] ?? 150);
+const RUNS = Number(process.env['MODEL_RUNS'] ?? 100);
 
 const USERS = ['ann', 'bob', 'cat'];
 const WINDOW = 4;
