@@ -4,6 +4,7 @@ import type { OfflineMessageTable } from '../../../src/offline-messages/offline-
 import { ChatApp } from '../../support/chat-app.js';
 import { TestClient } from '../../support/test-client.js';
 import { RawClient } from '../../support/raw-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 describe('the faults of the first chat handler are not repeated', () => {
   let chat: ChatApp;
@@ -43,7 +44,7 @@ describe('the faults of the first chat handler are not repeated', () => {
     expect(await fresh.next()).toBe('still there');
   });
 
-  it('of connections that race for one user one stays, and it gets everything', async () => {
+  alone('parts').it('of connections that race for one user one stays, and it gets everything', async () => {
     const alice = await chat.connect('alice');
     const racing = await Promise.all(Array.from({ length: 6 }, () => chat.connect('bob')));
     const winner = chat.connections.ofUser('bob').at(-1)!;
@@ -71,7 +72,7 @@ describe('the faults of the first chat handler are not repeated', () => {
     await chat.untilPending('bob', 0);
   });
 
-  it('a failure to store is told to the sender', async () => {
+  alone('parts').it('a failure to store is told to the sender', async () => {
     const alice = await chat.connect('alice');
     const carol = await chat.connectJson('carol');
     await breakStore(chat);

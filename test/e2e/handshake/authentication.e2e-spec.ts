@@ -416,8 +416,9 @@ describe('a page, where nobody has said which may connect', () => {
 
   it('may when it is of the host that it connects to, however it reached that', async () => {
     await start();
+    const { port } = chat; // Several nodes have several.
     for (const [origin, host] of [
-      [`http://127.0.0.1:${chat.port}`, `127.0.0.1:${chat.port}`],
+      [`http://127.0.0.1:${port}`, `127.0.0.1:${port}`],
       ['https://chat.example.com', 'chat.example.com'],
       ['https://chat.example.com', 'Chat.example.com:443'],
       ['https://chat.example.com:8443', 'chat.example.com:8443'],

@@ -4,6 +4,7 @@ import { ChatApp } from '../../support/chat-app.js';
 import { withDeadline } from '../../support/deadline.js';
 import { RawClient } from '../../support/raw-client.js';
 import { Refused, TestClient } from '../../support/test-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 /** Later versions of Node stop reading by themselves, before the test can see what they dropped. */
 const TOO_MANY_HEADERS =
@@ -301,7 +302,7 @@ describe('the handshake', () => {
 });
 
 describe('the handshake with a server that is going away', () => {
-  it('is refused with 503 and when to come again', async () => {
+  alone('process').it('is refused with 503 and when to come again', async () => {
     const chat = await ChatApp.start();
     const peer = await RawClient.open(chat.port, '/chat?user=alice');
     const url = chat.url('bob');

@@ -14,6 +14,7 @@ import { ChatApp } from '../../support/chat-app.js';
 import { catchLogLines } from '../../support/log-lines.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { Refused, TestClient } from '../../support/test-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 let chat: ChatApp;
 let lines: string[];
@@ -94,7 +95,7 @@ describe('what the authenticator of an application throws', () => {
     await expectRefusal(401, 'UNAUTHORIZED');
   });
 
-  it.each([
+  alone('log').it.each([
     ['an error', new Error('connect ECONNREFUSED')],
     ['a TypeError', new TypeError('undefined is no function')],
     ['keys that cannot be read', new errors.JWKSTimeout()],
@@ -114,7 +115,7 @@ describe('what the authenticator of an application throws', () => {
     expect(warnings[0]).toContain('own-authenticator.e2e-spec'); // A line of its stack.
   });
 
-  it.each([
+  alone('log').it.each([
     ['a text', 'went wrong'],
     ['nothing', undefined],
     ['an object', { reason: 1 }],
@@ -125,7 +126,7 @@ describe('what the authenticator of an application throws', () => {
     expect(lines.filter((line) => line.startsWith('warn '))).toHaveLength(1);
   });
 
-  it.each([
+  alone('log').it.each([
     ['InternalServerErrorException', new InternalServerErrorException(), 500, 'INTERNAL_SERVER_ERROR'],
     ['ServiceUnavailableException', new ServiceUnavailableException(), 503, 'SERVICE_UNAVAILABLE'],
   ])('keeps its status and is logged when it is an %s', async (_, thrown, status, code) => {
@@ -153,7 +154,7 @@ describe('what the authenticator of an application throws', () => {
 describe('what the authenticator of an application returns', () => {
   const seconds = () => Math.floor(Date.now() / 1000);
 
-  it.each([
+  alone('log').it.each([
     ['no object', 'alice', 'the result is a string'],
     ['yes', true, 'the result is a boolean'],
     ['nothing in it', {}, '`user` of the result is missing'],
@@ -177,7 +178,7 @@ describe('what the authenticator of an application returns', () => {
     expect(errorLines[0]).not.toMatch(/alice|42/);
   });
 
-  it.each([' alice', 'alice\n', '\talice', 'cafe\u0301', 'a|b', '', 'a\u0007', 'x'.repeat(129)])(
+  alone('log').it.each([' alice', 'alice\n', '\talice', 'cafe\u0301', 'a|b', '', 'a\u0007', 'x'.repeat(129)])(
     'as a name that is not in its only spelling is 403, and one error says so: %j',
     async (user) => {
       await start(() => ({ user }));

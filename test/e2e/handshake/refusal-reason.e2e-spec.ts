@@ -4,6 +4,7 @@ import { HandshakeRefusal } from '../../../src/index.js';
 import { ChatApp, type TestOptions } from '../../support/chat-app.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { Refused, TestClient } from '../../support/test-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 const PAGE = 'https://app.example.com';
 
@@ -64,7 +65,7 @@ describe('plain GET at the path of the socket', () => {
     expect(await asked(query, headers)).toMatchObject(reason);
   });
 
-  it.each<[string, TestOptions]>([
+  alone('limits').it.each<[string, TestOptions]>([
     ['TOO_MANY_CONNECTIONS', { connectionsPerAddress: 1 }],
     ['TOO_MANY_CONNECTIONS', { sessions: 'multiple', connectionsPerUser: 1 }],
     ['SERVER_FULL', { maxConnections: 1 }],
@@ -99,7 +100,7 @@ describe('plain GET at the path of the socket', () => {
     for (let n = 0; n < 3; n += 1) expect(await asked('?user=bob')).toMatchObject(reason);
   });
 
-  it('waits in the queue of handshakes, and is told when that is too long', async () => {
+  alone('limits').it('waits in the queue of handshakes, and is told when that is too long', async () => {
     chat = await ChatApp.start();
     const enter = jest.spyOn(chat.app.get(HandshakeService).queue, 'enter');
     expect((await asked('?user=bob')).status).toBe(426);

@@ -8,6 +8,7 @@ import { eventually } from '../../support/deadline.js';
 import { Issuer } from '../../support/issuer.js';
 import { catchLogLines } from '../../support/log-lines.js';
 import { Refused, TestClient } from '../../support/test-client.js';
+import { alone } from '../../support/test-nodes.js';
 
 async function pair(alg: string): Promise<GenerateKeyPairResult> {
   return generateKeyPair(alg, { extractable: true });
@@ -80,7 +81,7 @@ describe('the name in a token', () => {
     expect(told()).toEqual([]);
   });
 
-  it.each([
+  alone('log').it.each([
     ['a number', 7],
     ['a list', ['alice']],
     ['missing', null],
@@ -129,7 +130,7 @@ describe('a token that is refused although its client may be right', () => {
     ],
   ];
 
-  it.each(wrong)(
+  alone('log').it.each(wrong)(
     'is 401 in the one body, and one warning says which option to look at: %s',
     async (_, make, problem) => {
       await start();
@@ -280,7 +281,7 @@ describe('published keys', () => {
     expect(told()).toHaveLength(1);
   });
 
-  it('cost strangers neither a line nor a request each while the address fails', async () => {
+  alone('log').it('cost strangers neither a line nor a request each while the address fails', async () => {
     issuer.outage = 500;
     await start();
     for (let n = 0; n < 10; n += 1) {
@@ -362,7 +363,7 @@ describe('published keys', () => {
     expect(told()).toEqual([expect.stringContaining('its response has more than 1048576 bytes')]);
   });
 
-  it.each<[string, (response: ServerResponse) => void, RegExp]>([
+  alone('log').it.each<[string, (response: ServerResponse) => void, RegExp]>([
     ['no JSON', (response) => void response.end('<html>secret'), /its response is not JSON;/],
     ['no set', (response) => void response.end('[]'), /not a JSON Web Key Set;/],
     ['no keys', (response) => void response.end('{"keys":[]}'), /it has no keys;/],
