@@ -12,7 +12,7 @@ const BUS = process.env['CHAT_TEST_BUS'] ?? 'Postgres';
 const REASONS = {
   limits: "sockets, the queue of handshakes, and limits by address and of all connections are each node's own",
   metrics: 'each node counts what it does itself',
-  log: 'each node says in the log what it has met itself',
+  log: 'each node reads the published keys itself, and says in the log what it has met',
   process: 'it is about the memory, the order of stopping or the event loop of one process',
   hops: 'what goes to another node is there a moment later, and its home does not know that a connection is slow',
   order: 'it sends from several clients in turn, and what comes through two nodes has no order',
