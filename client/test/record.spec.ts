@@ -246,15 +246,17 @@ describe('a client of the record', () => {
 
   it('keeps with the next save what a full disk did not take, as the cursor is behind it by then', async () => {
     const recordStore = keptStore();
-    const { save } = recordStore;
-    const first = recordStage({ recordStore });
+    let isFull = false;
+    const save: RecordStore['save'] = (entries) =>
+      isFull ? Promise.reject(new Error('the disk is full')) : recordStore.save(entries);
+    const first = recordStage({ recordStore: { ...recordStore, save } });
     await first.online();
     await first.live(first.record.add(1, 'bob'));
     await pass(1_000);
-    recordStore.save = () => Promise.reject(new Error('the disk is full'));
+    isFull = true;
     await first.live(first.record.add(2, 'bob'));
     await pass(1_000);
-    recordStore.save = save;
+    isFull = false;
     await first.live(first.record.add(3, 'carol'));
     await first.client.sync();
     await pass(1_000);
