@@ -253,19 +253,21 @@ describe('a client of the record', () => {
     await first.online();
     await first.live(first.record.add(1, 'bob'));
     await pass(1_000);
+    first.server.answer = (socket, frame) => frame.event === 'sync' && first.record.answer(socket, frame);
+    first.record.add(2, 'bob');
     isFull = true;
-    await first.live(first.record.add(2, 'bob'));
+    const halfSynced = expect(first.client.sync()).rejects.toMatchObject({ code: 'CLOSED' });
     await pass(1_000);
     isFull = false;
     await first.live(first.record.add(3, 'carol'));
-    await first.client.sync();
     await pass(1_000);
     expect(first.errors).toEqual([['store', new Error('the disk is full')]]);
     await first.client.close();
+    await halfSynced;
 
     const second = recordStage({ recordStore }, first.record);
     await second.online();
-    expect(second.asked()).toEqual(['sync after 3', 'conversations']);
+    expect(second.asked()).toEqual(['sync after 2', 'conversations']);
     expect([second.known('bob'), second.known('carol')]).toEqual([[1, 2], [3]]);
     await second.client.close();
   });
