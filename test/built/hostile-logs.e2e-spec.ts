@@ -124,7 +124,7 @@ async function tryEveryFrame(token: string): Promise<void> {
 async function tryEveryCall(user: string): Promise<number> {
   let audited = 0;
   const make = async (statuses: readonly number[], ...[method, path, token, body]: Parameters<typeof call>) => {
-    if (method !== 'GET') audited += 1;
+    if (method !== 'GET' || path.startsWith('/chat/pending/')) audited += 1;
     expect([path, statuses]).toEqual([path, expect.arrayContaining([await call(method, path, token, body)])]);
   };
   for (const hostile of HOSTILE) {
