@@ -101,7 +101,6 @@ describe('the benchmark', () => {
   it.each([
     ['A', 'text', ['bare-ws', 'holdfast-text']],
     ['H', 'json', ['bare-ws', 'holdfast-json', 'json-acks', 'socket-io']],
-    ['D', 'json', ['aedes', 'holdfast-json']],
     ['D', 'record', ['aedes', 'holdfast-json', 'holdfast-record']],
   ])(
     'runs %s with %s and what it is compared with',
