@@ -8,7 +8,7 @@ import { balancedTotals, queryFile, UNCAPPED } from '../support/crash-server.js'
 import { tableOf } from '../support/history.js';
 import { ServerProcess } from '../support/server-process.js';
 
-const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 10);
+const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 7);
 /** The timeout of one round, in milliseconds. It is many times what a round takes. */
 const ROUND_MS = 15_000;
 const TABLE = 'holdfast_offline_message';
