@@ -57,7 +57,7 @@ export class ClusterClientDevice implements SecondDevice {
     await this.visits;
   }
 
-  /** It has nobody who looks at a conversation before: what it had missed then comes as earlier messages. */
+  /** Nobody has looked at its conversations until then, so most of them comes as earlier messages. */
   async catchUp(): Promise<void> {
     this.client.connect();
     await eventually(
