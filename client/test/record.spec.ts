@@ -244,7 +244,7 @@ describe('a client of the record', () => {
     await second.client.close();
   });
 
-  it('keeps with the next save what a full disk did not take, as the cursor is behind it by then', async () => {
+  it('writes with the next save, whose cursor is later, what a full disk did not take', async () => {
     const recordStore = keptStore();
     let isFull = false;
     const save: RecordStore['save'] = (entries) =>

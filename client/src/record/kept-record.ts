@@ -89,7 +89,7 @@ export class KeptRecord {
     this.#changed = new Set();
     const place: Place = { cursor: this.threads.cursor, recordMs: this.owner.recordMs() };
     const isSaved = await this.#attempt((store) => store.save([...changes, [PLACE, place]]).then(() => true));
-    // The next one has a later cursor, which would not bring again what this one did not write.
+    // A sync from the next cursor, which is later, would not bring again what this save has not written.
     if (!isSaved) for (const name of changed) this.#changed.add(name);
   }
 
