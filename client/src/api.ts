@@ -51,7 +51,10 @@ export interface ClientOptions {
 
 /** A message that came in. */
 export interface ReceivedMessage extends Omit<WireMessage, 'seq' | 'echo'> {
-  /** True when this may have been handed to the handlers before: the page ended before they were done. */
+  /**
+   * True when this may have been handed to the handlers before: the page ended, or another tab took over, before they were
+   * done.
+   */
   readonly redelivered: boolean;
 }
 

@@ -32,6 +32,7 @@ const CLEARED = 'the client was cleared';
  * and hear from it what happens.
  *
  * What has no receipt is in the store and, in every tab, in its outbox. So another tab can take over at any moment.
+ * What is protected is for `holdfast-client/record`.
  */
 export class Client implements HoldfastClient {
   protected readonly emitter = new Emitter();
@@ -60,7 +61,7 @@ export class Client implements HoldfastClient {
     });
     this.#inbox = new Inbox(this.#store, this.emitter, handlerMs, {
       acknowledge: (seq) => this.#link.send({ event: 'ack', data: { seq } }),
-      handing: (message) => this.tellTabs({ type: 'event', event: 'message', data: message }),
+      handing: (message) => this.tellTabs({ type: 'message', message }),
       isStillLeading: async () => this.#tabs?.isStillLeading() ?? true,
       aliveAt: () => this.#tabs?.aliveAt ?? performance.now(),
       left: () => this.tellTabs({ type: 'left' }),
@@ -231,8 +232,6 @@ export class Client implements HoldfastClient {
     this.#outgoing.outbox.open(welcome);
   }
 
-  // What is protected is for `holdfast-client/record`.
-
   protected get leads(): boolean {
     return this.#leading.isOn;
   }
@@ -270,6 +269,7 @@ export class Client implements HoldfastClient {
     if (news.type === 'kept' || news.type === 'pass' || news.type === 'receipt') this.#outgoing.heard(news);
     else if (news.type === 'cleared') this.#forget();
     else if (news.type === 'connect' || news.type === 'disconnect') this.#leading.want(news.type === 'connect');
+    else if (news.type === 'message') this.#inbox.shown(news.message);
     else if (news.type === 'event') this.emitter.emit(news.event, news.data);
     else if (this.leads) {
       if (news.type === 'ask') this.#share({});

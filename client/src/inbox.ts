@@ -1,7 +1,9 @@
 import type { WireMessage } from '../../src/protocol/wire.js';
 import type { ReceivedMessage } from './api.js';
 import type { Emitter } from './emitter.js';
+import { repeatMarker } from './repeats.js';
 import { keyOf, type InboxMessage, type MessageKey, type Store } from './store.js';
+import { STALE_MS } from './tabs.js';
 
 const ACK_WITHIN_MS = 50;
 /** With more than this to be handed, only what was handled is acknowledged, so that the server keeps the rest. */
@@ -13,8 +15,6 @@ const RETRY_MS = 100;
 const MAX_MS = 2 ** 31 - 1;
 /** So long handlers may still take when another tab waits to hand messages, or the client is to be closed. */
 const STOP_WITHIN_MS = 5_000;
-/** After a step that took so long another tab may lead, and hand the messages itself. */
-const STALE_MS = 5_000;
 
 /** What came, in its order: a message, or the end of what had waited. */
 type Arrival = WireMessage | (() => void);
@@ -61,6 +61,7 @@ export class Inbox {
   /** What this tab hands, or has handed and not marked yet. */
   readonly #mine = new Set<MessageKey>();
   #marking: Promise<void> | null = null;
+  readonly #markRepeat = repeatMarker();
   /** Counts connections: a `seq` belongs to one. */
   #connection = 0;
   #window = 1;
@@ -132,6 +133,11 @@ export class Inbox {
   arrived(arrival: Arrival): void {
     this.#batch.push(arrival);
     this.#receiving ??= this.#receive();
+  }
+
+  /** Another tab hands this, and all others show it. */
+  shown(message: ReceivedMessage): void {
+    this.emitter.emit('message', this.#markRepeat(message));
   }
 
   /** A handler was registered: messages may have waited for one. */
@@ -215,7 +221,8 @@ export class Inbox {
     this.#handing = null;
   }
 
-  async #handOne(message: ReceivedMessage): Promise<Outcome> {
+  async #handOne(received: ReceivedMessage): Promise<Outcome> {
+    const message = this.#markRepeat(received);
     this.owner.handing(message);
     let outcome: Outcome | null = null;
     const handlers = [...this.emitter.of('message')].map((handler) => () => this.emitter.call(handler, message));

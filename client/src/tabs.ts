@@ -1,12 +1,12 @@
-import type { ClientEvents, PendingMessage, ReceiptEvent, StateChange } from './api.js';
+import type { ClientEvents, PendingMessage, ReceivedMessage, ReceiptEvent, StateChange } from './api.js';
 import type { RecordNews } from './record/record-news.js';
 
 /** How often a tab asks the one that leads whether it is there. */
 const ASK_EVERY_MS = 4_000;
 /** A tab that leads and leaves so many questions without an answer is replaced: 12 to 16 s after it began to hang. */
 const MAX_UNANSWERED = 3;
-/** A timer that is so late, in milliseconds, has waited for a tab that hung or slept. */
-const LATE_MS = 5_000;
+/** A tab that did nothing for so long, in milliseconds, may have hung: another one may lead, and hand the messages itself. */
+export const STALE_MS = 5_000;
 /** Of the channel. A tab ignores what it does not know, as another tab may run another version of this library. */
 const VERSION = 1;
 
@@ -21,7 +21,7 @@ export interface Shared {
 }
 
 /** The events that the tab that leads tells the others. */
-export type EventOfAll = 'message' | 'signal' | 'caughtUp';
+export type EventOfAll = 'signal' | 'caughtUp';
 
 /** What tabs tell each other. */
 export type News =
@@ -40,6 +40,8 @@ export type News =
   | { readonly type: 'signal'; readonly to: string; readonly kind: string; readonly data: unknown }
   /** Of `holdfast-client/record`. */
   | { readonly type: 'record'; readonly news: RecordNews }
+  /** The tab that leads hands this. The others show it. */
+  | { readonly type: 'message'; readonly message: ReceivedMessage }
   | { readonly type: 'event'; readonly event: EventOfAll; readonly data: ClientEvents[EventOfAll] };
 
 export interface TabsOwner {
@@ -129,7 +131,7 @@ export class Tabs {
   }
 
   async #ask(): Promise<void> {
-    if (performance.now() - this.#aliveAt > ASK_EVERY_MS + LATE_MS) await this.isStillLeading();
+    if (performance.now() - this.#aliveAt > STALE_MS) await this.isStillLeading();
     this.#aliveAt = performance.now();
     if (this.#isLeader || !this.#channel) return;
     if (this.#unanswered < MAX_UNANSWERED) {

@@ -1,6 +1,7 @@
 import { jest } from '@jest/globals';
 import { MemoryStore } from '../src/memory-store.js';
 import type { RecordStore } from '../src/record/index.js';
+import { inOneBrowser } from './fake-tabs.js';
 
 /** The store of all tabs. */
 class SharedStore extends MemoryStore {
@@ -13,33 +14,6 @@ jest.unstable_mockModule('../src/choose-store.js', () => ({ chooseStore: () => (
 // What imports the client comes behind that.
 const { at, FakeRecord, recordStage } = await import('./record-stage.js');
 const { onFakeTime, pass, settle } = await import('./stage.js');
-
-/** A channel that hands everything at once, as fake timers do not move that of Node. */
-class FakeChannel {
-  static readonly open = new Set<FakeChannel>();
-  onmessage: ((event: { data: unknown }) => void) | null = null;
-
-  constructor(readonly name: string) {
-    FakeChannel.open.add(this);
-  }
-
-  postMessage(data: unknown): void {
-    for (const other of FakeChannel.open) {
-      if (other !== this && other.name === this.name) other.onmessage?.({ data: structuredClone(data) });
-    }
-  }
-
-  close(): void {
-    FakeChannel.open.delete(this);
-  }
-}
-
-/** One lock, first come, first served. */
-function fakeLocks() {
-  let last: Promise<unknown> = Promise.resolve();
-  const request = (_name: string, _options: object, hold: () => Promise<void>) => (last = last.then(hold));
-  return { locks: { request, query: async () => ({}) } };
-}
 
 function keptStore(): RecordStore & { readonly kept: Map<string, unknown> } {
   const kept = new Map<string, unknown>();
@@ -59,23 +33,8 @@ function keptStore(): RecordStore & { readonly kept: Map<string, unknown> } {
 
 describe('tabs that share a connection', () => {
   onFakeTime();
-  const originals = ['navigator', 'BroadcastChannel'].map(
-    (name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const,
-  );
-  beforeEach(() => {
-    store = new SharedStore();
-    FakeChannel.open.clear();
-    const define = (name: string, value: unknown) =>
-      Object.defineProperty(globalThis, name, { configurable: true, writable: true, value });
-    define('navigator', fakeLocks());
-    define('BroadcastChannel', FakeChannel);
-  });
-  afterEach(() => {
-    for (const [name, original] of originals) {
-      if (original) Object.defineProperty(globalThis, name, original);
-      else Reflect.deleteProperty(globalThis, name);
-    }
-  });
+  inOneBrowser();
+  beforeEach(() => void (store = new SharedStore()));
 
   it('show the same of the record, ask over one connection, and go on when that tab is closed', async () => {
     const record = new FakeRecord();
