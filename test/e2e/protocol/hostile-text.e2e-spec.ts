@@ -148,6 +148,7 @@ describe('hostile text', () => {
       const { body: connections } = await chat.rest('GET', `/chat/connections?user=${part(name)}`);
       expect(connections.items.map(({ user }: Record<string, unknown>) => user)).toEqual([name]);
       expect((await chat.rest('DELETE', `/chat/pending/${part(name)}`)).body).toEqual({ purged: 2 });
+      reader.sendJson('ack', { seq: 2 }); // The server would wait a second for it before it closes.
       expect((await chat.rest('DELETE', `/chat/users/${part(name)}/connections`)).body).toEqual({ closed: 1 });
       await reader.expectClose(4403);
       await chat.untilOffline(name);
