@@ -1,4 +1,4 @@
-import type { ClientEvents as WireEvents, FrameOf, ServerEvents, WireWelcome } from '../../src/protocol/wire.js';
+import type { ClientEvents as WireEvents, FrameOf, ServerEvents } from '../../src/protocol/wire.js';
 import {
   RefusedError,
   type BroadcastOptions,
@@ -20,7 +20,6 @@ import { newId } from './new-id.js';
 import { Outgoing } from './outgoing.js';
 import { watchPage } from './page.js';
 import { ResilientStore } from './resilient-store.js';
-import { keyOf } from './store.js';
 import { canShare, Tabs, type EventOfAll, type News, type Shared } from './tabs.js';
 
 const CLOSED = 'the client was closed';
@@ -36,6 +35,7 @@ const CLEARED = 'the client was cleared';
  */
 export class Client implements HoldfastClient {
   protected readonly emitter = new Emitter();
+  protected readonly records: boolean = false;
   readonly #known: Known;
   readonly #store: ResilientStore;
   readonly #outgoing: Outgoing;
@@ -72,7 +72,12 @@ export class Client implements HoldfastClient {
         if (state.state === 'stopped') this.#leading.note(false);
         this.#share({ state });
       },
-      opened: (welcome) => this.#opened(welcome),
+      opened: (welcome) => {
+        const { user, serverTime, maxContentBytes, ackWindow } = welcome;
+        this.#share({ user, clockAheadMs: Date.parse(serverTime) - Date.now(), maxContentBytes });
+        this.#inbox.opened(ackWindow);
+        this.#outgoing.outbox.open(welcome);
+      },
       shut: () => {
         this.#outgoing.outbox.shut();
         this.#inbox.shut();
@@ -210,7 +215,8 @@ export class Client implements HoldfastClient {
   #lead(): void {
     this.#leading.begin(this.#known.shared.leader === '');
     // The connection of the tab that led before has ended with it.
-    this.#share({ leader: newId(), state: this.#leading.isWanted ? { ...IDLE, state: 'connecting' } : this.state });
+    const state: StateChange = this.#leading.isWanted ? { ...IDLE, state: 'connecting' } : this.state;
+    this.#share({ leader: newId(), records: this.records, state });
   }
 
   #want(type: 'connect' | 'disconnect'): void {
@@ -223,13 +229,6 @@ export class Client implements HoldfastClient {
   #share(known: Partial<Shared>): void {
     this.#known.learn(known);
     if (this.leads) this.tellTabs({ type: 'shared', shared: this.#known.shared });
-  }
-
-  #opened(welcome: WireWelcome): void {
-    const { user, serverTime, maxContentBytes, ackWindow } = welcome;
-    this.#share({ user, clockAheadMs: Date.parse(serverTime) - Date.now(), maxContentBytes });
-    this.#inbox.opened(ackWindow);
-    this.#outgoing.outbox.open(welcome);
   }
 
   protected get leads(): boolean {
@@ -284,6 +283,7 @@ export class Client implements HoldfastClient {
   #followed(shared: Shared): void {
     const isAnother = this.#known.hear(shared);
     if (isAnother === null) return;
+    if (this.records && !shared.records) return this.#tabs!.takeOver();
     const { state } = shared.state;
     this.#leading.note(state !== 'idle' && state !== 'stopped');
     if (isAnother) this.#outgoing.follow();
@@ -294,7 +294,7 @@ export class Client implements HoldfastClient {
     this.#leading.want(false);
     this.#outgoing.outbox.clear(CLEARED);
     void this.#leading.pause(async () => {
-      if (this.leads) await this.#store.handled((await this.#store.inbox()).map(keyOf));
+      if (this.leads) await this.#inbox.forget();
     });
   }
 }

@@ -135,6 +135,11 @@ export class Inbox {
     this.#receiving ??= this.#receive();
   }
 
+  /** Hands nothing of what is in the store. */
+  async forget(): Promise<void> {
+    await this.store.handled((await this.store.inbox()).map(keyOf));
+  }
+
   /** Another tab hands this, and all others show it. */
   shown(message: ReceivedMessage): void {
     this.emitter.emit('message', this.#markRepeat(message));

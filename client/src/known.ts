@@ -18,7 +18,7 @@ export class Known {
     user: string | null,
     private readonly emitter: Emitter,
   ) {
-    this.#shared = { leader: '', state: IDLE, user, clockAheadMs: 0, maxContentBytes: null };
+    this.#shared = { leader: '', records: false, state: IDLE, user, clockAheadMs: 0, maxContentBytes: null };
   }
 
   get shared(): Shared {

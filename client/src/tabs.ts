@@ -14,6 +14,8 @@ const VERSION = 1;
 export interface Shared {
   /** Another one after each change of the tab that leads. */
   readonly leader: string;
+  /** Whether it knows the record. A tab that does takes over from one that does not, as only it can ask for both. */
+  readonly records: boolean;
   readonly state: StateChange;
   readonly user: string | null;
   readonly clockAheadMs: number;
@@ -102,6 +104,13 @@ export class Tabs {
     this.tell({ type: 'ask' }); // The answer says how things stand.
   }
 
+  /** Takes the lock away from the tab that leads. */
+  takeOver(): void {
+    this.#unanswered = 0;
+    this.#giveUp?.();
+    this.#request(true);
+  }
+
   stop(): void {
     clearInterval(this.#asking);
     this.#giveUp?.();
@@ -138,9 +147,7 @@ export class Tabs {
       this.#unanswered += 1;
       return this.tell({ type: 'ask' });
     }
-    this.#unanswered = 0;
-    this.#giveUp?.();
-    this.#request(true);
+    this.takeOver();
   }
 
   #request(steal: boolean): void {

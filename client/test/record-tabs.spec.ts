@@ -13,7 +13,7 @@ let store = new SharedStore();
 jest.unstable_mockModule('../src/choose-store.js', () => ({ chooseStore: () => ({ store, name: NAME }) }));
 // What imports the client comes behind that.
 const { at, FakeRecord, recordStage } = await import('./record-stage.js');
-const { onFakeTime, pass, settle } = await import('./stage.js');
+const { onFakeTime, pass, settle, stage } = await import('./stage.js');
 
 function keptStore(): RecordStore & { readonly kept: Map<string, unknown> } {
   const kept = new Map<string, unknown>();
@@ -33,7 +33,7 @@ function keptStore(): RecordStore & { readonly kept: Map<string, unknown> } {
 
 describe('tabs that share a connection', () => {
   onFakeTime();
-  inOneBrowser();
+  const browser = inOneBrowser();
   beforeEach(() => void (store = new SharedStore()));
 
   it('show the same of the record, ask over one connection, and go on when that tab is closed', async () => {
@@ -96,5 +96,29 @@ describe('tabs that share a connection', () => {
     expect([first.client.conversations, second.client.conversations]).toEqual([[], []]);
     await first.client.close();
     await second.client.close();
+  });
+
+  it('give the connection to one that knows the record, so that a page of a plain client does not keep it from asking', async () => {
+    const record = new FakeRecord();
+    record.add(1, 'bob');
+    const plain = stage();
+    await plain.online();
+    const recording = recordStage({ store: 'auto' }, record);
+    recording.client.connect();
+    await settle();
+    recording.server.last.welcome({ recordMs: 86_400_000 });
+    await settle();
+    expect([recording.known('bob'), recording.client.unread]).toEqual([[1], 1]);
+    browser.locks.tellFirst();
+    await settle();
+    expect(plain.server.last.isClosed).toBe(true);
+    await recording.live(record.add(2, 'bob'));
+    expect(recording.known('bob')).toEqual([1, 2]);
+
+    const other = recordStage({ store: 'auto' }, record);
+    other.client.connect();
+    await settle();
+    expect([other.known('bob'), other.server.sockets.length, plain.server.sockets.length]).toEqual([[2], 0, 1]);
+    for (const { client } of [plain, recording, other]) await client.close();
   });
 });

@@ -30,6 +30,7 @@ export function createClient(options: RecordClientOptions): RecordClient {
  * a second time, as each message has its place; what was missed comes with the next `sync`.
  */
 class RecordingClient extends Client implements RecordClient {
+  protected override readonly records = true;
   /** How often each conversation is open. */
   readonly #opened = new Map<string, number>();
   readonly #threads: Threads;
