@@ -30,7 +30,7 @@ const messages = z
 const record = z
   .object({ recorded: z.number(), expired: z.number(), erased: z.number() })
   .describe(
-    'Messages that were recorded since the start, have left the record, were erased. 0 where none is recorded.',
+    'Messages that were recorded since the start, have expired, were changed or deleted by an erasure. 0 where none is recorded.',
   );
 
 const rates = z

@@ -73,7 +73,10 @@ export interface RecordRequest extends Pick<StoreRequest, 'mailbox' | 'message' 
   onRecorded(position: number): void;
 }
 
-/** Messages that were added to the record since the start, left it as their time was over, or lost their content. */
+/**
+ * Messages that were added to the record since the start, left it as their time was over, or were changed or deleted by an
+ * erasure.
+ */
 export interface RecordCounts {
   recorded: number;
   expired: number;

@@ -99,7 +99,12 @@ export class MetricsService {
       'outcome',
     );
     const record = () => Object.entries(ledger.record);
-    this.counter('record_messages_total', 'Messages that were recorded, have expired, were erased.', record, 'outcome');
+    this.counter(
+      'record_messages_total',
+      'Messages that were recorded, have expired, were changed or deleted by an erasure.',
+      record,
+      'outcome',
+    );
     this.counter('broadcasts_total', 'Broadcasts accepted.', () => ledger.broadcasts);
     const signals = () => SIGNAL_OUTCOMES.map((outcome) => [outcome, ledger.signals.of(outcome)] as const);
     this.counter('signals_total', 'Signals that were allowed, by what became of them.', signals, 'outcome');

@@ -37,7 +37,10 @@ export class RecordService implements OnModuleInit, OnModuleDestroy {
     if (this.sweep) store.recorded.on((messages) => this.sweep?.note(messages));
   }
 
-  /** How many messages were recorded since the start, have left the record, and were erased. All are 0 when it is off. */
+  /**
+   * How many messages were recorded since the start, have expired, and were changed or deleted by an erasure. All are 0 when
+   * it is off.
+   */
   get counts(): RecordCounts {
     return this.store.record?.counts ?? { recorded: 0, expired: 0, erased: 0 };
   }
