@@ -1,12 +1,18 @@
-import type { RemovalReason, StoredHeader } from '../delivery/mailbox-store.js';
+import type { MailboxKey, RemovalReason, StoredHeader } from '../delivery/mailbox-store.js';
+import { errors } from '../protocol/chat-error.js';
 import type { CommitQueue } from './commit-queue.js';
+import type { SlotSet } from './slot-set.js';
 
 /** Rows that are deleted before other work of the queue goes on. */
 export const REMOVED_AT_ONCE = 500;
 
 /** Deletes many messages for a caller who waits for their number. */
 export class MassRemoval {
-  constructor(private readonly queue: Pick<CommitQueue, 'read' | 'remove'>) {}
+  /** `slots` are those of a node; null for a single server. */
+  constructor(
+    private readonly queue: Pick<CommitQueue, 'read' | 'remove'>,
+    private readonly slots: SlotSet | null,
+  ) {}
 
   /**
    * Deletes what `find` returns, until that is less than a full batch; other work goes on in between. Returns how many
@@ -22,6 +28,17 @@ export class MassRemoval {
     }
   }
 
+  /**
+   * The same in one mailbox. Rejects with STORE_UNAVAILABLE also on a node that is not its home, or not any more: it leaves
+   * messages there alone, and "none" would not be true.
+   */
+  async removeIn(mailbox: MailboxKey, find: () => Promise<StoredHeader[]>, reason: RemovalReason): Promise<number> {
+    this.checkHome(mailbox);
+    const removed = await this.removeWhile(find, reason);
+    this.checkHome(mailbox);
+    return removed;
+  }
+
   async removeAll(rows: readonly StoredHeader[], reason: RemovalReason): Promise<number> {
     const removed = await Promise.all(
       rows.map(
@@ -32,5 +49,9 @@ export class MassRemoval {
       ),
     );
     return removed.filter(Boolean).length;
+  }
+
+  private checkHome(mailbox: MailboxKey): void {
+    if (this.slots !== null && !this.slots.has(mailbox)) throw errors.nodeSilent();
   }
 }

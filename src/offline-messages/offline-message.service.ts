@@ -131,7 +131,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
       (row) => this.spare.emit(row, 'expired'),
     );
     this.expiring.on((expiresAt) => this.timeToLive.expect(expiresAt));
-    this.massRemoval = new MassRemoval(this.queue);
+    this.massRemoval = new MassRemoval(this.queue, slots);
     this.userRemoval = new UserRemoval(this.access, this.table, this.notices, this.massRemoval);
     this.watch = new StoreWatch(options.clock, async () => {
       this.checkHealth();
@@ -269,15 +269,12 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
 
   /**
    * Deletes what waits in this mailbox, or only one message of one sender; returns how many were deleted. Rejects with
-   * STORE_UNAVAILABLE while the store fails; what it had found by then is deleted as soon as the store works again.
+   * STORE_UNAVAILABLE while the store fails; what it had found by then is deleted as soon as the store works again. The
+   * same on a node that is not the home of the mailbox.
    */
-  async purge(mailbox: MailboxKey, one?: { from: string; id: string }): Promise<number> {
-    if (one)
-      return this.massRemoval.removeAll(
-        await this.queue.read(() => this.table.withIds([{ mailbox, ...one }])),
-        'purged',
-      );
-    return this.massRemoval.removeWhile(() => this.table.oldest(mailbox, REMOVED_AT_ONCE), 'purged');
+  purge(mailbox: MailboxKey, one?: { from: string; id: string }): Promise<number> {
+    const find = () => (one ? this.table.withIds([{ mailbox, ...one }]) : this.table.oldest(mailbox, REMOVED_AT_ONCE));
+    return this.massRemoval.removeIn(mailbox, find, 'purged');
   }
 
   async expire(before: number): Promise<void> {

@@ -91,13 +91,25 @@ describe.each(BUSES)('three nodes with %s as the bus', (bus) => {
     expect(await everywhere('/users/absent')).toMatchObject({ body: { online: false, pending: 1 } });
   });
 
+  /** Deletes what waits. A node that is busy may have lost the mailbox: then it says so, and is asked again. */
+  async function purge(node: ClusterNode, path: string): Promise<number> {
+    let answer: Awaited<ReturnType<typeof rest>>;
+    await eventually(
+      async () => (answer = await rest(node, 'DELETE', `/pending/${path}`)).status !== 503,
+      () => `${path} is purged: ${JSON.stringify(answer)}`,
+      PATIENCE_MS,
+    );
+    expect(answer!.status).toBe(200);
+    return answer!.body.purged;
+  }
+
   it('purge and disconnect from any node', async () => {
     for (const [index, node] of nodes.entries()) {
       const to = `purged-${index}`;
       for (const id of ['one', 'two']) await store(node, { from: 'alice', to, content: 'x', id });
       const other = nodes[(index + 1) % 3]!;
-      expect(await rest(other, 'DELETE', `/pending/${to}/alice/one`)).toMatchObject({ body: { purged: 1 } });
-      expect(await rest(other, 'DELETE', `/pending/${to}`)).toMatchObject({ body: { purged: 1 } });
+      expect(await purge(other, `${to}/alice/one`)).toBe(1);
+      expect(await purge(other, to)).toBe(1);
       const client = await connect(node, to);
       expect(await rest(other, 'DELETE', `/users/${to}/connections`)).toMatchObject({ body: { closed: 1 } });
       await client.expectClose(4403);

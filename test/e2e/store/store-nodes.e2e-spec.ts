@@ -342,6 +342,24 @@ describe('the store of a node', () => {
     expect(second.service.storedBytes).toBe(0);
   });
 
+  it('never says that nothing waits in a mailbox that it does not have, or has lost without noticing', async () => {
+    const [{ store: first, id }, { store: second }] = [await member(), await member()];
+    const bob = mailboxKeyOf('bob');
+    const { above } = await first.node.acquire([slotOf('bob')]);
+    for (const [index, name] of ['m1', 'm2', 'm3'].entries()) first.store('bob', name, above + index + 1);
+    await first.service.flush();
+    const one = { from: 'ann', id: 'm1' };
+    for (const purge of [() => second.service.purge(bob, one), () => second.service.purge(bob)])
+      await expect(purge()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    expect(await first.service.purge(bob, one)).toBe(1);
+    first.node.fenced.on(() => void first.node.abandon());
+    await outside.deleteNode(id);
+    await expect(first.service.purge(bob)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    expect(await outside.idsFor('bob')).toEqual(['m2', 'm3']);
+    await second.node.acquire([slotOf('bob')]);
+    expect(await second.service.purge(bob)).toBe(2);
+  });
+
   it('keeps what is asked for until it has joined', async () => {
     const store = await open();
     const count = store.service.count(mailboxKeyOf('bob'));
