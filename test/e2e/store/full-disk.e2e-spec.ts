@@ -149,7 +149,7 @@ it('can be tested where the tests have to be complete', () => {
     it(
       'by messages and then to the last byte by somebody else: it is well when they are delivered',
       async () => {
-        await start(32);
+        await start(16);
         const stored = await sendUntilFull(100, 'x'.repeat(200));
         await disk.fill();
         expect(await takeAll()).toBe(stored);
