@@ -17,6 +17,7 @@ function open() {
   const connection = {
     id: 'c1',
     user: 'bob',
+    protocol: 'json',
     isOpen: true,
     onOpened: (pending: number) => void got.push(`welcome ${pending}`),
     onMessage: (_message: object, seq: number) => void got.push(`message ${seq}`),
@@ -40,7 +41,7 @@ describe('a connection', () => {
     route.place = second;
     attachments.onBroken(first);
     attachments.pump();
-    expect(second.take()).toEqual([['attach', 2, 'bob', 'c1', 1, 3]]);
+    expect(second.take()).toEqual([['attach', 2, 'bob', 'c1', 1, 3, 'json']]);
     attachments.onFrame(['opened', 2, 1]);
     attachments.onFrame(['message', 2, 3, true, true, message]);
     attachments.onFrame(['caught-up', 2, 1]);

@@ -165,7 +165,8 @@ export class Attachments {
     const n = (this.lastNumber += 1);
     this.byNumber.set(n, attachment);
     const firstSeq = attachment.attach({ link: place, n });
-    place.send(['attach', n, attachment.user, attachment.id, attachment.rank, firstSeq]);
+    const { user, id, rank, connection } = attachment;
+    place.send(['attach', n, user, id, rank, firstSeq, connection.protocol]);
   }
 }
 

@@ -17,7 +17,15 @@ export type LinkFrame =
   // From an edge to a home.
   /** The clock of the edge, as a position, is only there where messages are recorded. */
   | readonly ['send', slot: number, stream: number, n: number, message: Message, isAwaited: boolean, clock?: number]
-  | readonly ['attach', n: number, user: string, connectionId: string, rank: number, firstSeq: number]
+  | readonly [
+      'attach',
+      n: number,
+      user: string,
+      connectionId: string,
+      rank: number,
+      firstSeq: number,
+      protocol: 'text' | 'json',
+    ]
   | readonly ['confirm', n: number, seq: number]
   | readonly ['detach', n: number]
   // From a home to an edge.

@@ -1,5 +1,6 @@
 import { FakeLink } from '../../test/support/fake-link.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
+import type { Receiver } from '../delivery/receiver.js';
 import type { Message } from '../protocol/message.js';
 import { LinkedEdge } from './linked-edge.js';
 
@@ -9,11 +10,11 @@ function open() {
   const taken: string[] = [];
   const gate = { serves: true };
   const link = new FakeLink(2);
-  const attached: { close(code: number, reason: string): void }[] = [];
+  const attached: Receiver[] = [];
   const detached: object[] = [];
   const home = {
     take: ({ id }: Message) => void taken.push(id),
-    attach: (receiver: (typeof attached)[0]) => void attached.push(receiver),
+    attach: (receiver: Receiver) => void attached.push(receiver),
     detach: (receiver: object) => void detached.push(receiver),
   } as unknown as DeliveryService;
   const edge = new LinkedEdge(link, home, () => gate.serves);
@@ -38,15 +39,24 @@ describe('a home', () => {
   it('attaches nobody while it does not serve the slot', () => {
     const { gate, link, edge, attached } = open();
     gate.serves = false;
-    edge.onFrame(['attach', 3, 'bob', 'c1', 1, 1]);
+    edge.onFrame(['attach', 3, 'bob', 'c1', 1, 1, 'json']);
     expect(link.take()).toEqual([['unattached', 3]]);
     expect(attached).toEqual([]);
   });
 
+  it('knows that a text connection gets no signal', () => {
+    const { link, edge, attached } = open();
+    edge.onFrame(['attach', 3, 'bob', 'c1', 1, 1, 'text']);
+    edge.onFrame(['attach', 4, 'bob', 'c2', 1, 1, 'json']);
+    const signal = { from: 'alice', to: 'bob', kind: 'composing', data: undefined };
+    expect(attached.map((receiver) => receiver.writeSignal(signal))).toEqual([false, true]);
+    expect(link.take()).toEqual([['signal-to', 4, signal]]);
+  });
+
   it('detaches the connections of a link that broke, but for those that it has ended itself', () => {
     const { link, edge, attached, detached } = open();
-    edge.onFrame(['attach', 3, 'bob', 'c1', 1, 1]);
-    edge.onFrame(['attach', 4, 'carol', 'c2', 1, 1]);
+    edge.onFrame(['attach', 3, 'bob', 'c1', 1, 1, 'json']);
+    edge.onFrame(['attach', 4, 'carol', 'c2', 1, 1, 'json']);
     attached[0]!.close(4409, 'replaced');
     expect(link.take()).toEqual([['close', 3, 4409, 'replaced']]);
     link.break();

@@ -10,19 +10,26 @@ import type { Link } from './link.js';
 import { refusalOf } from './refusal.js';
 import { slotOf } from '../offline-messages/slot.js';
 
+type AttachFrame = Extract<LinkFrame, readonly ['attach', ...unknown[]]>;
+
 /** A connection of another node, attached to a mailbox here. */
 class RemoteReceiver implements Receiver {
   private isAttached = true;
 
+  private readonly n: number;
+  readonly user: string;
+  readonly id: string;
+  readonly rank: number;
+  private readonly protocol: 'text' | 'json';
+
   constructor(
     private readonly link: Link,
-    private readonly n: number,
-    readonly user: string,
-    readonly id: string,
-    readonly rank: number,
+    frame: AttachFrame,
     /** Called when the home has ended it. */
-    private readonly onEnded: (n: number) => void,
-  ) {}
+    private readonly onEnded: () => void,
+  ) {
+    [, this.n, this.user, this.id, this.rank, , this.protocol] = frame;
+  }
 
   get isOpen(): boolean {
     return this.isAttached && this.link.isOpen;
@@ -46,8 +53,9 @@ class RemoteReceiver implements Receiver {
   }
 
   writeSignal(signal: Signal): boolean {
-    if (this.isOpen) this.link.send(['signal-to', this.n, signal]);
-    return this.isOpen;
+    if (!this.isOpen || this.protocol === 'text') return false;
+    this.link.send(['signal-to', this.n, signal]);
+    return true;
   }
 
   writeNews(news: News): void {
@@ -67,7 +75,7 @@ class RemoteReceiver implements Receiver {
     if (!this.isAttached) return;
     this.isAttached = false;
     if (frame) this.link.send(frame);
-    this.onEnded(this.n);
+    this.onEnded();
   }
 }
 
@@ -114,7 +122,7 @@ export class LinkedEdge {
         if (frame[6] !== undefined) this.home.recording?.clock.hear(frame[6]);
         return this.accept(frame[1], frame[2], frame[3], frame[4], frame[5]);
       case 'attach':
-        return this.attach(frame[1], frame[2], frame[3], frame[4], frame[5]);
+        return this.attach(frame);
       case 'confirm': {
         const receiver = this.receivers.get(frame[1]);
         if (receiver) this.home.confirm(receiver, frame[2]);
@@ -137,9 +145,10 @@ export class LinkedEdge {
     this.link.send(['moved', slot, stream]);
   }
 
-  private attach(n: number, user: string, id: string, rank: number, firstSeq: number): void {
+  private attach(frame: AttachFrame): void {
+    const [, n, user, , , firstSeq] = frame;
     if (!this.serves(slotOf(user))) return this.link.send(['unattached', n]);
-    const receiver = new RemoteReceiver(this.link, n, user, id, rank, (ended) => this.receivers.delete(ended));
+    const receiver = new RemoteReceiver(this.link, frame, () => this.receivers.delete(n));
     this.receivers.set(n, receiver);
     this.home.attach(receiver, firstSeq);
     // What it was told has filled the link, which broke before the home knew of it.
