@@ -283,10 +283,10 @@ export class Client implements HoldfastClient {
   #followed(shared: Shared): void {
     const isAnother = this.#known.hear(shared);
     if (isAnother === null) return;
-    if (this.records && !shared.records) return this.#tabs!.takeOver();
     const { state } = shared.state;
     this.#leading.note(state !== 'idle' && state !== 'stopped');
-    if (isAnother) this.#outgoing.follow();
+    if (this.records && !shared.records) this.#tabs!.takeOver();
+    else if (isAnother) this.#outgoing.follow();
   }
 
   /** Another tab clears the store. Were it cleared here too, it might be so late that something new is in it. */

@@ -121,4 +121,19 @@ describe('tabs that share a connection', () => {
     expect([other.known('bob'), other.server.sockets.length, plain.server.sockets.length]).toEqual([[2], 0, 1]);
     for (const { client } of [plain, recording, other]) await client.close();
   });
+
+  it('stay online when the one that takes over has only sent', async () => {
+    const plain = stage();
+    await plain.online();
+    const recording = recordStage({ store: 'auto' });
+    recording.client.send('bob', 'hello');
+    await settle();
+    recording.server.last.welcome();
+    await settle();
+    expect(recording.server.last.count('send')).toBe(1);
+    browser.locks.tellFirst();
+    await settle();
+    expect([plain.client.state.state, recording.client.state.state]).toEqual(['online', 'online']);
+    for (const { client } of [plain, recording]) await client.close();
+  });
 });
