@@ -15,7 +15,6 @@ type AttachFrame = Extract<LinkFrame, readonly ['attach', ...unknown[]]>;
 /** A connection of another node, attached to a mailbox here. */
 class RemoteReceiver implements Receiver {
   private isAttached = true;
-
   private readonly n: number;
   readonly user: string;
   readonly id: string;

@@ -39,7 +39,7 @@ export class MassRemoval {
     return removed;
   }
 
-  async removeAll(rows: readonly StoredHeader[], reason: RemovalReason): Promise<number> {
+  private async removeAll(rows: readonly StoredHeader[], reason: RemovalReason): Promise<number> {
     const removed = await Promise.all(
       rows.map(
         (row) =>
