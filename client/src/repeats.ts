@@ -1,7 +1,7 @@
 import type { ReceivedMessage } from './api.js';
 import { keyOf, type MessageKey } from './store.js';
 
-/** More than a tab can have before it when another one takes over. */
+/** How many are remembered. A repeat of an earlier one has no mark; two tabs that both hand are seldom so far apart. */
 const MAX_KEPT = 2_000;
 
 /**

@@ -4,6 +4,7 @@ import { ManualClock } from '../../test/support/manual-clock.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import { resolveChatOptions } from '../options/chat.options.js';
 import { Emitter } from '../options/emitter.js';
+import type { CallHandler } from './calls.js';
 import { ClusterDelivery } from './cluster-delivery.js';
 import type { ClusterNode } from './cluster-node.js';
 import type { SlotStore } from './served-slots.js';
@@ -25,10 +26,11 @@ function open() {
     check: jest.fn(),
     leave: () => new Promise<void>((resolve) => (leave = resolve)),
   };
+  const handlers = new Map<string, CallHandler>();
   const node = {
     membership,
     links: { opened: emitter(), broken: emitter(), frame: emitter() },
-    calls: { register: () => undefined, all: jest.fn(() => heard) },
+    calls: { register: (name: string, handler: CallHandler) => handlers.set(name, handler), all: jest.fn(() => heard) },
   };
   const store = { fenced: emitter<undefined>() };
   const delivery = new ClusterDelivery(
@@ -38,7 +40,7 @@ function open() {
     node as unknown as ClusterNode,
   );
   const listener = { onReceipt: jest.fn(), onRefused: jest.fn() };
-  return { clock, delivery, membership, store, listener, left: () => leave(), hear: () => hear() };
+  return { clock, delivery, membership, store, handlers, listener, left: () => leave(), hear: () => hear() };
 }
 
 describe('delivery of a node that stops', () => {
@@ -66,6 +68,14 @@ describe('delivery of a node that stops', () => {
     expect(warn.mock.calls.map(([text]) => String(text))).toEqual([
       expect.stringContaining('not take over in 2000 ms'),
     ]);
+  });
+});
+
+describe('delivery of a node without the mailbox', () => {
+  it('refuses a signal of another node, which counts it as dropped', async () => {
+    const { handlers } = open();
+    const signal = { from: 'alice', to: 'bob', kind: 'composing', data: undefined };
+    await expect(handlers.get('signal')!(signal, 2)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 });
 

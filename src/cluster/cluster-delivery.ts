@@ -9,6 +9,7 @@ import type { Unsettled } from '../delivery/release.js';
 import type { ChatOptions } from '../options/chat.options.js';
 import { within } from '../options/clock.js';
 import type { NodeFigures } from '../nodes/nodes.js';
+import { errors } from '../protocol/chat-error.js';
 import { newId, type Message, type MessageExtras } from '../protocol/message.js';
 import { extrasOf } from '../protocol/message-extras.js';
 import { checkSize, type CheckedRequest } from '../protocol/send-request.js';
@@ -259,8 +260,10 @@ export class ClusterDelivery extends Delivery {
     return edge;
   }
 
-  private signalHere(signal: Signal): Promise<number> | number {
-    return this.slots.serves(slotOf(signal.to)) ? this.home.signal(signal) : 0;
+  /** Rejects where the recipient has no home: the node that has asked counts it as dropped. */
+  private async signalHere(signal: Signal): Promise<number> {
+    if (!this.slots.serves(slotOf(signal.to))) throw errors.nodeSilent();
+    return this.home.signal(signal);
   }
 
   /** Looks whether what waits for a home can go on. */
