@@ -1,7 +1,14 @@
+import { MemoryStore } from '../src/memory-store.js';
+
+/** The store of all tabs. */
+export class SharedStore extends MemoryStore {
+  override readonly persistent = true as never;
+}
+
 /** A channel that hands everything at once, as fake timers do not move that of Node. */
 export class FakeChannel {
   static readonly open = new Set<FakeChannel>();
-  /** Whether the tab that opened it first hangs, as far as the others can tell. */
+  /** Hears nothing, as the channel of a tab that hangs. */
   isDeaf = false;
   onmessage: ((event: { data: unknown }) => void) | null = null;
 

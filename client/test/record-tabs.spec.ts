@@ -1,12 +1,6 @@
 import { jest } from '@jest/globals';
-import { MemoryStore } from '../src/memory-store.js';
 import type { RecordStore } from '../src/record/index.js';
-import { inOneBrowser } from './fake-tabs.js';
-
-/** The store of all tabs. */
-class SharedStore extends MemoryStore {
-  override readonly persistent = true as never;
-}
+import { inOneBrowser, SharedStore } from './fake-tabs.js';
 
 const NAME = 'holdfast:chat.test/chat:alice';
 let store = new SharedStore();

@@ -1,24 +1,19 @@
 import { jest } from '@jest/globals';
-import { MemoryStore } from '../src/memory-store.js';
-import { FakeChannel, inOneBrowser } from './fake-tabs.js';
+import { FakeChannel, inOneBrowser, SharedStore } from './fake-tabs.js';
 
-/** The store of all tabs. */
-class SharedStore extends MemoryStore {
-  override readonly persistent = true as never;
-}
-
-jest.unstable_mockModule('../src/choose-store.js', () => {
-  const store = new SharedStore();
-  return { chooseStore: () => ({ store, name: 'holdfast:chat.test/chat:alice' }) };
-});
+let store = new SharedStore();
+jest.unstable_mockModule('../src/choose-store.js', () => ({
+  chooseStore: () => ({ store, name: 'holdfast:chat.test/chat:alice' }),
+}));
 // What imports the client comes behind that.
 const { onFakeTime, pass, settle, stage } = await import('./stage.js');
 
-describe('a tab that takes over from one that wakes at that moment', () => {
+describe('a tab that is replaced and wakes at that moment', () => {
   onFakeTime();
   const browser = inOneBrowser();
+  beforeEach(() => void (store = new SharedStore()));
 
-  it('hands the same as the other one for a moment, and no tab gets a message twice without the mark', async () => {
+  it('hands the same as its successor for a moment, and no tab gets a message twice without the mark', async () => {
     const first = stage();
     let finish: () => void = () => undefined;
     first.client.on('message', ({ id }) => id === 'm1' && new Promise<void>((resolve) => (finish = resolve)));
@@ -58,6 +53,29 @@ describe('a tab that takes over from one that wakes at that moment', () => {
       { id: 'm3', redelivered: true },
     ]);
     expect([...first.errors, ...second.errors]).toEqual([]);
+    await first.client.close();
+    await second.client.close();
+  });
+
+  it('learns of it from the browser when its own timer was 3 s late', async () => {
+    const first = stage();
+    await first.online();
+    const [channel] = FakeChannel.open;
+    const second = stage();
+    second.client.connect();
+    await settle();
+    channel!.isDeaf = true;
+    await pass(16_000);
+    expect(second.server.sockets).toHaveLength(1);
+    // The browser answers behind the news that the lock was taken away.
+    jest.spyOn(browser.locks, 'query').mockImplementation(async () => {
+      browser.locks.tellFirst();
+      return {};
+    });
+    const now = performance.now.bind(performance);
+    jest.spyOn(performance, 'now').mockImplementation(() => now() + 3_000);
+    await pass(4_000);
+    expect(first.server.last.isClosed).toBe(true);
     await first.client.close();
     await second.client.close();
   });
