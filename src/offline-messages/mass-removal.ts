@@ -29,8 +29,8 @@ export class MassRemoval {
   }
 
   /**
-   * The same in one mailbox. Rejects with STORE_UNAVAILABLE also on a node that is not its home, or not any more: it leaves
-   * messages there alone, and "none" would not be true.
+   * The same in one mailbox. Rejects with STORE_UNAVAILABLE, too, on a node that does not have the mailbox, or loses it
+   * meanwhile. Such a node deletes nothing there, and 0 would read as if nothing waited.
    */
   async removeIn(mailbox: MailboxKey, find: () => Promise<StoredHeader[]>, reason: RemovalReason): Promise<number> {
     this.checkHome(mailbox);

@@ -90,7 +90,7 @@ describe('a Redis with TLS', () => {
   it('is not used while its certificate is not trusted: the log says so, and the process lives', async () => {
     const warned = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
     const url = `rediss://localhost:${(relay.address() as AddressInfo).port}`;
-    // A busy machine may need more than the bus allows for a try on this clock, but not each time.
+    // On this clock a try has 300 ms. A busy machine may need longer, but not each time.
     const bus = await RedisBus.create(url, 'c1', fastClock(10));
     const heard = bus.listen(1);
     const warnings = () => warned.mock.calls.map(([text]) => String(text));

@@ -3,7 +3,7 @@ import { IN_MEMORY } from '../../../src/testing/index.js';
 import { HostApp } from '../../support/host-app.js';
 import { eventually } from '../../support/deadline.js';
 
-/** Node warns of more than 10 listeners; what grows by one each time shows. */
+/** More than the 10 listeners of one event of which Node warns. */
 const TIMES = 30;
 
 /** What keeps the process busy, counted by its kind. */
