@@ -74,5 +74,5 @@ function testIn(start: (typeof ENGINES)[number]['start']): void {
       await site.dispose();
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     }
-  }, 120_000);
+  });
 }

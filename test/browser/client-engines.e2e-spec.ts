@@ -17,7 +17,7 @@ function describeIn(name: string, programs: readonly string[], start: (folder: s
   }
   (isThere || process.env['CI'] ? describe : describe.skip)(`the client in ${name}`, () => {
     const stage = new EngineStage(start);
-    beforeEach(() => stage.set(), 60_000);
+    beforeEach(() => stage.set());
     afterEach(() => stage.strike());
     body(stage);
   });
@@ -153,7 +153,7 @@ describeIn(
       expect(bob.contents).toEqual(['one', 'two', 'three']);
       await stage.untilHanded(1, 'restarted');
       expect(stage.pages.handed('restarted')).toMatchObject([{ content: 'received', redelivered: true }]);
-    }, 60_000);
+    });
   },
 );
 

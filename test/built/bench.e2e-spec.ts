@@ -101,15 +101,11 @@ describe('the benchmark', () => {
     ['A', 'text', ['bare-ws', 'holdfast-text']],
     ['H', 'json', ['bare-ws', 'holdfast-json', 'json-acks', 'socket-io']],
     ['D', 'record', ['aedes', 'holdfast-json', 'holdfast-record']],
-  ])(
-    'runs %s with %s and what it is compared with',
-    async (letter, peer, peers) => {
-      const results = await measured(letter, peer);
-      expectNothingLost(results);
-      expect([...new Set(results.rows.map((row) => row.peer))].sort()).toEqual(peers);
-    },
-    60_000,
-  );
+  ])('runs %s with %s and what it is compared with', async (letter, peer, peers) => {
+    const results = await measured(letter, peer);
+    expectNothingLost(results);
+    expect([...new Set(results.rows.map((row) => row.peer))].sort()).toEqual(peers);
+  });
 
   it('runs processes that are one chat, at home and anywhere', async () => {
     const results = await measured('I', 'holdfast-redis', 'socket-io-acks');
@@ -119,7 +115,7 @@ describe('the benchmark', () => {
     expect(ran.sort()).toEqual(
       variants.flatMap((variant) => [`${variant} holdfast-redis`, `${variant} socket-io-acks`]).sort(),
     );
-  }, 120_000);
+  });
 
   it('begins its page with our CPU time divided by that of the peers, shape by shape', async () => {
     const row = (variant: string, peer: string, ...cpuPerMillion: number[]) => ({
@@ -157,7 +153,7 @@ describe('the benchmark', () => {
       ].join('\n'),
     );
     expect(await readFile(join(folder, 'images/benchmarks/glance.svg'), 'utf8')).toContain('>shape A-1</text>');
-  }, 60_000);
+  });
 
   it('knows nothing but its scenarios, peers and sizes', async () => {
     expect(await bench('J')).toEqual({
@@ -173,5 +169,5 @@ describe('the benchmark', () => {
       output: expect.stringContaining("--shapes is '50x16'; give sizes like 1000x2x64, divided by commas"),
     });
     expect(await bench('--help')).toEqual({ exitCode: 0, output: expect.stringContaining('--shapes 1000x2x64') });
-  }, 90_000);
+  });
 });

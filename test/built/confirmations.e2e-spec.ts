@@ -29,7 +29,7 @@ describe('the measuring of confirmations', () => {
       expect(fast).toMatchObject({ roundTripMs: 0, counted: 0 });
       expect(slow).toMatchObject({ roundTripMs: 1_000, counted: slow!.messages });
     }
-  }, 60_000);
+  });
 
   it('finds what comes again to clients that leave before they confirm', async () => {
     const args = ['--leave-after', '0', '--round-trips', '10', '--seconds', '2'];
@@ -37,7 +37,7 @@ describe('the measuring of confirmations', () => {
     expect({ exitCode, output }).toMatchObject({ exitCode: 0 });
     expect(output).toMatch(/^text sender, alone, closes +100\.0 % of \d+$/m);
     expect(output).toMatch(/^json sender, alone, breaks off +100\.0 % of \d+$/m);
-  }, 60_000);
+  });
 
   it('measures what there is, and nothing else', async () => {
     const { exitCode, output } = await confirmations('everything');

@@ -203,7 +203,7 @@ describe('an application of CommonJS, with the lowest versions that the package 
 
   it('tests its chat with its own jest', async () => {
     await consumer.run('npm', 'test', '--silent');
-  }, 90_000);
+  });
 
   it('has the description, the health and the metrics', async () => {
     const application = await consumer.start();
@@ -260,7 +260,7 @@ describe('an application of CommonJS, with the lowest versions that the package 
 describe('the starter', () => {
   it('tests its whole application with the vitest that it came with', async () => {
     await new Consumer('starter').run('npm', 'run', '--silent', 'test:e2e', '--', 'test/chat');
-  }, 90_000);
+  });
 
   it('asks for all that `nest new` asks for (if not, npm run consumers:lock)', () => {
     const { folder } = new Consumer('starter');

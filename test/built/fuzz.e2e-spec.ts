@@ -17,17 +17,13 @@ function fuzz(...args: string[]): Promise<{ exitCode: number; output: string }> 
 }
 
 describe('mutated frames, while healthy clients chat', () => {
-  it.each([20_261_123, SEED])(
-    'harm nobody, with the seed %i',
-    async (seed) => {
-      const { exitCode, output } = await fuzz('--seed', String(seed), '--frames', '2000');
-      expect(output).toMatch(/^frames +2000 /m);
-      expect(output).toMatch(/^healthy lost +0$/m);
-      expect(output).toMatch(/^faults +0$/m);
-      expect(exitCode).toBe(0);
-    },
-    60_000,
-  );
+  it.each([20_261_123, SEED])('harm nobody, with the seed %i', async (seed) => {
+    const { exitCode, output } = await fuzz('--seed', String(seed), '--frames', '2000');
+    expect(output).toMatch(/^frames +2000 /m);
+    expect(output).toMatch(/^healthy lost +0$/m);
+    expect(output).toMatch(/^faults +0$/m);
+    expect(exitCode).toBe(0);
+  });
 
   it('are as many as a number says, and nothing else', async () => {
     const { exitCode, output } = await fuzz('--frames', 'many');

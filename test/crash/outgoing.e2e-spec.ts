@@ -114,4 +114,4 @@ it('negative control: a send inside of the transaction tells of orders that nobo
   await killAll();
   const { phantoms } = await verdict(host);
   expect(phantoms.length).toBeGreaterThan(0);
-}, 60_000);
+});

@@ -80,10 +80,12 @@ describe.each(BUS_KINDS)('links over %s', (_, start) => {
   });
 
   it('end at once when a node leaves', async () => {
-    const [one, two] = await pair(kind, systemClock);
+    let stoppedAt: number | null = null;
+    const [one, two] = await pair(kind, { ...systemClock, monotonic: () => stoppedAt ?? systemClock.monotonic() });
+    stoppedAt = systemClock.monotonic(); // From now on nobody counts as silent.
     one.links.to(2)!.send(confirm(1));
     await one.links.close();
-    await eventually(() => two.broken.length === 1, undefined, 1_500);
+    await eventually(() => two.broken.length === 1);
     expect(two.heard).toEqual([confirm(1)]);
   });
 });

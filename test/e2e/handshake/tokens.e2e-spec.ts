@@ -340,7 +340,7 @@ describe('published keys', () => {
     await start();
     expect(await codeOf(forEver('alice'))).toBe(UNAVAILABLE);
     expect(told()).toEqual([expect.stringContaining('no response within 5000 ms')]);
-  }, 20_000);
+  });
 
   it('are read up to a mebibyte, however long they are', async () => {
     let written = 0;

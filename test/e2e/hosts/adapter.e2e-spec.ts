@@ -20,9 +20,9 @@ import {
 import { createServer, type AddressInfo } from 'node:net';
 import { NEVER, of } from 'rxjs';
 import type { WebSocket } from 'ws';
-import { jest } from '@jest/globals';
 import { eventually, withDeadline } from '../../support/deadline.js';
 import { GatewayHost, signal } from '../../support/gateway-host.js';
+import { holdTimers } from '../../support/held-timers.js';
 import { RawClient } from '../../support/raw-client.js';
 import type { TestClient } from '../../support/test-client.js';
 
@@ -414,15 +414,15 @@ describe('the end of the application', () => {
   it('waits 5 s for a client that does not answer, and no longer', async () => {
     host = await GatewayHost.start({ providers: [gatewayAt('/events')] });
     const silent = await RawClient.open(host.port, '/events');
-    const setTimer = jest.spyOn(globalThis, 'setTimeout');
+    const timers = holdTimers(5_000);
     try {
       const closed = host.app.close();
       await silent.until('going away');
-      for (const [terminate, ms] of setTimer.mock.calls) if (ms === 5_000) terminate();
-      await withDeadline(closed, () => 'the end of the application', 4_000);
+      timers.fire();
+      await withDeadline(closed, () => 'the end of the application');
       expect(await silent.nextFrame()).toBeNull();
     } finally {
-      setTimer.mockRestore();
+      timers.release();
     }
   });
 });

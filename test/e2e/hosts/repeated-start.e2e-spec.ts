@@ -47,5 +47,5 @@ describe('an application that is started and closed again and again', () => {
     } finally {
       process.off('warning', onWarning);
     }
-  }, 120_000);
+  });
 });

@@ -97,7 +97,6 @@ describe('messages over the rate', () => {
       expect(atAlice).toEqual(live);
       expect(alice!.unread.filter((frame) => /RATE_LIMITED|exception/.test(frame))).toEqual([]);
     },
-    90_000,
   );
 
   it.each(['text', 'json'])('are taken without delay when a %s client has sent all and closes', async (protocol) => {

@@ -1,7 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { CLOSE_TIMEOUT_MS } from '../../../src/gateway/chat-ws.adapter.js';
 import { HandshakeRefusal } from '../../../src/protocol/handshake-refusal.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually, withDeadline } from '../../support/deadline.js';
+import { holdTimers } from '../../support/held-timers.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { RawClient } from '../../support/raw-client.js';
 import { alone } from '../../support/test-nodes.js';
@@ -71,13 +73,14 @@ describe('a peer that does not answer', () => {
     chat = await ChatApp.start({ clock, heartbeatMs: HEARTBEAT_MS });
     const peer = await RawClient.open(chat.port, '/chat?user=mute');
     await chat.untilOnline('mute');
+    const timers = holdTimers(CLOSE_TIMEOUT_MS); // The time that a client has to answer a close frame.
     for (let beat = 0; beat < 2; beat += 1) {
       clock.advance(HEARTBEAT_MS);
       await nextTurn();
       await nextTurn();
     }
-    // Much less than the time that a client has to answer a close frame.
-    await eventually(() => chat.connections.count === 0, undefined, 1_000);
+    await eventually(() => chat.connections.count === 0);
+    timers.release();
     let frame = await peer.nextFrame();
     while (frame && frame.opcode !== CLOSE) frame = await peer.nextFrame();
     expect(frame!.payload.readUInt16BE(0)).toBe(4408);

@@ -5,7 +5,6 @@ import { LockHolder } from '../../support/lock-holder.js';
 import { SmallDisk } from '../../support/small-disk.js';
 
 const UNCAPPED = { maxPendingPerUser: null, maxPendingBytesPerUser: null, maxPendingPerSender: null };
-const LONG_MS = 120_000;
 
 const permitted = SmallDisk.isPermitted();
 if (!permitted)
@@ -117,7 +116,6 @@ it('can be tested where the tests have to be complete', () => {
         expect(await takeAll()).toBe(stored);
         await expectRecovered();
       },
-      LONG_MS,
     );
 
     it.each([
@@ -143,20 +141,15 @@ it('can be tested where the tests have to be complete', () => {
         if (perUser === 20) await disk.empty(); // So little was freed that nothing new fits in.
         await expectRecovered();
       },
-      LONG_MS,
     );
 
-    it(
-      'by messages and then to the last byte by somebody else: it is well when they are delivered',
-      async () => {
-        await start(16);
-        const stored = await sendUntilFull(100, 'x'.repeat(200));
-        await disk.fill();
-        expect(await takeAll()).toBe(stored);
-        await expectRecovered();
-      },
-      LONG_MS,
-    );
+    it('by messages and then to the last byte by somebody else: it is well when they are delivered', async () => {
+      await start(16);
+      const stored = await sendUntilFull(100, 'x'.repeat(200));
+      await disk.fill();
+      expect(await takeAll()).toBe(stored);
+      await expectRecovered();
+    });
 
     it.each([
       ['', false],
@@ -179,7 +172,6 @@ it('can be tested where the tests have to be complete', () => {
         if (isFilled) await disk.empty(); // The ballast is smaller than what a log takes in the file.
         await expectRecovered();
       },
-      LONG_MS,
     );
   },
 );

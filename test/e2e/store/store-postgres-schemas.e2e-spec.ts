@@ -93,7 +93,7 @@ describe('a schema of Postgres', () => {
     );
     expect(await schemas()).toEqual(['moved', 'public']);
     await server.query('ALTER SCHEMA moved RENAME TO kept', url);
-    await eventually(async () => (await chat.rest('GET', '/health/ready')).status === 200, undefined, 15_000);
+    await eventually(async () => (await chat.rest('GET', '/health/ready')).status === 200);
     expect(await waiting(chat)).toEqual(['before', 'after']);
   });
 
