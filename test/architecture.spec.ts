@@ -76,6 +76,8 @@ const PORTS: Record<string, readonly string[]> = {
   record: ['delivery/mailbox-store.ts'],
 };
 const MAX_LINES = 300;
+/** The folders of `test/` with specs; others hold installed packages. */
+const TESTS = ['browser', 'built', 'cluster', 'crash', 'e2e'].map((folder) => `test/${folder}`);
 
 interface Source {
   /** Path below `src/`. */
@@ -298,5 +300,21 @@ describe('the source', () => {
     const old = /\bAnswers\b|[;,] (?:and )?answers\b|\banswers? (?:whether|how|what|which|true|false|null|undefined)\b/;
     const found = complaints(({ text }) => commentsOf(text).filter((comment) => old.test(comment)));
     expect(found).toEqual([]);
+  });
+});
+
+describe('the tests', () => {
+  it('assert nowhere how long something took, as a machine with other work takes any time', () => {
+    const specs = ['src', 'page', 'client/test', ...TESTS].flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+        .filter((path) => /spec\.tsx?$/.test(path))
+        .map((path) => join(folder, path)),
+    );
+    const clock =
+      /(?:performance\.now\(\)[^;]*|\b(?:ms|\w+Ms|delay\b[^;]*))\)\s*\.toBeLess|monitorEventLoopDelay|eventLoopUtilization/;
+    expect('expect(performance.now() - askedAt).toBeLessThan(5_000);').toMatch(clock);
+    expect('expect(tookMs).toBeLessThanOrEqual(5_000);').toMatch(clock);
+    expect(specs.length).toBeGreaterThan(200);
+    expect(specs.filter((path) => clock.test(readFileSync(join(ROOT, path), 'utf8')))).toEqual([]);
   });
 });
