@@ -87,13 +87,13 @@ describe('a client of the record', () => {
     await live(third);
     await live(own(record, 1), { seq: undefined, echo: true } as never);
     await live(third);
-    client.send('bob', 'mine', { id: 'own-4' });
+    client.send('bob', 'mine', { id: 'id-4' });
     await settle();
     const { position } = record.add(4, 'alice', 'bob', 'mine');
-    (await online()).say('receipts', [{ id: 'own-4', status: 'stored', sentAt: '2026-11-26T12:00:01.000Z', position }]);
+    (await online()).say('receipts', [{ id: 'id-4', status: 'stored', sentAt: '2026-11-26T12:00:01.000Z', position }]);
     await settle();
     expect(known('bob')).toEqual([1, 3, 4]);
-    expect(client.conversation('bob').messages.at(-1)).toMatchObject({ id: 'own-4', from: 'alice', content: 'mine' });
+    expect(client.conversation('bob').messages.at(-1)).toMatchObject({ id: 'id-4', from: 'alice', content: 'mine' });
     expect(client.conversation('bob').unread).toBe(1);
     await client.close();
   });
@@ -136,6 +136,27 @@ describe('a client of the record', () => {
     await pass(2_000);
     await online();
     expect(known('bob')).toEqual([1, 3, 5]);
+    await client.close();
+  });
+
+  it('shows a message once, where the record has it, also when it came live with a later position', async () => {
+    const { client, server, record, online, live, known } = recordStage();
+    await online();
+    client.open('bob');
+    await live(record.add(1, 'bob'));
+    // The node that had recorded it died before it told anybody, and its sender has sent it again.
+    const again = record.add(3, 'bob');
+    await live({ ...again, position: at(5) });
+    expect(known('bob')).toEqual([1, 5]);
+    server.last.end();
+    await pass(2_000);
+    await online();
+    expect(known('bob')).toEqual([1, 3]);
+    await live({ ...again, position: at(6) }, { redelivered: true } as never);
+    expect([known('bob'), client.conversation('bob').unread]).toEqual([[1, 3], 2]);
+    const page = await client.history('bob');
+    expect(page.items.map(({ position }) => position)).toEqual([at(1), at(3)]);
+    expect(known('bob')).toEqual([1, 3]);
     await client.close();
   });
 

@@ -26,6 +26,12 @@ describe('the judgement of a record', () => {
     expect(faultsOfRecord(history.entries, recorded('a', 'c', 'b'))).toEqual([]);
   });
 
+  it('lets what was sent again have the place of the first attempt, of which nobody heard, but no later one', () => {
+    history.attempted(message('b'));
+    expect(faultsOfRecord(history.entries, recorded('b'))).not.toContainEqual(expect.stringMatching(/^b at 1/));
+    expect(faultsOfRecord(history.entries, recorded('a', 'c', 'b'))).toContain('b at 3 came to bob as 2');
+  });
+
   it.each<[string, string, RecordedRow[]]>([
     ['a receipt for what is not there', 'a was called stored and is not there', []],
     ['what nobody sent', 'x at 2 was never sent', recorded('a', 'x')],

@@ -148,12 +148,15 @@ function unreadIn(messages: readonly RecordedMessage[], thread: Thread, user: st
   return messages.filter((item) => item.from !== user && !item.erased && isBehind(from, item.position)).length;
 }
 
-/** Both in one order; of the same position that of `news`. */
+/** Whether both are the same message, which the record has once. */
+export function isSame(one: RecordedMessage, other: RecordedMessage): boolean {
+  return one.id === other.id && one.from === other.from;
+}
+
+/** Both in one order; of the same message that of `news`. */
 function merged(known: readonly RecordedMessage[], news: readonly RecordedMessage[]): readonly RecordedMessage[] {
   if (news.length === 0) return known;
-  const last = known.at(-1);
-  if (news.length === 1 && (!last || last.position < news[0]!.position)) return [...known, news[0]!];
-  const all = new Map([...known, ...news].map((item) => [item.position, item]));
+  const all = new Map([...known, ...news].map((item) => [`${item.from}\n${item.id}`, item]));
   return [...all.values()].sort((a, b) => (a.position < b.position ? -1 : 1));
 }
 

@@ -225,7 +225,7 @@ class RecordingClient extends Client implements RecordClient {
   }
 
   #add(item: RecordedMessage): void {
-    this.#apply(() => this.#threads.messages([item], this.user));
+    this.#apply(() => this.#threads.came(item, this.user));
     this.#live += 1;
     if (this.#live >= SYNC_AFTER && this.leads) this.#sync.trySync();
   }

@@ -1,5 +1,6 @@
 import type { WireConversations, WireMark, WireSync } from '../../../src/protocol/wire.js';
 import {
+  isSame,
   newThread,
   trimmed,
   withMark,
@@ -73,10 +74,19 @@ export class Threads {
     this.changed(null);
   }
 
+  /**
+   * A message came. One that was sent again may come with a later position than the record has, so what is known of it
+   * stays.
+   */
+  came(item: RecordedMessage, user: string | null): void {
+    const { messages } = this.get(otherOf(item, user));
+    if (!messages.some((known) => isSame(known, item))) this.messages([item], user);
+  }
+
   messages(items: readonly RecordedMessage[], user: string | null): void {
     const byName = new Map<string, RecordedMessage[]>();
     for (const item of items) {
-      const name = item.from === user ? item.to : item.from;
+      const name = otherOf(item, user);
       const others = byName.get(name);
       if (others) others.push(item);
       else byName.set(name, [item]);
@@ -138,4 +148,9 @@ export class Threads {
     this.#list = null;
     this.changed(name);
   }
+}
+
+/** The name of the conversation that a message belongs to. */
+function otherOf({ from, to }: RecordedMessage, user: string | null): string {
+  return from === user ? to : from;
 }
