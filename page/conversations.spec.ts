@@ -40,6 +40,16 @@ describe('the conversations', () => {
     expect(conversations.unread).toBe(1);
   });
 
+  it('have a line where the record has it, also when it came with a later position', async () => {
+    const conversations = new Conversations(logWith().log, view);
+    const at = (id: string, position: string) => ({ ...lineOf(id), position });
+    for (const line of [at('1', '1'), at('2', '4'), at('3', '5')]) await conversations.add(line);
+    const ids = () => conversations.of('bob').lines.map(({ id, position }) => id + position);
+    expect(ids()).toEqual(['11', '24', '35']);
+    conversations.merge('bob', [at('3', '3')], { unread: 0, read: null, first: null });
+    expect(ids()).toEqual(['11', '33', '24']);
+  });
+
   it('count what others have said since somebody read, here, in another tab, or before the reload', async () => {
     const lines = ['1', '2', '3'].map((id) => lineOf(id));
     const kept = { lines, conversations: [{ name: 'bob', draft: 'half a sent', readKey: lines[0]!.key }] };

@@ -113,7 +113,7 @@ export class Conversations {
       const known = this.lines.get(line.key);
       const next = known ? recorded(known, line) : line;
       if (next === known) continue;
-      if (known && known.position !== undefined) this.replace(known, next);
+      if (known && known.position === next.position) this.replace(known, next);
       else {
         if (known) conversation.lines.splice(conversation.lines.indexOf(known), 1);
         this.place(conversation, next);
