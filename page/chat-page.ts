@@ -103,19 +103,33 @@ export class ChatPage {
     this.chat.connect();
   }
 
-  /** Leaves the page to the next user. `remove` removes what was kept, in all tabs. */
+  /**
+   * Leaves the page to the next user. `remove` removes what was kept, in all tabs; when something of it may be left, the
+   * page stays and asks again.
+   */
   async leave(remove: boolean): Promise<void> {
     this.typing.end();
-    if (remove) {
-      await this.chat.clear();
-      await this.log.clear();
-      this.siblings.tell('signedOut', {});
-    }
+    if (remove && !(await this.remove())) return this.askToLeave(TEXTS.notRemoved(this.user));
     await this.chat.close();
     this.log.end();
     this.siblings.close();
     this.volatile.clear();
     location.replace('./');
+  }
+
+  /** Returns whether all that was kept is gone. */
+  private async remove(): Promise<boolean> {
+    let isGone = true;
+    for (const kept of [this.chat, this.log]) await kept.clear().catch(() => (isGone = false));
+    this.siblings.tell('signedOut', {});
+    return isGone;
+  }
+
+  private askToLeave(text: string): void {
+    const dialog = at<HTMLDialogElement>('leave');
+    at('leave-text').textContent = text;
+    dialog.returnValue = ''; // Escape leaves the last choice there.
+    dialog.showModal();
   }
 
   private listen(): void {
@@ -146,10 +160,7 @@ export class ChatPage {
       this.begin();
     });
     at('back').addEventListener('click', () => (isPushed() ? history.back() : this.show(null)));
-    at('sign-out').addEventListener('click', () => {
-      at('leave-text').textContent = TEXTS.leave(this.user, chat.pending.length);
-      at<HTMLDialogElement>('leave').showModal();
-    });
+    at('sign-out').addEventListener('click', () => this.askToLeave(TEXTS.leave(this.user, chat.pending.length)));
     at('leave').addEventListener('close', () => {
       const choice = at<HTMLDialogElement>('leave').returnValue;
       if (choice === 'remove' || choice === 'keep') void this.leave(choice === 'remove');

@@ -1,6 +1,8 @@
 import { changed, type Line, type LineChange } from './line.js';
 
 const VERSION = 1;
+/** So long, in milliseconds, other tabs have to close what is to be removed. One that hangs does not. */
+const CLOSED_WITHIN_MS = 2_000;
 
 /** What is kept of a conversation besides its lines. */
 export interface KeptConversation {
@@ -84,17 +86,15 @@ export class PageLog {
     await this.run('readwrite', (transaction) => transaction.objectStore('conversations').delete(name));
   }
 
-  /** Removes all that is kept, and ends. */
+  /** Removes all that is kept, and ends. Rejects when something may be left. */
   async clear(): Promise<void> {
     this.end();
-    await new Promise<void>((resolve) => {
-      const request = indexedDB.deleteDatabase(this.name);
-      request.onsuccess = request.onblocked = () => resolve(); // Blocked: other tabs are closing it.
-      request.onerror = () => {
-        this.onFailed(request.error);
-        resolve();
-      };
-    });
+    try {
+      await removed(this.name);
+    } catch (error) {
+      this.onFailed(error);
+      throw error;
+    }
   }
 
   end(): void {
@@ -134,5 +134,15 @@ function opened(name: string): Promise<IDBDatabase> {
     };
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error ?? new Error('the database cannot be opened'));
+  });
+}
+
+function removed(name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(name);
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(request.error ?? new Error('the database cannot be removed'));
+    request.onblocked = () =>
+      setTimeout(reject, CLOSED_WITHIN_MS, new Error('another tab does not close the database'));
   });
 }

@@ -164,6 +164,9 @@ export const TEXTS = {
   leave: (user: string, waiting: number): string =>
     `What was said as ${user} is kept in this browser` +
     (waiting > 0 ? `, and ${countOf(waiting, 'message waits', 'messages wait')} to be sent.` : '.'),
+  notRemoved: (user: string): string =>
+    `Not all of it could be removed: something that was said as ${user} may still be in this browser. ` +
+    'Try again, or remove the data of this site in the settings of the browser.',
 } as const;
 
 /** What a person can do after the close code with which the client has stopped. */

@@ -102,6 +102,8 @@ export type RefusalCode =
   | 'UNKNOWN'
   /** The server was asked for the record, and there was no answer within 30 s. */
   | 'NO_ANSWER'
+  /** `clear`: something that was kept may be left on this device. The message says why. */
+  | 'NOT_CLEARED'
   /** The client was closed or cleared. */
   | 'CLOSED';
 
@@ -244,7 +246,11 @@ export interface HoldfastClient {
   disconnect(): void;
   /** This tab goes offline, and takes no part until `connect` or `send`. Other tabs go on. Messages are kept. */
   leave(): void;
-  /** Removes outbox, inbox and what was seen: for a sign-out. Goes offline. */
+  /**
+   * Goes offline, in all tabs, and removes outbox, inbox, what was seen and the copy of the record: for a sign-out.
+   * Rejects with NOT_CLEARED, a RefusedError, when something may be left on this device, as when a store fails or another
+   * tab hangs. All the rest is done then, and it may be called again.
+   */
   clear(): Promise<void>;
   /**
    * Ends this client. Waits until what it has begun is written, for handlers of `message` 5 s at most: what they do not

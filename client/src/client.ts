@@ -11,9 +11,10 @@ import {
   type StateChange,
 } from './api.js';
 import { chooseStore } from './choose-store.js';
+import { clearAll } from './clearing.js';
 import { Emitter } from './emitter.js';
 import { Inbox } from './inbox.js';
-import { IDLE, Known } from './known.js';
+import { CONNECTING, IDLE, Known } from './known.js';
 import { Leading } from './leading.js';
 import { Link } from './link.js';
 import { newId } from './new-id.js';
@@ -155,14 +156,11 @@ export class Client implements HoldfastClient {
     this.#share({ state: IDLE });
   }
 
-  async clear(): Promise<void> {
+  clear(): Promise<void> {
     this.disconnect();
     this.#outgoing.outbox.clear(CLEARED);
     this.tellTabs({ type: 'cleared' });
-    await this.#leading.pause(async () => {
-      await this.#known.untilOffline(); // Until then another tab may receive.
-      await this.#store.clear();
-    });
+    return this.#leading.pause(() => clearAll(this.clearings()));
   }
 
   async close(): Promise<void> {
@@ -215,7 +213,7 @@ export class Client implements HoldfastClient {
   #lead(): void {
     this.#leading.begin(this.#known.shared.leader === '');
     // The connection of the tab that led before has ended with it.
-    const state: StateChange = this.#leading.isWanted ? { ...IDLE, state: 'connecting' } : this.state;
+    const state = this.#leading.isWanted ? CONNECTING : this.#known.isOver ? this.state : IDLE;
     this.#share({ leader: newId(), records: this.records, state });
   }
 
@@ -263,6 +261,11 @@ export class Client implements HoldfastClient {
     this.emitter.emit(event, data);
   }
 
+  /** What removes all that is kept, in this order: until this user is offline another tab may receive. */
+  protected clearings(): (() => Promise<void>)[] {
+    return [() => this.#known.untilOffline(), () => this.#store.clear()];
+  }
+
   /** What another tab tells. */
   protected heard(news: News): void {
     if (news.type === 'kept' || news.type === 'pass' || news.type === 'receipt') this.#outgoing.heard(news);
@@ -283,8 +286,7 @@ export class Client implements HoldfastClient {
   #followed(shared: Shared): void {
     const isAnother = this.#known.hear(shared);
     if (isAnother === null) return;
-    const { state } = shared.state;
-    this.#leading.note(state !== 'idle' && state !== 'stopped');
+    this.#leading.note(!this.#known.isOver);
     if (this.records && !shared.records) this.#tabs!.takeOver();
     else if (isAnother) this.#outgoing.follow();
   }
@@ -293,8 +295,6 @@ export class Client implements HoldfastClient {
   #forget(): void {
     this.#leading.want(false);
     this.#outgoing.outbox.clear(CLEARED);
-    void this.#leading.pause(async () => {
-      if (this.leads) await this.#inbox.forget();
-    });
+    void this.#leading.pause(async () => (this.leads ? this.#inbox.forget() : undefined));
   }
 }

@@ -4,6 +4,8 @@ import type { Shared } from './tabs.js';
 
 export const IDLE: StateChange = { state: 'idle', why: '', code: null, retryAt: null };
 
+export const CONNECTING: StateChange = { ...IDLE, state: 'connecting' };
+
 export function isSame(one: StateChange, other: StateChange): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
@@ -25,6 +27,11 @@ export class Known {
     return this.#shared;
   }
 
+  /** There is no connection, and none will be made. */
+  get isOver(): boolean {
+    return ['idle', 'stopped'].includes(this.#shared.state.state);
+  }
+
   learn(known: Partial<Shared>): void {
     const before = this.#shared.state;
     this.#shared = { ...this.#shared, ...known };
@@ -42,9 +49,10 @@ export class Known {
     return isAnother;
   }
 
-  /** Waits until the tab that has the connection has ended it; for two seconds at most, as it may hang. */
+  /** Waits until the tab that has the connection has ended it. Rejects after two seconds: it hangs, and may yet receive. */
   async untilOffline(): Promise<void> {
-    for (let looks = 0; looks < 40 && !['idle', 'stopped'].includes(this.#shared.state.state); looks += 1) {
+    for (let looks = 0; !this.isOver; looks += 1) {
+      if (looks === 40) throw new Error('another tab hangs');
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

@@ -1,6 +1,7 @@
 import type { Inbox } from './inbox.js';
 import type { Link } from './link.js';
 import type { Outgoing } from './outgoing.js';
+import { unheard } from './unheard.js';
 
 /** What one tab does for all: it has the connection, and hands what comes. Starts and stops go one after the other. */
 export class Leading {
@@ -59,14 +60,15 @@ export class Leading {
     this.#handover = this.#handover.then(work);
   }
 
-  /** Does something while nothing is handed. */
-  async pause(work: () => Promise<void>): Promise<void> {
+  /** Does something while nothing is handed. The promise is that of the work; nobody has to wait for it. */
+  pause(work: () => Promise<void>): Promise<void> {
     this.inOrder(() => this.inbox.stop());
-    this.inOrder(work);
+    const done = this.#handover.then(work);
+    this.#handover = done.catch(() => undefined); // What comes after it goes on.
     this.inOrder(async () => {
       if (this.#isOn) await this.inbox.start();
     });
-    await this.#handover;
+    return unheard(this.#handover.then(() => done));
   }
 
   /** Resolves when all is done that was begun. */

@@ -3,7 +3,7 @@ import type { ClientOptions, StateChange, TokenReason } from './api.js';
 import { Backoff } from './backoff.js';
 import type { Emitter } from './emitter.js';
 import { endingOf, explainRefusal, pauseOf } from './endings.js';
-import { IDLE, isSame } from './known.js';
+import { CONNECTING, IDLE, isSame } from './known.js';
 import { openSocket, socketUrl, type Socket } from './socket.js';
 import { TokenRenewal } from './token-renewal.js';
 
@@ -123,14 +123,14 @@ export class Link {
   doubt(): void {
     if (!this.isOpen) return;
     this.#ask(OFFLINE_WITHIN_MS);
-    this.#tell({ state: 'connecting', why: 'the device says that it is offline', code: null, retryAt: null });
+    this.#tell({ ...CONNECTING, why: 'the device says that it is offline' });
   }
 
   async #open(): Promise<void> {
     this.#drop();
     const attempt = this.#attempt;
     this.#phase = 'preparing';
-    this.#tell({ state: 'connecting', why: '', code: null, retryAt: null });
+    this.#tell(CONNECTING);
     this.#wait(PREPARE_WITHIN_MS, () => this.#ended(1006, '', NOT_PREPARED));
     const { token: tokenOf, url: address, user, WebSocket } = this.options;
     try {
@@ -179,7 +179,7 @@ export class Link {
     this.#user ??= welcome.user;
     // Nothing of one user goes out as another, and nothing comes into the wrong store.
     if (welcome.user !== this.#user) {
-      return this.stop({ state: 'stopped', why: ANOTHER_USER, code: null, retryAt: null });
+      return this.stop({ ...IDLE, state: 'stopped', why: ANOTHER_USER });
     }
     this.#openedAt = performance.now();
     this.#reason = 'connect';
@@ -233,7 +233,7 @@ export class Link {
     this.#drop();
     if (wasOpen) this.#backoff.lasted(performance.now() - this.#openedAt);
     const { next } = endingOf(code);
-    if (next === 'stop') return this.stop({ state: 'stopped', why, code, retryAt: null });
+    if (next === 'stop') return this.stop({ ...IDLE, state: 'stopped', why, code });
     if (next === 'renew') this.#reason = 'expired';
     // A new token is asked for at once, but not again and again.
     const isAtOnce = next === 'renew' && this.#backoff.isFresh;

@@ -123,7 +123,7 @@ export class Outgoing {
     const { id, to } = message;
     this.outbox.add(message);
     // As with every other message, handlers are called later.
-    await (to === null ? Promise.resolve() : this.store.append({ ...message, to }));
+    await (to !== null && this.store.append({ ...message, to }));
     const persistent = to !== null && this.store.persistent;
     if (!this.outbox.has(id)) {
       void this.store.settle([id]); // It was taken back meanwhile, or another tab has read it and has its receipt.

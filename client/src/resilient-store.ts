@@ -2,9 +2,9 @@ import { MemoryStore } from './memory-store.js';
 import type { InboxMessage, MessageKey, OutboxEntry, Store } from './store.js';
 
 /**
- * A store that never fails: when the one beneath does, as with a full disk, the memory takes over for the rest of the
- * page's life, and `onFailure` is called once. What was seen before may come a second time then. What is removed is
- * also removed beneath, where a full disk allows it: otherwise it would come back with the next page.
+ * A store that fails only at `clear`: when the one beneath does, as with a full disk, the memory takes over for the rest
+ * of the page's life, and `onFailure` is called once. What was seen before may come a second time then. What is removed
+ * is also removed beneath, where a full disk allows it: otherwise it would come back with the next page.
  */
 export class ResilientStore implements Store {
   #memory: MemoryStore | null = null;
@@ -42,8 +42,11 @@ export class ResilientStore implements Store {
     return this.#removeFromBoth((store) => store.handled(keys));
   }
 
-  clear(): Promise<void> {
-    return this.#removeFromBoth((store) => store.clear());
+  /** Rejects when something may be left beneath. The memory has taken over then, so that nothing of it is used here. */
+  async clear(): Promise<void> {
+    const beneath = this.inner.clear();
+    await this.#attempt((store) => (store === this.inner ? beneath : store.clear()));
+    return beneath;
   }
 
   close(): Promise<void> {

@@ -1,4 +1,5 @@
 import { RefusedError, type PendingMessage, type Receipt, type ReceiptEvent, type SentMessage } from './api.js';
+import { unheard } from './unheard.js';
 
 interface Waiting {
   readonly sent: SentMessage;
@@ -17,10 +18,7 @@ export class SentMessages {
   add(message: PendingMessage, kept: SentMessage['kept']): SentMessage {
     let waiting: Omit<Waiting, 'sent'>;
     const settled = new Promise<Receipt>((resolve, reject) => (waiting = { resolve, reject }));
-    const sent: SentMessage = { ...message, kept, settled };
-    // Nobody has to listen to either.
-    settled.catch(() => undefined);
-    kept.catch(() => undefined);
+    const sent: SentMessage = { ...message, kept: unheard(kept), settled: unheard(settled) };
     this.#waiting.set(message.id, { ...waiting!, sent });
     return sent;
   }

@@ -79,7 +79,8 @@ describe('tabs that share a connection', () => {
   it('forget the record in all of them when one is cleared', async () => {
     const record = new FakeRecord();
     record.add(1, 'bob');
-    const [first, second] = [recordStage({ store: 'auto' }, record), recordStage({ store: 'auto' }, record)];
+    const options = { recordStore: keptStore(), store: 'auto' } as const;
+    const [first, second] = [recordStage(options, record), recordStage(options, record)];
     await first.online();
     second.client.connect();
     await settle();

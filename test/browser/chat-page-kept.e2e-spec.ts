@@ -105,6 +105,65 @@ describeInChromium('what was said on the chat page', (stage) => {
     expect(await alice.person('bob').count()).toBe(0);
   });
 
+  it('is said to be left where it cannot be removed, until it can', async () => {
+    const alice = await stage.arrive('alice');
+    await alice.write('bob', 'secret');
+    await alice.sees('secret', 'stored');
+    const second = await alice.openTab();
+    await second.untilStatus('online as alice');
+    const dialog = alice.page.getByRole('dialog');
+    const refuse = (method: string) =>
+      alice.page.evaluate(`
+      ${method} = function () { throw new DOMException('it refuses', 'UnknownError'); };
+    `);
+    const removes = async () => {
+      await alice.button('Remove it and sign out').click();
+      await dialog.filter({ hasText: 'something that was said as alice may still be in this browser' }).waitFor();
+    };
+    await alice.page.evaluate('window.was = [IDBObjectStore.prototype.clear, IDBFactory.prototype.deleteDatabase]');
+    await refuse('IDBObjectStore.prototype.clear');
+    await alice.button('Sign out').click();
+    await removes();
+    await second.page.getByLabel('Your name').waitFor();
+    await alice.page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+
+    await alice.page.evaluate('IDBObjectStore.prototype.clear = was[0]');
+    await refuse('IDBFactory.prototype.deleteDatabase');
+    await alice.button('Sign out').click();
+    await removes();
+    await alice.page.evaluate('IDBFactory.prototype.deleteDatabase = was[1]');
+    await alice.button('Remove it and sign out').click();
+    await alice.page.getByLabel('Your name').waitFor();
+    const rows = await alice.page.evaluate<number>(`(async () => {
+      const of = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+      let rows = 0;
+      for (const { name } of await indexedDB.databases()) {
+        const db = await of(indexedDB.open(name));
+        for (const store of db.objectStoreNames) rows += await of(db.transaction(store).objectStore(store).count());
+        db.close();
+      }
+      return rows;
+    })()`);
+    expect(rows).toBe(0);
+  });
+
+  it('is said to be left while another tab holds on to it', async () => {
+    const alice = await stage.arrive('alice');
+    const holder = await alice.page.context().newPage();
+    await holder.goto(alice.page.url());
+    await holder.evaluate(`new Promise(async (resolve) => {
+      const { name } = (await indexedDB.databases()).find(({ name }) => name.startsWith('page-log:'));
+      indexedDB.open(name).onsuccess = ({ target }) => resolve(void (window.held = target.result));
+    })`);
+    await alice.button('Sign out').click();
+    await alice.button('Remove it and sign out').click();
+    await alice.page.getByRole('dialog').filter({ hasText: 'may still be in this browser' }).waitFor();
+    await holder.close();
+    await alice.button('Remove it and sign out').click();
+    await alice.page.getByLabel('Your name').waitFor();
+  });
+
   it('is not shown to the next user of the same browser', async () => {
     const alice = await stage.arrive('alice');
     await alice.write('bob', 'secret');

@@ -22,6 +22,7 @@ class FileRecordStore implements RecordStore {
   constructor(private readonly path: string) {}
 
   async load(): Promise<readonly (readonly [string, unknown])[]> {
+    this.#objection = null;
     let text: string;
     try {
       text = await readFile(this.path, 'utf8');
@@ -47,9 +48,9 @@ class FileRecordStore implements RecordStore {
   }
 
   async clear(): Promise<void> {
-    if (this.#objection) throw this.#objection;
+    await this.load(); // It may never have been read, and be somebody else's.
     this.#kept.clear();
-    await rm(this.path, { force: true });
+    for (const path of [`${this.path}.new`, this.path]) await rm(path, { force: true }); // A crash may leave both.
   }
 
   async close(): Promise<void> {}

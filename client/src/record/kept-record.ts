@@ -64,16 +64,16 @@ export class KeptRecord {
     this.#timer ??= setTimeout(() => void this.#flush(), SAVE_WITHIN_MS);
   }
 
+  /** Rejects when something may be left. */
   async clear(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#changed.clear();
-    await this.#attempt((store) => store.clear());
+    await this.#inOrder((store) => store.clear());
   }
 
   async close(): Promise<void> {
-    if (this.#timer !== undefined) await this.#flush();
-    await this.#saving;
+    if (this.#timer) await this.#flush();
     await this.#attempt((store) => store.close());
   }
 
@@ -93,20 +93,20 @@ export class KeptRecord {
     if (!isSaved) for (const name of changed) this.#changed.add(name);
   }
 
+  /** What fails is told, and that is all. */
+  #attempt<T>(work: (store: RecordStore) => Promise<T>): Promise<T | null> {
+    return this.#inOrder(work).catch(() => null);
+  }
+
   /** One after the other. What fails is told. */
-  async #attempt<T>(work: (store: RecordStore) => Promise<T>): Promise<T | null> {
+  async #inOrder<T>(work: (store: RecordStore) => Promise<T>): Promise<T | null> {
     const { store } = this;
     if (!store) return null;
     const done = this.#saving.then(() => work(store));
     this.#saving = done.then(
       () => undefined,
-      () => undefined,
+      (error: unknown) => this.owner.failed(error),
     );
-    try {
-      return await done;
-    } catch (error) {
-      this.owner.failed(error);
-      return null;
-    }
+    return done;
   }
 }

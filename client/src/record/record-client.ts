@@ -140,12 +140,6 @@ class RecordingClient extends Client implements RecordClient {
     super.connect();
   }
 
-  override async clear(): Promise<void> {
-    await super.clear();
-    this.#forget();
-    await this.#kept.clear();
-  }
-
   override async close(): Promise<void> {
     this.#ready ??= Promise.resolve();
     this.#unwatch();
@@ -164,6 +158,10 @@ class RecordingClient extends Client implements RecordClient {
     else if (event === 'mark') this.#tellAll({ kind: 'mark', mark: data });
     else if (event === 'message' && data.echo) this.#tellAll({ kind: 'echo', message: data });
     else super.handle(frame);
+  }
+
+  protected override clearings(): (() => Promise<void>)[] {
+    return [...super.clearings(), async () => this.#forget(), () => this.#kept.clear()];
   }
 
   protected override heard(news: News): void {
