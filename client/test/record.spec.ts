@@ -79,6 +79,75 @@ describe('a client of the record', () => {
     await client.close();
   });
 
+  it('keeps what was scrolled back to before the conversation was opened, also beside what was kept', async () => {
+    const recordStore = keptStore();
+    const first = recordStage({ recordStore });
+    for (let n = 1; n <= 250; n += 1) first.record.add(n, 'bob');
+    await first.online();
+    first.client.open('bob');
+    await settle();
+    await pass(1_000);
+    await first.client.close();
+
+    const { client, record, online, known, asked } = recordStage({ recordStore }, first.record);
+    await online();
+    for (let pages = 0; pages < 3; pages += 1) await client.earlier('bob');
+    expect([known('bob').length, known('bob')[0]]).toEqual([200, 51]);
+    const close = client.open('bob');
+    await settle();
+    expect([known('bob').length, known('bob')[0], client.conversation('bob').hasEarlier]).toEqual([200, 51, true]);
+    expect(asked().slice(2)).toEqual(
+      ['', ' before 0201', ' before 0151', ' before 0101'].map((at) => `history bob${at}`),
+    );
+
+    close(); // As when it was never opened: the newest 100 are left when something comes.
+    await settle();
+    (await online()).message('id-251', record.add(251, 'bob'));
+    await settle();
+    expect([known('bob').length, known('bob')[0]]).toEqual([100, 152]);
+    await client.close();
+  });
+
+  it('brings earlier messages also while the newest page of what was kept is on its way', async () => {
+    const recordStore = keptStore();
+    const first = recordStage({ recordStore });
+    for (let n = 1; n <= 200; n += 1) first.record.add(n, 'bob');
+    await first.online();
+    first.client.open('bob');
+    await settle();
+    await first.client.earlier('bob');
+    await pass(1_000);
+    await first.client.close();
+
+    const { client, known, online } = recordStage({ recordStore }, first.record);
+    client.connect();
+    await settle();
+    client.open('bob');
+    const earlier = client.earlier('bob');
+    expect(known('bob').length).toBe(100);
+    await online();
+    await earlier;
+    await settle();
+    expect([known('bob').length, known('bob')[0]]).toEqual([100, 101]);
+    await client.close();
+  });
+
+  it('has no unhandled rejection when nobody waits for what it is asked', async () => {
+    const unhandled = jest.fn();
+    process.on('unhandledRejection', unhandled);
+    const { client } = recordStage();
+    void client.history('bob');
+    void client.earlier('bob');
+    void client.sync();
+    await pass(30_000);
+    await client.close();
+    void client.earlier('bob');
+    jest.useRealTimers();
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
   it('shows what comes live in the order of the record, each once, also what was sent from another device', async () => {
     const { client, record, online, live, known } = recordStage();
     await online();
@@ -291,6 +360,26 @@ describe('a client of the record', () => {
     expect(second.asked()).toEqual(['sync after 2', 'conversations']);
     expect([second.known('bob'), second.known('carol')]).toEqual([[1, 2], [3]]);
     await second.client.close();
+  });
+
+  it('writes nothing more when its store is closed, also of what came while it was being closed', async () => {
+    const calls: string[] = [];
+    let finish: () => void = () => undefined;
+    const recordStore: RecordStore = {
+      ...keptStore(),
+      save: () => (calls.push('save'), new Promise<void>((resolve) => (finish = resolve))),
+      close: async () => void calls.push('close'),
+    };
+    const { client, record, online, live } = recordStage({ recordStore });
+    await online();
+    await live(record.add(1, 'bob'));
+    const closed = client.close();
+    await settle();
+    await live(record.add(2, 'bob'));
+    finish();
+    await closed;
+    await pass(1_000);
+    expect([calls, jest.getTimerCount()]).toEqual([['save', 'close'], 0]);
   });
 
   it('goes on from the beginning when what it kept cannot be read, and tells so', async () => {

@@ -24,6 +24,7 @@ export class KeptRecord {
   #changed = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #saving: Promise<void> = Promise.resolve();
+  #isClosed = false;
 
   constructor(
     private readonly store: RecordStore | null,
@@ -60,7 +61,7 @@ export class KeptRecord {
 
   /** Writes what has changed, soon. */
   save(): void {
-    if (!this.store || !this.owner.writes()) return;
+    if (!this.store || this.#isClosed || !this.owner.writes()) return;
     this.#timer ??= setTimeout(() => void this.#flush(), SAVE_WITHIN_MS);
   }
 
@@ -73,6 +74,7 @@ export class KeptRecord {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true; // What comes from now on comes again with the next `sync`.
     if (this.#timer) await this.#flush();
     await this.#attempt((store) => store.close());
   }

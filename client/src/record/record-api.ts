@@ -35,7 +35,11 @@ export interface RecordClient extends HoldfastClient {
    * `earlier` brings. Returns the function that ends that; then the newest 100 messages are left.
    */
   open(name: string): () => void;
-  /** Brings 50 earlier messages of an open conversation. Rejects with a RefusedError: NO_ANSWER when it is offline. */
+  /**
+   * Brings 50 earlier messages of a conversation, and before them its newest ones if those were not asked for yet. Of one
+   * that is not open they are kept until something else comes; then the newest 100 are left. Rejects with a RefusedError:
+   * NO_ANSWER when it is offline.
+   */
   earlier(name: string): Promise<void>;
   /** Brings the next 50 conversations of the list. Rejects as `earlier` does. */
   moreConversations(): Promise<void>;
@@ -46,7 +50,7 @@ export interface RecordClient extends HoldfastClient {
   markRead(name: string, upTo?: string): void;
   /**
    * Asks the server for a page of a conversation: the newest messages, or those before or after a position. `limit` is 1
-   * to 200, 50 unless given. Rejects as `earlier` does.
+   * to 200, 50 unless given. To have more of `conversation(name)`, call `earlier`. Rejects as `earlier` does.
    */
   history(name: string, place?: HistoryPlace & { readonly limit?: number }): Promise<HistoryPage>;
   /** Asks for all that was recorded since the last time. It happens by itself after each reconnect. */

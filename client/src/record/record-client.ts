@@ -4,6 +4,7 @@ import { chooseStore } from '../choose-store.js';
 import { Client } from '../client.js';
 import { watchPage } from '../page.js';
 import type { News } from '../tabs.js';
+import { unheard } from '../unheard.js';
 import { isBehind, type Conversation, type HistoryPlace, type RecordedMessage } from './conversation.js';
 import { IndexedDbRecordStore } from './indexeddb-record-store.js';
 import { KeptRecord } from './kept-record.js';
@@ -31,8 +32,8 @@ export function createClient(options: RecordClientOptions): RecordClient {
  */
 class RecordingClient extends Client implements RecordClient {
   protected override readonly records = true;
-  /** How often each conversation is open. */
-  readonly #opened = new Map<string, number>();
+  /** The conversations that somebody looks at, by what stands for that somebody. */
+  readonly #opened = new Map<object, string>();
   readonly #threads: Threads;
   readonly #questions: Questions;
   readonly #sync: RecordSync;
@@ -51,7 +52,7 @@ class RecordingClient extends Client implements RecordClient {
   constructor(options: RecordClientOptions) {
     super(options);
     this.#threads = new Threads(
-      (name) => this.#opened.has(name),
+      (name) => [...this.#opened.values()].includes(name),
       (name) => this.#changed(name),
     );
     this.#questions = new Questions({
@@ -100,29 +101,22 @@ class RecordingClient extends Client implements RecordClient {
   }
 
   open(name: string): () => void {
-    this.#opened.set(name, (this.#opened.get(name) ?? 0) + 1);
+    const close = this.#hold(name);
     void this.#sync.load([name]);
-    let close = (): void => {
-      const left = this.#opened.get(name)! - 1;
-      if (left > 0) this.#opened.set(name, left);
-      else this.#opened.delete(name);
-      close = () => undefined;
-    };
-    return () => close();
+    return close;
   }
 
-  async earlier(name: string): Promise<void> {
-    const { messages, hasEarlier } = this.#threads.get(name);
-    if (hasEarlier) await this.history(name, { before: messages[0]?.position });
+  earlier(name: string): Promise<void> {
+    return unheard(this.#earlier(name).finally(this.#hold(name)));
   }
 
-  async moreConversations(): Promise<void> {
+  moreConversations(): Promise<void> {
     const before = this.#threads.next;
-    if (before != null) await this.#sync.conversations({ before, limit: MORE });
+    return unheard(before == null ? Promise.resolve() : this.#sync.conversations({ before, limit: MORE }));
   }
 
   history(name: string, place?: HistoryPlace & { readonly limit?: number }): Promise<HistoryPage> {
-    return this.#sync.history(name, place);
+    return unheard(this.#sync.history(name, place));
   }
 
   markRead(name: string, upTo = this.#threads.get(name).newest): void {
@@ -131,7 +125,7 @@ class RecordingClient extends Client implements RecordClient {
   }
 
   sync(): Promise<void> {
-    return this.#sync.sync();
+    return unheard(this.#sync.sync());
   }
 
   override connect(): void {
@@ -168,6 +162,20 @@ class RecordingClient extends Client implements RecordClient {
     if (news.type === 'record') return this.#hear(news.news);
     super.heard(news);
     if (news.type === 'cleared') this.#forget();
+  }
+
+  /** Keeps all that is brought of a conversation, until the function that it returns is called. */
+  #hold(name: string): () => void {
+    const holder = {};
+    this.#opened.set(holder, name);
+    return () => void this.#opened.delete(holder);
+  }
+
+  async #earlier(name: string): Promise<void> {
+    // The newest page would begin the conversation anew, and take away what was brought before it.
+    if (!this.#threads.get(name).isLoaded) await this.history(name);
+    const { messages, hasEarlier } = this.#threads.get(name);
+    if (hasEarlier) await this.history(name, { before: messages[0]?.position });
   }
 
   #begin(): void {

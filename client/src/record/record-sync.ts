@@ -30,8 +30,8 @@ export class RecordSync {
   constructor(
     private readonly questions: Questions,
     private readonly threads: Threads,
-    /** The names of the conversations that somebody looks at. */
-    private readonly opened: ReadonlyMap<string, number>,
+    /** Its values are the names of the conversations that somebody looks at. */
+    private readonly opened: ReadonlyMap<object, string>,
     private readonly owner: RecordSyncOwner,
   ) {}
 
@@ -55,7 +55,7 @@ export class RecordSync {
   }
 
   /** Brings the newest messages of the conversations that are open, unless they are known. */
-  async load(names: Iterable<string> = this.opened.keys()): Promise<void> {
+  async load(names: Iterable<string> = new Set(this.opened.values())): Promise<void> {
     await this.owner.ready();
     for (const name of names) {
       if (this.threads.get(name).isLoaded || !this.owner.isOnline() || this.owner.isOff()) continue;
