@@ -1,18 +1,16 @@
-import { Logger, type INestApplication } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
-import * as swagger from '@nestjs/swagger';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { AdministratorGuard, isKnown } from './admin/administrator.guard.js';
-import { describeApi } from './admin/calls.js';
-import { describeCalls } from './admin/describe-api.js';
 import { describeSocket } from './admin/describe-socket.js';
 import { PageAccess } from './admin/page-access.js';
 import { bodyLimitOf } from './admin/rest-entry.js';
+import { serveApiDocs } from './api-docs.js';
 import { AppModule } from './app.module.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
 import { trusted } from './authentication/trusted.authenticator.js';
@@ -25,7 +23,6 @@ import { ChatWsAdapter } from './gateway/chat-ws.adapter.js';
 import { HandshakeService } from './handshake/handshake.service.js';
 import { inTurns } from './handshake/request-turns.js';
 import { refuse } from './handshake/upgrade-router.js';
-import { OBSERVABILITY_CALLS } from './observability/observability.calls.js';
 import { ServerLogger } from './observability/server-logger.js';
 import { endAtSignals } from './process/signals.js';
 import { refusals, type HandshakeRefusal } from './protocol/handshake-refusal.js';
@@ -231,7 +228,7 @@ export function equip(app: NestExpressApplication, { path, chat, userClaim }: Se
   app.use(DOCS, (request: IncomingMessage, _response: unknown, next: (error?: unknown) => void) => {
     guard.check(request).then(() => next(), next);
   });
-  swagger.SwaggerModule.setup('docs', app, () => documentOf(app));
+  serveApiDocs(app);
   app.use(SOCKET_DOCS, (_request: IncomingMessage, response: ServerResponse) =>
     sendJson(response, describeSocket({ path, version: packageVersion() })),
   );
@@ -240,17 +237,4 @@ export function equip(app: NestExpressApplication, { path, chat, userClaim }: Se
 function sendJson(response: ServerResponse, body: object): void {
   response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
   response.end(JSON.stringify(body));
-}
-
-/** Returns the OpenAPI document of the server, for `/docs` and for generators of clients. */
-export function documentOf(app: INestApplication): swagger.OpenAPIObject {
-  describeApi(swagger);
-  describeCalls(swagger, OBSERVABILITY_CALLS);
-  const description = new swagger.DocumentBuilder()
-    .setTitle('Holdfast')
-    .setDescription('Connections, pending messages and counters of the chat.')
-    .setVersion(packageVersion())
-    .addBearerAuth()
-    .build();
-  return swagger.SwaggerModule.createDocument(app, description);
 }

@@ -11,6 +11,7 @@ const SRC = join(ROOT, 'src');
 const ARROWS: Record<string, readonly string[]> = {
   main: ['server', 'process'],
   server: [
+    'api-docs',
     'app.module',
     'admin',
     'authentication',
@@ -35,6 +36,7 @@ const ARROWS: Record<string, readonly string[]> = {
   ],
   testing: ['chat', 'database'],
   openapi: ['admin'],
+  'api-docs': ['admin', 'observability'],
   'app.module': ['observability', 'admin', 'chat', 'config', 'database'],
   config: ['authentication', 'cluster', 'database'],
   chat: [

@@ -1,7 +1,8 @@
 import type { INestApplication } from '@nestjs/common';
-import type { OpenAPIObject } from '@nestjs/swagger';
+import * as swagger from '@nestjs/swagger';
 import { Ajv } from 'ajv';
-import { documentOf } from '../../src/server.js';
+import { documentOf } from '../../src/api-docs.js';
+import { closed } from './closed-schema.js';
 
 type Schema = Readonly<Record<string, unknown>>;
 type Operation = Readonly<{
@@ -12,10 +13,10 @@ type Operation = Readonly<{
 /** The OpenAPI document of an application, made as the server makes it. Answers are checked against it. */
 export class ApiDocument {
   private readonly ajv = new Ajv({ strict: false, allErrors: true });
-  readonly document: OpenAPIObject;
+  readonly document: swagger.OpenAPIObject;
 
   constructor(app: INestApplication) {
-    this.document = documentOf(app);
+    this.document = documentOf(app, swagger);
   }
 
   /** Every operation, as `get /chat/users/{user}`. */
@@ -60,12 +61,4 @@ export class ApiDocument {
     if (this.ajv.validate(closed(schema), body)) return;
     throw new Error(`${call} ${status}: ${this.ajv.errorsText()} in ${JSON.stringify(body)}`);
   }
-}
-
-/** The same schema, with no property allowed that it does not name. */
-export function closed<Part>(schema: Part): Part {
-  if (Array.isArray(schema)) return schema.map(closed) as Part;
-  if (typeof schema !== 'object' || schema === null) return schema;
-  const parts = Object.entries(schema).map(([name, part]) => [name, closed(part)]);
-  return { ...Object.fromEntries(parts), ...('properties' in schema ? { additionalProperties: false } : {}) };
 }
