@@ -8,13 +8,13 @@ import { balancedTotals, queryFile, UNCAPPED } from '../support/crash-server.js'
 import { tableOf } from '../support/history.js';
 import { ServerProcess } from '../support/server-process.js';
 
-const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 7);
+const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 5);
 /** The timeout of one round, in milliseconds. It is many times what a round takes. */
 const ROUND_MS = 15_000;
 const TABLE = 'holdfast_offline_message';
 const NEWER_HALF = `WHERE position > (SELECT avg(position) FROM ${TABLE})`;
 /** Rounds that end with SIGTERM. */
-const TERMINATIONS = 4;
+const TERMINATIONS = 3;
 const FAULTLESS = { refused: 0, lost: 0, unexpected: 0, reordered: 0, premature: 0, faults: [] };
 const KILLED = { code: null, signal: 'SIGKILL' };
 
@@ -93,7 +93,7 @@ describe('an end under load', () => {
   ])('negative control: %s messages are found when the store %s after the kill', async (counter, damage, harm) => {
     rounds = new CrashRounds(1);
     server = await start();
-    expect(await rounds.play(server, { happening: 'receipt', count: 2_000 })).toEqual(KILLED);
+    expect(await rounds.play(server, { happening: 'receipt', count: 1_000 })).toEqual(KILLED);
     await harm();
     server = await start();
     await rounds.settle(server);

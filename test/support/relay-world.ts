@@ -25,7 +25,7 @@ import { interceptStatements } from './statements.js';
 /** Everything is delivered within this number of rounds of confirmations, unless the disk is slow. */
 const ROUNDS = 60;
 const DELIVERED_WITHIN_MS = 20_000;
-const SABOTAGED_WITHIN_MS = 5_000;
+const SABOTAGED_WITHIN_MS = 2_000;
 
 /** One message as its sender sees it. */
 interface Sent {
