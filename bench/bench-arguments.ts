@@ -44,8 +44,8 @@ export interface BenchArguments {
   readonly profileFolder: string | undefined;
 }
 
-export function readArguments(): BenchArguments {
-  const { values, positionals } = parse();
+export function readArguments(args: readonly string[]): BenchArguments {
+  const { values, positionals } = parse(args);
   const letters = positionals.filter((name) => /^[A-I]$/.test(name));
   const peers = positionals.filter((name) => !letters.includes(name)).map((name) => SHORT[name] ?? name);
   for (const peer of peers) {
@@ -89,13 +89,17 @@ function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function parse(): { values: Record<string, string | boolean | undefined>; positionals: string[] } {
+function parse(args: readonly string[]): {
+  values: Record<string, string | boolean | undefined>;
+  positionals: string[];
+} {
   const strings = ['out', 'from', 'profile', ...Object.keys(FULL).map(kebab)].map(
     (name) => [name, { type: 'string' }] as const,
   );
   const booleans = ['help', 'quick', 'docs'].map((name) => [name, { type: 'boolean' }] as const);
   try {
     const { values, positionals } = parseArgs({
+      args: [...args],
       allowPositionals: true,
       options: Object.fromEntries([...strings, ...booleans]),
     });

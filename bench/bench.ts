@@ -18,7 +18,7 @@ const DOCS = join(ROOT, 'docs');
 const LAST_RESULTS = join(ROOT, 'bench/results/last.json');
 
 async function main(): Promise<void> {
-  const given = readArguments();
+  const given = readArguments(process.argv.slice(2));
   if (given.help) return void process.stdout.write(USAGE);
   if (given.onlyDocs)
     return writeDocs(await readResults(given.from ?? FULL_RESULTS), given.from ? dirname(given.from) : DOCS);
