@@ -23,6 +23,8 @@ interface Manifest {
 /** A package of this repository. */
 class Package {
   readonly manifest: Manifest;
+  private packed: Promise<string[]> | null = null;
+  private checked: ts.Program | null = null;
 
   constructor(
     readonly name: string,
@@ -55,8 +57,17 @@ class Package {
     return readFileSync(join(this.folder, path), 'utf8');
   }
 
+  /** The types of its doors and all that they import. */
+  get program(): ts.Program {
+    return (this.checked ??= programOf(this.types));
+  }
+
   /** What a tarball of it has. */
-  async paths(): Promise<string[]> {
+  paths(): Promise<string[]> {
+    return (this.packed ??= this.pack());
+  }
+
+  private async pack(): Promise<string[]> {
     const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: this.folder });
     const [packed] = Object.values(JSON.parse(stdout) as Record<string, { files: { path: string }[] }>);
     return packed!.files.map(({ path }) => path).sort();
@@ -146,7 +157,7 @@ describe.each([SERVER, CLIENT])('the package $name', (pack) => {
   });
 
   it('has types without any, and says of every export what it is', () => {
-    const program = programOf(pack.types);
+    const { program } = pack;
     expect(anyIn(program, join(pack.folder, 'dist/'))).toEqual([]);
     const checker = program.getTypeChecker();
     const exported = pack.types.flatMap((path) => exportsOf(program, path));
@@ -310,7 +321,7 @@ describe('the types of the packages', () => {
 
   it('say of every option what it is unless given, and say it as it is', () => {
     const index = join(ROOT, 'dist/index.d.ts');
-    const program = programOf([index]);
+    const { program } = SERVER;
     const checker = program.getTypeChecker();
     const exported = exportsOf(program, index);
     const defaultsOf = (name: string) => {
