@@ -75,8 +75,8 @@ export class Threads {
   }
 
   /**
-   * A message came. One that was sent again may come with a later position than the record has, so what is known of it
-   * stays.
+   * A message came. After a failure it may come with another position than the record has [protocol 4.6], so what is
+   * known of it stays.
    */
   came(item: RecordedMessage, user: string | null): void {
     const { messages } = this.get(otherOf(item, user));
