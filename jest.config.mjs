@@ -48,7 +48,6 @@ export default {
   ],
   // It ends what hangs. A machine that does other work as well takes many times as long as a quiet one.
   testTimeout: 120_000,
-  // Two of them leave two cores idle for a fifth of the time, as tests wait for processes, browsers and databases.
-  maxWorkers: 3,
+  maxWorkers: 2,
   workerIdleMemoryLimit: '512MB',
 };

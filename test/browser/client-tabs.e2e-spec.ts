@@ -168,8 +168,9 @@ describeClient('the tabs of one user', (stage) => {
     await crash(first!);
     const sent = await second!.send('bob', 'after the crash');
     await bobWrites(['after']);
-    await stage.untilHanded(2, 'second');
-    expect(stage.handed('second')).toEqual(['before', 'after']);
+    await eventually(() => stage.handed('second').includes('after'));
+    // The crash may come before the tab has noted that it handed the first: then that comes again, with its mark.
+    expect(stage.handed('second').filter((content) => content !== 'before (again)')).toEqual(['before', 'after']);
     expect(['delivered', 'stored']).toContain(await second!.settled(sent.id));
     expect((await stage.user()).connections).toBe(1);
   });
