@@ -1,7 +1,7 @@
 import { changed, type Line, type LineChange } from './line.js';
 
 const VERSION = 1;
-/** So long, in milliseconds, other tabs have to close what is to be removed. One that hangs does not. */
+/** How long other tabs have to close what is to be removed, in milliseconds. One that hangs never does. */
 const CLOSED_WITHIN_MS = 2_000;
 
 /** What is kept of a conversation besides its lines. */

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +9,6 @@ import { storeOptions } from '../../src/database/store-options.js';
 import { DATABASE_KINDS, type DatabaseKind } from '../support/databases.js';
 
 // Each test runs up to three processes, which take a second and a half each on an idle machine.
-jest.setTimeout(90_000);
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const TABLE = 'holdfast_offline_message';

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -10,7 +9,6 @@ import { ServerProcess } from '../support/server-process.js';
 import { TestClient } from '../support/test-client.js';
 
 /** Each starts a server, some two. */
-jest.setTimeout(90_000);
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '../..');

@@ -88,7 +88,6 @@ it('can be tested where the tests have to be complete', () => {
       await eventually(
         () => store().isHealthy,
         () => 'it is healthy',
-        10_000,
       );
       expect((await chat.rest('GET', '/health/ready')).status).toBe(200);
       await chat.dropAll();
