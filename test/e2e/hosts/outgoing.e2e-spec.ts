@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { ChatException, outgoing, type ChatModuleOptions } from '../../../src/index.js';
 import { eventually } from '../../support/deadline.js';
-import { ManualClock } from '../../support/manual-clock.js';
 import { DeliveryService } from '../../../src/delivery/delivery.service.js';
 import { OutgoingService as OUTGOING } from '../../../src/outgoing/outgoing.service.js';
 import { PostgresServer } from '../../support/postgres-server.js';
@@ -28,8 +27,7 @@ afterEach(async () => {
   shop = null;
 });
 
-const start = async (options?: ChatModuleOptions, clock?: ManualClock) =>
-  (shop = await Shop.start(database, options, clock));
+const start = async (options?: ChatModuleOptions) => (shop = await Shop.start(database, options));
 
 const failing = async () => {
   throw new Error('no stock');
@@ -132,21 +130,21 @@ describe('a message in a transaction on Postgres', () => {
   });
 
   it('is refused when 100,000 wait, which the transaction learns', async () => {
-    const clock = new ManualClock();
-    await start({}, clock);
-    const later = clock.now() + 3_600_000;
+    const { chat, clock } = await start();
+    const notBefore = clock.now() + 3_600_000; // What is due is sent, which makes room at any moment.
     await shop!.dataSource.query(
       `INSERT INTO holdfast_outgoing (sender, recipient, id, content, "notBefore")
        SELECT 'shop', 'user-' || n, 'x', 'x', $1 FROM generate_series(1, 99999) AS n`,
-      [later],
+      [notBefore],
     );
-    await shop!.order([toBob('the last')]);
-    await expect(shop!.order([toBob('one more')])).rejects.toMatchObject({
+    await shop!.order([toBob('the last', { id: 'last', notBefore })]);
+    await expect(shop!.order([toBob('one more', { notBefore })])).rejects.toMatchObject({
       code: 'STORE_UNAVAILABLE',
       temporary: true,
     });
-    await shop!.untilSent(99_999);
-    await shop!.order([toBob('there is room again')]);
+    expect(await chat.cancelScheduled({ from: 'shop', to: 'bob', id: 'last' })).toBe(true);
+    await shop!.order([toBob('there is room again', { notBefore })]);
+    expect(await shop!.rows()).toBe(100_000);
   });
 });
 
