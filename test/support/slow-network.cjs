@@ -1,0 +1,51 @@
+// Loaded into tests and the servers that they start (`npm run test:slow`): what a socket is sent arrives later, in order.
+// Requests to an HTTP server are as fast as ever: its parser reads past the stream.
+const { Server, Socket } = require('node:net');
+
+const LONGEST_MS = 40;
+
+/** How many bytes are on their way to a socket at most; it is not read until they have arrived. */
+const ON_THE_WAY = 64 * 1024;
+
+const isSlow = new WeakSet();
+
+/** @param {import('node:net').Socket} socket */
+function slowDown(socket) {
+  if (isSlow.has(socket)) return;
+  isSlow.add(socket);
+  const push = socket.push.bind(socket);
+  let arriving = [];
+  let bytes = 0;
+  const arrive = () => {
+    let wantsMore = true;
+    const chunks = arriving;
+    [arriving, bytes] = [[], 0];
+    for (const chunk of chunks) if (!socket.destroyed) wantsMore = push(chunk);
+    if (wantsMore) socket._read();
+    else stopReading(socket._handle);
+  };
+  socket.push = (chunk) => {
+    if (arriving.length === 0) setTimeout(arrive, Math.random() * LONGEST_MS);
+    arriving.push(chunk);
+    bytes += chunk?.length ?? 0;
+    return bytes < ON_THE_WAY;
+  };
+}
+
+/** Who does not read has to be felt by the sender, as without the delay. */
+function stopReading(handle) {
+  if (!handle?.reading) return;
+  handle.reading = false;
+  handle.readStop();
+}
+
+const { emit } = Server.prototype;
+Server.prototype.emit = function (event, ...rest) {
+  if (event === 'connection' && rest[0] instanceof Socket) slowDown(rest[0]);
+  return emit.call(this, event, ...rest);
+};
+const { connect } = Socket.prototype;
+Socket.prototype.connect = function (...rest) {
+  slowDown(this);
+  return connect.apply(this, rest);
+};
