@@ -1,6 +1,7 @@
 // Loaded into tests and the servers that they start (`npm run test:slow`): what a socket is sent arrives later, in order.
 // Requests to an HTTP server are as fast as ever: its parser reads past the stream.
 const { Server, Socket } = require('node:net');
+const { setTimeout: later, setImmediate: nextTurn } = require('node:timers/promises');
 
 const LONGEST_MS = 40;
 
@@ -14,20 +15,27 @@ function slowDown(socket) {
   if (isSlow.has(socket)) return;
   isSlow.add(socket);
   const push = socket.push.bind(socket);
-  let arriving = [];
+  const arriving = [];
   let bytes = 0;
-  const arrive = () => {
-    let wantsMore = true;
-    const chunks = arriving;
-    [arriving, bytes] = [[], 0];
-    for (const chunk of chunks) if (!socket.destroyed) wantsMore = push(chunk);
-    if (wantsMore) socket._read();
-    else stopReading(socket._handle);
+  let isUnderWay = false;
+  const arrive = async () => {
+    isUnderWay = true;
+    while (arriving.length > 0) {
+      await later(Math.random() * LONGEST_MS);
+      for (const chunk of arriving.splice(0)) {
+        bytes -= chunk?.length ?? 0;
+        if (!socket.destroyed && !push(chunk)) stopReading(socket._handle);
+        else if (chunk === null) socket.read(0); // Who reads nothing hears of the end nevertheless, as without the delay.
+        await nextTurn(); // What waits for one chunk comes before the next one.
+      }
+      if (socket.readableLength < socket.readableHighWaterMark) socket._read();
+    }
+    isUnderWay = false;
   };
   socket.push = (chunk) => {
-    if (arriving.length === 0) setTimeout(arrive, Math.random() * LONGEST_MS);
     arriving.push(chunk);
     bytes += chunk?.length ?? 0;
+    if (!isUnderWay) void arrive();
     return bytes < ON_THE_WAY;
   };
 }
