@@ -75,21 +75,29 @@ export class PublishedKeys {
     return this.known !== null && this.now() - this.known.readAt < FRESH_MS;
   }
 
+  /** Whether there is a set that may be used. */
+  private get isGood(): boolean {
+    return this.known !== null && this.now() - this.known.readAt < GOOD_MS;
+  }
+
   private get isCoolingDown(): boolean {
     return this.now() - this.asked.at < COOL_DOWN_MS;
   }
 
-  /** Reads the set again. While the address fails it does not wait for that, so that valid tokens are not held up. */
+  /**
+   * Reads the set again. While the address fails, and the last set is good, it does not wait for that, so that valid
+   * tokens are not held up.
+   */
   private async refresh(): Promise<void> {
     if (this.isCoolingDown && !this.reading) return;
-    const isFailing = this.known !== null && this.asked.problem !== null;
+    const canWait = !this.isGood || this.asked.problem === null;
     const read = this.read();
-    if (!isFailing) await read;
+    if (canWait) await read;
   }
 
   private current(): JWTVerifyGetKey {
-    if (this.known === null || this.now() - this.known.readAt >= GOOD_MS) throw this.later();
-    return this.known.find;
+    if (!this.isGood) throw this.later();
+    return this.known!.find;
   }
 
   private remember(name: string): void {
