@@ -22,6 +22,7 @@ beforeAll(async () => {
   postgres = await PostgresServer.start();
   cluster = new ChatCluster(await postgres.createDatabase(), null, {
     heartbeatMs: 600_000,
+    persistAfterMs: 2_000, // A confirmation that comes late still makes a message `delivered`.
     record: { keepMs: DAY_MS },
     sessions: 'multiple',
   });

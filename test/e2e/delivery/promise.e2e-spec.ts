@@ -160,11 +160,11 @@ describe('the promise', () => {
     for (let n = 1; n <= 3; n += 1) carol.sendJson('send', { to: 'bob', content: 'x', id: `c-${n}` });
     expect((await carol.until('exception')).data).toMatchObject({ code: 'MAILBOX_FULL', temporary: true, id: 'c-3' });
     await chat.untilPending('bob', 5);
+    alice.sendJson('ping', {});
+    await alice.until('pong'); // Behind the first receipts.
     // A repeat of a waiting message is not a new one.
     alice.sendJson('send', { to: 'bob', content: 'x', id: 'a-1' });
-    expect((await alice.until('receipts')).data).toContainEqual(
-      expect.objectContaining({ id: 'a-1', status: 'stored' }),
-    );
+    expect((await alice.nextJson('receipts')).data).toMatchObject([{ id: 'a-1', status: 'stored' }]);
     // There is room again when some were delivered.
     const bob = await chat.connect('bob');
     await bob.take(5);

@@ -2,6 +2,7 @@ import { WebSocket } from 'ws';
 import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
 import type { OfflineMessageTable } from '../../../src/offline-messages/offline-message.table.js';
 import { ChatApp } from '../../support/chat-app.js';
+import { eventually } from '../../support/deadline.js';
 import { TestClient } from '../../support/test-client.js';
 import { RawClient } from '../../support/raw-client.js';
 import { alone } from '../../support/test-nodes.js';
@@ -39,7 +40,7 @@ describe('the faults of the first chat handler are not repeated', () => {
     old.socket.pause(); // It neither reads nor answers the close frame, so its close event is delayed.
     const fresh = await chat.connect('bob');
     await old.drop();
-    await chat.untilOnline('bob');
+    await eventually(() => chat.connections.ofUser('bob').length === 1);
     alice.send('bob|still there');
     expect(await fresh.next()).toBe('still there');
   });

@@ -18,7 +18,7 @@ describe('the connections of one user', () => {
     await old.expectClose(4409);
     alice.send('bob|to the new one');
     expect(await fresh.next()).toBe('to the new one');
-    expect(chat.connections.ofUser('bob')).toHaveLength(1);
+    await eventually(() => chat.connections.ofUser('bob').length === 1);
   });
 
   alone('parts').it('hand over to the one that came last, while what waits is still asked for', async () => {

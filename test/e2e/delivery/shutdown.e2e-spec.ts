@@ -9,9 +9,9 @@ alone('process').describe('going away', () => {
     let chat = await ChatApp.start();
     const [alice, bob] = [await chat.connectJson('alice'), await chat.connectJson('bob')];
     const carol = await chat.connect('carol', { autoPong: false });
-    alice.sendJson('send', { to: 'bob', content: 'in flight', id: 'm-1' });
-    alice.sendJson('send', { to: 'carol', content: 'unconfirmed', id: 'm-2' });
-    alice.sendJson('send', { to: 'dave', content: 'for later', id: 'm-3' });
+    alice.sendJson('send', { to: 'dave', content: 'for later', id: 'm-1' });
+    alice.sendJson('send', { to: 'bob', content: 'in flight', id: 'm-2' });
+    alice.sendJson('send', { to: 'carol', content: 'unconfirmed', id: 'm-3' });
     await bob.until('message');
     expect(await carol.next()).toBe('unconfirmed');
     const stopped = chat.app.close();
@@ -68,10 +68,10 @@ alone('process').describe('going away', () => {
       clock.advance(50);
     }
     await stopped;
+    for (const client of [...crowd, last]) await client.expectClose(1001);
     const hints = reasons.map((reason) => /^the server is going away; retry-after=([1-4])$/.exec(reason)?.[1]);
     expect(hints).toHaveLength(250);
     expect(new Set(hints)).toEqual(new Set(['1', '2', '3', '4']));
-    for (const client of crowd) await client.expectClose(1001);
     const again = await ChatApp.start({}, chat.folder);
     expect(again.delivery.totals).toMatchObject({ recovered: 4, pending: 4 });
     await again.dispose();
@@ -106,7 +106,7 @@ alone('process').describe('going away', () => {
     await bob.nextJson('caught-up');
     const disk = chat.blockDisk();
     for (let n = 1; n <= 100; n += 1)
-      alice.sendJson('send', { to: n % 2 ? 'bob' : 'carol', content: 'x', id: `m-${n}` });
+      alice.sendJson('send', { to: n % 2 ? 'carol' : 'bob', content: 'x', id: `m-${n}` });
     await eventually(() => bob.unread.length === 50);
     const stopped = chat.app.close();
     disk.release();

@@ -170,8 +170,8 @@ alone('limits').describe('a connection slot', () => {
       await peer.write(RawClient.handshake('/chat?user=bob', { 'Sec-WebSocket-Key': 'x' }));
       await peer.until('BAD_HANDSHAKE');
       await withDeadline(peer.closed, () => 'the end of the connection');
+      await eventually(async () => (await slotsLeft()) === 2);
     }
-    await eventually(async () => (await slotsLeft()) === 2);
     const clients = [await chat.connect('bob'), await chat.connect('bob')];
     await expect(chat.connect('bob')).rejects.toMatchObject({ status: 503 });
     for (const client of clients) await client.close();

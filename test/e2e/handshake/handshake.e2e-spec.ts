@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { ChatApp } from '../../support/chat-app.js';
-import { withDeadline } from '../../support/deadline.js';
+import { eventually, withDeadline } from '../../support/deadline.js';
 import { RawClient } from '../../support/raw-client.js';
 import { Refused, TestClient } from '../../support/test-client.js';
 import { alone } from '../../support/test-nodes.js';
@@ -180,6 +180,7 @@ describe('the handshake', () => {
         alice.send(`${name}|to ${name}`);
         expect(await second.next()).toBe(`to ${name}`);
       }
+      await eventually(() => chat.connections.count === 2);
       expect((await chat.rest('GET', '/chat/connections')).body.items).toMatchObject([
         { user: 'caf\u00e9' },
         { user: 'alice' },

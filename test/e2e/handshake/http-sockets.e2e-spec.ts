@@ -56,6 +56,7 @@ describe('the requests of one socket', () => {
     };
     const peer = await RawClient.connect(port());
     await peer.write(Buffer.from(Array.from({ length: 200 }, (_, n) => request(`/${n}`)).join('')));
+    await eventually(() => handled.length > 0);
     await serveOthers();
     expect(handled.filter((each) => each !== 'GET /other')).toEqual(['GET /0']);
     release();

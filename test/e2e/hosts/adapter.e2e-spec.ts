@@ -42,6 +42,13 @@ function gatewayAt(path: string, hooks: object = {}, options: object = {}): Type
   return EchoGateway;
 }
 
+/** Waits until the server has read all that this client has sent so far. */
+async function untilRead({ socket }: TestClient): Promise<void> {
+  const pong = new Promise((resolve) => socket.once('pong', resolve));
+  socket.ping();
+  await withDeadline(pong, () => 'a pong');
+}
+
 async function expectEcho(client: TestClient): Promise<void> {
   client.sendJson('echo', 'hello');
   expect(await client.nextJson()).toEqual({ event: 'echo', data: 'hello' });
@@ -295,6 +302,7 @@ describe('the frames of a connection to a gateway of the host', () => {
     client.sendJson(slow, 'first');
     client.sendJson('fast', 'second');
     client.sendJson('bad', null);
+    await untilRead(client);
     const other = await host.open('/events');
     other.sendJson('fast', 'of another');
     expect(await other.nextJson()).toEqual({ event: 'fast', data: 'of another' });
@@ -377,10 +385,8 @@ describe('the frames that come while an asynchronous handleConnection runs', () 
   /** A client whose frame the server has. */
   async function early(): Promise<TestClient> {
     const client = await host.open('/events');
-    const pong = new Promise((resolve) => client.socket.once('pong', resolve));
     client.sendJson('say', 'early');
-    client.socket.ping();
-    await withDeadline(pong, () => 'a pong');
+    await untilRead(client);
     return client;
   }
 

@@ -70,6 +70,9 @@ describe('a message in a transaction on Postgres', () => {
       });
       await expect(rolledBack).rejects.toThrow('no stock');
       shop!.clock.advance(1_000); // Even a look at the table does not see it before the commit.
+      await shop!.order([toBob('marker', { to: 'ann' })]);
+      await eventually(async () => (await shop!.waiting('ann')).length === 1);
+      expect(await shop!.waiting('bob')).toEqual([]);
     });
     await shop!.untilSent();
     expect(await shop!.waiting('bob')).toEqual(['inside']);
@@ -160,7 +163,8 @@ describe('a scheduled message', () => {
     expect(await shop!.waiting('bob')).toEqual(['long due', 'now']);
     clock.advance(59_000);
     await shop!.order([toBob('marker', { to: 'ann' })]);
-    await shop!.untilSent(1);
+    await eventually(async () => (await shop!.waiting('ann')).length === 1);
+    expect(await shop!.waiting('bob')).toEqual(['long due', 'now']);
     await shop!.untilSentLater();
     expect((await shop!.waiting('bob')).at(-1)).toBe('in a minute');
   });

@@ -321,6 +321,7 @@ alone('order').describe('frames of RFC 6455', () => {
    * server's own pings.
    */
   async function answersTo(segments: readonly Buffer[], headers: Record<string, string> = {}): Promise<string[]> {
+    await chat.untilOffline('raw'); // Else each case takes over from the one before, which is limited.
     const peer = await RawClient.open(chat.port, '/chat?user=raw', headers);
     peer.socket.setNoDelay();
     for (const segment of [...segments, text('bob|the end'), control(PING, 'the end')]) await peer.write(segment);

@@ -61,7 +61,8 @@ describe('the JSON protocol', () => {
     await bob.nextJson('caught-up');
     alice.sendJson('send', { to: 'bob', content: 'hello', id: 'm-1' });
     const { data } = await bob.nextJson('message');
-    expect(alice.unread).toEqual([]);
+    alice.sendJson('ping', {});
+    await alice.nextJson('pong');
     bob.sendJson('ack', { seq: data.seq });
     expect((await alice.nextJson('receipts')).data).toEqual([{ id: 'm-1', status: 'delivered', sentAt: data.sentAt }]);
   });
@@ -123,6 +124,8 @@ describe('the JSON protocol', () => {
     const send = () => alice.sendJson('send', { to: 'bob', content: 'once', id: 'm-1' });
     send();
     send(); // The first message is in flight.
+    alice.sendJson('ping', {});
+    await alice.until('pong');
     const first = await bob.until('message');
     bob.sendJson('ack', { seq: 1 });
     const receipts = (await alice.until('receipts')).data;

@@ -131,6 +131,7 @@ describe('the frames of the record', () => {
     expect((await ann.until('mark')).data).toEqual({ with: 'bob', user: 'bob', read: position });
     expect((await bob.until('mark')).data).toEqual({ with: 'ann', user: 'bob', read: position });
     bob.sendJson('read', { with: 'ann', upTo: position! }); // Nothing moves.
+    await leave(bob, 'carl', 'm2'); // It was committed behind that.
     ann.sendJson('conversations', { id: 'q2' });
     const [seen] = (await ann.until('conversations')).data.items;
     expect(seen).toMatchObject({ with: 'bob', unread: 0, peerDelivered: position, peerRead: position, read: null });

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CLOSE_TIMEOUT_MS } from '../../../src/gateway/chat-ws.adapter.js';
+import { HandshakeService } from '../../../src/handshake/handshake.service.js';
 import { HandshakeRefusal } from '../../../src/protocol/handshake-refusal.js';
 import { ChatApp } from '../../support/chat-app.js';
 import { eventually, withDeadline } from '../../support/deadline.js';
@@ -109,9 +110,11 @@ describe('the metrics of the limits', () => {
     const peer = await RawClient.connect(chat.port);
     await peer.write(RawClient.handshake('/chat?user=bob', { 'Sec-WebSocket-Key': 'x' }));
     await withDeadline(peer.closed, () => 'the end of the connection');
+    await eventually(() => chat.app.get(HandshakeService).slots.count === 0);
     const bad = await RawClient.connect(chat.port);
     await bad.write(RawClient.handshake('/chat?user=bob', { 'Sec-WebSocket-Version': '12' }));
     await withDeadline(bad.closed, () => 'the end of the connection');
+    await eventually(() => chat.app.get(HandshakeService).slots.count === 0);
     await chat.connect('bob');
     await expect(chat.connect('bob')).rejects.toMatchObject({ status: 503 });
     expect(await refused()).toEqual({

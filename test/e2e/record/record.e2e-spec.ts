@@ -79,7 +79,7 @@ describe.each(DATABASE_KINDS)('the record on %s', (_name, newKind) => {
     const bob = await chat.connectJson('bob');
     expect((await bob.nextJson('message')).data.position).toBe(first.position);
     bob.sendJson('ack', { seq: 1 });
-    await chat.delivery.flush();
+    await chat.untilPending('bob', 0);
     await restart();
     const [once, carl] = [await chat.connectJson('ann'), await chat.connectJson('bob')];
     expect(await say(once, 'bob', 'm1', carl)).toMatchObject({ status: 'delivered', position: first.position });

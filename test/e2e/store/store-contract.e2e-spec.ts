@@ -412,6 +412,8 @@ describe.each(DATABASE_KINDS)('the store on %s', (_name, makeKind) => {
       }
       await chat.untilTotals({ pending: 2 * HOSTILE.length });
       alice.sendJson('send', { to: 'bob', content: 'once', id: 'h0' });
+      alice.sendJson('ping', {});
+      await alice.until('pong');
       const pending = HOSTILE.length;
       chat = await chat.restart();
       expect((await chat.rest('GET', '/chat/pending?limit=1')).body).toMatchObject({

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import { DataSource, type QueryRunner } from 'typeorm';
 import { jest } from '@jest/globals';
 import { prepareForNodes, refusePooler } from '../../../src/database/cluster-tables.js';
 import { sessionLockSql } from '../../../src/database/postgres-session.js';
@@ -224,6 +224,9 @@ describe("a node's session", () => {
 });
 
 describe('the fence of a node', () => {
+  /** The advisory lock that holds statements up. */
+  const HELD = 7;
+  let holder: QueryRunner | null = null;
   let table: (change?: (sql: string) => string) => OfflineMessageTable;
   let id: number;
   const row = (n: number) => {
@@ -238,30 +241,46 @@ describe('the fence of a node', () => {
     table = (change = (sql) => sql) => new OfflineMessageTable(statements, { ...copy(fence), sql: change(fence.sql) });
     await outside.connection.query(`
       CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN PERFORM pg_sleep(0.3); IF TG_OP = ''DELETE'' THEN RETURN OLD; END IF; RETURN NEW; END'`);
+        'BEGIN
+           WHILE EXISTS (SELECT 1 FROM pg_locks WHERE locktype = ''advisory'' AND objsubid = 1 AND objid = ${HELD} AND granted)
+             LOOP PERFORM pg_sleep(0.01); END LOOP;
+           IF TG_OP = ''DELETE'' THEN RETURN OLD; END IF; RETURN NEW;
+         END'`);
     await outside.connection.query(`
       CREATE TRIGGER dawdle BEFORE INSERT OR DELETE ON holdfast_offline_message FOR EACH ROW EXECUTE FUNCTION dawdle()`);
   });
+  afterEach(() => release());
   const copy = ({ value, probe }: Fence) => ({ value, probe });
-  const untilDawdling = () =>
+  const untilThereIs = (condition: string, what: string) =>
     eventually(
-      async () => {
-        const found = await outside.connection.query(`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'`);
-        return found.length > 0;
-      },
-      () => 'the statement is under way',
+      async () => (await server.query(`SELECT 1 FROM pg_stat_activity WHERE ${condition}`, url)).length > 0,
+      () => what,
     );
+  /** Begins a statement that does not end before `release`. */
+  const begin = async (statement: () => Promise<number>): Promise<{ readonly ended: Promise<number> }> => {
+    holder = outside.connection.createQueryRunner();
+    await holder.query(`SELECT pg_advisory_lock(${HELD})`);
+    const ended = statement();
+    await untilThereIs(`wait_event = 'PgSleep'`, 'the statement is under way');
+    return { ended };
+  };
+  const release = async () => {
+    await holder?.query(`SELECT pg_advisory_unlock(${HELD})`);
+    await holder?.release();
+    holder = null;
+  };
   /** Deletes the node's row while the statement is under way; returns the messages in the table right after that. */
-  const takeOverDuring = async (statement: Promise<number>) => {
-    await untilDawdling();
-    await outside.deleteNode(id);
-    const ids = await outside.idsFor('bob');
-    await statement;
-    return ids;
+  const takeOverDuring = async (statement: () => Promise<number>) => {
+    const { ended } = await begin(statement);
+    const taken = outside.deleteNode(id).then(() => outside.idsFor('bob'));
+    await untilThereIs(`wait_event_type = 'Lock' AND query LIKE 'DELETE FROM holdfast_node%'`, 'the takeover waits');
+    await release();
+    await ended;
+    return taken;
   };
 
   it('lets a takeover wait for an insert under way, and nothing in after it', async () => {
-    expect(await takeOverDuring(table().insert([row(1)]))).toEqual(['m1']);
+    expect(await takeOverDuring(() => table().insert([row(1)]))).toEqual(['m1']);
     expect(await table().insert([row(2)])).toBe(0);
     expect(await outside.idsFor('bob')).toEqual(['m1']);
   });
@@ -269,23 +288,27 @@ describe('the fence of a node', () => {
   it('lets a takeover wait for a delete under way, and deletes nothing after it', async () => {
     await table().insert([row(1)]);
     await table().insert([row(2)]);
-    expect(await takeOverDuring(table().remove([row(1)]))).toEqual(['m2']);
+    expect(await takeOverDuring(() => table().remove([row(1)]))).toEqual(['m2']);
     expect(await table().remove([row(2)])).toBe(0);
     expect(await outside.idsFor('bob')).toEqual(['m2']);
   });
 
   it('would let a row in after the takeover without its lock', async () => {
     const unlocked = table((sql) => sql.replace(' FOR KEY SHARE', ''));
-    expect(await takeOverDuring(unlocked.insert([row(1)]))).toEqual([]);
+    const { ended } = await begin(() => unlocked.insert([row(1)]));
+    await outside.deleteNode(id);
+    expect(await outside.idsFor('bob')).toEqual([]);
+    await release();
+    await ended;
     expect(await outside.idsFor('bob')).toEqual(['m1']);
   });
 
   it('does not wait for a beat, nor a beat for it', async () => {
-    const insert = table().insert([row(1)]);
-    await untilDawdling();
+    const { ended } = await begin(() => table().insert([row(1)]));
     await outside.connection.query('UPDATE holdfast_node SET beat = now() WHERE id = $1', [id]);
     expect(await outside.idsFor('bob')).toEqual([]);
-    await insert;
+    await release();
+    await ended;
   });
 });
 
