@@ -31,11 +31,14 @@ export class PeopleView {
   show(list: () => readonly Conversation[], open: () => string | null): void {
     if (this.scheduled) return;
     this.scheduled = true;
-    // Not an animation frame: a page in the background gets none, and its list would be drawn late.
-    setTimeout(() => {
+    const draw = () => {
+      // What is replaced between press and release would take the click with it.
+      if (at('people').matches(':active')) return void setTimeout(draw, DRAW_AFTER_MS);
       this.scheduled = false;
       this.draw(list(), open());
-    }, DRAW_AFTER_MS);
+    };
+    // Not an animation frame: a page in the background gets none, and its list would be drawn late.
+    setTimeout(draw, DRAW_AFTER_MS);
   }
 
   private draw(list: readonly Conversation[], open: string | null): void {

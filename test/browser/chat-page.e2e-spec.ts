@@ -199,6 +199,24 @@ describeInChromium('the chat page', (stage) => {
     expect(await newest.isVisible()).toBe(false);
   });
 
+  it('opens the conversation that is clicked, also when a message comes between press and release', async () => {
+    const alice = await stage.arrive('alice');
+    const bob = await stage.open('bob');
+    await bob.page.clock.install();
+    await bob.page.goto(stage.site.origin);
+    await bob.connect();
+    await bob.untilStatus('online as bob');
+    await alice.write('bob', 'one');
+    await bob.person('alice').filter({ hasText: '1 unread message' }).hover();
+    await bob.page.mouse.down();
+    await alice.write('bob', 'two');
+    await eventually(async () => (await bob.page.title()) === '(2) Holdfast');
+    await bob.page.clock.runFor(1_000); // The list would be drawn.
+    await bob.page.mouse.up();
+    await bob.page.locator('#title').getByText('alice').waitFor();
+    await bob.person('alice').filter({ hasText: 'two' }).waitFor();
+  });
+
   it('notifies of what comes while nobody looks, once somebody has asked for it', async () => {
     const alice = await stage.arrive('alice');
     const bob = await stage.open('bob', { permissions: ['notifications'] });
