@@ -53,7 +53,7 @@ describe('with a person, the terminal client', () => {
     await says('alice (offline, next try in 3 s)> ');
     await type('bob|later\r', 1);
     await says('to send: 1)> ');
-    await says('alice (offline, next try in 2 s, to send: 1)> ');
+    await says('alice (offline, next try in 2 s');
     expect(written.out).not.toContain('lost');
     stdin.write('\u0004');
     expect(await ended).toBe(1);

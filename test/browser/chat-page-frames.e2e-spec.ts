@@ -39,6 +39,7 @@ describeInChromium('the chat page, whatever the server sends,', (stage) => {
 
   it('shows a repeated message once', async () => {
     const alice = await openWith(() => undefined, messages(['a', 'b', 'a', 'b', 'c', 'd']));
+    await alice.person('bob').filter({ hasText: '4 unread messages' }).waitFor();
     await alice.opens('bob');
     await alice.sees(/d(Copy)?$/);
     expect(await alice.contents()).toEqual(['a', 'b', 'c', 'd']);

@@ -27,7 +27,7 @@ describeClient('what a browser has kept', (stage) => {
     await alice.untilNothingPends();
     expect(bob.contents).toEqual(['one', 'two', 'three']);
     expect((await alice.seen()).receipts).toEqual(['delivered', 'delivered', 'delivered']);
-    expect(await alice.rows()).toMatchObject({ outbox: 0 });
+    await eventually(async () => (await alice.rows())['outbox'] === 0);
   });
 
   it('goes out once when the page is reloaded before the receipts have come', async () => {
@@ -123,18 +123,20 @@ describeClient('a page that somebody comes back to', (stage) => {
     await second.untilState('online');
     await first.page.goto(`${stage.pages.origin}/elsewhere`);
     await eventually(async () => (await second.seen()).framesIn > 0);
-    expect((await stage.user()).connections).toBe(1);
+    await stage.untilConnections(1);
     await first.run('void history.back()'); // `goBack` waits for a load, which does not come.
     await untilRestored(first);
     await first.untilState('online');
+    const { framesIn } = await first.seen();
     await second.page.close();
+    await eventually(async () => (await first.seen()).framesIn > framesIn);
     const bob = await stage.peer();
     await first.untilState('online');
     expect(await bob.send('alice', 'welcome back')).toBe('delivered');
     await stage.untilHanded(1, 'first');
     const sent = await first.send('bob', 'thank you');
     expect(await first.settled(sent.id)).toBe('delivered');
-    expect((await stage.user()).connections).toBe(1);
+    await stage.untilConnections(1);
   });
 
   it('knows what became of its messages meanwhile', async () => {
@@ -144,6 +146,7 @@ describeClient('a page that somebody comes back to', (stage) => {
     await second.untilState('online');
     const startAgain = await stage.site.stop();
     const sent = await first.send('bob', 'before I left');
+    await eventually(async () => (await second.pending()).length === 1);
     await first.page.goto(`${stage.pages.origin}/elsewhere`);
     await startAgain();
     await second.run('chat.connect()');

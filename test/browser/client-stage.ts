@@ -84,6 +84,15 @@ export class ClientStage {
     return (await response.json()) as { connections: number; pending: number };
   }
 
+  /** Waits until alice has so many connections: the server may not have read yet that one was closed. */
+  async untilConnections(count: number): Promise<void> {
+    let last: number | undefined;
+    await eventually(
+      async () => (last = (await this.user()).connections) === count,
+      () => `alice has ${count} connections; there are ${last}`,
+    );
+  }
+
   /** Waits until so many messages were handed, in this tab or in all. */
   async untilHanded(count: number, tab?: string, ms?: number): Promise<void> {
     await eventually(

@@ -100,6 +100,7 @@ describeClient('the tabs of one user', (stage) => {
     await second!.untilState('idle');
     const sent = await second!.send('bob', 'a slip of the tongue');
     await first!.send('bob', 'this one is meant');
+    await eventually(async () => (await first!.pending()).includes('a slip of the tongue'));
     await first!.run(`chat.cancel(${JSON.stringify(sent.id)})`);
     expect(await second!.settled(sent.id)).toBe('CANCELLED');
     await second!.run('chat.connect()');
@@ -107,7 +108,7 @@ describeClient('the tabs of one user', (stage) => {
     const bob = await stage.peer();
     await bob.until(1);
     expect(bob.contents).toEqual(['this one is meant']);
-    expect((await second!.rows())['outbox']).toBe(0);
+    await eventually(async () => (await second!.rows())['outbox'] === 0);
   });
 
   it('go offline and online together, from any tab', async () => {
@@ -115,7 +116,7 @@ describeClient('the tabs of one user', (stage) => {
     await second!.run('chat.disconnect()');
     await first!.untilState('idle');
     await second!.untilState('idle');
-    expect((await stage.user()).connections).toBe(0);
+    await stage.untilConnections(0);
     await second!.run('chat.connect()');
     await first!.untilState('online');
     await second!.untilState('online');
@@ -130,10 +131,11 @@ describeClient('the tabs of one user', (stage) => {
     expect(['delivered', 'stored']).toContain(await second!.settled(sent.id));
     await first!.run('chat.connect()');
     await first!.untilState('online');
-    expect([await second!.state(), (await stage.user()).connections]).toEqual(['online', 1]);
+    expect(await second!.state()).toBe('online');
+    await stage.untilConnections(1);
     await second!.run('chat.leave()');
     await first!.run('chat.leave()');
-    await eventually(async () => (await stage.user()).connections === 0);
+    await stage.untilConnections(0);
   });
 
   it('that each have a connection are each handed all that comes', async () => {
@@ -158,7 +160,7 @@ describeClient('the tabs of one user', (stage) => {
     for (const tab of [second!, third!]) {
       await expectShown(tab, numbers(1, 30));
     }
-    expect((await stage.user()).connections).toBe(1);
+    await stage.untilConnections(1);
   });
 
   it('go on when the tab with the connection crashes, and lose nothing', async () => {
@@ -172,13 +174,13 @@ describeClient('the tabs of one user', (stage) => {
     // The crash may come before the tab has noted that it handed the first: then that comes again, with its mark.
     expect(stage.handed('second').filter((content) => content !== 'before (again)')).toEqual(['before', 'after']);
     expect(['delivered', 'stored']).toContain(await second!.settled(sent.id));
-    expect((await stage.user()).connections).toBe(1);
+    await stage.untilConnections(1);
   });
 
   it('hand with a mark what the tab that crashed had begun to hand', async () => {
     const [first] = await stage.tabs(['first', 'second'], { handler: 'sticks' });
     await bobWrites(numbers(1, 3));
-    await stage.untilHanded(1, 'first');
+    for (const name of ['first', 'second']) await stage.untilHanded(1, name);
     await crash(first!);
     await stage.untilHanded(2, 'second');
     // It was shown beside the first tab, and then came with the duty to handle it.
@@ -208,8 +210,8 @@ describeClient('the tabs of one user', (stage) => {
     await bobWrites(['after']);
     await expectShown(first, ['before', ...numbers(1, 5), 'after']);
     await expectShown(second, ['before', ...numbers(1, 5), 'after']);
-    expect((await stage.user()).connections).toBe(1);
-    expect(await first.state()).toBe('online');
+    await stage.untilConnections(1);
+    await first.untilState('online');
     for (const tab of [first, second]) expect((await tab.seen()).errors).toEqual([]);
   });
 });

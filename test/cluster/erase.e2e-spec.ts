@@ -5,6 +5,11 @@ import { eventually } from '../support/deadline.js';
 import { fillRecord } from '../support/record-filler.js';
 
 const MESSAGES = 10_000;
+/** Each message takes 2 ms, so that the erasure is under way for many seconds, however late the node is killed. */
+const SLOW = [
+  `CREATE FUNCTION slow() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END' LANGUAGE plpgsql`,
+  'CREATE TRIGGER slow BEFORE UPDATE ON holdfast_record FOR EACH ROW EXECUTE FUNCTION slow()',
+];
 
 describe('a user who is being erased when a node is killed', () => {
   let cluster: Cluster | undefined;
@@ -21,6 +26,7 @@ describe('a user who is being erased when a node is killed', () => {
       await cluster.heal();
       database = await new DataSource({ type: 'postgres', url: cluster.databaseUrl }).initialize();
       await fillRecord(database, 'mia', 'bob', MESSAGES);
+      for (const statement of SLOW) await database.query(statement);
       const home = await homeOf('mia');
       const asked = cluster.nodes.find((node) => node !== home)!;
       const answer = fetch(`${asked.url}/chat/users/mia?authored=blank`, { method: 'DELETE' }).then(
@@ -31,6 +37,7 @@ describe('a user who is being erased when a node is killed', () => {
       await (dies === 'home of the user' ? home : asked).kill();
       expect(await count('holdfast_erasure')).toBe(1);
       expect(await count(`holdfast_record WHERE sender = 'mia'`)).toBeGreaterThan(0);
+      await database.query('DROP TRIGGER slow ON holdfast_record');
 
       // The others take over within some seconds.
       const isDone = async () => (await count('holdfast_erasure')) === 0;

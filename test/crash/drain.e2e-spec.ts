@@ -108,10 +108,13 @@ describe('SIGTERM', () => {
       crowd = new DrainCrowd(250, new History());
       await crowd.enter(server.socketUrl);
       const one = await enter('one');
+      const mute = await enter('mute'); // The server waits for it, so it is there when the other signals come.
+      mute.socket.pause();
       process.kill(server.pid, first);
       process.kill(server.pid, first); // As `timeout` does, or npm beside the terminal.
       await one.closed; // The drain is under way.
       for (const signal of more) process.kill(server.pid, signal);
+      await mute.drop();
       const endings = await crowd.endings();
       expect(endings.filter((ending) => ending.code !== 1001)).toEqual([]);
       expect(await server.exited).toEqual({ code: 0, signal: null });
@@ -157,6 +160,7 @@ describe('SIGTERM', () => {
 
 /** The server is not ready, and accepts no handshake, while it drains. */
 async function expectClosedDoors(): Promise<void> {
+  await eventually(() => server.stdout.includes('closing all connections')); // What it has read may come before the signal.
   const ready = await fetch(`${server.url}/health/ready`);
   expect({ status: ready.status, body: await ready.json() }).toMatchObject({
     status: 503,

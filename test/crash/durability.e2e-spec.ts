@@ -48,6 +48,7 @@ if (!hasStrace) {
       DATABASE_URL: `sqlite:${file()}`,
       PORT: '0',
       CHAT_FRAMES_PER_SECOND: 'none',
+      CHAT_PERSIST_AFTER_MS: '2000', // Under strace the server is slow, and what is relayed is confirmed before that.
     });
     const [, url] = await server.until(/connect to (ws:\/\/[^?\s]+)\?user=NAME.*\n/);
     const alice = await TestClient.open(`${url}?user=alice`, ['chat.v1.json']);

@@ -62,7 +62,7 @@ describe('who was told that something waits', () => {
   async function kill(): Promise<void> {
     if (!host || host.exitCode !== null || host.signalCode !== null) return;
     host.kill('SIGKILL');
-    await once(host, 'exit');
+    await once(host, 'close'); // Not 'exit': what it has said is read by then.
   }
 
   const has = (...wanted: string[]) =>
