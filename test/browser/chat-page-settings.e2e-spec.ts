@@ -2,6 +2,9 @@ import { Issuer } from '../support/issuer.js';
 import type { Reader } from './reader.js';
 import { describeInChromium } from './stage.js';
 
+/** How long a token is good that expires in a test, in seconds: a busy machine has to connect and write with it. */
+const SHORT_S = 10;
+
 describeInChromium('the chat page of a server that checks tokens', (stage) => {
   let issuer: Issuer;
 
@@ -111,7 +114,7 @@ describeInChromium('the chat page of a server that checks tokens', (stage) => {
 
   it('asks for a new token when the old one expires, and keeps what was written and what is being written', async () => {
     const bob = await arrive('bob');
-    const alice = await arrive('alice', { exp: inSeconds(4) });
+    const alice = await arrive('alice', { exp: inSeconds(SHORT_S) });
     await alice.write('bob', 'first');
     await alice.sees('first', 'delivered');
     await alice.field.fill('half a sent');
@@ -152,7 +155,7 @@ describeInChromium('the chat page of a server that checks tokens', (stage) => {
     const fits = async () => expect(await alice.page.evaluate(overflow)).toBe(360 + 640);
     await alice.page.getByLabel('Your token').waitFor();
     await fits();
-    await alice.connectWith(await issuer.token('alice', { exp: inSeconds(4) }));
+    await alice.connectWith(await issuer.token('alice', { exp: inSeconds(SHORT_S) }));
     await alice.untilStatus('online as alice');
     await alice.write('alice', 'note to self');
     await refusal(alice, 'The token has expired');
