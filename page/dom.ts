@@ -25,6 +25,17 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** Makes these the children of an element. What stays is not taken out: that would end its focus, a selection, a click. */
+export function setChildren(parent: Element, children: readonly Element[]): void {
+  const kept = new Set(children);
+  for (const gone of [...parent.children].filter((child) => !kept.has(child))) gone.remove();
+  let next = parent.firstElementChild;
+  for (const child of children) {
+    if (child === next) next = child.nextElementSibling;
+    else parent.insertBefore(child, next);
+  }
+}
+
 /** A name in whatever direction it is written: it does not turn the words around it. */
 export function nameElement(name: string): HTMLElement {
   return element('bdi', { textContent: name });

@@ -1,5 +1,5 @@
 import type { Conversation } from './conversations.js';
-import { at, element } from './dom.js';
+import { at, element, setChildren } from './dom.js';
 import { isBefore, type Line } from './line.js';
 import { continues, rowOf, showState, type LineActions } from './line-row.js';
 import { dayOf, TEXTS } from './texts.js';
@@ -11,10 +11,17 @@ const MAX_SHOWN = 600;
 /** A reader who is within this distance of the end, in pixels, follows the conversation. */
 const NEAR_END = 40;
 
+/** A line as it was drawn. */
+interface Drawn {
+  readonly row: HTMLLIElement;
+  readonly line: Line;
+  readonly continued: boolean;
+}
+
 /** The lines of the open conversation. The newest is in sight unless the reader has scrolled up. */
 export class LinesView {
   private conversation: Conversation | null = null;
-  private readonly rows = new Map<string, HTMLLIElement>();
+  private drawn = new Map<string, Drawn>();
   private last: Line | undefined;
   private pinned = true;
   private scrolling = false;
@@ -73,9 +80,11 @@ export class LinesView {
   }
 
   change(line: Line): void {
-    const row = this.rows.get(line.key);
-    if (!row) return;
-    if (line.isErased) return this.drawInPlace(this.rows.size);
+    const known = this.drawn.get(line.key);
+    if (!known) return;
+    if (line.isErased) return this.drawInPlace(this.drawn.size);
+    const { row, continued } = known;
+    this.drawn.set(line.key, { row, line, continued });
     const time = row.querySelector('time');
     if (time && time.dateTime !== new Date(line.at).toISOString()) {
       row.querySelector('.about')?.replaceWith(rowOf(line, false, this.actions).querySelector('.about')!);
@@ -87,39 +96,38 @@ export class LinesView {
 
   /** Lines have come that are not at the end, or others are to be shown. */
   merged(name: string): void {
-    if (name === this.conversation?.name) this.drawInPlace(this.rows.size);
+    if (name === this.conversation?.name) this.drawInPlace(this.drawn.size);
   }
 
   /** Its neighbours may begin a group now, or a day. */
   remove(line: Line): void {
-    const first = this.rows.keys().next().value;
-    if (!this.rows.has(line.key)) return;
+    const first = this.drawn.keys().next().value;
+    if (!this.drawn.has(line.key)) return;
     if (line.key === first) this.dropRow(line.key);
-    else this.draw(this.rows.size);
+    else this.draw(this.drawn.size);
   }
 
   /** The connection came or went: what waits says so. */
   showProgress(): void {
     for (const line of this.conversation?.lines ?? []) {
-      const row = line.state === 'pending' ? this.rows.get(line.key) : undefined;
-      if (row) showState(row, line, this.actions);
+      const known = line.state === 'pending' ? this.drawn.get(line.key) : undefined;
+      if (known) showState(known.row, line, this.actions);
     }
   }
 
   private draw(count: number): void {
     const lines = shownOf(this.conversation);
-    this.rows.clear();
+    const before = this.drawn;
+    this.drawn = new Map();
     this.last = undefined;
-    at('rows').replaceChildren();
     const shown = lines.slice(-count);
     const firstUnread = shown.find((line) => this.isFirstUnread(line));
-    for (const line of shown) {
-      if (line === firstUnread) {
-        at('rows').append(separator('new', TEXTS.newLine(this.unread)));
-        this.last = undefined;
-      }
-      this.append(line);
-    }
+    const rows = shown.flatMap((line) => {
+      if (line !== firstUnread) return this.rowsOf(line, before.get(line.key));
+      this.last = undefined;
+      return [separator('new', TEXTS.newLine(this.unread)), ...this.rowsOf(line, before.get(line.key))];
+    });
+    setChildren(at('rows'), rows);
     at('earlier').hidden = shown.length === lines.length && !this.hasEarlier;
     at('nothing').hidden = lines.length > 0;
     this.showBelow();
@@ -139,25 +147,33 @@ export class LinesView {
   }
 
   private append(line: Line): void {
+    at('rows').append(...this.rowsOf(line));
+  }
+
+  /** The row of a line, behind its day if that is another one; a row that would look the same is taken again. */
+  private rowsOf(line: Line, known?: Drawn): HTMLLIElement[] {
     const before = this.last;
     const day = dayOf(line.at, Date.now());
-    if (!before || dayOf(before.at, Date.now()) !== day) at('rows').append(separator('day', day));
-    const row = rowOf(line, continues(line, before), this.actions);
-    this.rows.set(line.key, row);
+    const continued = continues(line, before);
+    let row = known?.row;
+    if (!row || known!.continued !== continued || !looksAs(line, known!.line))
+      row = rowOf(line, continued, this.actions);
+    else if (line !== known!.line && line.state !== null) showState(row, line, this.actions);
+    this.drawn.set(line.key, { row, line, continued });
     this.last = line;
-    at('rows').append(row);
+    return !before || dayOf(before.at, Date.now()) !== day ? [separator('day', day), row] : [row];
   }
 
   private dropFirst(): void {
-    while (this.rows.size > MAX_SHOWN) {
-      this.dropRow(this.rows.keys().next().value!);
+    while (this.drawn.size > MAX_SHOWN) {
+      this.dropRow(this.drawn.keys().next().value!);
       at('earlier').hidden = false;
     }
   }
 
   private dropRow(key: string): void {
-    const row = this.rows.get(key);
-    this.rows.delete(key);
+    const row = this.drawn.get(key)?.row;
+    this.drawn.delete(key);
     while (row && at('rows').firstElementChild !== row) at('rows').firstElementChild!.remove();
     row?.remove();
   }
@@ -167,7 +183,7 @@ export class LinesView {
     if (!conversation) return;
     this.pinned = false;
     const lines = shownOf(conversation);
-    if (this.rows.size < lines.length) this.drawInPlace(this.rows.size + SHOWN_AT_ONCE);
+    if (this.drawn.size < lines.length) this.drawInPlace(this.drawn.size + SHOWN_AT_ONCE);
     else {
       await this.record.earlier(conversation.name);
       if (conversation !== this.conversation) return;
@@ -211,7 +227,7 @@ export class LinesView {
   private onKey(event: KeyboardEvent): void {
     const step = event.key === 'ArrowUp' ? -1 : event.key === 'ArrowDown' ? 1 : 0;
     if (step === 0 || event.altKey || event.ctrlKey || event.metaKey) return;
-    const rows = [...this.rows.values()];
+    const rows = [...this.drawn.values()].map(({ row }) => row);
     const current = rows.findIndex((row) => row.contains(document.activeElement));
     const next = current < 0 ? rows.at(-1) : rows[current + step];
     if (!next) return;
@@ -219,6 +235,14 @@ export class LinesView {
     next.focus();
     next.scrollIntoView({ block: 'nearest' });
   }
+}
+
+/** Whether the row of a line is also that of another version of it, except for what became of it. */
+function looksAs(line: Line, other: Line): boolean {
+  const looks = ({ conversation, content, at, waitedMs, state, isErased = false }: Line) =>
+    [conversation, content, at, waitedMs, state === null, isErased] as const;
+  const known = looks(other);
+  return looks(line).every((part, index) => part === known[index]);
 }
 
 function setTools({ target }: FocusEvent, tabIndex: number): void {

@@ -1,6 +1,6 @@
 import { EVERYONE, type Line } from './line.js';
 import type { Conversation } from './conversations.js';
-import { at, element, nameElement } from './dom.js';
+import { at, element, nameElement, setChildren } from './dom.js';
 import { numberOf, shortMomentOf, TEXTS } from './texts.js';
 
 const MAX_PREVIEW = 120;
@@ -52,7 +52,7 @@ export class PeopleView {
     const isSame =
       items.length === parent.children.length && items.every((item, index) => parent.children[index] === item);
     if (isSame) return;
-    parent.replaceChildren(...items);
+    setChildren(parent, items);
     if (focused instanceof HTMLElement && parent.contains(focused)) focused.focus(); // Moved elements lose the focus.
     const names = new Set(list.map(({ name }) => name));
     for (const name of this.entries.keys()) if (!names.has(name)) this.entries.delete(name);

@@ -79,4 +79,18 @@ describeInChromium('the chat page of a server that records', (stage) => {
     await phone.sees('three');
     expect(await phone.contents()).toEqual(['one', 'two', 'three']);
   });
+
+  it('keeps what a person has selected while messages come between others', async () => {
+    const phone = await stage.arrive('alice');
+    await phone.write('bob', 'one');
+    await phone.sees('one', 'stored until fetched');
+    await phone.disconnect();
+    const laptop = await stage.arrive('alice');
+    await laptop.write('bob', 'two');
+    await laptop.sees('two', 'stored until fetched');
+    await phone.page.locator('.message .content').selectText();
+    await phone.button('Connect').dispatchEvent('click');
+    await phone.sees('two');
+    expect(await phone.page.evaluate('String(getSelection())')).toBe('one');
+  });
 });

@@ -1,6 +1,7 @@
 // Loaded into tests and the servers that they start (`npm run test:slow`): what a socket is sent arrives later, in order.
 // Requests to an HTTP server are as fast as ever: its parser reads past the stream.
-const { Server, Socket } = require('node:net');
+const { subscribe } = require('node:diagnostics_channel');
+const { Socket } = require('node:net');
 const { setTimeout: later, setImmediate: nextTurn } = require('node:timers/promises');
 
 const LONGEST_MS = 40;
@@ -47,13 +48,11 @@ function stopReading(handle) {
   handle.readStop();
 }
 
-const { emit } = Server.prototype;
-Server.prototype.emit = function (event, ...rest) {
-  if (event === 'connection' && rest[0] instanceof Socket) slowDown(rest[0]);
-  return emit.call(this, event, ...rest);
-};
-const { connect } = Socket.prototype;
+subscribe('net.server.socket', ({ socket }) => slowDown(socket));
+const { value: connect } = Object.getOwnPropertyDescriptor(Socket.prototype, 'connect');
 Socket.prototype.connect = function (...rest) {
   slowDown(this);
   return connect.apply(this, rest);
 };
+// Processes that are started here do the same, wherever they are started.
+process.env.NODE_OPTIONS = `--require ${JSON.stringify(__filename)}`;
