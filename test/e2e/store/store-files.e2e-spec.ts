@@ -353,6 +353,14 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
     }
   });
 
+  it('is waited for when another application of the process is about to give it free', async () => {
+    const stopping = await openStore(storeOptions(`${driver}:${file}`));
+    const starting = openStore(storeOptions(`${driver}:${file}`));
+    await new Promise((resolve) => setImmediate(resolve)); // It has found the file held.
+    await stopping.destroy();
+    await (await starting).destroy();
+  });
+
   describe('is given free when the application does not start, as', () => {
     const chatWith = (options: ChatModuleOptions = {}) =>
       ChatModule.forRoot({ database: { type: driver, database: file }, ...options });
@@ -394,6 +402,7 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
       @Module({ imports: [chatWith()], ...metadata() })
       class App {}
       await expect(NestFactory.create(App, { abortOnError: false, logger: false })).rejects.toThrow(/no/);
+      await untilFree();
       await start();
       expect(await send('m1')).toBe(201);
     });
