@@ -358,7 +358,9 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
     const starting = openStore(storeOptions(`${driver}:${file}`));
     await new Promise((resolve) => setImmediate(resolve)); // It has found the file held.
     await stopping.destroy();
-    await (await starting).destroy();
+    const started = await starting;
+    expect(started.isInitialized).toBe(true);
+    await started.destroy();
   });
 
   describe('is given free when the application does not start, as', () => {
