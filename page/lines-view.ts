@@ -155,10 +155,9 @@ export class LinesView {
     const before = this.last;
     const day = dayOf(line.at, Date.now());
     const continued = continues(line, before);
-    let row = known?.row;
-    if (!row || known!.continued !== continued || !looksAs(line, known!.line))
-      row = rowOf(line, continued, this.actions);
-    else if (line !== known!.line && line.state !== null) showState(row, line, this.actions);
+    const isKept = known !== undefined && known.continued === continued && looksAs(line, known.line);
+    const row = isKept ? known.row : rowOf(line, continued, this.actions);
+    if (isKept && line !== known.line && line.state !== null) showState(row, line, this.actions);
     this.drawn.set(line.key, { row, line, continued });
     this.last = line;
     return !before || dayOf(before.at, Date.now()) !== day ? [separator('day', day), row] : [row];

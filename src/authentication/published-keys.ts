@@ -90,9 +90,9 @@ export class PublishedKeys {
    */
   private async refresh(): Promise<void> {
     if (this.isCoolingDown && !this.reading) return;
-    const canWait = !this.isGood || this.asked.problem === null;
+    const isAwaited = !this.isGood || this.asked.problem === null;
     const read = this.read();
-    if (canWait) await read;
+    if (isAwaited) await read;
   }
 
   private current(): JWTVerifyGetKey {

@@ -80,7 +80,7 @@ describeInChromium('the chat page of a server that records', (stage) => {
     expect(await phone.contents()).toEqual(['one', 'two', 'three']);
   });
 
-  it('keeps what a person has selected while messages come between others', async () => {
+  it('keeps what a person has selected, and the focus, while messages come between others', async () => {
     const phone = await stage.arrive('alice');
     await phone.write('bob', 'one');
     await phone.sees('one', 'stored until fetched');
@@ -88,9 +88,11 @@ describeInChromium('the chat page of a server that records', (stage) => {
     const laptop = await stage.arrive('alice');
     await laptop.write('bob', 'two');
     await laptop.sees('two', 'stored until fetched');
+    await phone.page.locator('.message').focus();
     await phone.page.locator('.message .content').selectText();
     await phone.button('Connect').dispatchEvent('click');
     await phone.sees('two');
     expect(await phone.page.evaluate('String(getSelection())')).toBe('one');
+    expect(await phone.page.evaluate('document.activeElement.className')).toMatch(/^message/);
   });
 });

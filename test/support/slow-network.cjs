@@ -41,7 +41,7 @@ function slowDown(socket) {
   };
 }
 
-/** Who does not read has to be felt by the sender, as without the delay. */
+/** A sender has to feel that nobody reads, as without the delay. */
 function stopReading(handle) {
   if (!handle?.reading) return;
   handle.reading = false;
