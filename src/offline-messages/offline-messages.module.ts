@@ -5,7 +5,7 @@ import type { DataSource, DataSourceOptions } from 'typeorm';
 import { MAILBOX_STORE } from '../delivery/mailbox-store.js';
 import { CHAT_OPTIONS, type ChatOptions } from '../options/chat.options.js';
 import { MODULE_OPTIONS } from '../options/options.module.js';
-import { startSucceeded, whenStartFails } from './failed-start.js';
+import { hasStartFailed, startSucceeded, whenStartFails } from './failed-start.js';
 import type { NodeIdentity } from './node-ownership.js';
 import { OfflineMessageService } from './offline-message.service.js';
 import type { OpenReader } from './pending-lists.js';
@@ -113,6 +113,9 @@ async function open(
   database: StoreDatabase,
   { toRetry: _nests, name: _name, modules, isNode, ...options }: StoreModuleOptions,
 ): Promise<DataSource> {
+  // Nest goes on with the other parts when one fails: whoever started the application has its error by then, and may
+  // use or delete the file.
+  if (await hasStartFailed(modules)) throw new Error('The store is not opened: the application could not be made.');
   const dataSource = await database.open(options as DataSourceOptions, isNode ? { id: null } : null);
   whenStartFails(modules, () => {
     dataSource.destroy().catch((error: unknown) => new Logger('Store').error(`It can't be closed: ${String(error)}`));

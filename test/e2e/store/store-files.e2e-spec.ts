@@ -416,6 +416,17 @@ describe.each(['sqlite', 'better-sqlite3'] as const)('the file of a store, by %s
       await untilFree();
     });
 
+    it('the store was still to be opened', async () => {
+      let give = (_options: ChatModuleOptions) => undefined as void;
+      const options = new Promise<ChatModuleOptions>((resolve) => (give = resolve));
+      @Module({ imports: [ChatModule.forRootAsync({ useFactory: () => options })], providers: [Unbuildable] })
+      class App {}
+      await expect(NestFactory.create(App, { abortOnError: false, logger: false })).rejects.toThrow('no');
+      give({ database: { type: driver, database: file } });
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(await readdir(folder)).toEqual([]);
+    });
+
     it('a hook throws, and the application is closed', async () => {
       @Injectable()
       class Failing implements OnModuleInit {
