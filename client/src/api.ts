@@ -102,6 +102,8 @@ export type RefusalCode =
   | 'UNKNOWN'
   /** The server was asked for the record, and there was no answer within 30 s. */
   | 'NO_ANSWER'
+  /** `earlier`: 10,000 messages of this conversation are in memory. `history` gives pages of earlier ones. */
+  | 'CONVERSATION_FULL'
   /** `clear`: something that was kept may be left on this device. The message says why. */
   | 'NOT_CLEARED'
   /** The client was closed or cleared. */

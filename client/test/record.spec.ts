@@ -79,6 +79,26 @@ describe('a client of the record', () => {
     await client.close();
   });
 
+  it('says that it keeps no more when a conversation was scrolled back very far', async () => {
+    const { client, record, online, known, asked } = recordStage();
+    for (let n = 20_001; n <= 30_060; n += 1) record.add(n, 'bob');
+    await online();
+    client.open('bob');
+    await settle();
+    while (known('bob').length < 9_850) await client.history('bob', { before: at(known('bob')[0]!), limit: 200 });
+    const scrollBack = async () => {
+      while (client.conversation('bob').hasEarlier) await client.earlier('bob');
+    };
+    await expect(scrollBack()).rejects.toMatchObject({ code: 'CONVERSATION_FULL' });
+    expect([known('bob').length, known('bob')[0]]).toEqual([10_000, 20_061]);
+    const before = asked().length;
+    await expect(client.earlier('bob')).rejects.toMatchObject({ code: 'CONVERSATION_FULL' });
+    expect(asked().length).toBe(before);
+    expect((await client.history('bob', { before: at(20_061) })).items).toHaveLength(50);
+    expect(known('bob').length).toBe(10_000);
+    await client.close();
+  });
+
   it('keeps what was scrolled back to before the conversation was opened, also beside what was kept', async () => {
     const recordStore = keptStore();
     const first = recordStage({ recordStore });

@@ -38,7 +38,7 @@ export interface RecordClient extends HoldfastClient {
   /**
    * Brings 50 earlier messages of a conversation, and before them its newest ones if those were not asked for yet. Of one
    * that is not open they are kept until something else comes; then the newest 100 are left. Rejects with a RefusedError:
-   * NO_ANSWER when it is offline.
+   * NO_ANSWER when it is offline, CONVERSATION_FULL when 10,000 messages of the conversation are in memory.
    */
   earlier(name: string): Promise<void>;
   /** Brings the next 50 conversations of the list. Rejects as `earlier` does. */

@@ -175,7 +175,9 @@ class RecordingClient extends Client implements RecordClient {
     // The newest page would begin the conversation anew, and take away what was brought before it.
     if (!this.#threads.get(name).isLoaded) await this.history(name);
     const { messages, hasEarlier } = this.#threads.get(name);
-    if (hasEarlier) await this.history(name, { before: messages[0]?.position });
+    if (!hasEarlier) return;
+    this.#threads.checkRoom(name);
+    await this.history(name, { before: messages[0]?.position });
   }
 
   #begin(): void {

@@ -1,4 +1,5 @@
 import type { WireConversations, WireMark, WireSync } from '../../../src/protocol/wire.js';
+import { RefusedError } from '../api.js';
 import {
   isSame,
   newThread,
@@ -53,6 +54,12 @@ export class Threads {
     const blank = newThread(name);
     this.#blanks.set(name, blank);
     return blank;
+  }
+
+  /** Throws a RefusedError when an open conversation has so many messages that an earlier one would be forgotten again. */
+  checkRoom(name: string): void {
+    if (this.get(name).messages.length < MAX_OPEN) return;
+    throw new RefusedError('CONVERSATION_FULL', `${MAX_OPEN} messages of this conversation are here, no more are kept`);
   }
 
   put(thread: Thread, user: string | null): void {
