@@ -59,7 +59,7 @@ export class Threads {
   /** Throws a RefusedError when an open conversation has so many messages that an earlier one would be forgotten again. */
   checkRoom(name: string): void {
     if (this.get(name).messages.length < MAX_OPEN) return;
-    throw new RefusedError('CONVERSATION_FULL', `${MAX_OPEN} messages of this conversation are here, no more are kept`);
+    throw new RefusedError('CONVERSATION_FULL', 'no more are kept here');
   }
 
   put(thread: Thread, user: string | null): void {
