@@ -56,33 +56,37 @@ export class DiskRoom {
 
   /** Returns how many bytes of messages may be inserted in one commit; rejects with SQLITE_FULL when none may. */
   async forInserts(): Promise<number> {
-    if (this.spare <= 0 && this.isLogLong) await this.carryOver();
+    const isStuck = this.spare <= 0 && (await this.isLogStuck());
     const { spare } = this;
     if (spare > 0 && (await this.hasBallast(spare))) return Math.min(spare / GROWTH, this.covered);
     const freed = (await this.pragma('freelist_count')) * (await this.pragma('page_size'));
-    const bytes = Math.min(freed, this.logLimit) / FREE_PAGE_GROWTH;
+    // Pages that are used again make the log longer, if not the file, and deletes come first.
+    const left = isStuck ? (await this.leftForLog()) - this.logLimit : Infinity;
+    const bytes = Math.min(freed, this.logLimit, left) / FREE_PAGE_GROWTH;
     if (bytes >= MIN_ROOM_BYTES) return bytes;
     throw full(`The disk of the store ${this.path} is full, but for what is kept to delete messages; make room.`);
   }
 
   /**
-   * Makes sure that a checkpoint is still possible after a delete; rejects with SQLITE_FULL when it is not. That
-   * happens while another process reads: SQLite cannot restart the log then, and the log grows.
+   * Returns how many bytes one delete may overwrite, so that a checkpoint is still possible after it; rejects with
+   * SQLITE_FULL when none may be. That happens while another process reads: SQLite cannot restart the log then, and the
+   * log grows.
    */
-  async forRemovals(): Promise<void> {
-    if (!this.isLogLong || (await this.carryOver())) return;
-    const growth = (await this.pragma('page_count')) * (await this.pragma('page_size')) - (sizeOf(this.path) ?? 0);
-    if (this.free >= growth + this.logLimit) return;
+  async forRemovals(): Promise<number> {
+    if (!(await this.isLogStuck())) return Infinity;
+    const left = await this.leftForLog();
+    if (left >= this.logLimit) return left / GROWTH;
     throw full(
       `The disk of the store ${this.path} is full, and another process reads in it; end that one, or make room.`,
     );
   }
 
-  /** Deletes the ballast and restarts the log, after a delete that found no room. */
-  async forSmallerRemovals(): Promise<void> {
+  /** The same after a delete that found no room: deletes the ballast and restarts the log. */
+  async forSmallerRemovals(): Promise<number> {
     if (this.isLogLong) return this.forRemovals();
     this.deleteBallast();
     await this.carryOver();
+    return Infinity;
   }
 
   /** The bytes that one commit may add to the log, so that the ballast is enough for the checkpoint. */
@@ -111,6 +115,20 @@ export class DiskRoom {
   /** The log is longer than it gets while SQLite can restart it. */
   private get isLogLong(): boolean {
     return this.logBytes > 2 * this.logLimit;
+  }
+
+  /** The log is long, and SQLite cannot restart it, because another process reads from it. */
+  private async isLogStuck(): Promise<boolean> {
+    return this.isLogLong && !(await this.carryOver());
+  }
+
+  /**
+   * The free bytes but for those that the file will take at the next checkpoint. If the log took them, too, it could
+   * never be carried over: the disk would stay full of it.
+   */
+  private async leftForLog(): Promise<number> {
+    const length = (await this.pragma('page_count')) * (await this.pragma('page_size'));
+    return this.free - (length - (sizeOf(this.path) ?? 0));
   }
 
   /** The free bytes that are left after a checkpoint, with room for a log of full length. */

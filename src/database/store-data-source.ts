@@ -74,10 +74,14 @@ export async function roomForInserts(dataSource: DataSource): Promise<number> {
   return (await OpenFile.find(dataSource)?.room.forInserts()) ?? Infinity;
 }
 
-/** Makes room for a delete, before it or after one that was too large; rejects with SQLITE_FULL when there is none. */
-export async function makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void> {
+/**
+ * Makes room for a delete, before it or after one that was too large; returns how many bytes it may overwrite. Rejects
+ * with SQLITE_FULL when there is no room.
+ */
+export async function makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<number> {
   const room = OpenFile.find(dataSource)?.room;
-  await (hasFailed ? room?.forSmallerRemovals() : room?.forRemovals());
+  if (!room) return Infinity;
+  return hasFailed ? room.forSmallerRemovals() : room.forRemovals();
 }
 
 /**

@@ -36,7 +36,7 @@ export class LastSeen implements LastSeenStore {
   constructor(
     private readonly statements: Statements,
     private readonly between: <Result>(run: () => Promise<Result>) => Promise<Result>,
-    private readonly database: Pick<HandledDatabase, 'roomForInserts'>,
+    private readonly database: Pick<HandledDatabase, 'roomForInserts' | 'makeRoomForRemovals'>,
     private readonly clock: Clock,
     private readonly slots: SlotSet | null = null,
   ) {
@@ -71,6 +71,7 @@ export class LastSeen implements LastSeenStore {
   /** Forgets users who were last seen before that time, in milliseconds since 1970. */
   async expire(before: number): Promise<void> {
     const some = async () => {
+      await this.database.makeRoomForRemovals(false);
       const { affected } = await this.statements.query(
         `DELETE FROM ${TABLE} WHERE name IN (SELECT name FROM ${TABLE} WHERE "seenAt" < ?${this.ofSlots} ORDER BY "seenAt" LIMIT ?)`,
         [before, ...parametersOf(this.slots), EXPIRED_AT_ONCE],

@@ -108,8 +108,10 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     this.usage = new MailboxUsage(this.table, options, this.counters);
     const ownLists = new PendingListTable(statements);
     this.lists = new PendingLists((read) => this.queue.read(() => read(ownLists)), openReader, statements.dialect);
-    this.notices = new NoticeTable(statements, fence, (run) => this.queue.read(run), slots);
-    this.access = { statements, fence, slots, inTurn: (run) => this.queue.read(run) };
+    const inTurn: StoreAccess['inTurn'] = (run) => this.queue.read(run);
+    const changeInTurn: StoreAccess['inTurn'] = (run) => inTurn(() => database.makeRoomForRemovals(false).then(run));
+    this.notices = new NoticeTable(statements, fence, inTurn, slots);
+    this.access = { statements, fence, slots, inTurn, changeInTurn };
     const reopen = () => {
       void this.lists.closeReader(); // It never rejects.
       return database.reopen();
@@ -120,7 +122,7 @@ export class OfflineMessageService implements MailboxStore, StoreEvents, SweptSt
     this.queue = new CommitQueue(this.writer, options.clock, slots);
     this.record = rows && new RecordQueue(this.queue, this.writer, this.counters.record);
     this.node = asNode && new NodeStore(asNode, handle, this.writer, this.queue, options.clock);
-    this.lastSeen = new LastSeen(statements, (run) => this.queue.read(run), database, options.clock, slots);
+    this.lastSeen = new LastSeen(statements, inTurn, database, options.clock, slots);
     this.retention = new Retention(this, options);
     this.timeToLive = new TimeToLive(
       {

@@ -33,8 +33,11 @@ export interface StoreDatabase {
    * SQLITE_FULL when only deletes may go on.
    */
   roomForInserts(dataSource: DataSource): Promise<number>;
-  /** Makes room for a delete, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
-  makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<void>;
+  /**
+   * Makes room for a delete, or for a smaller one when one has failed; returns how many bytes it may overwrite, Infinity
+   * where nothing limits them. Rejects with SQLITE_FULL when there is no room.
+   */
+  makeRoomForRemovals(dataSource: DataSource, hasFailed: boolean): Promise<number>;
   /** Returns the function that opens a second connection, which only reads; null when there can be only one. */
   readerOf(dataSource: DataSource): OpenReader | null;
 }

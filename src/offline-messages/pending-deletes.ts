@@ -33,10 +33,13 @@ export class PendingDeletes {
   /** The bytes that the next statement may overwrite: fewer while the disk is full, then more after each success. */
   private batchBytes = MAX_BATCH_BYTES;
 
-  /** `remove` deletes rows in one commit; `makeRoom` is called before it, and again when the disk was full. */
+  /**
+   * `remove` deletes rows in one commit. `makeRoom` is called before it, and again when the disk was full, and returns
+   * how many bytes it may overwrite.
+   */
   constructor(
     private readonly remove: (rows: readonly StoredHeader[]) => Promise<void>,
-    private readonly makeRoom: (hasFailed: boolean) => Promise<void>,
+    private readonly makeRoom: (hasFailed: boolean) => Promise<number>,
   ) {}
 
   get size(): number {
@@ -70,29 +73,29 @@ export class PendingDeletes {
 
   /** Deletes as many rows as the disk has room for; returns them. */
   private async removeFirst(): Promise<PendingDelete[]> {
-    await this.makeRoom(false);
+    let room = await this.makeRoom(false);
     for (;;) {
-      const batch = this.first();
+      const batch = this.first(Math.min(this.batchBytes, room));
       try {
         await this.remove(batch.map(({ row }) => row));
         this.batchBytes = Math.min(MAX_BATCH_BYTES, this.batchBytes * 2);
         return batch;
       } catch (cause) {
         if (!isFull(cause)) throw cause;
-        this.batchBytes = Math.ceil(this.batchBytes / 4);
-        await this.makeRoom(true);
+        this.batchBytes = Math.ceil(Math.min(this.batchBytes, room) / 4);
+        room = await this.makeRoom(true);
         if (batch.length === 1) throw cause;
       }
     }
   }
 
-  /** Returns the first deletes, as many as one statement may hold. */
-  private first(): PendingDelete[] {
+  /** Returns the first deletes, as many as one statement of at most `room` bytes may hold; always one. */
+  private first(room: number): PendingDelete[] {
     const batch: PendingDelete[] = [];
     let bytes = 0;
     for (const removal of this.waiting.values()) {
       bytes += removal.row.bytes + PAGE_BYTES;
-      if (batch.length >= MAX_BATCH || (batch.length > 0 && bytes > this.batchBytes)) break;
+      if (batch.length >= MAX_BATCH || (batch.length > 0 && bytes > room)) break;
       batch.push(removal);
     }
     return batch;

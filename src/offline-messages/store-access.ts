@@ -11,4 +11,6 @@ export interface StoreAccess {
   readonly slots: SlotSet | null;
   /** Runs statements between two commits; rejects with STORE_UNAVAILABLE when they fail. */
   inTurn<Result>(run: () => Promise<Result>): Promise<Result>;
+  /** The same for statements that may delete or rewrite many rows; rejects, too, when the disk has no room for that. */
+  changeInTurn<Result>(run: () => Promise<Result>): Promise<Result>;
 }

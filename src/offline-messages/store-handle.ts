@@ -15,8 +15,11 @@ export interface HandledDatabase {
    * SQLITE_FULL when only deletes may go on.
    */
   roomForInserts(): Promise<number>;
-  /** Makes room for a delete, or for a smaller one when one has failed; rejects with SQLITE_FULL when there is none. */
-  makeRoomForRemovals(hasFailed: boolean): Promise<void>;
+  /**
+   * Makes room for a delete, or for a smaller one when one has failed; returns how many bytes it may overwrite, Infinity
+   * where nothing limits them. Rejects with SQLITE_FULL when there is no room.
+   */
+  makeRoomForRemovals(hasFailed: boolean): Promise<number>;
 }
 
 /** A database that cannot be lost or filled up. */
@@ -24,7 +27,7 @@ export const IN_MEMORY: HandledDatabase = {
   reopen: () => Promise.resolve(),
   check: () => undefined,
   roomForInserts: () => Promise.resolve(Infinity),
-  makeRoomForRemovals: () => Promise.resolve(),
+  makeRoomForRemovals: () => Promise.resolve(Infinity),
 };
 
 /**

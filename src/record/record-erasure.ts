@@ -194,7 +194,7 @@ export class RecordErasure {
   }
 
   private async query<Row>(sql: string, parameters: unknown[]): Promise<{ records: Row[]; affected: number }> {
-    return this.access.inTurn(() => this.access.statements.query<Row>(sql, parameters));
+    return this.access.changeInTurn(() => this.access.statements.query<Row>(sql, parameters));
   }
 }
 

@@ -62,12 +62,12 @@ export class RecordSweep {
     const { slots } = this.access;
     const { maxPerConversation } = this.options;
     if (slots === null || slots.hasSlot(0))
-      await this.repeat(() => this.access.inTurn(() => this.table.removeBefore(positionAt(before))));
+      await this.repeat(() => this.access.changeInTurn(() => this.table.removeBefore(positionAt(before))));
     if (maxPerConversation === null) return;
     const { written } = this;
     this.written = new Set();
     for (const conversation of written)
-      await this.repeat(() => this.access.inTurn(() => this.table.removeAbove(conversation, maxPerConversation)));
+      await this.repeat(() => this.access.changeInTurn(() => this.table.removeAbove(conversation, maxPerConversation)));
   }
 
   private async repeat(remove: () => Promise<{ removed: number; hasMore: boolean }>): Promise<void> {

@@ -1,5 +1,6 @@
+import { RecordService } from '../../../src/record/record.service.js';
 import { OfflineMessageService } from '../../../src/offline-messages/offline-message.service.js';
-import { ChatApp } from '../../support/chat-app.js';
+import { ChatApp, type TestOptions } from '../../support/chat-app.js';
 import { eventually } from '../../support/deadline.js';
 import { LockHolder } from '../../support/lock-holder.js';
 import { SmallDisk } from '../../support/small-disk.js';
@@ -21,14 +22,16 @@ it('can be tested where the tests have to be complete', () => {
     let chat: ChatApp;
     let holder: LockHolder | null = null;
     let sent = 0;
+    let options: TestOptions;
 
-    async function start(mib: number): Promise<void> {
+    async function start(mib: number, more: TestOptions = {}): Promise<void> {
       disk = await SmallDisk.mount(mib);
+      options = { ...UNCAPPED, ...more };
       chat = await open();
       sent = 0;
     }
 
-    const open = () => ChatApp.start(UNCAPPED, disk.folder, `${driver}:${disk.folder}/holdfast.sqlite`);
+    const open = () => ChatApp.start(options, disk.folder, `${driver}:${disk.folder}/holdfast.sqlite`);
     const store = () => chat.app.get(OfflineMessageService);
 
     afterEach(async () => {
@@ -172,5 +175,54 @@ it('can be tested where the tests have to be complete', () => {
         await expectRecovered();
       },
     );
+
+    describe('while another process reads in it: it is well when that has ended,', () => {
+      const content = 'x'.repeat(4_000);
+
+      /** Some are refused as yet; what they ask for is done later. */
+      const purge = (users: number) =>
+        Promise.all(Array.from({ length: users }, (_, n) => chat.rest('DELETE', `/chat/pending/user-${n}`)));
+
+      async function fill(more: TestOptions = {}): Promise<void> {
+        await start(32, more);
+        await send(10, 'x');
+        holder = await LockHolder.start(
+          `${disk.folder}/holdfast.sqlite`,
+          'BEGIN',
+          'SELECT * FROM holdfast_offline_message',
+        );
+        await sendUntilFull(10, content);
+      }
+
+      async function expectRecoveredFromAll(): Promise<void> {
+        await purge(10);
+        await holder!.release();
+        holder = null;
+        await expectRecovered();
+      }
+
+      it('however much is deleted at once', async () => {
+        await fill();
+        await expectRecoveredFromAll();
+      });
+
+      it('however often something is deleted, and stored again in its place', async () => {
+        await fill();
+        for (let n = 0; n < 4; n += 1) {
+          await purge(5);
+          await sendUntilFull(10, content);
+        }
+        await expectRecoveredFromAll();
+      });
+
+      it('however much of the record is too old', async () => {
+        await fill({ record: { keepMs: 86_400_000 } });
+        await purge(10);
+        const sweep = () => chat.app.get(RecordService)['sweep']!.sweep(Date.now() + 1_000);
+        await expect(sweep()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+        await expectRecoveredFromAll();
+        await sweep();
+      });
+    });
   },
 );
