@@ -63,7 +63,8 @@ export class PostgresServer {
       });
       child.once('exit', () => reject(new Error(`Postgres ended: ${log.join('\n')}`)));
     });
-    await withDeadline(ready, () => `Postgres is ready; it said ${log.join('\n')}`, 20_000);
+    // After a crash it flushes all its files first, which takes long on a busy disk.
+    await withDeadline(ready, () => `Postgres is ready; it said ${log.join('\n')}`, 60_000);
   }
 
   /** Stops it as an operator does, or with `SIGQUIT` like a crash. */
