@@ -60,7 +60,7 @@ export class DiskRoom {
     const { spare } = this;
     if (spare > 0 && (await this.hasBallast(spare))) return Math.min(spare / GROWTH, this.covered);
     const freed = (await this.pragma('freelist_count')) * (await this.pragma('page_size'));
-    // Pages that are used again make the log longer, if not the file, and deletes come first.
+    // Free pages that are used again do not make the file longer, but the log. What that may take is for deletes first.
     const left = isStuck ? (await this.leftForLog()) - this.logLimit : Infinity;
     const bytes = Math.min(freed, this.logLimit, left) / FREE_PAGE_GROWTH;
     if (bytes >= MIN_ROOM_BYTES) return bytes;
