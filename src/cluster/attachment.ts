@@ -1,6 +1,7 @@
 import type { Broadcast } from '../connections/broadcast.js';
 import type { Connection } from '../connections/connection.js';
 import type { Receiver } from '../delivery/receiver.js';
+import type { Moment } from '../options/clock.js';
 import { CloseCode } from '../protocol/close-code.js';
 import type { Message } from '../protocol/message.js';
 import type { News } from '../protocol/news.js';
@@ -42,8 +43,7 @@ export class Attachment implements Receiver {
 
   constructor(
     readonly connection: Connection,
-    /** When the connection was opened, by the clock of Postgres; a later one replaces it. */
-    readonly rank: number,
+    readonly opened: Moment,
     /** When it began to look for a home, by the monotonic clock. */
     readonly since: number,
     /** Called when a home in this process does not read for it any more. */

@@ -7,6 +7,7 @@ import { Attachments } from './attachments.js';
 import type { Place, Routes } from './routes.js';
 
 const message = { id: 'm1', from: 'alice', to: 'bob', content: 'x', sentAt: 1 };
+const OPENED = { at: 1, errorMs: 0 };
 
 function open() {
   const clock = new ManualClock();
@@ -25,7 +26,7 @@ function open() {
     onBroadcast: () => got.push('broadcast') > 0,
     close: (code: number) => void got.push(`close ${code}`),
   } as unknown as Connection;
-  attachments.add(connection, 1);
+  attachments.add(connection, OPENED);
   return { clock, got, route, attachments, connection };
 }
 
@@ -41,7 +42,7 @@ describe('a connection', () => {
     route.place = second;
     attachments.onBroken(first);
     attachments.pump();
-    expect(second.take()).toEqual([['attach', 2, 'bob', 'c1', 1, 3, 'json']]);
+    expect(second.take()).toEqual([['attach', 2, 'bob', 'c1', OPENED, 3, 'json']]);
     attachments.onFrame(['opened', 2, 1]);
     attachments.onFrame(['message', 2, 3, true, true, message]);
     attachments.onFrame(['caught-up', 2, 1]);
@@ -70,7 +71,7 @@ describe('a connection', () => {
 
   it('waits for its turn when more than 1,000 are to be attached at once', () => {
     const { route, attachments } = open();
-    for (let n = 0; n < 2_000; n += 1) attachments.add({ user: 'bob', isOpen: true } as Connection, 1);
+    for (let n = 0; n < 2_000; n += 1) attachments.add({ user: 'bob', isOpen: true } as Connection, OPENED);
     const link = (route.place = new FakeLink(2));
     const attached = [1, 2, 3].map(() => {
       attachments.pump();

@@ -1,7 +1,7 @@
 import type { Broadcast } from '../connections/broadcast.js';
 import type { Connection } from '../connections/connection.js';
 import type { DeliveryService } from '../delivery/delivery.service.js';
-import type { Clock } from '../options/clock.js';
+import type { Clock, Moment } from '../options/clock.js';
 import { Attachment } from './attachment.js';
 import type { LinkFrame } from './frames.js';
 import type { Link } from './link.js';
@@ -36,9 +36,8 @@ export class Attachments {
     return this.unattached.size === 0;
   }
 
-  /** `rank` is when the connection was opened, by the clock of Postgres. */
-  add(connection: Connection, rank: number): void {
-    const attachment: Attachment = new Attachment(connection, rank, this.clock.monotonic(), () =>
+  add(connection: Connection, opened: Moment): void {
+    const attachment: Attachment = new Attachment(connection, opened, this.clock.monotonic(), () =>
       this.onUnattached(attachment),
     );
     this.byConnection.set(connection, attachment);
@@ -165,8 +164,8 @@ export class Attachments {
     const n = (this.lastNumber += 1);
     this.byNumber.set(n, attachment);
     const firstSeq = attachment.attach({ link: place, n });
-    const { user, id, rank, connection } = attachment;
-    place.send(['attach', n, user, id, rank, firstSeq, connection.protocol]);
+    const { user, id, opened, connection } = attachment;
+    place.send(['attach', n, user, id, opened, firstSeq, connection.protocol]);
   }
 }
 

@@ -69,7 +69,7 @@ export class ClusterDelivery extends Delivery {
     this.routes = new Routes(membership, links, this.slots, clock);
     this.sends = new OutstandingSends(this.routes, home, clock);
     this.attachments = new Attachments(this.routes, home, clock);
-    home.recording?.clock.follow(() => membership.databaseNow());
+    home.recording?.clock.follow(() => membership.databaseNow().at);
     this.slots.served.on((slots) => this.onServed(slots));
     this.slots.abandoned.on((unanswered) => this.onAbandoned(unanswered));
     membership.changed.on(() => this.onChanged());

@@ -1,3 +1,4 @@
+import type { Moment } from '../options/clock.js';
 import type { Message } from '../protocol/message.js';
 import type { News } from '../protocol/news.js';
 import type { Signal } from '../protocol/signal.js';
@@ -22,7 +23,7 @@ export type LinkFrame =
       n: number,
       user: string,
       connectionId: string,
-      rank: number,
+      opened: Moment,
       firstSeq: number,
       protocol: 'text' | 'json',
     ]

@@ -47,7 +47,7 @@ describe('a home whose edge takes nothing', () => {
     jest.restoreAllMocks();
   });
 
-  const attach = (n: number) => edge.onFrame(['attach', n, `user-${n}`, `c${n}`, 1, 1, 'json']);
+  const attach = (n: number) => edge.onFrame(['attach', n, `user-${n}`, `c${n}`, { at: 1, errorMs: 0 }, 1, 'json']);
 
   it('keeps at most 16 MiB for it, breaks the link, and stores what was on the way, each message once and in order', async () => {
     for (let n = 0; n < READERS; n += 1) attach(n);

@@ -42,12 +42,24 @@ describe('a lease', () => {
     expect(lease.steadyFor).toBe(0);
   });
 
-  it('knows the time of Postgres from beats that were answered quickly', () => {
+  it('knows the time of Postgres best from the beat that was answered most quickly, and less well the longer ago that was', () => {
+    const offset = () => lease.databaseNow().at - clock.monotonic();
+    const errorMs = () => lease.databaseNow().errorMs;
+    expect(errorMs()).toBe(Number.MAX_SAFE_INTEGER);
     beat(3_000, 500);
-    expect(lease.databaseNow() - clock.monotonic()).toBe(500);
-    beat(100, 3_600_000);
-    expect(lease.databaseNow() - clock.monotonic()).toBe(3_600_000);
-    beat(101, 7);
-    expect(lease.databaseNow() - clock.monotonic()).toBe(3_600_000);
+    expect([offset(), errorMs()]).toEqual([500, 1_500]);
+    beat(100, 530);
+    expect([offset(), errorMs()]).toEqual([530, 50]);
+    beat(102, 500);
+    expect([offset(), errorMs()]).toEqual([530, 50.102]);
+    clock.advance(1_000);
+    beat(102, 500);
+    expect([offset(), errorMs()]).toEqual([500, 51]);
+  });
+
+  it('takes the time of Postgres anew when a clock was set', () => {
+    beat(2, 500);
+    beat(100, 552);
+    expect(lease.databaseNow()).toMatchObject({ at: clock.monotonic() + 552, errorMs: 50 });
   });
 });

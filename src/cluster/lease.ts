@@ -1,7 +1,9 @@
-import type { Clock } from '../options/clock.js';
+import type { Clock, Moment } from '../options/clock.js';
 
-/** A beat whose answer took longer, in milliseconds, says too little about the clock of Postgres. */
-const MAX_ROUND_TRIP_MS = 100;
+/** By how much the clocks of two machines may run apart: Linux slews each by up to 500 ppm to set it right. */
+const DRIFT = 0.001;
+/** The error of the time before the first beat, in milliseconds. */
+const UNKNOWN_MS = Number.MAX_SAFE_INTEGER;
 /** Beats may be this many times their period apart before the row of them counts as broken. */
 const TOLERATED_BEATS = 2.5;
 
@@ -13,9 +15,8 @@ export class Lease {
   private until = -Infinity;
   private lastAnswer = -Infinity;
   private steadySince = -Infinity;
-  /** From the monotonic clock to that of Postgres; null before the first beat. */
-  private offset: number | null = null;
-  private isOffsetGood = false;
+  /** From the monotonic clock to that of Postgres, wrong by up to `errorMs` when it was measured. */
+  private offset: { readonly ms: number; readonly errorMs: number; readonly measuredAt: number } | null = null;
 
   constructor(
     private readonly clock: Clock,
@@ -29,10 +30,14 @@ export class Lease {
     if (now - this.lastAnswer > TOLERATED_BEATS * this.beatMs) this.steadySince = now;
     this.lastAnswer = now;
     this.until = sentAt + this.leaseMs;
-    const isGood = now - sentAt <= MAX_ROUND_TRIP_MS;
-    if (!isGood && this.isOffsetGood) return;
-    this.isOffsetGood = isGood;
-    this.offset = databaseNow - (sentAt + now) / 2;
+    this.measure(databaseNow - (sentAt + now) / 2, (now - sentAt) / 2);
+  }
+
+  /** Postgres has looked at its clock at some time between a beat and its answer. */
+  private measure(ms: number, errorMs: number): void {
+    // Where it can't be true with the one before, a clock was set.
+    const wasSet = this.offset !== null && Math.abs(ms - this.offset.ms) > errorMs + this.errorMs;
+    if (wasSet || errorMs <= this.errorMs) this.offset = { ms, errorMs, measuredAt: this.clock.monotonic() };
   }
 
   /**
@@ -53,8 +58,14 @@ export class Lease {
     return now - this.lastAnswer > TOLERATED_BEATS * this.beatMs ? 0 : now - this.steadySince;
   }
 
-  /** The time of Postgres in milliseconds since 1970; that of this machine before the first beat. */
-  databaseNow(): number {
-    return this.offset === null ? this.clock.now() : this.clock.monotonic() + this.offset;
+  /** The time of Postgres; that of this machine before the first beat. */
+  databaseNow(): Moment {
+    const { errorMs, offset } = this;
+    return { at: offset === null ? this.clock.now() : this.clock.monotonic() + offset.ms, errorMs };
+  }
+
+  private get errorMs(): number {
+    if (this.offset === null) return UNKNOWN_MS;
+    return this.offset.errorMs + (this.clock.monotonic() - this.offset.measuredAt) * DRIFT;
   }
 }

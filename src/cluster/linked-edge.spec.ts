@@ -39,15 +39,15 @@ describe('a home', () => {
   it('attaches nobody while it does not serve the slot', () => {
     const { gate, link, edge, attached } = open();
     gate.serves = false;
-    edge.onFrame(['attach', 3, 'bob', 'c1', 1, 1, 'json']);
+    edge.onFrame(['attach', 3, 'bob', 'c1', { at: 1, errorMs: 0 }, 1, 'json']);
     expect(link.take()).toEqual([['unattached', 3]]);
     expect(attached).toEqual([]);
   });
 
   it('knows that a text connection gets no signal', () => {
     const { link, edge, attached } = open();
-    edge.onFrame(['attach', 3, 'bob', 'c1', 1, 1, 'text']);
-    edge.onFrame(['attach', 4, 'bob', 'c2', 1, 1, 'json']);
+    edge.onFrame(['attach', 3, 'bob', 'c1', { at: 1, errorMs: 0 }, 1, 'text']);
+    edge.onFrame(['attach', 4, 'bob', 'c2', { at: 1, errorMs: 0 }, 1, 'json']);
     const signal = { from: 'alice', to: 'bob', kind: 'composing', data: undefined };
     expect(attached.map((receiver) => receiver.writeSignal(signal))).toEqual([false, true]);
     expect(link.take()).toEqual([['signal-to', 4, signal]]);
@@ -55,8 +55,8 @@ describe('a home', () => {
 
   it('detaches the connections of a link that broke, but for those that it has ended itself', () => {
     const { link, edge, attached, detached } = open();
-    edge.onFrame(['attach', 3, 'bob', 'c1', 1, 1, 'json']);
-    edge.onFrame(['attach', 4, 'carol', 'c2', 1, 1, 'json']);
+    edge.onFrame(['attach', 3, 'bob', 'c1', { at: 1, errorMs: 0 }, 1, 'json']);
+    edge.onFrame(['attach', 4, 'carol', 'c2', { at: 1, errorMs: 0 }, 1, 'json']);
     attached[0]!.close(4409, 'replaced');
     expect(link.take()).toEqual([['close', 3, 4409, 'replaced']]);
     link.break();

@@ -1,6 +1,7 @@
 import type { DeliveryService } from '../delivery/delivery.service.js';
 import type { Receiver } from '../delivery/receiver.js';
 import type { OutcomeListener } from '../delivery/pending-receipt.js';
+import type { Moment } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Message, Receipt } from '../protocol/message.js';
 import type { News } from '../protocol/news.js';
@@ -18,7 +19,7 @@ class RemoteReceiver implements Receiver {
   private readonly n: number;
   readonly user: string;
   readonly id: string;
-  readonly rank: number;
+  readonly opened: Moment;
   private readonly protocol: 'text' | 'json';
 
   constructor(
@@ -27,7 +28,7 @@ class RemoteReceiver implements Receiver {
     /** Called when the home has ended it. */
     private readonly onEnded: () => void,
   ) {
-    [, this.n, this.user, this.id, this.rank, , this.protocol] = frame;
+    [, this.n, this.user, this.id, this.opened, , this.protocol] = frame;
   }
 
   get isOpen(): boolean {

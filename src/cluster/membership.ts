@@ -1,3 +1,4 @@
+import type { Moment } from '../options/clock.js';
 import type { Emitter } from '../options/emitter.js';
 
 export interface NodeInfo {
@@ -78,8 +79,8 @@ export interface Membership {
   readonly fenced: Emitter<void>;
   /** The lease holds, by the monotonic clock: no other node can have taken over. */
   readonly holdsLease: boolean;
-  /** The time of Postgres, in milliseconds since 1970, as far as this node knows it. */
-  databaseNow(): number;
+  /** The time of Postgres, as far as this node knows it. */
+  databaseNow(): Moment;
   /**
    * Takes a place among the nodes, without slots, and goes on joining again after every fencing, until `leave` or
    * `close`. Rejects with a StoreError, for the operator, when that is not possible.

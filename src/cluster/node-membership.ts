@@ -3,7 +3,7 @@ import type { DataSourceOptions } from 'typeorm';
 import { POOLED } from '../database/postgres-session.js';
 import { StoreError } from '../database/store-file.js';
 import { faultOf } from '../offline-messages/store-fault.js';
-import { within, type Clock } from '../options/clock.js';
+import { within, type Clock, type Moment } from '../options/clock.js';
 import { Emitter } from '../options/emitter.js';
 import { RareLog } from '../options/rare-log.js';
 import { failedRound, reasonOf } from './failures.js';
@@ -76,7 +76,7 @@ export class NodeMembership implements Membership {
     return this.isMember && (this.lease.isFresh || this.hearing.isUnbroken());
   }
 
-  databaseNow(): number {
+  databaseNow(): Moment {
     return this.lease.databaseNow();
   }
 

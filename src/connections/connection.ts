@@ -65,11 +65,6 @@ export class Connection implements ConnectionInfo, Turn {
     if (this.protocol === 'json') this.reading.hold(Hold.OPENING);
   }
 
-  /** The same for all of this process: their ids ascend in the order of connecting. */
-  get rank(): number {
-    return 0;
-  }
-
   get protocol(): 'text' | 'json' {
     return this.codec.protocol;
   }

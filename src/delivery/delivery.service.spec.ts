@@ -4,6 +4,7 @@ import { ManualClock } from '../../test/support/manual-clock.js';
 import { slowStore } from '../../test/support/slow-store.js';
 import { ConnectionService } from '../connections/connection.service.js';
 import { resolveChatOptions, type ChatOptions } from '../options/chat.options.js';
+import type { Moment } from '../options/clock.js';
 import type { ChatError } from '../protocol/chat-error.js';
 import type { Receipt } from '../protocol/message.js';
 import type { News } from '../protocol/news.js';
@@ -27,11 +28,11 @@ function openDelivery(ofHost: Partial<ChatOptions> = {}, ofStore: Partial<Mailbo
 }
 
 /** A connection that notes what it gets, and how it was closed. */
-function noting(id: string, rank: number, user = 'bob') {
+function noting(id: string, user = 'bob', opened?: Moment) {
   const got: string[] = [];
   const receiver = fakeReceiver({
     id,
-    rank,
+    opened,
     user,
     onBroadcast: ({ id: broadcast }: { id: string }) => got.push(broadcast) > 0,
     onReleased: () => void got.push('released'),
@@ -47,7 +48,7 @@ function noting(id: string, rank: number, user = 'bob') {
 describe('under `replace`', () => {
   it('an older connection that attaches late is closed with 4409 itself, and the newer goes on', () => {
     const { delivery, heard, send } = openDelivery({ sessions: 'replace' });
-    const [newer, older] = [noting('a', 2), noting('b', 1)];
+    const [newer, older] = [noting('a', 'bob', { at: 25, errorMs: 4 }), noting('b', 'bob', { at: 10, errorMs: 10 })];
     delivery.attach(newer.receiver);
     delivery.attach(older.receiver);
     send('m1');
@@ -58,9 +59,11 @@ describe('under `replace`', () => {
   });
 
   it.each([
-    ['has the higher rank', noting('b', 1), noting('a', 2)],
-    ['has the same rank and the higher id', noting('a', 1), noting('b', 1)],
-  ])('the connection takes over that %s', (_which, older, newer) => {
+    ['was opened later', { at: 10, errorMs: 10 }, { at: 25, errorMs: 4 }],
+    ['may have been opened later', { at: 25, errorMs: 5 }, { at: 10, errorMs: 10 }],
+    ['attaches later, where all attach in the order of connecting', undefined, undefined],
+  ])('the connection takes over that %s', (_which, one, other) => {
+    const [older, newer] = [noting('b', 'bob', one), noting('a', 'bob', other)];
     const { delivery, send } = openDelivery({ sessions: 'replace' });
     delivery.attach(older.receiver);
     send('m1');
@@ -73,7 +76,7 @@ describe('under `replace`', () => {
 describe('a connection that attaches again', () => {
   it('gets its messages numbered from where it was, and may confirm what came before', () => {
     const { delivery, heard, send } = openDelivery();
-    const { got, receiver } = noting('a', 1);
+    const { got, receiver } = noting('a');
     delivery.attach(receiver, 8);
     send('m1');
     send('m2');
@@ -88,7 +91,7 @@ describe('a connection that attaches again', () => {
 describe('what is not a message', () => {
   it('reaches every connection that reads the mailbox of its user, wherever that is', async () => {
     const { delivery } = openDelivery({ sessions: 'multiple' });
-    const [one, other] = [noting('a', 1), noting('b', 2)];
+    const [one, other] = [noting('a'), noting('b')];
     const signal = () => delivery.signal({ from: 'alice', to: 'bob', kind: 'at', data: undefined });
     expect([delivery.hears('bob'), await signal()]).toEqual([false, 0]);
     for (const { receiver } of [one, other]) delivery.attach(receiver);
@@ -101,7 +104,7 @@ describe('what is not a message', () => {
 
   it('is an echo only for those who are up to date and have not sent the message themselves', () => {
     const { delivery, send } = openDelivery({ sessions: 'multiple', ackWindow: 2 });
-    const [one, other, third] = [noting('a', 1), noting('b', 2), noting('c', 3)];
+    const [one, other, third] = [noting('a'), noting('b'), noting('c')];
     for (const { receiver } of [one, other]) delivery.attach(receiver);
     const echo = { id: 'm9', from: 'bob', to: 'carol', content: 'x', sentAt: 0, extras: { origin: 'a' } };
     delivery.tell('bob', { echo });
@@ -162,7 +165,7 @@ describe('a release', () => {
 
   it('waits for what is in flight to be confirmed, and then neither stores nor repeats it', async () => {
     const { clock, delivery, heard, requests, send } = openDelivery();
-    const { got, receiver } = noting('a', 1);
+    const { got, receiver } = noting('a');
     delivery.attach(receiver);
     send('m1');
     const released = delivery.release(ofBob);
@@ -177,7 +180,7 @@ describe('a release', () => {
 
   it('writes nothing more, and stores in order what is not confirmed within a second', async () => {
     const { clock, delivery, heard, requests, send } = openDelivery({ persistAfterMs: 50 });
-    const { got, receiver } = noting('a', 1);
+    const { got, receiver } = noting('a');
     delivery.attach(receiver);
     send('m1');
     send('m2');
@@ -199,7 +202,7 @@ describe('a release', () => {
 
   it('does not wait for who has confirmed nothing for a second', async () => {
     const { clock, delivery, requests, send } = openDelivery();
-    const { got, receiver } = noting('a', 1);
+    const { got, receiver } = noting('a');
     delivery.attach(receiver);
     for (const id of ['m1', 'm2']) send(id);
     clock.advance(900);
@@ -216,7 +219,7 @@ describe('a release', () => {
 
   it('tells everybody of a broadcast, and leaves other mailboxes as they are', async () => {
     const { clock, delivery, send } = openDelivery({ ackWindow: 2 });
-    const [bob, carol] = [noting('a', 1), noting('b', 1, 'carol')];
+    const [bob, carol] = [noting('a'), noting('b', 'carol')];
     for (const { receiver } of [bob, carol]) delivery.attach(receiver);
     for (const to of ['bob', 'carol']) for (const id of ['m1', 'm2', 'm3']) send(`${id}-${to}`, to);
     delivery.send({ from: 'alice', content: 'x', id: 'kept' }, openDelivery().listener);
@@ -234,7 +237,7 @@ describe('a release', () => {
     let read: (page: FirstPage) => void = () => undefined;
     const firstPage = () => new Promise<FirstPage>((resolve) => (read = resolve));
     const { clock, delivery } = openDelivery({}, { lastPosition: 9, firstPage });
-    const { got, receiver } = noting('a', 1);
+    const { got, receiver } = noting('a');
     delivery.attach(receiver);
     const released = delivery.release(ofBob);
     const row = { mailbox: mailboxKeyOf('bob'), position: 5, id: 'm1', from: 'alice', to: 'bob', content: 'x' };
@@ -248,7 +251,7 @@ describe('a release', () => {
 describe('a process that is fenced', () => {
   it('gives back what has no outcome, in order and with its senders, and tells nobody anything', () => {
     const { delivery, heard, listener, requests, send } = openDelivery({ ackWindow: 2 });
-    const { got, receiver } = noting('a', 1);
+    const { got, receiver } = noting('a');
     delivery.attach(receiver);
     for (const [id, to] of [['m1'], ['m2'], ['m3', 'carol']] as const) send(id, to);
     delivery.confirm(receiver, 1);

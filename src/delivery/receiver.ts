@@ -1,4 +1,5 @@
 import type { Broadcast } from '../connections/broadcast.js';
+import type { Moment } from '../options/clock.js';
 import type { Message } from '../protocol/message.js';
 import type { News } from '../protocol/news.js';
 import type { Signal } from '../protocol/signal.js';
@@ -7,11 +8,8 @@ import type { Signal } from '../protocol/signal.js';
 export interface Receiver {
   readonly id: string;
   readonly user: string;
-  /**
-   * The newer of two connections of a user has the higher rank, or the same and the higher id. In a cluster it is when
-   * the connection was opened, by the clock of Postgres.
-   */
-  readonly rank: number;
+  /** When it was opened, by the clock of Postgres. Only there in a cluster, where one may attach late, or again. */
+  readonly opened?: Moment;
   readonly isOpen: boolean;
   /** Called first. `pending` messages wait in the store; null when the disk could not be read. */
   onOpened(pending: number | null): void;
@@ -32,7 +30,7 @@ export interface Receiver {
   onReleased?(): void;
 }
 
-/** Whether the first of two receivers of a user has connected after the second. */
-export function isNewer(one: Receiver, other: Receiver): boolean {
-  return one.rank === other.rank ? one.id > other.id : one.rank > other.rank;
+/** Whether the first of two receivers of a user was certainly opened after the second. */
+export function isNewer({ opened: one }: Receiver, { opened: other }: Receiver): boolean {
+  return one !== undefined && other !== undefined && one.at - one.errorMs > other.at + other.errorMs;
 }

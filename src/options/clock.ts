@@ -13,6 +13,13 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void;
 }
 
+/** A time by a clock that is known inexactly, in milliseconds since 1970. */
+export interface Moment {
+  readonly at: number;
+  /** By how much it may be wrong either way, in milliseconds. */
+  readonly errorMs: number;
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

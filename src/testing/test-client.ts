@@ -42,18 +42,23 @@ export class TestClient {
   private readonly queue: string[] = [];
   private readonly seen: string[] = [];
   private seenCount = 0;
-  private readonly waiting: ((frame: string) => void)[] = [];
+  private readonly waiting: { resolve: (frame: string) => void; reject: (error: Error) => void }[] = [];
+  private end: Closed | null = null;
 
   protected constructor(readonly socket: WebSocket) {
     socket.on('message', (data: Buffer) => {
       const frame = data.toString();
       this.note(frame);
       const waiter = this.waiting.shift();
-      if (waiter) waiter(frame);
+      if (waiter) waiter.resolve(frame);
       else this.queue.push(frame);
     });
     this.closed = new Promise((resolve) => {
-      socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+      socket.on('close', (code, reason) => {
+        this.end = { code, reason: reason.toString() };
+        for (const { reject } of this.waiting.splice(0)) reject(this.noFrame(this.end));
+        resolve(this.end);
+      });
     });
     socket.on('error', () => undefined); // Tests wait for 'close', which follows.
   }
@@ -104,11 +109,12 @@ export class TestClient {
     this.send(JSON.stringify({ event, data }));
   }
 
-  /** Returns the next frame, in the order of arrival. */
+  /** Returns the next frame, in the order of arrival; rejects when the connection is closed before it comes. */
   async next(): Promise<string> {
     const queued = this.queue.shift();
     if (queued !== undefined) return queued;
-    const arrival = new Promise<string>((resolve) => this.waiting.push(resolve));
+    if (this.end) throw this.noFrame(this.end);
+    const arrival = new Promise<string>((resolve, reject) => this.waiting.push({ resolve, reject }));
     return withDeadline(arrival, () => `a frame; ${this.history()}`);
   }
 
@@ -169,6 +175,10 @@ export class TestClient {
     this.seenCount += 1;
     this.seen.push(frame.length > SHOWN_LENGTH ? `${frame.slice(0, SHOWN_LENGTH)}…` : frame);
     if (this.seen.length > SHOWN_FRAMES) this.seen.shift();
+  }
+
+  private noFrame({ code, reason }: Closed): Error {
+    return new Error(`closed with ${code} (${reason}) before the next frame; ${this.history()}`);
   }
 
   private history(): string {

@@ -20,8 +20,8 @@ export class ChatCluster {
     await this.untilEven();
   }
 
-  async startOne(): Promise<ChatApp> {
-    const app = await ChatApp.start({ ...this.options, cluster: { redis: this.redis } }, undefined, this.databaseUrl);
+  async startOne(databaseUrl = this.databaseUrl): Promise<ChatApp> {
+    const app = await ChatApp.start({ ...this.options, cluster: { redis: this.redis } }, undefined, databaseUrl);
     this.nodes.push(app);
     return app;
   }

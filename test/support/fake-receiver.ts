@@ -5,7 +5,6 @@ export function fakeReceiver<Given extends Partial<Receiver>>(given: Given): Rec
   const receiver: Receiver = {
     id: 'r1',
     user: 'bob',
-    rank: 0,
     isOpen: true,
     onOpened: () => undefined,
     onMessage: () => undefined,

@@ -19,6 +19,8 @@ export class PostgresProxy {
   private held: { readonly server: Socket; readonly chunk: Buffer }[] = [];
   /** How many statements were hit. */
   mishaps = 0;
+  /** How long answers take to come back, in milliseconds. */
+  answerMs = 0;
   /** How many connections were opened. */
   connections = 0;
 
@@ -112,7 +114,8 @@ export class PostgresProxy {
     });
     server.on('data', (chunk) => {
       if (this.state === 'silent') return;
-      if (mishap === null) client.write(chunk);
+      if (mishap === null && this.answerMs === 0) client.write(chunk);
+      else if (mishap === null) setTimeout(() => client.write(chunk), this.answerMs);
       else if (mishap === 'reset-answer') client.resetAndDestroy();
     });
     client.on('close', () => mishap === null && server.destroy());

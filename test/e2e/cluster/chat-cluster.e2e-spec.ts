@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import type { ChatApp } from '../../support/chat-app.js';
 import { ChatCluster } from '../../support/chat-cluster.js';
+import { PostgresProxy } from '../../support/postgres-proxy.js';
 import { PostgresServer } from '../../support/postgres-server.js';
 import { RedisServer } from '../../support/redis-server.js';
 
@@ -123,4 +124,39 @@ describe.each([
     expect(seen).toEqual(Array.from({ length: sent }, (_, index) => String(index + 1)));
     await cluster.untilEven();
   });
+});
+
+describe('two nodes, one of which Postgres answers late', () => {
+  let proxy: PostgresProxy;
+  let cluster: ChatCluster;
+  beforeAll(async () => {
+    proxy = await PostgresProxy.start(postgres.socket);
+    const url = await postgres.createDatabase();
+    cluster = new ChatCluster(url, null);
+    await cluster.startOne();
+    // What it takes for the time of Postgres is half of that behind.
+    proxy.answerMs = 80;
+    await cluster.startOne(postgres.url(new URL(url).pathname.slice(1), proxy));
+    await cluster.untilEven();
+  });
+  afterAll(async () => {
+    await cluster.dispose();
+    await proxy.close();
+  });
+
+  it.each([
+    ['which knows the time well', 0, 1],
+    ['which knows it badly', 1, 0],
+  ])(
+    'replace a connection that was opened at the one %s, although the newer one may seem older',
+    async (_which, at, other) => {
+      const { nodes } = cluster;
+      const erin = cluster.userAt(nodes[0]!, `erin${at}-`);
+      const older = await nodes[at]!.connectJson(erin);
+      await older.nextJson('caught-up');
+      const newer = await nodes[other]!.connectJson(erin);
+      await Promise.all([older.expectClose(4409), newer.nextJson('caught-up')]);
+      await newer.expectNothingElse(erin);
+    },
+  );
 });

@@ -60,7 +60,7 @@ describe('a record of two nodes', () => {
     const { ann, bob, annsClient, bobsClient } = await pair('reply');
     const [one, two] = nodes();
     const clockOf = (node: ChatApp) => node.delivery.recording!.clock;
-    const now = () => cluster.nodeOf(one).membership.databaseNow();
+    const now = () => cluster.nodeOf(one).membership.databaseNow().at;
     clockOf(two).follow(() => now() + 5_000);
     const said = await say(annsClient, bob, 'm1', bobsClient);
     const replied = await say(bobsClient, ann, 'm2', annsClient);

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Links } from '../../../src/cluster/link.js';
 import type { ClusterSecret, Membership, MembershipState, View } from '../../../src/cluster/membership.js';
+import type { Moment } from '../../../src/options/clock.js';
 import { Emitter } from '../../../src/options/emitter.js';
 import type { ModelPostgres } from './model-postgres.js';
 import type { ModelProcess } from './model-process.js';
@@ -66,8 +67,8 @@ export class ModelMembership implements Membership {
     return this.ignoresLease || (this.state === 'member' && (this.isFresh || this.hearsAll));
   }
 
-  databaseNow(): number {
-    return 1_700_000_000_000 + this.now;
+  databaseNow(): Moment {
+    return { at: 1_700_000_000_000 + this.now, errorMs: 0 };
   }
 
   release(slots: readonly number[]): Promise<void> {

@@ -5,6 +5,7 @@ import { DeliveryService } from '../../../src/delivery/delivery.service.js';
 import { Handover } from '../../../src/delivery/handover.js';
 
 import type { MailboxKey } from '../../../src/delivery/mailbox-store.js';
+import type { Moment } from '../../../src/options/clock.js';
 
 /** Faults that are made on purpose, to see that the checks of the model find them. */
 export type Mutant =
@@ -50,8 +51,8 @@ export function sabotage(mutant: Mutant | null): () => void {
         Attachments,
         'tryToAttach',
         (tryToAttach) =>
-          function (this: unknown, attachment: { rank: number }) {
-            attachment.rank = newest += 1;
+          function (this: unknown, attachment: { opened: Moment }) {
+            attachment.opened = { at: (newest += 1), errorMs: 0 };
             tryToAttach.call(this, attachment);
           },
       );
