@@ -99,6 +99,18 @@ describe('a client of the record', () => {
     await client.close();
   });
 
+  it('has no more conversations when it knows 1,000, and begins at the newest', async () => {
+    const { client, record, online, asked } = recordStage();
+    for (let n = 1; n <= 1_060; n += 1) record.add(n, `user-${n}`);
+    await online();
+    while (client.hasMoreConversations) await client.moreConversations();
+    const names = client.conversations.map(({ with: name }) => name);
+    expect([names.length, names[0], names.at(-1)]).toEqual([1_000, 'user-1060', 'user-61']);
+    await client.moreConversations();
+    expect(asked().filter((question) => question.startsWith('conversations'))).toHaveLength(17);
+    await client.close();
+  });
+
   it('keeps what was scrolled back to before the conversation was opened, also beside what was kept', async () => {
     const recordStore = keptStore();
     const first = recordStage({ recordStore });

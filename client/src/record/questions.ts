@@ -53,7 +53,7 @@ export class Questions {
     const id = newId();
     const question = { event, data: { ...data, id } } as unknown as Question;
     return new Promise((resolve, reject) => {
-      const giveUp = () => this.#giveUp(id, new RefusedError('NO_ANSWER', 'the server did not answer within 30 s'));
+      const giveUp = () => this.#giveUp(id, new RefusedError('NO_ANSWER', 'no answer within 30 s'));
       this.#asking.set(id, { question, resolve, reject, timer: setTimeout(giveUp, ANSWER_WITHIN_MS) });
       this.owner.bring(question);
     });

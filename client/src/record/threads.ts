@@ -24,7 +24,7 @@ const MAX_THREADS = 1_000;
 export class Threads {
   /** Up to where all that was recorded is known; null before the first answer. */
   cursor: string | null = null;
-  /** Where the next page of the list begins; null when there is none, undefined when that is not known. */
+  /** Where the next page of the list begins; null when there is none or no room, undefined when that is not known. */
   next: string | null | undefined;
   readonly #byName = new Map<string, Thread>();
   /** What is returned for names that nothing is known of: the same each time. */
@@ -59,7 +59,7 @@ export class Threads {
   /** Throws a RefusedError when an open conversation has so many messages that an earlier one would be forgotten again. */
   checkRoom(name: string): void {
     if (this.get(name).messages.length < MAX_OPEN) return;
-    throw new RefusedError('CONVERSATION_FULL', 'no more are kept here');
+    throw new RefusedError('CONVERSATION_FULL', 'no more are kept');
   }
 
   put(thread: Thread, user: string | null): void {
@@ -140,7 +140,8 @@ export class Threads {
       if (isGone && !isNewer) this.#remove(name);
     }
     for (const summary of page.items) this.put(withSummary(this.get(summary.with), summary, user), user);
-    if (before !== undefined || this.next === undefined) this.next = page.before;
+    const next = this.#byName.size < MAX_THREADS ? page.before : null;
+    if (before || this.next === undefined) this.next = next;
     this.changed(null);
   }
 
