@@ -89,9 +89,10 @@ describe('the text protocol', () => {
   });
 
   it('never stores a broadcast', async () => {
-    const alice = await chat.connect('alice');
-    alice.send('hello all');
+    const [alice, carol] = [await chat.connect('alice'), await chat.connectJson('carol')];
+    carol.sendJson('broadcast', { id: 'b1', content: 'hello all' });
     expect(await alice.next()).toBe('hello all');
+    await carol.until('receipts'); // Of several nodes, each has written it to those who were connected.
     const bob = await chat.connect('bob');
     await bob.expectNothingElse('bob');
   });
