@@ -35,7 +35,7 @@ export class Lease {
 
   /** Postgres has looked at its clock at some time between a beat and its answer. */
   private measure(ms: number, errorMs: number): void {
-    // Where it can't be true with the one before, a clock was set.
+    // When the two can't both be true, a clock was set meanwhile.
     const wasSet = this.offset !== null && Math.abs(ms - this.offset.ms) > errorMs + this.errorMs;
     if (wasSet || errorMs <= this.errorMs) this.offset = { ms, errorMs, measuredAt: this.clock.monotonic() };
   }

@@ -26,7 +26,7 @@ export interface RecordClient extends HoldfastClient {
   readonly conversations: readonly Conversation[];
   /** Unread messages of all of them. */
   readonly unread: number;
-  /** Whether `moreConversations` may bring more. There are up to 1,000. */
+  /** Whether `moreConversations` may bring more. The list ends after the newest 1,000. */
   readonly hasMoreConversations: boolean;
   /** What is known of a conversation, also when that is nothing. The same object until it changes. */
   conversation(name: string): Conversation;

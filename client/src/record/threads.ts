@@ -24,7 +24,10 @@ const MAX_THREADS = 1_000;
 export class Threads {
   /** Up to where all that was recorded is known; null before the first answer. */
   cursor: string | null = null;
-  /** Where the next page of the list begins; null when there is none or no room, undefined when that is not known. */
+  /**
+   * Where the next page of the list begins; null when there is none, or no room for it, undefined when
+   * that is not known.
+   */
   next: string | null | undefined;
   readonly #byName = new Map<string, Thread>();
   /** What is returned for names that nothing is known of: the same each time. */

@@ -134,7 +134,7 @@ describe('two nodes, one of which Postgres answers late', () => {
     const url = await postgres.createDatabase();
     cluster = new ChatCluster(url, null);
     await cluster.startOne();
-    // What it takes for the time of Postgres is half of that behind.
+    // What this node takes for the time of Postgres is 40 ms behind: an answer counts as half of its round trip old.
     proxy.answerMs = 80;
     await cluster.startOne(postgres.url(new URL(url).pathname.slice(1), proxy));
     await cluster.untilEven();

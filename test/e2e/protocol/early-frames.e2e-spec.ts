@@ -44,3 +44,17 @@ it('the client of the tests hears what comes together with the handshake', async
   line.destroy();
   await client.closed;
 });
+
+it('the client of the tests says why no frame comes any more, to who waits and to who asks later', async () => {
+  const { port } = server.address() as AddressInfo;
+  const client = await TestClient.open(`ws://127.0.0.1:${port}`);
+  expect(await client.next()).toBe('early');
+  const waiting = [client.next(), client.next()];
+  const body = Buffer.from('..gone');
+  body.writeUInt16BE(4409);
+  line.end(Buffer.concat([frame('last'), Buffer.from([0x88, body.length]), body]));
+  expect(await waiting[0]).toBe('last');
+  const why = 'closed with 4409 (gone) before the next frame; 2 came so far, at last ["early","last"]';
+  await expect(waiting[1]).rejects.toThrow(why);
+  await expect(client.next()).rejects.toThrow(why);
+});
