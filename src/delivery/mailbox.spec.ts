@@ -166,4 +166,27 @@ describe('a mailbox', () => {
     await turn();
     expect([reads, reader.state]).toEqual([4, 'detached']);
   });
+
+  it('leaves while a page is on its way, and writes nothing of that', async () => {
+    const clock = new ManualClock();
+    jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
+    let arrive: (page: Awaited<ReturnType<MailboxStore['page']>>) => void = () => undefined;
+    const { reader, mailbox, written } = openMailbox(
+      {
+        lastPosition: 9,
+        firstPage: () => Promise.reject(new ChatError('STORE_UNAVAILABLE', 'no disk')),
+        page: () => new Promise((resolve) => (arrive = resolve)),
+      },
+      { clock },
+    );
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    await turn();
+    clock.advance(250);
+    expect(reader.state).toBe('reading');
+    mailbox.leave();
+    const message = { id: 'm1', from: 'alice', to: 'bob', content: 'x', sentAt: 1 };
+    arrive({ rows: [{ ...message, position: 1, storedAt: 1, bytes: 1, mailbox: mailbox.key }], isLast: true });
+    await turn();
+    expect([reader.state, written]).toEqual(['leaving', []]);
+  });
 });
